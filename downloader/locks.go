@@ -1,0 +1,140 @@
+package downloader
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxLocks bounds what is read of /proc/locks, in bytes: some 60 000 locks.
+const maxLocks = 4 << 20
+
+// Locks are the exclusive flock(2) locks that were held on this machine at
+// one time: the kind that downloaders take. The zero Locks holds none.
+//
+// The kernel gives out its list a page at a time, and other locks come and go
+// meanwhile: one that is missing may yet be held. Its absence proves nothing,
+// the end of its holder does.
+type Locks struct {
+	byFile map[fileID]int
+	// byInode has only files on devices without a number of their own;
+	// several holders of one inode number are noted as ambiguous.
+	byInode map[uint64]int
+}
+
+// fileID is a file as the kernel names it in /proc/locks.
+type fileID struct {
+	major, minor uint32
+	inode        uint64
+}
+
+const ambiguous = -1
+
+// ReadLocks reads procDir/locks; procDir is /proc but in tests.
+func ReadLocks(procDir string) (Locks, error) {
+	text, err := readBounded(filepath.Join(procDir, "locks"), maxLocks)
+	if err != nil {
+		return Locks{}, fmt.Errorf("cannot read locks: %w", err)
+	}
+	return parseLocks(text), nil
+}
+
+// Empty reports whether no lock was seen at all. That is so for hours on a
+// machine that downloads nothing, and always in a container that doesn't see
+// the locks of its host.
+func (l Locks) Empty() bool {
+	return len(l.byFile) == 0
+}
+
+// Holder returns the process that holds the lock on a file, given by st_dev
+// and st_ino of its stat.
+func (l Locks) Holder(dev, inode uint64) (pid int, ok bool) {
+	pid, ok = l.byFile[fileID{major: unix.Major(dev), minor: unix.Minor(dev), inode: inode}]
+	return pid, ok
+}
+
+// HolderByInode is for file systems such as btrfs, whose stat gives another
+// device number than /proc/locks. It looks among those with anonymous devices
+// (major number 0) only. If two processes hold locks on files of this number
+// there is no telling which is meant, and it is false.
+func (l Locks) HolderByInode(inode uint64) (pid int, ok bool) {
+	pid, ok = l.byInode[inode]
+	if pid == ambiguous {
+		return 0, false
+	}
+	return pid, ok
+}
+
+// parseLocks ignores the lines that it does not know.
+func parseLocks(text string) Locks {
+	l := Locks{byFile: make(map[fileID]int), byInode: make(map[uint64]int)}
+	for line := range strings.Lines(text) {
+		// A line without its end was cut by the limit.
+		if !strings.HasSuffix(line, "\n") {
+			break
+		}
+		file, pid, ok := parseLock(line)
+		if !ok {
+			continue
+		}
+		l.byFile[file] = pid
+		if file.major != 0 {
+			continue
+		}
+		if other, seen := l.byInode[file.inode]; seen && other != pid {
+			pid = ambiguous
+		}
+		l.byInode[file.inode] = pid
+	}
+	return l
+}
+
+// parseLock knows "7: FLOCK  ADVISORY  WRITE 4242 08:02:131077 0 EOF". Those
+// who wait have "->" for their second field. A pid of another pid namespace
+// is 0 or less.
+func parseLock(line string) (fileID, int, bool) {
+	f := strings.Fields(line)
+	if len(f) < 6 || f[1] != "FLOCK" || f[2] != "ADVISORY" || f[3] != "WRITE" {
+		return fileID{}, 0, false
+	}
+	pid, err := strconv.Atoi(f[4])
+	if err != nil || pid <= 0 {
+		return fileID{}, 0, false
+	}
+	file, ok := parseFileID(f[5])
+	return file, pid, ok
+}
+
+// parseFileID knows major and minor in hexadecimal, the inode in decimal.
+func parseFileID(s string) (fileID, bool) {
+	parts := strings.Split(s, ":")
+	if len(parts) != 3 {
+		return fileID{}, false
+	}
+	major, err1 := strconv.ParseUint(parts[0], 16, 32)
+	minor, err2 := strconv.ParseUint(parts[1], 16, 32)
+	inode, err3 := strconv.ParseUint(parts[2], 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil {
+		return fileID{}, false
+	}
+	return fileID{major: uint32(major), minor: uint32(minor), inode: inode}, true
+}
+
+// readBounded reads at most max bytes of a file of /proc, which has no size.
+func readBounded(path string, max int64) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var text strings.Builder
+	if _, err := io.Copy(&text, io.LimitReader(f, max)); err != nil {
+		return "", err
+	}
+	return text.String(), nil
+}

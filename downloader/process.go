@@ -1,0 +1,168 @@
+package downloader
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxCommandLine bounds what is read of a command line, in bytes. One
+	// that is longer is not parsed at all.
+	maxCommandLine = 64 << 10
+	// maxProcFile bounds the small files of /proc/PID, in bytes.
+	maxProcFile = 16 << 10
+)
+
+// ReadProcess describes the process of a pid. procDir is /proc but in tests.
+// The error is fs.ErrNotExist if there is no such process (or it is hidden
+// from us, by hidepid). What may be kept from us or makes no sense, command
+// line and unit, is left out and is no error.
+func ReadProcess(procDir string, pid int) (Process, error) {
+	before, err := readStat(procDir, pid)
+	if err != nil {
+		return Process{}, err
+	}
+	argv := readCommandLine(procDir, pid)
+	p := Process{
+		PID:     pid,
+		Started: before.started,
+		Command: shortName(before.comm, argv),
+		Unit:    readUnit(procDir, pid),
+		Request: ParseRequest(argv),
+	}
+	after, err := readStat(procDir, pid)
+	if err != nil {
+		return Process{}, err
+	}
+	if after.started != before.started {
+		return Process{}, fmt.Errorf("cannot read process %d: it ended: %w", pid, fs.ErrNotExist)
+	}
+	return p, nil
+}
+
+// Alive reports whether the process still runs: the pid exists, has the same
+// start time and is no zombie. Where that can't be found out, say for want of
+// descriptors, it counts as alive: nobody is declared dead by our own trouble.
+func Alive(procDir string, p Process) bool {
+	s, err := readStat(procDir, p.PID)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return s.started == p.Started && !s.gone
+}
+
+// stat is what is of interest in /proc/PID/stat.
+type stat struct {
+	comm    string
+	gone    bool
+	started uint64
+}
+
+func readStat(procDir string, pid int) (stat, error) {
+	text, err := readBounded(procFile(procDir, pid, "stat"), maxProcFile)
+	// A process that ends between open and read gives ESRCH.
+	if errors.Is(err, unix.ESRCH) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return stat{}, fmt.Errorf("cannot read process %d: %w", pid, err)
+	}
+	s, ok := parseStat(text)
+	if !ok {
+		return stat{}, fmt.Errorf("cannot read process %d: stat is not understood", pid)
+	}
+	return s, nil
+}
+
+// parseStat knows "pid (comm) state ppid ...": comm is whatever the process
+// chose, parentheses included, so the last one ends it.
+func parseStat(text string) (stat, bool) {
+	open, end := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+	if open < 0 || end < open {
+		return stat{}, false
+	}
+	// The first field after comm is number 3, the start time is 22.
+	fields := strings.Fields(text[end+1:])
+	const state, startTime = 3 - 3, 22 - 3
+	if len(fields) <= startTime {
+		return stat{}, false
+	}
+	started, err := strconv.ParseUint(fields[startTime], 10, 64)
+	if err != nil {
+		return stat{}, false
+	}
+	gone := fields[state] == "Z" || fields[state] == "X" || fields[state] == "x"
+	return stat{comm: text[open+1 : end], gone: gone, started: started}, true
+}
+
+// readCommandLine returns nil for one that is hidden, empty or too long.
+func readCommandLine(procDir string, pid int) []string {
+	text, err := readBounded(procFile(procDir, pid, "cmdline"), maxCommandLine)
+	if err != nil || text == "" || len(text) == maxCommandLine {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
+}
+
+func readUnit(procDir string, pid int) string {
+	text, err := readBounded(procFile(procDir, pid, "cgroup"), maxProcFile)
+	if err != nil {
+		return ""
+	}
+	return parseUnit(text)
+}
+
+// parseUnit finds the unit in the lines of /proc/PID/cgroup: the innermost
+// service or scope of the unified hierarchy ("0::/system.slice/x.service"),
+// else of systemd's own in the old one ("1:name=systemd:/...").
+func parseUnit(text string) string {
+	for _, mark := range []string{":", "name=systemd:"} {
+		for line := range strings.Lines(text) {
+			_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+			path, ok := strings.CutPrefix(rest, mark)
+			if !ok {
+				continue
+			}
+			if unit := innermostUnit(path); unit != "" {
+				return unit
+			}
+		}
+	}
+	return ""
+}
+
+func innermostUnit(path string) string {
+	unit := ""
+	for name := range strings.SplitSeq(path, "/") {
+		if validUnit(name) {
+			unit = name
+		}
+	}
+	return unit
+}
+
+// validUnit accepts the names of services and scopes with the characters that
+// systemd allows.
+func validUnit(name string) bool {
+	stem, ok := strings.CutSuffix(name, ".service")
+	if !ok {
+		stem, ok = strings.CutSuffix(name, ".scope")
+	}
+	if !ok || stem == "" || len(name) > 255 {
+		return false
+	}
+	return !strings.ContainsFunc(stem, func(r rune) bool {
+		alnum := '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		return !alnum && !strings.ContainsRune(`:-_.\@`, r)
+	})
+}
+
+func procFile(procDir string, pid int, name string) string {
+	return filepath.Join(procDir, strconv.Itoa(pid), name)
+}
