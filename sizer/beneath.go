@@ -1,0 +1,224 @@
+package sizer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A dir is an open directory. Everything below a root is reached through one,
+// so that no link that a hostile cache swaps in is ever followed. It is
+// closed before the look ends: a descriptor left open would keep deleted
+// blobs allocated and make umount fail.
+type dir struct{ fd int }
+
+// Beneath, and through no link of any kind (Linux 5.6).
+const resolveBeneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
+
+// openTop opens a cache root, which alone may be reached by a link.
+func openTop(path string) (dir, error) {
+	fd, err := retry(func() (int, error) {
+		return unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	return dir{fd}, err
+}
+
+// sub opens the directory at path, which may have several elements.
+func (d dir) sub(path string) (dir, error) {
+	fd, err := d.openat2(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK)
+	return dir{fd}, err
+}
+
+func (d dir) openat2(path string, flags uint64) (int, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolveBeneath}
+	return retry(func() (int, error) { return unix.Openat2(d.fd, path, &how) })
+}
+
+// retry repeats what a signal or a rename elsewhere in the tree cut short
+// (openat2 answers EAGAIN when it can't rule out an escape).
+func retry(open func() (int, error)) (int, error) {
+	for range 64 {
+		fd, err := open()
+		if err != unix.EINTR && err != unix.EAGAIN {
+			return fd, err
+		}
+	}
+	return -1, unix.EAGAIN
+}
+
+func (d dir) close() { _ = unix.Close(d.fd) }
+
+// lstat of one entry; name is a single element.
+func (d dir) lstat(name string) (entry, error) {
+	var st unix.Stat_t
+	for {
+		err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
+		if err == unix.EINTR {
+			continue
+		}
+		return entryOf(&st), err
+	}
+}
+
+// lstatPath is lstat for a path of several elements, none of them a link but
+// perhaps the last.
+func (d dir) lstatPath(path string) (entry, error) {
+	fd, err := d.openat2(path, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return entry{}, err
+	}
+	defer dir{fd}.close()
+	return dir{fd}.stat()
+}
+
+func (d dir) stat() (entry, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(d.fd, &st)
+	return entryOf(&st), err
+}
+
+// born is the time at which an entry was made, zero where the file system
+// doesn't keep it.
+func (d dir) born(name string) time.Time {
+	var st unix.Statx_t
+	err := unix.Statx(d.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BTIME, &st)
+	if err != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return time.Time{}
+	}
+	return time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))
+}
+
+// readlink gives the text of a link; longer ones than any client writes are
+// cut and so match nothing.
+func (d dir) readlink(path string) (string, error) {
+	var buf [1024]byte
+	n, err := unix.Readlinkat(d.fd, path, buf[:])
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// readlinkPath is readlink for a path of several elements.
+func (d dir) readlinkPath(path string) (string, error) {
+	fd, err := d.openat2(path, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return "", err
+	}
+	defer dir{fd}.close()
+	return dir{fd}.readlink("")
+}
+
+// names calls yield for each entry, in the order of the directory, holding
+// never more than a piece of it. It stops when yield says so.
+func (d dir) names(yield func(name string) bool) error {
+	if _, err := unix.Seek(d.fd, 0, 0); err != nil {
+		return err
+	}
+	buf := make([]byte, 16<<10)
+	var piece []string
+	for {
+		n, err := unix.ReadDirent(d.fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n <= 0 {
+			return err
+		}
+		_, _, piece = unix.ParseDirent(buf[:n], -1, piece[:0])
+		for _, name := range piece {
+			if !yield(name) {
+				return nil
+			}
+		}
+	}
+}
+
+// openRegular opens a regular file for reading. Nothing else is opened: not
+// even a FIFO for an instant, since O_PATH comes first.
+func (d dir) openRegular(name string) (*os.File, entry, error) {
+	e, err := d.lstat(name)
+	if err != nil {
+		return nil, entry{}, err
+	}
+	if !e.regular() {
+		return nil, entry{}, errNotRegular
+	}
+	fd, err := d.openat2(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, entry{}, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	e, err = dir{fd}.stat()
+	if err == nil && !e.regular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, entry{}, err
+	}
+	return f, e, nil
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+// entry is what stat tells of a file that matters here.
+type entry struct {
+	dev, ino     uint64
+	mode         uint32
+	size, blocks int64
+	mtime, ctime time.Time
+}
+
+func entryOf(st *unix.Stat_t) entry {
+	return entry{
+		dev: st.Dev, ino: st.Ino, mode: st.Mode, size: max(st.Size, 0), blocks: st.Blocks,
+		mtime: time.Unix(st.Mtim.Unix()), ctime: time.Unix(st.Ctim.Unix()),
+	}
+}
+
+func (e entry) regular() bool { return e.mode&unix.S_IFMT == unix.S_IFREG }
+func (e entry) link() bool    { return e.mode&unix.S_IFMT == unix.S_IFLNK }
+
+// after reports whether the content came after t: written and put in its
+// place later. Copies that keep old times and a chown are no downloads.
+func (e entry) after(t time.Time) bool { return e.mtime.After(t) && e.ctime.After(t) }
+
+// A mark remembers a directory as it was when it was last listed.
+type mark struct {
+	dev, ino uint64
+	mtime    time.Time
+	young    bool
+}
+
+// racy is how long after a change a directory may change again without its
+// mtime showing it: the kernel's clock tick, with room for file systems that
+// keep coarse times.
+const racy = 2 * time.Second
+
+func markOf(e entry, now time.Time) mark {
+	return mark{dev: e.dev, ino: e.ino, mtime: e.mtime, young: now.Sub(e.mtime) < racy}
+}
+
+// stale reports whether the directory may hold other names than when it was
+// marked.
+func (m mark) stale(e entry) bool {
+	return m.young || m.ino != e.ino || m.dev != e.dev || !m.mtime.Equal(e.mtime)
+}
+
+// absent reports whether err says that there is no such entry, or none that
+// may be used: a link or a file where a directory belongs is treated as not
+// being there.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || refused(err)
+}
+
+// refused reports whether err says that something else lies where a
+// directory belongs.
+func refused(err error) bool {
+	return errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.EXDEV) ||
+		errors.Is(err, errNotRegular)
+}

@@ -1,0 +1,169 @@
+package sizer
+
+import (
+	"maps"
+	"slices"
+
+	"progressd/hfcache"
+)
+
+// maxInFlight bounds how many files in flight a look names.
+const maxInFlight = 8
+
+// describe fills the look from the play.
+func (pl *play) describe(p *pass, look *Look) {
+	look.InPlay, look.Play = true, pl.id
+	look.Revisions = slices.Clone(pl.revisions)
+	look.Base, look.Bytes = pl.base, pl.bytes
+	look.Locked = p.held.any
+	look.Downloaders = slices.Clone(pl.downloaders)
+	look.Alive = slices.Clone(pl.running)
+	look.WantedKnown = pl.wanted != nil
+	look.Failed = pl.formerFailed
+	pl.describeFiles(look)
+	pl.describePartials(p, look)
+	if !pl.listed {
+		look.ShardGap = hfcache.ShardGap(p.linkedPaths(pl))
+	}
+	look.Memory = Memory{
+		Since: later(p.repo.since, p.blobsTime), Play: pl.id, Revisions: look.Revisions,
+		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Failed: look.Failed,
+	}
+}
+
+func (pl *play) describeFiles(look *Look) {
+	for _, f := range pl.files {
+		if !f.wanted {
+			continue
+		}
+		paths := max(f.paths, 1)
+		done := f.finished()
+		if done {
+			look.FilesDone += paths
+		} else if pl.failed[f.etag] && (f.part == nil || !f.part.live) {
+			look.Failed++
+		}
+		if !pl.listed {
+			continue
+		}
+		look.Files += paths
+		look.Total = addSaturating(look.Total, f.want)
+		if !done {
+			look.Missing += paths
+		} else if f.size != f.want && (look.Mismatched == nil || f.path < look.Mismatched.Path) {
+			look.Mismatched = &Mismatch{Path: f.path, Got: f.size, Want: f.want}
+		}
+	}
+	if look.Total > 0 {
+		look.TotalSource = FromListing
+		if pl.wanted == nil {
+			look.TotalSource = FromListingAtMost
+		}
+	}
+}
+
+func (pl *play) describePartials(p *pass, look *Look) {
+	for _, name := range slices.Sorted(maps.Keys(p.repo.partials)) {
+		part := p.repo.partials[name]
+		f := pl.files[part.Etag]
+		switch {
+		case part.live && part.attached:
+			look.Partials++
+			if len(look.InFlight) < maxInFlight {
+				look.InFlight = append(look.InFlight, f.label(part.Etag))
+			}
+		case part.attached && f != nil && f.wanted:
+			// What a later attempt continues, or the last one left.
+			look.Unfinished++
+		default:
+			look.Orphans++
+			look.OrphanBytes = addSaturating(look.OrphanBytes, part.bytes)
+			if f != nil && f.wanted && !f.done && (f.part == nil || !f.part.live) {
+				look.Unfinished++
+			}
+		}
+	}
+	for _, part := range pl.temps {
+		if part.live {
+			look.Partials++
+		}
+	}
+}
+
+func (f *file) label(etag string) string {
+	if f != nil && f.path != "" {
+		return f.path
+	}
+	return etag
+}
+
+func (p *pass) linkedPaths(pl *play) []string {
+	var paths []string
+	for _, commit := range pl.revisions {
+		paths = slices.AppendSeq(paths, maps.Keys(p.repo.revs.at(commit).links))
+	}
+	return paths
+}
+
+// prove checks a complete listing against the disk: every wanted path is in
+// the snapshot and its blob, looked at again, has the listed size.
+func (p *pass) prove(pl *play, look *Look) Proof {
+	if !pl.listed || look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil {
+		return NoProof
+	}
+	if err := p.findFinished(pl); err != nil {
+		return NoProof
+	}
+	for _, f := range pl.files {
+		if f.wanted && (!f.done || f.size != f.want || !f.missing.IsZero()) {
+			return NoProof
+		}
+	}
+	for _, commit := range pl.revisions {
+		if !p.linked(pl, p.repo.revs.at(commit)) {
+			return NoProof
+		}
+	}
+	if pl.filtered(p) {
+		return ProvenByRequest
+	}
+	return ProvenByListing
+}
+
+// linked reports whether each wanted path of the listing leads to its blob.
+func (p *pass) linked(pl *play, rev *revision) bool {
+	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
+	if err != nil {
+		return false
+	}
+	defer top.close()
+	for _, listed := range rev.listing.files {
+		if !pl.wants(listed.Path) {
+			continue
+		}
+		text, err := top.readlinkPath(listed.Path)
+		if err == nil {
+			if etag, ok := hfcache.SnapshotBlob(listed.Path, text); ok && etag == listed.Etag {
+				continue
+			}
+			return false
+		}
+		// Where links can't be made the client puts the file itself here.
+		if e, err := top.lstatPath(listed.Path); err != nil || !e.regular() || e.size != listed.Size {
+			return false
+		}
+	}
+	return true
+}
+
+// filtered reports whether only part of a listing was wanted.
+func (pl *play) filtered(p *pass) bool {
+	for _, commit := range pl.revisions {
+		for _, listed := range p.repo.revs.at(commit).listing.files {
+			if !pl.wants(listed.Path) {
+				return true
+			}
+		}
+	}
+	return false
+}

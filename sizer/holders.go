@@ -1,0 +1,228 @@
+package sizer
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"progressd/downloader"
+	"progressd/hfcache"
+)
+
+// Procs knows who holds which lock of this machine. It is shared by the
+// goroutines of all roots, so that /proc/locks is read once for all of them.
+type Procs struct {
+	dir string
+
+	mu    sync.Mutex
+	locks downloader.Locks
+	at    time.Time
+	err   error
+}
+
+// NewProcs reads from a procfs mounted at dir, normally /proc.
+func NewProcs(dir string) *Procs { return &Procs{dir: dir} }
+
+// How long one reading of /proc/locks serves: shorter than the time between
+// two looks, long enough for all roots of one tick.
+const locksAge = 100 * time.Millisecond
+
+func (p *Procs) read(now time.Time) (downloader.Locks, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if age := now.Sub(p.at); p.at.IsZero() || age < 0 || age >= locksAge {
+		p.locks, p.err = downloader.ReadLocks(p.dir)
+		p.at = now
+	}
+	return p.locks, p.err
+}
+
+// held is which locks of a repository are held now.
+type held struct {
+	etags map[string]bool
+	pids  []int
+	any   bool
+	// seen: some lock was held at some time of this play, so that locks
+	// are visible here and their absence means something.
+	seen bool
+	// bare counts held locks of blobs that have neither a partial nor a
+	// finished blob: what huggingface_hub <= 0.22 writes is elsewhere.
+	bare int
+}
+
+// lockDir remembers the lock files of a repository by their inode.
+type lockDir struct {
+	mark  mark
+	files []lockFile
+}
+
+type lockFile struct {
+	etag     string
+	dev, ino uint64
+}
+
+// maxLocks bounds how many lock files of a repository are looked at.
+const maxLocks = 16384
+
+// readHeld finds the held locks of the repository: .locks/<folder>/<etag>.lock
+// of huggingface_hub >= 0.19, blobs/<etag>.lock of older and of Rust clients.
+func (p *pass) readHeld() held {
+	h := held{etags: make(map[string]bool), seen: p.repo.play != nil && p.repo.play.lockSeen}
+	table, err := p.root.opts.Procs.read(p.now)
+	if err != nil {
+		p.root.warn("", "cannot tell who holds locks: downloads whose downloader is gone are noticed late", err)
+		return h
+	}
+	if table.Empty() {
+		return h
+	}
+	p.readLockDir(&p.repo.locks, ".locks/"+p.repo.folder)
+	pids := make(map[int]bool)
+	for _, file := range append(p.repo.locks.files, p.blobLocks()...) {
+		pid, ok := table.Holder(file.dev, file.ino)
+		if !ok && !p.root.fs.sameDev {
+			pid, ok = table.HolderByInode(file.ino)
+		}
+		if !ok {
+			continue
+		}
+		h.any, h.seen, h.etags[file.etag] = true, true, true
+		if !pids[pid] {
+			pids[pid] = true
+			h.pids = append(h.pids, pid)
+		}
+	}
+	return h
+}
+
+func (p *pass) readLockDir(into *lockDir, path string) {
+	d, err := p.top.sub(path)
+	if err != nil {
+		if refused(err) {
+			p.root.warn(p.repo.folder, "the directory of locks is no directory, and is not followed", err)
+		}
+		*into = lockDir{}
+		return
+	}
+	defer d.close()
+	e, err := d.stat()
+	if err != nil || !into.mark.stale(e) {
+		return
+	}
+	*into = lockDir{mark: markOf(e, p.now)}
+	_ = d.names(func(name string) bool {
+		etag, ok := strings.CutSuffix(name, ".lock")
+		if !ok {
+			return true
+		}
+		if e, err := d.lstat(name); err == nil && e.regular() {
+			into.files = append(into.files, lockFile{etag, e.dev, e.ino})
+		}
+		return len(into.files) < maxLocks
+	})
+}
+
+// blobLocks are the lock files that lie beside the partials.
+func (p *pass) blobLocks() []lockFile {
+	var files []lockFile
+	for _, part := range p.repo.partials {
+		name := part.Etag + ".lock"
+		e, err := p.top.lstatPath(p.repo.folder + "/blobs/" + name)
+		if err == nil && e.regular() {
+			files = append(files, lockFile{part.Etag, e.dev, e.ino})
+		}
+	}
+	return files
+}
+
+// maxDownloaders bounds whom one play remembers.
+const maxDownloaders = 16
+
+// people brings up to date who downloads: each process seen holding a lock,
+// and whether it still runs.
+func (pl *play) people(p *pass) {
+	for _, pid := range p.held.pids {
+		if pl.knows(pid, p.root.opts.Procs.dir) || len(pl.downloaders) >= maxDownloaders {
+			continue
+		}
+		process, err := downloader.ReadProcess(p.root.opts.Procs.dir, pid)
+		if err != nil {
+			continue // gone between the two readings
+		}
+		pl.newAttempt()
+		pl.downloaders = append(pl.downloaders, process)
+	}
+	pl.running = make([]bool, len(pl.downloaders))
+	for i, process := range pl.downloaders {
+		pl.running[i] = downloader.Alive(p.root.opts.Procs.dir, process)
+	}
+}
+
+func (pl *play) knows(pid int, procDir string) bool {
+	for _, d := range pl.downloaders {
+		if d.PID == pid && downloader.Alive(procDir, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// updateWanted works out what the downloaders are known to want: nothing is
+// known while one of them can't be read. Those that run decide; when all are
+// gone, the last answer stands. It reports whether the answer changed.
+func (pl *play) updateWanted(name hfcache.Repo) bool {
+	var filters []hfcache.Filter
+	running := 0
+	for i, d := range pl.downloaders {
+		if !pl.running[i] && !pl.restoredWanted(i) {
+			continue
+		}
+		running++
+		if d.Request != nil && d.Request.Repo == name {
+			filters = append(filters, d.Request.Filter)
+		}
+	}
+	if running == 0 {
+		return false
+	}
+	if len(filters) != running || pl.unhelpful {
+		filters = nil
+	}
+	if slices.EqualFunc(filters, pl.wanted, hfcache.Filter.Equal) {
+		return false
+	}
+	pl.want(filters)
+	return true
+}
+
+func (pl *play) want(filters []hfcache.Filter) {
+	pl.wanted, pl.match = filters, nil
+	for _, f := range filters {
+		pl.match = append(pl.match, f.Matcher())
+	}
+}
+
+func (pl *play) wants(path string) bool {
+	if pl.wanted == nil {
+		return true
+	}
+	return slices.ContainsFunc(pl.match, func(match func(string) bool) bool { return match(path) })
+}
+
+// restoredWanted: after a restart with every downloader gone, the last one
+// remembered says what was wanted.
+func (pl *play) restoredWanted(i int) bool {
+	return pl.restored && pl.wanted == nil && i == len(pl.downloaders)-1
+}
+
+// requesterRuns reports whether a download command still runs: it isn't
+// done, even if nothing moves.
+func (pl *play) requesterRuns() bool {
+	for i, d := range pl.downloaders {
+		if pl.running[i] && d.Request != nil {
+			return true
+		}
+	}
+	return false
+}

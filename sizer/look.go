@@ -1,0 +1,130 @@
+// Package sizer looks at one repository of a cache: one pass gives the files
+// that a download consists of and the bytes that are truly on disk. It also
+// holds the one way in which sizes and percentages become text.
+package sizer
+
+import (
+	"time"
+
+	"progressd/downloader"
+	"progressd/hfcache"
+)
+
+// Source says where a total comes from.
+type Source string
+
+// The sources of a total.
+const (
+	NoTotal Source = ""
+	// FromListing is a tree listing, narrowed to what the downloader is
+	// known to want.
+	FromListing Source = "listing"
+	// FromListingAtMost is a tree listing of which perhaps not all is
+	// wanted: an upper bound.
+	FromListingAtMost Source = "listing-upper-bound"
+)
+
+// Proof says why a download is known to be complete.
+type Proof string
+
+// The proofs that one look can give; see the tracker for the third.
+const (
+	NoProof Proof = ""
+	// ProvenByListing: every file of the listing is there with its size.
+	ProvenByListing Proof = "listing"
+	// ProvenByRequest: every listed file that the downloader was seen to
+	// want is there with its size.
+	ProvenByRequest Proof = "request"
+)
+
+// Look is what one pass over one repository found. It is a value: nothing in
+// it changes after it was handed on.
+type Look struct {
+	// Root is the path of the cache root.
+	Root string
+	Repo hfcache.Repo
+	// At is when the pass began; it carries a monotonic reading.
+	At time.Time
+
+	// Gone: the repository's folder is no more. No other fact is set.
+	Gone bool
+	// Unreadable holds why the pass failed (EIO, EACCES, ...): the last
+	// facts stand. Nil otherwise.
+	Unreadable error
+	// InPlay: a download is, or lately was, under way. False for a repo
+	// that merely lies there; then only Root, Repo, At are set.
+	InPlay bool
+	// Play identifies this play among those of the repository; empty if
+	// not InPlay. New bytes after a verdict may come in the same play.
+	Play string
+
+	// Revisions are the commits in flight, newest first; empty if unknown.
+	Revisions []string
+	// Base is how many of Bytes lay there before this play began.
+	Base int64
+	// Bytes of the download on disk, each unique blob once.
+	Bytes int64
+	// Arrived is what was newly written since the previous look, >= 0.
+	Arrived int64
+	// Total is in bytes; 0 means unknown.
+	Total       int64
+	TotalSource Source
+	// FilesDone and Files count paths where there is a listing, else
+	// blobs; Files is 0 if unknown.
+	FilesDone, Files int
+	// InFlight names the files being written now: paths where known, else
+	// etags. At most 8, untrusted text.
+	InFlight []string
+	// Partials counts the live partials; Locked says that some lock of
+	// this repository is held now.
+	Partials int
+	Locked   bool
+	// Downloaders are the processes seen holding a lock in this play, and
+	// Alive those of them that still run, by index.
+	Downloaders []downloader.Process
+	Alive       []bool
+
+	// Orphans are partials of dead attempts; Unfinished counts those of
+	// them whose blob isn't there, which speaks against completion.
+	Orphans     int
+	OrphanBytes int64
+	Unfinished  int
+	// Failed counts the attempts seen to fail in this play: a partial
+	// vanished and no blob came of it, and nothing has mended it since.
+	Failed int
+	// WantedKnown: some command line says what is wanted.
+	WantedKnown bool
+	// Missing counts wanted listed files (all listed files if not
+	// WantedKnown) that are not there; ShardGap says that numbered shards
+	// (-00003-of-00012) are missing where there is no listing.
+	Missing  int
+	ShardGap bool
+	// Mismatched is a finished blob whose size differs from the listing.
+	Mismatched *Mismatch
+	// Proof that the download is complete, if this look is one.
+	Proof Proof
+
+	// Memory is what this package wants to be given back after a restart.
+	Memory Memory
+}
+
+// Mismatch is a finished blob of another size than listed.
+type Mismatch struct {
+	Path      string
+	Got, Want int64
+}
+
+// Memory is what has to survive a restart about one repository in play, or
+// at rest. It is JSON in the state directory.
+type Memory struct {
+	// Since: a blob whose mtime and ctime are both later came after the
+	// last download that was told. Time of the cache's file system.
+	Since time.Time `json:"since"`
+	// Play identifies the play that is on, empty if none; then its facts.
+	Play        string               `json:"play,omitempty"`
+	Revisions   []string             `json:"revisions,omitempty"`
+	Base        int64                `json:"base,omitempty"`
+	Bytes       int64                `json:"bytes,omitempty"`
+	Downloaders []downloader.Process `json:"downloaders,omitempty"`
+	Failed      int                  `json:"failed,omitempty"`
+}

@@ -1,0 +1,323 @@
+package sizer
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"progressd/hfcache"
+)
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+)
+
+// want holds the facts of a look that most tests are about.
+type want struct {
+	play                 bool
+	bytes, base, arrived int64
+	total                int64
+	done, files          int
+	partials             int
+	missing              int
+	proof                Proof
+}
+
+func (c *cache) expect(what string, w want) Look {
+	c.t.Helper()
+	l := c.look()
+	got := want{l.InPlay, l.Bytes, l.Base, l.Arrived, l.Total, l.FilesDone, l.Files, l.Partials, l.Missing, l.Proof}
+	if got != w {
+		c.t.Fatalf("%s:\n got %+v\nwant %+v\nlook %+v", what, got, w, l)
+	}
+	return l
+}
+
+func TestADownloadWithAListingIsFollowedFromItsFirstPartialToItsProof(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 3 * mib}, "sub/b.bin": {"b", 2 * mib}, "twin.bin": {"a", 3 * mib}})
+	c.expect("a listing alone is no download", want{})
+	c.lock(42, "a")
+	c.expect("a lock alone is no download", want{})
+	c.partial("a", ".01234567.incomplete", 0)
+	c.expect("an empty partial begins it", want{play: true, total: 5 * mib, files: 3, missing: 3, partials: 1})
+	c.partial("a", ".01234567.incomplete", 1*mib)
+	l := c.expect("bytes arrive", want{play: true, bytes: mib, arrived: mib, total: 5 * mib, files: 3, missing: 3, partials: 1})
+	if len(l.InFlight) != 1 || l.InFlight[0] != "a.bin" || l.TotalSource != FromListing || !l.WantedKnown {
+		t.Fatalf("look %+v", l)
+	}
+	c.partial("a", ".01234567.incomplete", 3*mib)
+	c.finish("a", ".01234567.incomplete", commitA, "a.bin")
+	c.link("a", commitA, "twin.bin")
+	c.unlock("a")
+	c.expect("a finished blob counts once under two paths", want{play: true, bytes: 3 * mib, arrived: 2 * mib, total: 5 * mib, files: 3, done: 2, missing: 1})
+	c.partial("b", ".89abcdef.incomplete", 2*mib)
+	must(t, os.Rename(c.in(demo, "blobs", etag("b")+".89abcdef.incomplete"), c.in(demo, "blobs", etag("b"))))
+	c.expect("all blobs are no proof while a path is missing", want{play: true, bytes: 5 * mib, arrived: 2 * mib, total: 5 * mib, files: 3, done: 3})
+	c.link("b", commitA, "sub/b.bin")
+	c.expect("all paths are", want{play: true, bytes: 5 * mib, total: 5 * mib, files: 3, done: 3, proof: ProvenByListing})
+	c.expect("then it rests", want{})
+}
+
+func TestASmallModelDoneBetweenTwoLooksIsSeen(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 10}})
+	c.whole("a", 10, commitA, "a.bin")
+	c.expect("D12", want{play: true, bytes: 10, arrived: 10, total: 10, files: 1, done: 1, proof: ProvenByListing})
+	c.expect("once", want{})
+}
+
+func TestWhatIsCompleteAtFirstSightIsAtRest(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 10}})
+	c.whole("a", 10, commitA, "a.bin")
+	c.watch(time.Now().Add(time.Second), nil)
+	l, pace := c.lookAt(demo)
+	if l.InPlay || pace != Idle || len(c.root.repos) != 0 {
+		t.Fatalf("look %+v pace %v, %d repos kept", l, pace, len(c.root.repos))
+	}
+}
+
+func TestWhatIsInFlightAtFirstSightIsPickedUp(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}, "b.bin": {"b", mib}})
+	c.whole("a", mib, commitA, "a.bin")
+	c.partial("b", ".01234567.incomplete", 512*kib)
+	c.run(7, "python3", "train.py")
+	c.lock(7, "b")
+	c.watch(time.Now().Add(time.Second), nil)
+	c.expect("picked up", want{play: true, bytes: mib + 512*kib, base: mib + 512*kib, total: 2 * mib, files: 2, done: 1, missing: 1, partials: 1})
+	c.partial("b", ".01234567.incomplete", 768*kib)
+	l := c.expect("goes on", want{play: true, bytes: mib + 768*kib, base: mib + 512*kib, arrived: 256 * kib, total: 2 * mib, files: 2, done: 1, missing: 1, partials: 1})
+	if l.TotalSource != FromListingAtMost || l.WantedKnown {
+		t.Fatalf("an unknown command line makes the total an upper bound: %+v", l)
+	}
+}
+
+func TestAnOrphanAtFirstSightIsLeftAloneUntilItGrows(t *testing.T) {
+	c := newCache(t)
+	c.partial("a", ".incomplete", 512*kib)
+	c.watch(time.Now().Add(time.Second), nil)
+	if l, pace := c.lookAt(demo); l.InPlay || pace != Slow {
+		t.Fatalf("look %+v pace %v", l, pace)
+	}
+	c.partial("a", ".incomplete", 768*kib)
+	c.expect("resumed", want{play: true, bytes: 768 * kib, base: 512 * kib, arrived: 256 * kib, partials: 1})
+}
+
+func TestCommandLineNarrowsWhatIsWanted(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo", "--include", "*.safetensors")
+	c.list(commitA, map[string]listedFile{"a.safetensors": {"a", mib}, "b.bin": {"b", 9 * mib}})
+	c.lock(42, "a")
+	c.partial("a", ".01234567.incomplete", mib)
+	c.expect("only what matches", want{play: true, bytes: mib, arrived: mib, total: mib, files: 1, missing: 1, partials: 1})
+	c.finish("a", ".01234567.incomplete", commitA, "a.safetensors")
+	c.expect("proven by what was asked for", want{play: true, bytes: mib, total: mib, files: 1, done: 1, proof: ProvenByRequest})
+}
+
+func TestWithoutAListingTheSnapshotSaysWhatBelongsToIt(t *testing.T) {
+	c := newCache(t)
+	c.whole("old", mib, commitA, "old.bin")
+	c.whole("shared", mib, commitA, "shared.bin")
+	c.age()
+	c.watch(time.Now().Add(-time.Second), nil)
+	c.link("shared", commitB, "shared.bin")
+	c.partial("new", ".incomplete", 512*kib)
+	c.expect("blobs of another revision don't count", want{play: true, bytes: mib + 512*kib, base: mib, arrived: 512 * kib, done: 1, partials: 1})
+	c.partial("new", ".incomplete", mib)
+	c.finish("new", ".incomplete", commitB, "model-00001-of-00002.safetensors")
+	l := c.expect("finished", want{play: true, bytes: 2 * mib, base: mib, arrived: 512 * kib, done: 2})
+	if !l.ShardGap {
+		t.Fatalf("a shard is missing: %+v", l)
+	}
+}
+
+func TestDeadAttempts(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 4 * mib}, "b.bin": {"b", 4 * mib}})
+	for _, word := range []string{"a", "b"} {
+		c.lock(42, word)
+		c.partial(word, ".00000000.incomplete", mib)
+	}
+	w := want{play: true, bytes: 2 * mib, arrived: 2 * mib, total: 8 * mib, files: 2, missing: 2, partials: 2}
+	c.expect("under way", w)
+	c.kill(42)
+	c.now = c.now.Add(lockMemory)
+	w.arrived, w.partials = 0, 0
+	if l := c.expect("what the dead left is counted while none takes over", w); l.Unfinished != 2 || l.Alive[0] {
+		t.Fatalf("look %+v", l)
+	}
+	c.run(43, "hf", "download", "org/demo")
+	c.lock(43, "a")
+	c.partial("a", ".11111111.incomplete", mib/2)
+	w.bytes, w.arrived, w.partials = mib/2, mib/2, 1
+	l := c.expect("D3: a new attempt makes orphans of them, never counted", w)
+	if l.Orphans != 2 || l.OrphanBytes != 2*mib {
+		t.Fatalf("look %+v", l)
+	}
+}
+
+func TestALockMissedOnceIsNotLost(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	for _, word := range []string{"a", "b"} {
+		c.lock(42, word)
+		c.partial(word, ".00000000.incomplete", mib)
+	}
+	w := want{play: true, bytes: 2 * mib, arrived: 2 * mib, partials: 2}
+	c.expect("under way", w)
+	line := c.locks["a"]
+	c.unlock("a")
+	w.arrived = 0
+	c.expect("one reading without it", w)
+	c.locks["a"] = line
+	c.writeLocks()
+	c.expect("the next has it again", w)
+}
+
+func TestAResumablePartialKeepsItsBytes(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "huggingface-cli", "download", "org/demo")
+	c.lock(42, "a")
+	c.partial("a", ".incomplete", mib)
+	c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	c.kill(42)
+	c.now = c.now.Add(lockMemory)
+	c.expect("killed", want{play: true, bytes: mib})
+	c.run(43, "huggingface-cli", "download", "org/demo")
+	c.lock(43, "a")
+	c.partial("a", ".incomplete", mib+1000)
+	c.expect("resumed", want{play: true, bytes: mib + 1000, arrived: 1000, partials: 1})
+	must(t, os.Truncate(c.in(demo, "blobs", etag("a")+".incomplete"), 10))
+	c.expect("D4: truncated", want{play: true, bytes: 10, arrived: 0, partials: 1})
+}
+
+func TestAFailedAttemptIsNoted(t *testing.T) {
+	c := newCache(t)
+	path := c.partial("a", ".01234567.incomplete", mib)
+	c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	must(t, os.Remove(path))
+	if l := c.expect("D1: a partial vanishes and no blob came of it", want{play: true}); l.Failed != 1 {
+		t.Fatalf("look %+v", l)
+	}
+	c.whole("a", mib, commitA, "a.bin")
+	if l := c.look(); l.Failed != 0 {
+		t.Fatalf("mended: %+v", l)
+	}
+}
+
+func TestAWrongSizeIsNoProof(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 4 * mib}})
+	c.whole("a", mib, commitA, "a.bin")
+	l := c.expect("D15", want{play: true, bytes: mib, arrived: mib, total: 4 * mib, files: 1, done: 1})
+	if l.Mismatched == nil || *l.Mismatched != (Mismatch{"a.bin", mib, 4 * mib}) {
+		t.Fatalf("look %+v", l)
+	}
+}
+
+func TestARevisionThatAppearsInTheMiddleJoins(t *testing.T) {
+	c := newCache(t)
+	c.whole("old", mib, commitB, "old.bin")
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
+	c.age()
+	c.watch(time.Now().Add(-time.Second), nil)
+	c.partial("a", ".01234567.incomplete", mib)
+	c.expect("first", want{play: true, bytes: mib, arrived: mib, total: 2 * mib, files: 1, missing: 1, partials: 1})
+	second := "cccccccccccccccccccccccccccccccccccccccc"
+	c.list(second, map[string]listedFile{"a.bin": {"a", 2 * mib}, "c.bin": {"c", mib}})
+	c.partial("c", ".01234567.incomplete", 1000)
+	c.expect("D5", want{play: true, bytes: mib + 1000, arrived: 1000, total: 3 * mib, files: 3, missing: 3, partials: 2})
+}
+
+func TestTheSharedStoreIsLookedUpAndNothingElse(t *testing.T) {
+	store := func(c *cache, word string) (path, text string) {
+		hash := etag(word)
+		return filepath.Join(c.path, "blobs", hash[:2], hash), "../../blobs/" + hash[:2] + "/" + hash
+	}
+	t.Run("D6 a finished blob moves to the store", func(t *testing.T) {
+		c := newCache(t)
+		c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}, "b.bin": {"b", mib}})
+		c.whole("a", mib, commitA, "a.bin")
+		c.partial("b", ".01234567.incomplete", 10)
+		w := want{play: true, bytes: mib + 10, arrived: mib + 10, total: 2 * mib, files: 2, done: 1, missing: 1, partials: 1}
+		c.expect("before", w)
+		path, text := store(c, "a")
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(t, os.Rename(c.in(demo, "blobs", etag("a")), path))
+		w.arrived = 0
+		c.expect("in between", w)
+		must(t, os.Symlink(text, c.in(demo, "blobs", etag("a"))))
+		c.expect("after", w)
+	})
+	t.Run("D7 a hit in the store transfers nothing", func(t *testing.T) {
+		c := newCache(t)
+		path, text := store(c, "a")
+		c.write(path, mib)
+		c.age()
+		c.watch(time.Now().Add(-time.Second), nil)
+		c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}})
+		must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+		must(t, os.Symlink(text, c.in(demo, "blobs", etag("a"))))
+		c.link("a", commitA, "a.bin")
+		c.expect("silent", want{})
+	})
+	t.Run("other links are not followed", func(t *testing.T) {
+		c := newCache(t)
+		outside := filepath.Join(t.TempDir(), etag("a"))
+		c.write(outside, mib)
+		must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+		must(t, os.Symlink(outside, c.in(demo, "blobs", etag("a"))))
+		c.expect("silent", want{})
+	})
+}
+
+func TestRestartTakesUpAPlay(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo", "--include", "a*")
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}, "b.bin": {"b", mib}})
+	c.lock(42, "a")
+	c.partial("a", ".01234567.incomplete", mib)
+	before := c.look()
+	c.kill(42)
+	c.partial("a", ".01234567.incomplete", 2*mib)
+	c.finish("a", ".01234567.incomplete", commitA, "a.bin")
+	c.watch(time.Now().Add(-time.Minute), func(hfcache.Repo) (Memory, bool) { return before.Memory, true })
+	l := c.expect("finished meanwhile", want{play: true, bytes: 2 * mib, arrived: mib, total: 2 * mib, files: 1, done: 1, proof: ProvenByRequest})
+	if l.Play != before.Play {
+		t.Fatalf("play %q, was %q", l.Play, before.Play)
+	}
+	after := l.Memory
+	after.Play = ""
+	c.watch(time.Now().Add(-time.Minute), func(hfcache.Repo) (Memory, bool) { return after, true })
+	c.expect("D10: told once", want{})
+}
+
+func TestOldClientsWriteIntoTheRoot(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.write(filepath.Join(c.path, "tmpleft0ver"[:11]), 5*mib) // of a dead attempt
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.look()
+	c.write(filepath.Join(c.path, "tmpabcdefgh"), mib)
+	c.expect("counted where the lock is", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	c.write(filepath.Join(c.path, "tmpabcdefgh"), 2*mib)
+	c.expect("grows", want{play: true, bytes: 2 * mib, arrived: mib, partials: 1})
+	must(t, os.Rename(filepath.Join(c.path, "tmpabcdefgh"), c.in(demo, "blobs", etag("a"))))
+	c.link("a", commitA, "a.bin")
+	c.unlock("a")
+	c.expect("moved into place, nothing new", want{play: true, bytes: 2 * mib, done: 1})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

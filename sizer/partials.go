@@ -1,0 +1,237 @@
+package sizer
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"progressd/hfcache"
+)
+
+// A partial is a blob that is being written, or was.
+type partial struct {
+	hfcache.BlobName
+	ino   uint64
+	size  int64 // st_size at the last look
+	bytes int64 // truly written: never falls but with st_size
+	mtime time.Time
+	// base is what lay in it when the play began, or when it was found.
+	base int64
+	// grown is when it last grew; zero if nobody saw it grow.
+	grown time.Time
+	// fresh: it was made while somebody watched; midflight: it lay there
+	// before, and no play of it was seen to end.
+	fresh, midflight bool
+	// attached: it is counted as its blob's content; see judge.
+	live, attached bool
+}
+
+// maxPartials bounds what a hostile repository can make us keep.
+const maxPartials = 4096
+
+// listPartials brings the set of partials in line with the names in blobs/.
+func (p *pass) listPartials(blobs dir) error {
+	former := p.repo.partials
+	now := make(map[string]*partial)
+	err := blobs.names(func(name string) bool {
+		b := hfcache.ParseBlob(name)
+		if b.Kind != hfcache.Partial || len(now) >= maxPartials {
+			return true
+		}
+		if known := former[name]; known != nil {
+			now[name] = known
+		} else {
+			now[name] = &partial{BlobName: b}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if len(now) >= maxPartials {
+		p.root.warn(p.repo.folder, "more partials than are looked at", nil)
+	}
+	for name, gone := range former {
+		if now[name] == nil {
+			p.vanished(gone)
+		}
+	}
+	p.repo.partials = now
+	return nil
+}
+
+// measurePartials reads how much is written. What is no regular file is
+// nothing.
+func (p *pass) measurePartials(blobs dir) error {
+	for name, part := range p.repo.partials {
+		e, err := blobs.lstat(name)
+		if absent(err) || err == nil && !e.regular() {
+			delete(p.repo.partials, name)
+			p.vanished(part)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if part.ino == 0 {
+			p.found(part, e, blobs.born(name))
+		} else {
+			part.measure(e, p.root.fs.written(e), p.now)
+		}
+	}
+	return nil
+}
+
+// found takes up a partial that wasn't known: fresh if it was made, or
+// touched, since watching began.
+func (p *pass) found(part *partial, e entry, born time.Time) {
+	part.ino, part.size, part.mtime = e.ino, e.size, e.mtime
+	part.bytes = p.root.fs.written(e)
+	if born.IsZero() {
+		born = e.ctime
+	}
+	part.fresh = !born.Before(p.root.opts.Opened)
+	if part.fresh {
+		part.grown = p.now
+		return
+	}
+	part.base, part.midflight = part.bytes, true
+	if e.ctime.After(p.root.opts.Opened) {
+		part.grown = p.now
+	}
+}
+
+func (part *partial) measure(e entry, written int64, now time.Time) {
+	if e.ino != part.ino || e.size < part.size {
+		// Truncated, or another file under the name: it begins again.
+		part.ino, part.bytes, part.base = e.ino, written, 0
+		part.grown = now
+	} else if written > part.bytes || e.size > part.size {
+		part.grown = now
+		part.bytes = max(part.bytes, written)
+	}
+	part.size, part.mtime = e.size, e.mtime
+}
+
+// vanished is told of a partial that is no more: renamed to its blob, or
+// removed by an attempt that failed. Which, the count of files tells later.
+func (p *pass) vanished(part *partial) {
+	if p.repo.play != nil && part.attached {
+		p.repo.play.lost(part, p.now)
+	}
+}
+
+// judge tells live partials from those of dead attempts, and one of twins
+// from the other, by what can be known: a held lock, growth, age.
+func (p *pass) judge() {
+	best := make(map[string]*partial)
+	for _, part := range p.repo.partials {
+		part.live = p.alive(part)
+		if other := best[part.Etag]; other == nil || p.better(part, other) {
+			best[part.Etag] = part
+		}
+	}
+	for _, part := range p.repo.partials {
+		if best[part.Etag] != part {
+			part.live = false
+		}
+		part.attached = best[part.Etag] == part && (part.live || part.Attempt == "" || part.attached && !p.superseded(part))
+	}
+}
+
+// grace is how long after its last growth a partial counts as live where no
+// lock says so: a client fills 10 MiB before it writes.
+const grace = 30 * time.Second
+
+// alive: its blob's lock is held; or, where locks tell nothing about it, it
+// grew lately, or it was alive and no one has taken over.
+func (p *pass) alive(part *partial) bool {
+	if p.locked(part.Etag) {
+		return true
+	}
+	growing := !part.grown.IsZero() && p.now.Sub(part.grown) < grace
+	if growing && !p.lockLost(part) {
+		return true
+	}
+	return part.live && !p.held.any && !p.held.seen
+}
+
+// lockMemory bridges a lock that one reading of /proc/locks missed: the
+// kernel gives a long table a page at a time, and it moves in between.
+const lockMemory = 1500 * time.Millisecond
+
+// locked: the blob's lock is held, as far as one reading can tell.
+func (p *pass) locked(etag string) bool {
+	if p.held.etags[etag] {
+		return true
+	}
+	pl := p.repo.play
+	return pl != nil && p.now.Sub(pl.locked[etag]) < lockMemory
+}
+
+// lockLost: this play's downloader locks what it writes, and this is not
+// locked. Its attempt is over even if it grew a moment ago.
+func (p *pass) lockLost(part *partial) bool {
+	return p.repo.play != nil && !p.repo.play.locked[part.Etag].IsZero()
+}
+
+// superseded: someone else downloads here now, and this partial can't be
+// continued by them.
+func (p *pass) superseded(part *partial) bool {
+	return part.Attempt != "" && p.held.any && !p.locked(part.Etag)
+}
+
+// better chooses among partials of one blob: the live one, the one that grew
+// last, the newest.
+func (p *pass) better(a, b *partial) bool {
+	switch {
+	case a.live != b.live:
+		return a.live
+	case !a.grown.Equal(b.grown):
+		return a.grown.After(b.grown)
+	case !a.mtime.Equal(b.mtime):
+		return a.mtime.After(b.mtime)
+	default:
+		return a.Attempt > b.Attempt
+	}
+}
+
+// fileSystem knows how far block counts can be trusted.
+type fileSystem struct {
+	dev    uint64
+	known  bool
+	blocks bool
+	// sameDev: /proc/locks names the device that stat does (not on btrfs).
+	sameDev bool
+}
+
+// Magic numbers of statfs(2) for the file systems whose block counts say
+// what is written; elsewhere they are late or made up (NFS, CIFS, FUSE, 9p,
+// ZFS) and st_size is taken.
+var trueBlocks = map[int64]bool{
+	unix.EXT4_SUPER_MAGIC:      true,
+	unix.XFS_SUPER_MAGIC:       true,
+	unix.BTRFS_SUPER_MAGIC:     true,
+	unix.TMPFS_MAGIC:           true,
+	unix.OVERLAYFS_SUPER_MAGIC: true,
+}
+
+func (f *fileSystem) learn(d dir, dev uint64) {
+	if f.known && f.dev == dev {
+		return
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(d.fd, &st); err != nil {
+		return
+	}
+	kind := int64(st.Type)
+	*f = fileSystem{dev: dev, known: true, blocks: trueBlocks[kind], sameDev: kind != unix.BTRFS_SUPER_MAGIC}
+}
+
+// written is how many bytes of a partial are truly on disk.
+func (f *fileSystem) written(e entry) int64 {
+	if !f.blocks || e.blocks < 0 || e.blocks > e.size/512 {
+		return e.size
+	}
+	return e.blocks * 512
+}

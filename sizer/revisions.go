@@ -1,0 +1,269 @@
+package sizer
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"progressd/hfcache"
+)
+
+// revisions is what a repository's trees and snapshots say, read while a
+// play needs it.
+type revisions struct {
+	trees, snapshots mark
+	byCommit         map[string]*revision
+}
+
+// A revision is one commit that has a listing, a snapshot or both.
+type revision struct {
+	commit string
+	// touched is when its listing or snapshot last changed: what tells
+	// the revision in flight from older ones that share a blob.
+	touched time.Time
+	// listing is nil where there is none, or none that can be used.
+	listing *listing
+	// links maps the paths of the snapshot to etags; read only where there
+	// is no listing.
+	links     map[string]string
+	linksMark mark
+	snapshot  bool
+}
+
+// A listing is a parsed tree file.
+type listing struct {
+	file   mark
+	size   int64
+	files  []hfcache.ListedFile
+	byEtag map[string]bool
+}
+
+// maxRevisions bounds how many listings are read: the newest.
+const maxRevisions = 16
+
+// readRevisions brings trees and snapshots up to date.
+func (p *pass) readRevisions() error {
+	revs := &p.repo.revs
+	if revs.byCommit == nil {
+		revs.byCommit = make(map[string]*revision)
+	}
+	if err := p.readTrees(revs); err != nil {
+		return err
+	}
+	return p.readSnapshots(revs)
+}
+
+func (revs *revisions) at(commit string) *revision {
+	rev := revs.byCommit[commit]
+	if rev == nil {
+		rev = &revision{commit: commit}
+		revs.byCommit[commit] = rev
+	}
+	return rev
+}
+
+func (p *pass) readTrees(revs *revisions) error {
+	d, err := p.top.sub(p.repo.folder + "/trees")
+	if err != nil {
+		if refused(err) {
+			p.root.warn(p.repo.folder, "trees is no directory, and is not followed", err)
+		}
+		return notAbsent(err)
+	}
+	defer d.close()
+	e, err := d.stat()
+	if err != nil || !revs.trees.stale(e) {
+		return err
+	}
+	revs.trees = markOf(e, p.now)
+	found, err := newest(d, func(name string) (string, bool) {
+		commit, ok := strings.CutSuffix(name, ".json")
+		return commit, ok && hfcache.IsCommit(commit)
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		rev := revs.at(f.name)
+		rev.touched = later(rev.touched, f.entry.mtime)
+		if rev.listing == nil || rev.listing.file.stale(f.entry) || rev.listing.size != f.entry.size {
+			rev.listing = p.parseListing(d, f)
+		}
+	}
+	return nil
+}
+
+type namedEntry struct {
+	name  string
+	entry entry
+}
+
+// newest gives the entries that want accepts, by the name that it gives, at
+// most maxRevisions of them, newest first.
+func newest(d dir, want func(string) (string, bool)) ([]namedEntry, error) {
+	var found []namedEntry
+	err := d.names(func(name string) bool {
+		short, ok := want(name)
+		if !ok {
+			return true
+		}
+		if e, err := d.lstat(name); err == nil {
+			found = append(found, namedEntry{short, e})
+		}
+		if len(found) >= 4*maxRevisions {
+			found = trimOld(found)
+		}
+		return true
+	})
+	return trimOld(found), err
+}
+
+func trimOld(found []namedEntry) []namedEntry {
+	slices.SortFunc(found, func(a, b namedEntry) int { return b.entry.mtime.Compare(a.entry.mtime) })
+	return found[:min(len(found), maxRevisions)]
+}
+
+// parseListing reads one tree file. One that can't be used counts as none:
+// progress then goes on without a total.
+func (p *pass) parseListing(d dir, f namedEntry) *listing {
+	unusable := &listing{file: markOf(f.entry, p.now), size: f.entry.size}
+	file, e, err := d.openRegular(f.name + ".json")
+	if err != nil {
+		if !absent(err) || refused(err) {
+			p.root.warn(p.repo.folder, "cannot read the listing "+f.name, err)
+		}
+		return unusable
+	}
+	defer file.Close()
+	parsed, err := hfcache.ParseListing(file, hfcache.DefaultLimits())
+	if err != nil {
+		p.root.warn(p.repo.folder, "cannot use the listing "+f.name+": progress is told without a total", err)
+		return unusable
+	}
+	l := &listing{file: markOf(e, p.now), size: e.size, files: parsed.Files, byEtag: make(map[string]bool, len(parsed.Files))}
+	for _, listed := range parsed.Files {
+		l.byEtag[listed.Etag] = true
+	}
+	return l
+}
+
+func (p *pass) readSnapshots(revs *revisions) error {
+	d, err := p.top.sub(p.repo.folder + "/snapshots")
+	if err != nil {
+		if refused(err) {
+			p.root.warn(p.repo.folder, "snapshots is no directory, and is not followed", err)
+		}
+		return notAbsent(err)
+	}
+	defer d.close()
+	found, err := newest(d, func(name string) (string, bool) { return name, hfcache.IsCommit(name) })
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		rev := revs.at(f.name)
+		rev.snapshot = true
+		rev.touched = later(rev.touched, f.entry.mtime)
+	}
+	return nil
+}
+
+func notAbsent(err error) error {
+	if absent(err) {
+		return nil
+	}
+	return err
+}
+
+func (rev *revision) listed() bool { return rev.listing != nil && len(rev.listing.files) > 0 }
+
+// of names the revision that a blob in flight belongs to: of those that list
+// it, the one touched last; else the one touched last that has no listing.
+func (revs *revisions) of(etag string) (string, bool) {
+	var best *revision
+	for _, rev := range revs.byCommit {
+		if rev.listed() && rev.listing.byEtag[etag] && rev.newerThan(best) {
+			best = rev
+		}
+	}
+	if best == nil {
+		for _, rev := range revs.byCommit {
+			if !rev.listed() && rev.newerThan(best) {
+				best = rev
+			}
+		}
+	}
+	if best == nil {
+		return "", false
+	}
+	return best.commit, true
+}
+
+func (rev *revision) newerThan(other *revision) bool {
+	if other == nil || rev.touched.After(other.touched) {
+		return true
+	}
+	return rev.touched.Equal(other.touched) && rev.commit < other.commit
+}
+
+// Bounds of a snapshot that is walked for its links.
+const (
+	maxLinks = 200_000
+	maxDepth = 16
+)
+
+// readLinks walks a snapshot that no listing describes.
+func (p *pass) readLinks(rev *revision) error {
+	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer top.close()
+	e, err := top.stat()
+	if err != nil {
+		return err
+	}
+	if !p.relisted && !rev.linksMark.stale(e) {
+		return nil
+	}
+	rev.linksMark = markOf(e, p.now)
+	links := make(map[string]string)
+	if err := walkLinks(top, "", links); err != nil {
+		return err
+	}
+	if len(links) >= maxLinks {
+		p.root.warn(p.repo.folder, "snapshot "+rev.commit+" has more files than are counted", nil)
+	}
+	rev.links = links
+	return nil
+}
+
+func walkLinks(d dir, prefix string, links map[string]string) error {
+	var below []string
+	err := d.names(func(name string) bool {
+		text, err := d.readlink(name)
+		if err != nil { // no link: perhaps a directory
+			below = append(below, name)
+			return len(below) < maxLinks
+		}
+		if etag, ok := hfcache.SnapshotBlob(prefix+name, text); ok {
+			links[prefix+name] = etag
+		}
+		return len(links) < maxLinks
+	})
+	if err != nil || strings.Count(prefix, "/") >= maxDepth {
+		return err
+	}
+	for _, name := range below {
+		sub, err := d.sub(name)
+		if err != nil {
+			continue // a file, or gone
+		}
+		err = walkLinks(sub, prefix+name+"/", links)
+		sub.close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

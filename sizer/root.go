@@ -1,0 +1,322 @@
+package sizer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"progressd/hfcache"
+)
+
+// Pace is how closely a repository wants to be watched after a look.
+type Pace int
+
+// The paces.
+const (
+	// Idle: nothing to see until its blobs directory changes.
+	Idle Pace = iota
+	// Slow: partials lie there that may be resumed without the directory
+	// showing it, or a play waits for its end.
+	Slow
+	// Fast: bytes are coming.
+	Fast
+)
+
+// Options say how a Root looks. All fields are needed but Recall.
+type Options struct {
+	// Path of the cache root; the only path that may lead through links.
+	Path string
+	// Dev and Inode are the root's identity: a look that finds another
+	// directory there reports nothing.
+	Dev, Inode uint64
+	// Since: blobs older than this were there before anyone watched.
+	Since time.Time
+	// Opened is when watching began. A partial untouched since then is
+	// nobody's, until it grows or its lock is taken.
+	Opened time.Time
+	// Recall gives what was remembered about a repository, if anything.
+	Recall func(hfcache.Repo) (Memory, bool)
+	// Procs knows who holds which lock; shared by all roots.
+	Procs *Procs
+	// Quiet is how long nothing must move before a play that left nothing
+	// behind is over, Linger the same for one that left partials.
+	Quiet, Linger time.Duration
+	Log           *slog.Logger
+}
+
+// Root looks at the repositories of one cache root. It belongs to one
+// goroutine. It opens no blob, takes no lock, follows no link and leaves
+// nothing open.
+type Root struct {
+	opts  Options
+	repos map[string]*repo
+	// since holds what has moved on from Options.Since in this life.
+	since  map[string]time.Time
+	fs     fileSystem
+	temps  temps
+	warned map[string]bool
+}
+
+// NewRoot makes a Root. It touches nothing.
+func NewRoot(opts Options) *Root {
+	return &Root{
+		opts: opts, repos: make(map[string]*repo),
+		since: make(map[string]time.Time), warned: make(map[string]bool),
+	}
+}
+
+// A repo is what is kept between looks about a repository that has partials
+// or is in play. Others keep nothing.
+type repo struct {
+	name     hfcache.Repo
+	folder   string
+	since    time.Time
+	blobs    mark
+	partials map[string]*partial
+	locks    lockDir
+	revs     revisions
+	play     *play
+}
+
+// Look passes once over a repository. folder must be one that
+// hfcache.ParseFolder accepts.
+func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
+	name, ok := hfcache.ParseFolder(folder)
+	if !ok {
+		return Look{Root: r.opts.Path, At: now}, Idle
+	}
+	rp := r.repo(name, folder)
+	look := Look{Root: r.opts.Path, Repo: name, At: now}
+	p := &pass{root: r, repo: rp, now: now}
+	switch err := p.run(&look); {
+	case errors.Is(err, errGone):
+		r.drop(rp)
+		return Look{Root: r.opts.Path, Repo: name, At: now, Gone: true}, Idle
+	case err != nil:
+		return Look{Root: r.opts.Path, Repo: name, At: now, Unreadable: err}, Slow
+	}
+	return look, r.rest(rp)
+}
+
+var (
+	errGone     = errors.New("the repository is gone")
+	errReplaced = errors.New("the root is another directory now")
+)
+
+func (r *Root) repo(name hfcache.Repo, folder string) *repo {
+	if rp := r.repos[folder]; rp != nil {
+		return rp
+	}
+	rp := &repo{name: name, folder: folder, since: r.opts.Since}
+	memory, known := Memory{}, false
+	if r.opts.Recall != nil {
+		memory, known = r.opts.Recall(name)
+	}
+	if known {
+		rp.since = later(rp.since, memory.Since)
+	}
+	rp.since = later(rp.since, r.since[folder])
+	if _, moved := r.since[folder]; known && !moved && memory.Play != "" {
+		rp.play = restored(memory)
+	}
+	r.repos[folder] = rp
+	return rp
+}
+
+// rest decides how closely to look, and forgets a repo that needs no memory.
+func (r *Root) rest(rp *repo) Pace {
+	switch {
+	case rp.play != nil && rp.play.lively:
+		return Fast
+	case rp.play != nil || len(rp.partials) > 0:
+		return Slow
+	}
+	if rp.since.After(r.opts.Since) {
+		r.since[rp.folder] = rp.since
+	}
+	delete(r.repos, rp.folder)
+	return Idle
+}
+
+func (r *Root) drop(rp *repo) {
+	delete(r.repos, rp.folder)
+	delete(r.since, rp.folder)
+}
+
+// warn says something about a repository once. What it says is bounded: a
+// hostile root must not fill the log.
+func (r *Root) warn(folder, what string, err error) {
+	key := folder + "\x00" + what
+	if r.warned[key] || len(r.warned) >= 1000 {
+		return
+	}
+	r.warned[key] = true
+	r.opts.Log.Warn(what, "root", r.opts.Path, "repo", folder, "err", err)
+}
+
+// A pass is one look in progress.
+type pass struct {
+	root *Root
+	repo *repo
+	now  time.Time
+	top  dir
+	// relisted: the names in blobs/ were read in this pass.
+	relisted bool
+	// blobsTime is the mtime of blobs/, zero if there is none.
+	blobsTime time.Time
+	// arrivedNew are etags of finished blobs that came since the last play.
+	arrivedNew []string
+	held       held
+}
+
+func (p *pass) run(look *Look) error {
+	top, err := openTop(p.root.opts.Path)
+	if err != nil {
+		return err
+	}
+	defer top.close()
+	e, err := top.stat()
+	if err != nil {
+		return err
+	}
+	if e.ino != p.root.opts.Inode || e.dev != p.root.opts.Dev {
+		return errReplaced
+	}
+	p.top = top
+	if err := p.readBlobs(); err != nil {
+		return err
+	}
+	if p.repo.play == nil && len(p.repo.partials) == 0 && len(p.arrivedNew) == 0 && !p.mayStage() {
+		return nil
+	}
+	p.held = p.readHeld()
+	p.stageTemps()
+	p.judge()
+	if p.repo.play == nil {
+		if !p.begin() {
+			return nil
+		}
+		p.stageTemps()
+	}
+	return p.playOn(look)
+}
+
+// readBlobs brings the partials up to date and, at rest, finds blobs that
+// came since the last play.
+func (p *pass) readBlobs() error {
+	blobs, err := p.top.sub(p.repo.folder + "/blobs")
+	if absent(err) {
+		return p.noBlobs(err)
+	}
+	if err != nil {
+		return err
+	}
+	defer blobs.close()
+	e, err := blobs.stat()
+	if err != nil {
+		return err
+	}
+	p.root.fs.learn(blobs, e.dev)
+	p.blobsTime = e.mtime
+	if p.repo.blobs.stale(e) {
+		p.relisted = true
+		p.repo.blobs = markOf(e, p.now)
+		if err := p.listPartials(blobs); err != nil {
+			return err
+		}
+		if since := p.newSince(); e.mtime.After(since) {
+			if err := p.findNew(blobs, since); err != nil {
+				return err
+			}
+		}
+	}
+	return p.measurePartials(blobs)
+}
+
+func (p *pass) noBlobs(err error) error {
+	if refused(err) {
+		p.root.warn(p.repo.folder, "blobs is no directory, and is not followed", err)
+	}
+	e, err := p.top.lstat(p.repo.folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errGone
+	}
+	if err != nil {
+		return err
+	}
+	if e.mode&unix.S_IFMT != unix.S_IFDIR {
+		return errGone
+	}
+	p.relisted = true
+	p.repo.blobs, p.repo.partials = mark{}, nil
+	return nil
+}
+
+// newSince is the time after which finished blobs are to be looked for: never
+// where a listing names them all.
+func (p *pass) newSince() time.Time {
+	switch pl := p.repo.play; {
+	case pl == nil:
+		return p.repo.since
+	case pl.listed:
+		return p.now.AddDate(1000, 0, 0)
+	default:
+		return pl.since
+	}
+}
+
+// findNew looks for finished blobs that came after the last play: a small
+// model may be done between two looks. A few are enough to know it by.
+func (p *pass) findNew(blobs dir, since time.Time) error {
+	const enough = 64
+	err := blobs.names(func(name string) bool {
+		if b := hfcache.ParseBlob(name); b.Kind != hfcache.Finished || p.repo.play.has(name) {
+			return true
+		}
+		e, err := p.finished(blobs, name)
+		if err == nil && e.after(since) {
+			p.arrivedNew = append(p.arrivedNew, name)
+		}
+		return len(p.arrivedNew) < enough
+	})
+	if err == nil && p.repo.play == nil && len(p.arrivedNew) == 0 && !p.repo.blobs.young {
+		p.repo.since = p.blobsTime // deletions only: don't ask again
+	}
+	return err
+}
+
+// finished tells of a finished blob: a regular file, or the one link that is
+// looked up, into the store that the root's repositories share.
+func (p *pass) finished(blobs dir, name string) (entry, error) {
+	e, err := blobs.lstat(name)
+	if err != nil || e.regular() {
+		return e, err
+	}
+	if !e.link() {
+		return e, fmt.Errorf("cannot count blob: %w", errNotRegular)
+	}
+	text, err := blobs.readlink(name)
+	if err != nil {
+		return e, err
+	}
+	rel, ok := hfcache.SharedBlob(text)
+	if !ok {
+		return e, fmt.Errorf("cannot count blob: %w", errNotRegular)
+	}
+	e, err = p.top.lstatPath(rel)
+	if err == nil && !e.regular() {
+		err = errNotRegular
+	}
+	return e, err
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
