@@ -1,0 +1,247 @@
+package tracker
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"time"
+
+	"progressd/hfcache"
+	"progressd/sizer"
+)
+
+// longestSilence bounds the silence that is believed of a former life, in
+// case the wall clock was set in between.
+const longestSilence = 7 * 24 * time.Hour
+
+// download is the life of one download from preparing to its end. It is a
+// pure state machine: looks and times in, events out. Times are expected to
+// carry a monotonic reading, so that setting the wall clock moves no interval.
+type download struct {
+	set Settings
+	// ep is the record: all of the state that outlives the process.
+	ep Episode
+	// now is the time of the newest look or tick.
+	now time.Time
+	// look holds the facts of the newest look that had any; seen says that
+	// there was one in this process.
+	look sizer.Look
+	seen bool
+	// resting: the repository isn't in play any more, the facts stand.
+	resting bool
+	// offset is added to what a look says was there before: an episode may
+	// be part of a play, or outlive one.
+	offset int64
+
+	// began, lastByte and lastLine are the record's times on the clock of
+	// this process. lastByte is only for texts: verdicts go by the clocks.
+	began, lastByte, lastLine time.Time
+	clocks                    clocks
+	rate                      rate
+	minute                    minute
+}
+
+// newDownload begins an episode at its first look, base bytes of which were
+// there before.
+func newDownload(set Settings, look sizer.Look, base int64) *download {
+	d := &download{
+		set: set, now: look.At,
+		began: look.At, lastByte: look.At, lastLine: look.At,
+	}
+	d.ep = Episode{
+		ID:   episodeID(look.Root, look.Repo, look.At),
+		Root: look.Root, Repo: look.Repo, Play: look.Play,
+		Began: look.At.Round(0), Base: base, Warned: map[Kind]bool{},
+		Memory: look.Memory,
+	}
+	return d
+}
+
+// restoreDownload goes on with an episode of a former life. Its silence
+// counts, but at least interrupt_after of it has to be witnessed again before
+// a verdict: a clock that was set while nobody ran proves nothing.
+func restoreDownload(set Settings, ep Episode, now time.Time) *download {
+	ep.Warned = maps.Clone(ep.Warned)
+	if ep.Warned == nil {
+		ep.Warned = map[Kind]bool{}
+	}
+	silence := between(ep.LastByteAt, now, longestSilence)
+	d := &download{
+		set: set, ep: ep, now: now,
+		began:    now.Add(-max(between(ep.Began, now, 100*longestSilence), silence)),
+		lastByte: now.Add(-silence),
+		lastLine: now.Add(-between(ep.LastLineAt, now, set.Keepalive)),
+	}
+	d.look = sizer.Look{Root: ep.Root, Repo: ep.Repo, Bytes: ep.Bytes, Base: ep.Base, Memory: ep.Memory}
+	d.clocks.silent = stopwatch{
+		running: true,
+		elapsed: min(silence, max(set.StallAfter-set.InterruptAfter, 0)),
+	}
+	return d
+}
+
+// episodeID derives the identity of an episode from what makes it unique.
+func episodeID(root string, repo hfcache.Repo, began time.Time) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d", root, repo.Type, repo.ID, began.UnixNano()))
+	return hex.EncodeToString(sum[:8])
+}
+
+// episode is the record as it stands, sharing nothing that changes later. Its
+// times are of the wall clock as it is now.
+func (d *download) episode() Episode {
+	ep := d.ep
+	ep.Warned = maps.Clone(d.ep.Warned)
+	ep.LastByteAt = d.now.Add(-d.now.Sub(d.lastByte)).Round(0)
+	ep.LastLineAt = d.now.Add(-d.now.Sub(d.lastLine)).Round(0)
+	return ep
+}
+
+// active reports whether the download is thought to be going on, or might.
+func (d *download) active() bool { return !d.ep.Over && !d.ep.Interrupted }
+
+// observe takes in a look and returns the lines that are due, in order.
+func (d *download) observe(look sizer.Look) []Event {
+	d.turn(look.At)
+	switch {
+	case d.ep.Over:
+		return nil
+	case look.Unreadable != nil:
+		d.clocks.blind()
+		return nil
+	case look.Gone:
+		d.ep.Over = true
+		return []Event{d.event(Removed)}
+	case !look.InPlay:
+		d.resting = true
+		d.wait(false)
+		return d.verdict()
+	}
+	d.resting = false
+	first := d.ep.Seq == 0
+	news := d.take(look)
+	var events []Event
+	if first {
+		events = d.opening()
+	}
+	events = append(events, d.warnings()...)
+	return append(events, d.line(news)...)
+}
+
+// tick lets time pass and returns the lines that are due by it alone. Verdicts
+// need a fresh look, unless there is nothing left to look at.
+func (d *download) tick(now time.Time) []Event {
+	d.turn(now)
+	if !d.active() {
+		return nil
+	}
+	if d.resting {
+		d.wait(false)
+		if events := d.verdict(); events != nil {
+			return events
+		}
+	}
+	return d.keepalive()
+}
+
+// turn moves time on; a tick may be older than a look that came after it.
+func (d *download) turn(now time.Time) {
+	if now.After(d.now) {
+		d.now = now
+	}
+}
+
+// take makes the look the newest facts and returns whether bytes arrived.
+func (d *download) take(look sizer.Look) (news bool) {
+	look.Bytes, look.Total = max(look.Bytes, 0), max(look.Total, 0)
+	look.Arrived = min(max(look.Arrived, 0), look.Bytes)
+	restored, another := !d.seen && d.ep.Seq > 0, look.Play != d.ep.Play
+	base := d.base(look, another)
+	d.look, d.seen = look, true
+
+	if look.Bytes < d.ep.Bytes {
+		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
+		d.rate.reset()
+	} else if look.Bytes >= d.ep.Fell {
+		d.ep.Fell = 0
+	}
+	// What came while no daemon ran shows in the count alone.
+	grown := d.ep.Seq > 0 && !another && look.Bytes-base > d.ep.Bytes-d.ep.Base
+	news = look.Arrived > 0 || grown
+	d.ep.Play, d.ep.Memory = look.Play, look.Memory
+	d.ep.Base, d.ep.Bytes, d.ep.Peak = base, look.Bytes, max(d.ep.Peak, look.Bytes)
+	d.drop()
+	d.announce(min(look.Base, look.Bytes))
+	d.announce(base)
+	if restored {
+		d.announce(look.Bytes)
+	}
+	d.rate.add(d.now, look.Bytes-base)
+	d.minute.add(d.now, look.Arrived)
+	d.wait(news)
+	return news
+}
+
+// base is what of the bytes was there before the episode. A play that takes
+// over goes on from there: what the one before has brought is the episode's.
+func (d *download) base(look sizer.Look, another bool) int64 {
+	if !d.seen || another {
+		d.offset = d.ep.Base - look.Base
+	}
+	if another {
+		d.rate.reset()
+	}
+	return min(max(look.Base+d.offset, 0), look.Bytes)
+}
+
+// drop gives up a total that the bytes have passed: it was wrong.
+func (d *download) drop() {
+	if d.look.Total > 0 && d.look.Bytes > d.look.Total {
+		d.ep.TotalDropped = true
+	}
+}
+
+// announce counts the steps up to some bytes as told.
+func (d *download) announce(bytes int64) {
+	d.ep.Announced = max(d.ep.Announced, d.set.reached(bytes, d.total()))
+}
+
+// total is what is believed to be all, in bytes; 0 if unknown.
+func (d *download) total() int64 {
+	if d.ep.TotalDropped {
+		return 0
+	}
+	return d.look.Total
+}
+
+// wait moves the clocks of the verdicts on.
+func (d *download) wait(news bool) {
+	if news {
+		d.clocks.moved()
+		d.lastByte = d.now
+	}
+	step := d.clocks.pass(d.now)
+	d.clocks.silent.run(step)
+	if !d.seen {
+		return
+	}
+	if abandoned(d.look) {
+		d.clocks.gone.run(step)
+	} else {
+		d.clocks.gone.stop()
+	}
+	if quiet(d.look) {
+		d.clocks.quiet.run(step)
+	} else {
+		d.clocks.quiet.stop()
+	}
+}
+
+// revive begins the waiting anew for a new attempt, which has as long to
+// bring its first byte as the one before had.
+func (d *download) revive() {
+	d.ep.Stalled, d.ep.Interrupted = false, false
+	d.lastByte = d.now
+	d.clocks.moved()
+	d.clocks.silent.run(0)
+}

@@ -1,0 +1,167 @@
+// Package tracker judges: from looks it keeps one life per download and says
+// which lines are due and which verdict is earned. It is pure but for
+// Tracker.Run: no I/O, no clock of its own.
+package tracker
+
+import (
+	"time"
+
+	"progressd/downloader"
+	"progressd/hfcache"
+	"progressd/sizer"
+)
+
+// Kind is what an event says.
+type Kind string
+
+// The kinds of events. Their names appear in PROGRESSD_EVENT and never change.
+const (
+	Preparing    Kind = "preparing"
+	Started      Kind = "started"
+	Resumed      Kind = "resumed"
+	Progress     Kind = "progress"
+	Keepalive    Kind = "keepalive"
+	Stalled      Kind = "stalled"
+	Moving       Kind = "moving"
+	Restarted    Kind = "restarted"
+	Interrupted  Kind = "interrupted"
+	Ended        Kind = "ended"
+	Completed    Kind = "completed"
+	Unlisted     Kind = "unlisted" // "No listing to check against": right before Completed
+	Removed      Kind = "removed"  // repo removed while downloading
+	TotalDropped Kind = "total-dropped"
+	SizeDiffers  Kind = "size-differs"
+	OrphansFound Kind = "orphans"
+	RootGone     Kind = "root-gone"
+	RootBack     Kind = "root-back"
+	LinesLost    Kind = "lines-lost" // made by a sink, about itself
+)
+
+// Level is how much an event matters.
+type Level int
+
+// The levels, as the lines name them.
+const (
+	Info Level = iota
+	Success
+	Warning
+	Error
+)
+
+// Event is one line that is due, with every number behind it. It is a value:
+// sinks render it, nobody changes it. It is JSON in the state directory while
+// a verdict is not yet safely written.
+type Event struct {
+	// ID is unique and deterministic: the same event told again after a
+	// restart has the same.
+	ID   string    `json:"id"`
+	Kind Kind      `json:"kind"`
+	At   time.Time `json:"at"`
+
+	// Root is the cache root's path. Repo is zero for events of a root.
+	Root     string       `json:"root"`
+	Repo     hfcache.Repo `json:"repo"`
+	Revision string       `json:"revision,omitempty"`
+	// Log is the file name of the model's log; set by the state's ledger.
+	Log string `json:"log,omitempty"`
+
+	Bytes       int64        `json:"bytes"`
+	Total       int64        `json:"total,omitempty"`
+	TotalSource sizer.Source `json:"total_source,omitempty"`
+	FilesDone   int          `json:"files_done,omitempty"`
+	Files       int          `json:"files,omitempty"`
+	InFlight    []string     `json:"in_flight,omitempty"`
+	// Rate is in bytes a second, 0 if unknown; Left is the time that is
+	// left, 0 if unknown.
+	Rate int64         `json:"rate,omitempty"`
+	Left time.Duration `json:"left,omitempty"`
+	// Silence is how long no byte has come; LastMinute what came in the
+	// last 60 s.
+	Silence    time.Duration `json:"silence,omitempty"`
+	LastMinute int64         `json:"last_minute,omitempty"`
+	// Lost is, for Restarted, what was there before (Bytes is what was
+	// kept).
+	Lost int64 `json:"lost,omitempty"`
+	// Took is the duration of the run, for Completed.
+	Took time.Duration `json:"took,omitempty"`
+	// Downloader is who downloads, nil if unknown. DownloaderAlive says
+	// whether it still runs.
+	Downloader      *downloader.Process `json:"downloader,omitempty"`
+	DownloaderAlive bool                `json:"downloader_alive,omitempty"`
+	// Proof is how Completed was proven: listing, request or quiet.
+	Proof sizer.Proof `json:"proof,omitempty"`
+	// Mismatch is set for SizeDiffers.
+	Mismatch *sizer.Mismatch `json:"mismatch,omitempty"`
+	// Count and Lost serve OrphansFound (number, bytes) and LinesLost.
+	Count int `json:"count,omitempty"`
+	// Reason is free text of our own making (never of a cache's) for
+	// events of a root and lines lost.
+	Reason string `json:"reason,omitempty"`
+}
+
+// ProvenByQuiet is the third proof: no listing, nothing against it, quiet.
+const ProvenByQuiet sizer.Proof = "quiet"
+
+// Level of an event follows from its kind.
+func (e Event) Level() Level {
+	switch e.Kind {
+	case Completed:
+		return Success
+	case Stalled, Restarted, Interrupted, Removed, TotalDropped, SizeDiffers, OrphansFound, RootGone, LinesLost:
+		return Warning
+	default:
+		return Info
+	}
+}
+
+// Verdict reports whether losing this line would be losing a verdict: it goes
+// through the outbox and is the last to be dropped anywhere.
+func (e Event) Verdict() bool {
+	switch e.Kind {
+	case Completed, Ended, Interrupted, Removed, Stalled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Episode is what has to survive a restart about one download: from preparing
+// to its end. It is JSON in the state directory.
+type Episode struct {
+	// ID is unique; event ids derive from it.
+	ID    string       `json:"id"`
+	Root  string       `json:"root"`
+	Repo  hfcache.Repo `json:"repo"`
+	Play  string       `json:"play"`
+	Began time.Time    `json:"began"`
+	// Seq numbers the events told so far.
+	Seq int `json:"seq"`
+	// Announced is the highest step told, in bytes; Bytes the newest count
+	// and Peak its highest.
+	Announced int64 `json:"announced"`
+	Base      int64 `json:"base"`
+	Bytes     int64 `json:"bytes"`
+	Peak      int64 `json:"peak"`
+	// Fell is the count from which bytes were lost while no attempt was
+	// going on to say so, 0 if nothing was lost: it speaks against
+	// completion until a new attempt makes it good.
+	Fell        int64     `json:"fell,omitempty"`
+	LastByteAt  time.Time `json:"last_byte_at"`
+	LastLineAt  time.Time `json:"last_line_at"`
+	Stalled     bool      `json:"stalled,omitempty"`
+	Interrupted bool      `json:"interrupted,omitempty"`
+	// TotalDropped: bytes once passed the total; it is not used again.
+	TotalDropped bool          `json:"total_dropped,omitempty"`
+	Warned       map[Kind]bool `json:"warned,omitempty"`
+	// Over: the episode has ended; Memory is then what remains of it.
+	Over   bool         `json:"over,omitempty"`
+	Memory sizer.Memory `json:"memory"`
+}
+
+// Recorder takes what must be remembered and said, in order. Commit never
+// blocks: the engine waits for no disk. It is called by the engine alone.
+type Recorder interface {
+	// Commit notes the episode's newest record before the events go on to
+	// the sinks. A nil episode is for events of a root.
+	Commit(ep *Episode, events []Event)
+}

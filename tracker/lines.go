@@ -1,0 +1,131 @@
+package tracker
+
+import (
+	"fmt"
+	"time"
+
+	"progressd/downloader"
+)
+
+// opening returns the lines with which an episode begins.
+func (d *download) opening() []Event {
+	events := []Event{d.event(Preparing)}
+	if d.ep.Base == 0 {
+		return append(events, d.event(Started))
+	}
+	resumed := d.event(Resumed)
+	resumed.Bytes = d.ep.Base
+	return append(events, resumed)
+}
+
+// warnings returns what the look shows to be wrong, once per episode each.
+func (d *download) warnings() []Event {
+	var events []Event
+	if d.ep.TotalDropped && d.warn(TotalDropped) {
+		dropped := d.event(TotalDropped)
+		dropped.Total, dropped.TotalSource = d.look.Total, d.look.TotalSource
+		events = append(events, dropped)
+	}
+	if d.look.Mismatched != nil && d.warn(SizeDiffers) {
+		differs := d.event(SizeDiffers)
+		mismatch := *d.look.Mismatched
+		differs.Mismatch = &mismatch
+		events = append(events, differs)
+	}
+	return events
+}
+
+// warn reports whether this warning is still due, and notes it.
+func (d *download) warn(kind Kind) bool {
+	due := !d.ep.Warned[kind]
+	d.ep.Warned[kind] = true
+	return due
+}
+
+// line returns the most final line that the look has earned, if any.
+func (d *download) line(news bool) []Event {
+	switch {
+	case proven(d.look):
+		return d.finish(Completed)
+	case d.ep.Fell > 0 && attempting(d.look):
+		return []Event{d.restarted()}
+	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
+		d.revive()
+		d.announce(d.ep.Bytes)
+		return []Event{d.event(Moving)}
+	}
+	if events := d.verdict(); events != nil {
+		return events
+	}
+	if d.set.reached(d.ep.Bytes, d.total()) <= d.ep.Announced {
+		return nil
+	}
+	d.announce(d.ep.Bytes)
+	return []Event{d.event(Progress)}
+}
+
+// restarted says once that bytes were lost to a new attempt.
+func (d *download) restarted() Event {
+	event := d.event(Restarted)
+	event.Lost = d.ep.Fell
+	event.Bytes = d.ep.Bytes - d.look.Arrived
+	d.ep.Fell = 0
+	d.revive()
+	return event
+}
+
+// keepalive says that the download goes on where nothing else has said so for
+// a while. It never speaks for a downloader that is gone, nor before a look
+// has shown what there is, nor where the next look is about to bring a verdict.
+func (d *download) keepalive() []Event {
+	if !d.seen || abandoned(d.look) || d.now.Sub(d.lastLine) < d.set.Keepalive {
+		return nil
+	}
+	if ahead := d.now.Sub(d.clocks.checked); ahead <= leastTrust && d.due(ahead) != "" {
+		return nil
+	}
+	event := d.event(Keepalive)
+	event.LastMinute = d.minute.sum(d.now)
+	if silence := d.silence(); silence >= d.set.Keepalive || event.LastMinute == 0 {
+		event.Silence, event.LastMinute = silence, 0
+	}
+	return []Event{event}
+}
+
+// silence is how long no byte has come.
+func (d *download) silence() time.Duration { return max(d.now.Sub(d.lastByte), 0) }
+
+// event makes the next event of the episode from the facts as they stand.
+func (d *download) event(kind Kind) Event {
+	d.ep.Seq++
+	d.lastLine = d.now
+	e := Event{
+		ID:   fmt.Sprintf("%s-%d", d.ep.ID, d.ep.Seq),
+		Kind: kind, At: d.now, Root: d.ep.Root, Repo: d.ep.Repo,
+		Bytes: d.ep.Bytes, Total: d.total(),
+		FilesDone: d.look.FilesDone, Files: d.look.Files, InFlight: d.look.InFlight,
+		Rate: d.rate.perSecond(d.now),
+	}
+	if e.Total > 0 {
+		e.TotalSource = d.look.TotalSource
+		e.Left = timeLeft(e.Total-e.Bytes, e.Rate)
+	}
+	if len(d.look.Revisions) > 0 {
+		e.Revision = d.look.Revisions[0]
+	}
+	e.Downloader, e.DownloaderAlive = latest(d.look.Downloaders, d.look.Alive)
+	return e
+}
+
+// latest picks the downloader to name: the last one that lives, else the last.
+func latest(all []downloader.Process, alive []bool) (*downloader.Process, bool) {
+	if len(all) == 0 {
+		return nil, false
+	}
+	for i := min(len(all), len(alive)) - 1; i >= 0; i-- {
+		if alive[i] {
+			return &all[i], true
+		}
+	}
+	return &all[len(all)-1], false
+}

@@ -1,0 +1,255 @@
+package tracker
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"progressd/hfcache"
+	"progressd/sizer"
+)
+
+const (
+	// beat is how often time alone is looked at while a download is active,
+	// and how often the status may change.
+	beat = time.Second
+	// noteEvery is how old the bytes in a record may be.
+	noteEvery = 10 * time.Second
+)
+
+// Hooks are what the engine tells of itself. Each may be nil; they are called
+// by Run's goroutine and must not block.
+type Hooks struct {
+	// Status is given a line for systemd, "2 downloads: org/model 61.4%,
+	// org/other 350MB", when it has changed, at most once a second.
+	Status func(text string)
+	// Alive is called every AliveEvery by the loop that does all the work:
+	// while it is called, the engine is not wedged. AliveEvery of 0 is never.
+	Alive      func()
+	AliveEvery time.Duration
+}
+
+// Tracker owns the state of every download. All of it belongs to the
+// goroutine of Run; it does no I/O and waits for nobody.
+type Tracker struct {
+	set   Settings
+	rec   Recorder
+	hooks Hooks
+	log   *slog.Logger
+
+	open map[key]*entry
+	// closed are the plays whose episode is over: more looks of the same
+	// play are nothing new. One is forgotten as soon as it is at rest.
+	closed map[key]string
+	// away are the roots that are gone.
+	away   map[string]bool
+	status status
+}
+
+// key names a download: there is one per root and repository.
+type key struct {
+	root string
+	repo hfcache.Repo
+}
+
+// entry is an open download and what of it was noted last.
+type entry struct {
+	*download
+	noted   Episode
+	notedAt time.Time
+}
+
+// New returns a tracker that judges by set and hands what is to be remembered
+// and said to rec.
+func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
+	return &Tracker{
+		set: set, rec: rec, hooks: hooks, log: log,
+		open:   map[key]*entry{},
+		closed: map[key]string{},
+		away:   map[string]bool{},
+	}
+}
+
+// Restore goes on with the open episodes of a former life. It is called
+// before Run, with the present time. Nothing is said of them before they are
+// looked at again.
+func (t *Tracker) Restore(episodes []Episode, now time.Time) {
+	for _, ep := range episodes {
+		if ep.Over {
+			continue
+		}
+		d := restoreDownload(t.set, ep, now)
+		t.open[key{ep.Root, ep.Repo}] = &entry{download: d, noted: d.episode(), notedAt: now}
+		t.log.Debug("download restored", "root", ep.Root, "repo", ep.Repo.ID, "episode", ep.ID)
+	}
+}
+
+// Run judges looks as they come until ctx is done or looks is closed; then
+// every record is noted once more. roots tells of roots that went and came
+// back: events of kind RootGone and RootBack with At, Root and Reason set; it
+// may be nil. Looks of one repository come in order.
+func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan Event) error {
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	var ticks, pulse <-chan time.Time
+	if t.hooks.Alive != nil && t.hooks.AliveEvery > 0 {
+		alive := time.NewTicker(t.hooks.AliveEvery)
+		defer alive.Stop()
+		pulse = alive.C
+	}
+	t.publish(time.Now())
+	for {
+		// Nothing wakes an idle daemon.
+		switch wanted := t.ticking(); {
+		case wanted && ticks == nil:
+			ticker.Reset(beat)
+			ticks = ticker.C
+		case !wanted && ticks != nil:
+			ticker.Stop()
+			ticks = nil
+		}
+		select {
+		case <-ctx.Done():
+			t.flush()
+			return nil
+		case look, ok := <-looks:
+			if !ok {
+				t.flush()
+				return nil
+			}
+			t.observe(look)
+			t.publish(look.At)
+		case event := <-roots:
+			t.root(event)
+		case now := <-ticks:
+			t.tick(now)
+			t.publish(now)
+		case <-pulse:
+			t.hooks.Alive()
+		}
+	}
+}
+
+// observe gives a look to its download, beginning one if it is due.
+func (t *Tracker) observe(look sizer.Look) {
+	k := key{look.Root, look.Repo}
+	e := t.open[k]
+	if e == nil {
+		if e = t.begin(k, look); e == nil {
+			return
+		}
+	}
+	t.note(e, e.observe(look))
+	if !e.ep.Over {
+		return
+	}
+	delete(t.open, k)
+	if !look.Gone {
+		t.closed[k] = e.ep.Play
+	}
+	t.log.Debug("download over", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+}
+
+// begin opens an episode if the look shows a download that was not told yet,
+// and returns nil otherwise.
+func (t *Tracker) begin(k key, look sizer.Look) *entry {
+	if look.Unreadable != nil {
+		return nil
+	}
+	if look.Gone || !look.InPlay {
+		delete(t.closed, k)
+		return nil
+	}
+	base := look.Base
+	if play, told := t.closed[k]; told && play == look.Play {
+		if look.Arrived <= 0 || look.Proof != sizer.NoProof {
+			return nil
+		}
+		// What the episode before has told was there before this one.
+		base = look.Bytes - look.Arrived
+	}
+	delete(t.closed, k)
+	e := &entry{download: newDownload(t.set, look, base)}
+	t.open[k] = e
+	t.log.Debug("download begins", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+	return e
+}
+
+// tick lets time pass for every download whose root is there.
+func (t *Tracker) tick(now time.Time) {
+	for k, e := range t.open {
+		if t.away[k.root] {
+			continue
+		}
+		t.note(e, e.tick(now))
+		if e.ep.Over {
+			delete(t.open, k)
+			t.closed[k] = e.ep.Play
+		}
+	}
+}
+
+// root notes that a root went or came back: meanwhile nothing is known of its
+// downloads, and nothing is said.
+func (t *Tracker) root(event Event) {
+	switch event.Kind {
+	case RootGone:
+		t.away[event.Root] = true
+	case RootBack:
+		delete(t.away, event.Root)
+	default:
+		return
+	}
+	for k, e := range t.open {
+		if k.root == event.Root {
+			e.clocks.blind()
+		}
+	}
+	event.ID = episodeID(event.Root, hfcache.Repo{}, event.At) + "-" + string(event.Kind)
+	t.rec.Commit(nil, []Event{event})
+}
+
+// note commits what is worth remembering: every line, what the sizer has
+// learned, and the bytes from time to time.
+func (t *Tracker) note(e *entry, events []Event) {
+	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.Bytes || e.ep.Base != e.noted.Base)
+	if len(events) == 0 && !old && e.ep.Fell == e.noted.Fell && !learned(e.noted.Memory, e.ep.Memory) {
+		return
+	}
+	t.commit(e, events)
+}
+
+func (t *Tracker) commit(e *entry, events []Event) {
+	e.noted, e.notedAt = e.episode(), e.now
+	ep := e.noted
+	t.rec.Commit(&ep, events)
+}
+
+// flush notes every record as it stands.
+func (t *Tracker) flush() {
+	for _, e := range t.open {
+		t.commit(e, nil)
+	}
+}
+
+// learned reports whether the sizer's memory holds more than numbers that
+// move at each look: without it a restart would judge differently.
+func learned(before, after sizer.Memory) bool {
+	return before.Play != after.Play || before.Failed != after.Failed ||
+		len(before.Downloaders) != len(after.Downloaders) ||
+		!slices.Equal(before.Revisions, after.Revisions)
+}
+
+// ticking reports whether the passing of time alone can matter.
+func (t *Tracker) ticking() bool {
+	if t.status.pending {
+		return true
+	}
+	for k, e := range t.open {
+		if e.active() && !t.away[k.root] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,141 @@
+package tracker
+
+import (
+	"time"
+
+	"progressd/sizer"
+)
+
+// verdict returns the verdict of waiting that is due, with the lines that
+// belong right before it.
+func (d *download) verdict() []Event {
+	switch kind := d.due(0); kind {
+	case "":
+		return nil
+	case Stalled:
+		d.ep.Stalled = true
+		return []Event{d.silent(Stalled)}
+	case Interrupted:
+		d.ep.Stalled, d.ep.Interrupted = false, true
+		return append(d.orphans(), d.silent(Interrupted))
+	default:
+		return d.finish(kind)
+	}
+}
+
+// due is the verdict that the facts have earned if they stay as they are for
+// some time ahead, empty if none. None comes once the download is known to be
+// interrupted: only bytes, a new attempt or proof can change that.
+func (d *download) due(ahead time.Duration) Kind {
+	if !d.active() {
+		return ""
+	}
+	kind, watch, limit := Interrupted, d.clocks.silent, d.set.StallAfter
+	if end, ok := d.ending(); ok {
+		kind, watch, limit = end, d.clocks.quiet, d.set.QuietAfter
+	} else if working(d.look) {
+		kind = Stalled
+	} else if abandoned(d.look) {
+		watch, limit = d.clocks.gone, d.set.InterruptAfter
+	}
+	if !watch.reached(limit-ahead) || kind == Stalled && d.ep.Stalled {
+		return ""
+	}
+	return kind
+}
+
+// ending is the end that the facts point to, if they stay as they are: a tidy
+// cache in which nothing is under way. A finished subset and a Ctrl-C look
+// the same there, so where there is a listing only proof makes it complete.
+func (d *download) ending() (Kind, bool) {
+	look := d.look
+	tidy := look.Failed == 0 && look.Unfinished == 0 && d.ep.Fell == 0
+	if !d.seen || !tidy || !quiet(look) {
+		return "", false
+	}
+	switch {
+	case look.Mismatched != nil, look.ShardGap, look.Missing > 0 && !look.WantedKnown:
+		return Ended, true
+	case !listed(look) && (look.Bytes > 0 || look.FilesDone > 0):
+		return Completed, true
+	default:
+		return "", false
+	}
+}
+
+// finish ends the episode with its last line, led by those that belong to it.
+func (d *download) finish(kind Kind) []Event {
+	events := d.orphans()
+	proof := d.look.Proof
+	if kind == Completed && proof == sizer.NoProof {
+		proof = ProvenByQuiet
+		events = append(events, d.event(Unlisted))
+	}
+	last := d.event(kind)
+	if kind == Completed {
+		last.Proof = proof
+		last.Took = max(d.lastByte.Sub(d.began), 0)
+		last.Rate, last.Left = perSecond(d.ep.Bytes-d.ep.Base, last.Took), 0
+	}
+	d.ep.Over = true
+	return append(events, last)
+}
+
+// silent makes a verdict that says how long no byte has come.
+func (d *download) silent(kind Kind) Event {
+	event := d.event(kind)
+	event.Silence, event.Rate, event.Left = d.silence(), 0, 0
+	return event
+}
+
+// orphans reports what dead attempts left behind, once per episode.
+func (d *download) orphans() []Event {
+	if d.look.Orphans == 0 || !d.warn(OrphansFound) {
+		return nil
+	}
+	event := d.event(OrphansFound)
+	event.Count, event.Lost = d.look.Orphans, d.look.OrphanBytes
+	return []Event{event}
+}
+
+// proven reports whether the look itself proves the download complete. A file
+// of the wrong size outweighs any proof.
+func proven(look sizer.Look) bool {
+	return look.Proof != sizer.NoProof && look.Mismatched == nil
+}
+
+// listed reports whether there is any listing to check against.
+func listed(look sizer.Look) bool {
+	return look.TotalSource != sizer.NoTotal || look.Total > 0 || look.Files > 0 || look.Missing > 0
+}
+
+// abandoned reports whether every downloader that was seen is gone and none
+// that wasn't seen holds a lock.
+func abandoned(look sizer.Look) bool {
+	_, alive := latest(look.Downloaders, look.Alive)
+	return len(look.Downloaders) > 0 && !alive && !look.Locked
+}
+
+// working reports whether somebody is known to be at it: a lock is held, or a
+// program that was started to download has not exited.
+func working(look sizer.Look) bool {
+	if look.Locked {
+		return true
+	}
+	for i := range min(len(look.Downloaders), len(look.Alive)) {
+		if look.Alive[i] && look.Downloaders[i].Request != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet reports whether nothing is under way.
+func quiet(look sizer.Look) bool { return !working(look) && look.Partials == 0 }
+
+// attempting reports whether an attempt is going on.
+func attempting(look sizer.Look) bool { return look.Locked || look.Partials > 0 }
+
+// fetching reports whether an attempt is at a file. A lock alone isn't: a file
+// that is there takes its lock too. A partial alone isn't: it may be dead.
+func fetching(look sizer.Look) bool { return look.Locked && look.Partials > 0 }
