@@ -1,0 +1,460 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"progressd/hfcache"
+	"progressd/tracker"
+)
+
+func TestFaults(t *testing.T) {
+	t.Run("D14 killed at any point", testKilledAnywhere)
+	t.Run("D14 killed a thousand times", testKilledOften)
+	t.Run("N3 one log file for each", testLogNames)
+	t.Run("O2 log can't be written", testLogFails)
+	t.Run("P3 second daemon", testSecondDaemon)
+	t.Run("P4 bad state file", testBadState)
+	t.Run("P4 bad record of a download", testBadEpisode)
+	t.Run("P4 half written files", testHalfWritten)
+	t.Run("P4 bad files are bounded", testBadFilesAreBounded)
+	t.Run("P4 too many records", testTooManyRecords)
+	t.Run("P4 directory can't be made", testNoDirectory)
+	t.Run("P4 directory removed", testDirectoryRemoved)
+	t.Run("P4 directory read-only or full", testDiskRefuses)
+	t.Run("P4 end of an episode refused", testTwins)
+}
+
+func testSecondDaemon(t *testing.T) {
+	dir := t.TempDir()
+	first, _ := openStore(t, dir, &testDisk{})
+	said := &diagnostics{}
+	_, err := Open(dir, said.logger())
+	want := fmt.Sprintf("another progressd (pid %d) uses the state directory %q: stop it or set [state] dir", os.Getpid(), dir)
+	if !errors.Is(err, ErrLocked) || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if err := first.NoteRoot(root, 7, day); err != nil {
+		t.Error("the first was harmed:", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	first.Written("late", "log") // a late sink must not take the directory back
+	if err := first.NoteRoot(root, 8, day); err == nil {
+		t.Error("a closed store says that it wrote")
+	}
+	second, err := Open(dir, said.logger())
+	if err != nil {
+		t.Fatal("after the first's end:", err)
+	}
+	if _, known := second.Root(root, 7); !known {
+		t.Error("the second knows nothing of the first")
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// badContents are what may lie where a record should.
+func badContents(limit int) map[string]string {
+	return map[string]string{
+		"empty":       "",
+		"truncated":   `{"version":1,"ro`,
+		"NULs":        strings.Repeat("\x00", 4096),
+		"newer":       `{"version":2,"roots":"all"}`,
+		"no version":  `{}`,
+		"other types": `{"version":1,"roots":7,"episode":7}`,
+		"trailing":    `{"version":1}{}`,
+		"array":       `[1,2]`,
+		"too big":     `{"version":1}` + strings.Repeat(" ", limit),
+	}
+}
+
+func testBadState(t *testing.T) {
+	for name, content := range badContents(maxStateBytes) {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, stateFile), content)
+			s, said := openStore(t, dir, &testDisk{})
+			checkAside(t, dir, stateFile, content)
+			said.wantCount(t, "level=", 1)
+			said.wantCount(t, "level=WARN", 1)
+			if err := s.NoteRoot(root, 7, day); err != nil {
+				t.Error(err)
+			}
+			kill(s)
+			s, said = openStore(t, dir, &testDisk{})
+			if _, known := s.Root(root, 7); !known {
+				t.Error("what came after is not remembered")
+			}
+			said.wantCount(t, "level=", 0)
+			checkAside(t, dir, stateFile, content)
+		})
+	}
+	t.Run("no file at all", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, stateFile, "in it"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s, said := openStore(t, dir, &testDisk{})
+		said.wantCount(t, "level=WARN", 1)
+		if err := s.NoteRoot(root, 7, day); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("link", func(t *testing.T) {
+		dir, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
+		write(t, target, `{"version":1}`)
+		if err := os.Symlink(target, filepath.Join(dir, stateFile)); err != nil {
+			t.Fatal(err)
+		}
+		_, said := openStore(t, dir, &testDisk{})
+		said.wantCount(t, "level=WARN", 1)
+	})
+	t.Run("unreadable", func(t *testing.T) {
+		if os.Geteuid() == 0 {
+			t.Skip("root can read everything")
+		}
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, stateFile), `{"version":1}`)
+		if err := os.Chmod(filepath.Join(dir, stateFile), 0); err != nil {
+			t.Fatal(err)
+		}
+		_, said := openStore(t, dir, &testDisk{})
+		said.wantCount(t, "level=WARN", 1)
+		if got := files(t, dir, stateFile+asideMark); len(got) != 1 {
+			t.Errorf("kept aside: %v", got)
+		}
+	})
+}
+
+func testBadEpisode(t *testing.T) {
+	contents := badContents(maxEpisodeBytes)
+	contents["no episode"] = `{"version":1}`
+	contents["another's"] = `{"version":1,"episode":{"id":"else","repo":{"type":"model","id":"a/b"}}}`
+	for name, content := range contents {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, _ := openStore(t, dir, &testDisk{})
+			l, _, _ := start(s)
+			commit(l, record("good", llama, 1), tracker.Preparing)
+			kill(s)
+			write(t, filepath.Join(dir, episodesDir, "bad.json"), content)
+			s, said := openStore(t, dir, &testDisk{})
+			said.wantCount(t, "level=WARN", 1)
+			checkAside(t, filepath.Join(dir, episodesDir), "bad.json", content)
+			if got := s.Episodes(); len(got) != 1 || got[0].ID != "good" {
+				t.Errorf("the good one beside it: %+v", got)
+			}
+			kill(s)
+			_, said = openStore(t, dir, &testDisk{})
+			said.wantCount(t, "level=", 0)
+		})
+	}
+}
+
+func testHalfWritten(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := openStore(t, dir, &testDisk{})
+	l, _, _ := start(s)
+	commit(l, record("e1", llama, 1), tracker.Preparing)
+	kill(s)
+	for _, name := range []string{"state.json.tmp", "episodes/e1.json.tmp", "episodes/e2.json.tmp"} {
+		write(t, filepath.Join(dir, name), `{"version":1,"epi`)
+	}
+	s, said := openStore(t, dir, &testDisk{})
+	said.wantCount(t, "level=", 0)
+	if got := s.Episodes(); len(got) != 1 {
+		t.Errorf("got %+v", got)
+	}
+	same(t, "records", files(t, filepath.Join(dir, episodesDir), ""), "e1.json")
+	if err := s.NoteRoot(root, 7, day); err != nil {
+		t.Error(err)
+	}
+}
+
+func testBadFilesAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 9 {
+		write(t, filepath.Join(dir, fmt.Sprint(stateFile, asideMark, i+1)), "old")
+		write(t, filepath.Join(dir, episodesDir, fmt.Sprint("e", i, recordSuffix)), "new")
+	}
+	write(t, filepath.Join(dir, stateFile), "new")
+	_, said := openStore(t, dir, &testDisk{})
+	got := files(t, dir, stateFile+asideMark)
+	if len(got) != maxAside || got[0] == stateFile+asideMark+"1" {
+		t.Errorf("kept aside: %v", got)
+	}
+	if got := files(t, filepath.Join(dir, episodesDir), ""); len(got) != maxAside {
+		t.Errorf("records kept aside: %v", got)
+	}
+	said.wantCount(t, "level=WARN", 2)
+}
+
+func testTooManyRecords(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, episodesDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// Links to one file take no room.
+	good := `{"version":1,"number":1,"episode":{"id":"e1","repo":{"type":"model","id":"a/b"}}}`
+	write(t, filepath.Join(dir, "good"), good)
+	for i := range maxEpisodes + 5 {
+		name := filepath.Join(dir, episodesDir, fmt.Sprint("e", i, recordSuffix))
+		if err := os.Link(filepath.Join(dir, "good"), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := episodeNames(filepath.Join(dir, episodesDir))
+	if err == nil || len(names) != maxEpisodes {
+		t.Errorf("%d names, error %v", len(names), err)
+	}
+}
+
+// The directory can't be made; later it can, and holds what another life left.
+func testNoDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	write(t, dir, "a file in the way")
+	s, said := openStore(t, dir, &testDisk{})
+	l, log, _ := start(s)
+	if err := s.NoteRoot(root, 7, day); err == nil {
+		t.Error("noted where nothing can be")
+	}
+	ep := record("e1", llama, 1)
+	commit(l, ep, tracker.Preparing)
+	commit(l, over(ep), tracker.Completed)
+	if err := s.Placing("e1-completed", tracker.Position{}); err == nil {
+		t.Error("placed where nothing can be")
+	}
+	same(t, "told", log.ids(), "e1-preparing", "e1-completed")
+	said.wantCount(t, "level=", 1)
+	if _, known := s.Root(root, 7); !known {
+		t.Error("a root is forgotten while the daemon lives")
+	}
+
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, stateFile), `{"version":2}`)
+	s.flush()
+	said.wantCount(t, "state can be written again", 1)
+	checkAside(t, dir, stateFile, `{"version":2}`)
+	kill(s)
+	s, _ = openStore(t, dir, &testDisk{})
+	if _, known := s.Root(root, 7); !known {
+		t.Error("the root was not written when it could be")
+	}
+	same(t, "pending", ids(s.pendingFor("log")), "e1-completed")
+}
+
+func testDirectoryRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	s, said := openStore(t, dir, &testDisk{})
+	l, _, _ := start(s)
+	if err := s.NoteRoot(root, 7, day); err != nil {
+		t.Fatal(err)
+	}
+	commit(l, record("e1", llama, 1), tracker.Preparing)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	commit(l, record("e2", qwen, 1), tracker.Preparing)
+	said.wantCount(t, "level=", 0)
+	if _, err := Open(dir, said.logger()); !errors.Is(err, ErrLocked) {
+		t.Errorf("the new directory is not locked: %v", err)
+	}
+	kill(s)
+	s, _ = openStore(t, dir, &testDisk{})
+	if _, known := s.Root(root, 7); !known || len(s.Episodes()) != 2 {
+		t.Errorf("root known: %v, episodes %+v", known, s.Episodes())
+	}
+}
+
+func testDiskRefuses(t *testing.T) {
+	for _, refusal := range []error{syscall.EROFS, syscall.ENOSPC, syscall.EIO} {
+		t.Run(refusal.Error(), func(t *testing.T) {
+			dir := t.TempDir()
+			on := &testDisk{}
+			s, said := openStore(t, dir, on)
+			l, log, journal := start(s)
+			ep := record("e1", llama, 1)
+			commit(l, ep, tracker.Preparing)
+			on.before = func(string, string) error { return refusal }
+			s.flush()
+			commit(l, over(ep), tracker.Completed)
+			if err := s.Placing("e1-completed", tracker.Position{}); !errors.Is(err, refusal) {
+				t.Errorf("Placing gave %v", err)
+			}
+			if err := s.NoteRoot(root, 7, day); !errors.Is(err, refusal) {
+				t.Errorf("NoteRoot gave %v", err)
+			}
+			same(t, "told", log.ids(), "e1-preparing", "e1-completed")
+			same(t, "told", journal.ids(), "e1-preparing", "e1-completed")
+			s.Written("e1-completed", "log")
+			s.Written("e1-completed", "journal")
+			said.wantCount(t, "level=", 1)
+			on.before = nil
+			s.flush()
+			said.wantCount(t, "state can be written again", 1)
+			kill(s)
+			s, _ = openStore(t, dir, on)
+			m, _ := s.Repo(root, llama)
+			if _, known := s.Root(root, 7); !known || !m.Since.Equal(over(ep).Memory.Since) || len(s.episodes) > 0 {
+				t.Errorf("afterwards: root known %v, memory %+v, %d episodes", known, m, len(s.episodes))
+			}
+		})
+	}
+}
+
+// The disk refuses the end of an episode, takes the next one's beginning, and
+// the daemon dies.
+func testTwins(t *testing.T) {
+	dir := t.TempDir()
+	on := &testDisk{before: func(_, path string) error {
+		if filepath.Base(path) == "e1.json" {
+			return syscall.EIO
+		}
+		return nil
+	}}
+	s, _ := openStore(t, dir, &testDisk{})
+	l, _, _ := start(s)
+	commit(l, record("e1", llama, 1), tracker.Preparing)
+	s.disk = on
+	commit(l, over(record("e1", llama, 1)), tracker.Completed)
+	commit(l, record("e2", llama, 2), tracker.Preparing)
+	s.flush()
+	kill(s)
+	s, _ = openStore(t, dir, &testDisk{})
+	if got := s.Episodes(); len(got) != 1 || got[0].ID != "e2" {
+		t.Errorf("open episodes of one repository: %+v", got)
+	}
+	start(s)
+	same(t, "records", files(t, filepath.Join(dir, episodesDir), ""), "e2.json")
+}
+
+// A log that refuses its line for a long time and over a restart.
+func testLogFails(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := openStore(t, dir, &testDisk{})
+	l, _, _ := start(s)
+	ep := record("e1", llama, 1)
+	commit(l, ep, tracker.Preparing)
+	for i := range 2 * maxPending {
+		e := event(ep, tracker.Interrupted)
+		e.ID = fmt.Sprint("i", i)
+		l.Commit(&ep, []tracker.Event{e})
+		l.pass()
+		s.Written(e.ID, "journal")
+	}
+	commit(l, over(ep), tracker.Completed)
+	s.Written("e1-completed", "journal")
+	kill(s)
+	s, _ = openStore(t, dir, &testDisk{})
+	_, log, journal := start(s)
+	got := log.ids()
+	if len(got) != maxPending || got[0] != fmt.Sprint("i", maxPending+1) || got[maxPending-1] != "e1-completed" {
+		t.Errorf("for the log: %v", got)
+	}
+	same(t, "for the journal", journal.ids())
+	for _, id := range got {
+		s.Written(id, "log")
+	}
+	same(t, "records left", files(t, filepath.Join(dir, episodesDir), ""))
+}
+
+func testLogNames(t *testing.T) {
+	long := strings.Repeat("x", 96)
+	cases := []struct {
+		root string
+		repo hfcache.Repo
+		want string
+	}{
+		{"/b", hfcache.Repo{Type: hfcache.Model, ID: "org/name"}, "org--name.log"},
+		{"/a", hfcache.Repo{Type: hfcache.Model, ID: "org/name"}, "org--name@" + hexHash("/a")[:8] + ".log"},
+		{"/c", hfcache.Repo{Type: hfcache.Model, ID: "org/name"}, "org--name@" + hexHash("/c")[:8] + ".log"},
+		{"/a", hfcache.Repo{Type: hfcache.Dataset, ID: "org/name"}, "org--name@dataset.log"},
+		{"/b", hfcache.Repo{Type: hfcache.Dataset, ID: "org/name"}, "org--name@dataset@" + hexHash("/b")[:8] + ".log"},
+		{"/b", hfcache.Repo{Type: hfcache.Space, ID: "org/name"}, "org--name@space.log"},
+		{"/b", hfcache.Repo{Type: hfcache.Kernel, ID: "org/name"}, "org--name@kernel.log"},
+		{"/b", hfcache.Repo{Type: hfcache.Model, ID: "gpt2"}, "gpt2.log"},
+		{"/b", hfcache.Repo{Type: hfcache.Dataset, ID: long + "/" + long}, long + "--" + long + "@dataset.log"},
+	}
+	dir := t.TempDir()
+	s, _ := openStore(t, dir, &testDisk{})
+	// Twice, to see that names stay; then after a restart.
+	for range 3 {
+		l, log, _ := start(s)
+		for i, c := range cases {
+			ep := record(fmt.Sprint("e", i), c.repo, i)
+			ep.Root = c.root
+			commit(l, ep, tracker.Preparing)
+			got := log.events[i].Log
+			if got != c.want || !safeName(got) {
+				t.Errorf("%s %v: got %q, want %q", c.root, c.repo, got, c.want)
+			}
+		}
+		kill(s)
+		s, _ = openStore(t, dir, &testDisk{})
+	}
+	hash := hexHash("/z")
+	s.logs["org--name@"+hash[:8]+".log"] = repoKey{}
+	if got := s.logName(repoKey{"/z", cases[0].repo}); got != "org--name@"+hash[:16]+".log" {
+		t.Errorf("where a hash is taken: %q", got)
+	}
+}
+
+// A log name that was tampered with leads nowhere else, and not to another's.
+func TestLogNamesFromDiskAreChecked(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, stateFile), `{"version":1,"repos":[
+		{"root":"/cache/hub","type":"model","id":"org/llama","log":"../../etc/passwd"},
+		{"root":"/cache/hub","type":"model","id":"a/b","log":"same.log"},
+		{"root":"/cache/hub","type":"model","id":"org/qwen","log":"same.log"}]}`)
+	s, _ := openStore(t, dir, &testDisk{})
+	if got := s.logName(repoKey{root, llama}); got != "org--llama.log" {
+		t.Errorf("a path out of the directory: %q", got)
+	}
+	if got := s.logName(repoKey{root, qwen}); got != "org--qwen.log" {
+		t.Errorf("another's name: %q", got)
+	}
+}
+
+func TestEpisodeFilesHaveSafeNames(t *testing.T) {
+	for _, id := range []string{"", ".", "..", "../x", "a/b", "a\nb", "a b", strings.Repeat("x", 300), "é"} {
+		if got := episodeFile(id); got != hexHash(id)+recordSuffix {
+			t.Errorf("%q lies in %q", id, got)
+		}
+	}
+	if got := episodeFile("0a-1_b"); got != "0a-1_b.json" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkAside wants exactly one file kept aside, with that content.
+func checkAside(t *testing.T, dir, name, content string) {
+	t.Helper()
+	kept := files(t, dir, name+asideMark)
+	if len(kept) != 1 {
+		t.Fatalf("kept aside: %v, want one", kept)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, kept[0]))
+	if err != nil || string(data) != content {
+		t.Errorf("%s was changed: %d bytes, want %d, error %v", kept[0], len(data), len(content), err)
+	}
+}

@@ -1,0 +1,243 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"progressd/hfcache"
+	"progressd/sizer"
+	"progressd/tracker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const root = "/cache/hub"
+
+var (
+	llama = hfcache.Repo{Type: hfcache.Model, ID: "org/llama"}
+	qwen  = hfcache.Repo{Type: hfcache.Model, ID: "org/qwen"}
+	day   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+)
+
+// diagnostics collects what a store or ledger says.
+type diagnostics struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (d *diagnostics) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.Write(p)
+}
+
+func (d *diagnostics) logger() *slog.Logger { return slog.New(slog.NewTextHandler(d, nil)) }
+
+func (d *diagnostics) count(word string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Count(d.text.String(), word)
+}
+
+func (d *diagnostics) wantCount(t *testing.T, word string, want int) {
+	t.Helper()
+	if got := d.count(word); got != want {
+		t.Errorf("said %q %d times, want %d; all of it:\n%s", word, got, want, d.text.String())
+	}
+}
+
+// testDisk is the real disk but for fsync, which only takes time here. Hooks
+// are called before each operation.
+type testDisk struct {
+	osDisk
+	before func(op, path string) error
+	mu     sync.Mutex
+	ops    []string
+}
+
+func (d *testDisk) begin(op, path string) error {
+	d.mu.Lock()
+	d.ops = append(d.ops, op+" "+filepath.Base(path))
+	d.mu.Unlock()
+	if d.before == nil {
+		return nil
+	}
+	return d.before(op, path)
+}
+
+func (d *testDisk) replace(path string, data []byte) error {
+	if err := d.begin("replace", path); err != nil {
+		return err
+	}
+	return d.osDisk.replace(path, data)
+}
+
+func (d *testDisk) replaceDurably(path string, data []byte) error {
+	if err := d.begin("durably", path); err != nil {
+		return err
+	}
+	return d.osDisk.replace(path, data)
+}
+
+func (d *testDisk) remove(path string) error {
+	if err := d.begin("remove", path); err != nil {
+		return err
+	}
+	return d.osDisk.remove(path)
+}
+
+func (d *testDisk) takeOps() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ops := d.ops
+	d.ops = nil
+	return ops
+}
+
+// outletFunc makes a Putter of a function.
+type outletFunc func(tracker.Event)
+
+func (f outletFunc) Put(e tracker.Event) { f(e) }
+
+// told keeps what an outlet was given.
+type told struct {
+	mu     sync.Mutex
+	events []tracker.Event
+}
+
+func (q *told) Put(e tracker.Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.events = append(q.events, e)
+}
+
+func (q *told) ids() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return ids(q.events)
+}
+
+func ids(events []tracker.Event) []string {
+	out := []string{}
+	for _, e := range events {
+		out = append(out, e.ID)
+	}
+	return out
+}
+
+func openStore(t testing.TB, dir string, on disk) (*Store, *diagnostics) {
+	t.Helper()
+	said := &diagnostics{}
+	s, err := open(dir, said.logger(), on)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { kill(s) })
+	return s, said
+}
+
+// kill ends a store as SIGKILL would: nothing more is written.
+func kill(s *Store) {
+	s.lock.release()
+	s.lock = nil
+	s.shut = true
+}
+
+// record is an episode that began at a minute of the test's day.
+func record(id string, repo hfcache.Repo, minute int) tracker.Episode {
+	at := day.Add(time.Duration(minute) * time.Minute)
+	return tracker.Episode{
+		ID: id, Root: root, Repo: repo, Play: id, Began: at,
+		Memory: sizer.Memory{Since: at, Play: id, Revisions: []string{"abc"}},
+	}
+}
+
+// over is that record after its end, a minute later.
+func over(ep tracker.Episode) tracker.Episode {
+	ep.Over = true
+	ep.Memory = sizer.Memory{Since: ep.Began.Add(time.Minute)}
+	return ep
+}
+
+func event(ep tracker.Episode, kind tracker.Kind) tracker.Event {
+	return tracker.Event{ID: ep.ID + "-" + string(kind), Kind: kind, At: ep.Began, Root: ep.Root, Repo: ep.Repo}
+}
+
+// commit has a ledger do its work here and now.
+func commit(l *Ledger, ep tracker.Episode, kinds ...tracker.Kind) {
+	var events []tracker.Event
+	for _, kind := range kinds {
+		events = append(events, event(ep, kind))
+	}
+	l.Commit(&ep, events)
+	l.pass()
+}
+
+// start makes a ledger that waits for a log and a journal, without running it.
+func start(s *Store) (l *Ledger, log, journal *told) {
+	log, journal = &told{}, &told{}
+	l = NewLedger(s, []Outlet{{"log", log}, {"journal", journal}, {"", &told{}}}, slog.New(slog.DiscardHandler))
+	l.replay()
+	return l, log, journal
+}
+
+// run runs a ledger until the test, or the returned function, ends it.
+func run(t *testing.T, l *Ledger) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- l.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run gave %v", err)
+		}
+	}
+}
+
+func same[T comparable](t *testing.T, what string, got []T, want ...T) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// files lists the names in a directory that begin with prefix.
+func files(t *testing.T, dir, prefix string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// quickDir is a new directory in memory where that can be had: thousands of
+// small files are slow on a disk.
+func quickDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "progressd-state-")
+	if err != nil {
+		dir, err = os.MkdirTemp(t.TempDir(), "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}

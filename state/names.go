@@ -1,0 +1,72 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"progressd/hfcache"
+)
+
+// maxName is the longest file name that every Linux file system takes.
+const maxName = 255
+
+// repoKey tells a repository of one root from the same one of another.
+type repoKey struct {
+	root string
+	repo hfcache.Repo
+}
+
+// logName gives the repository's log file name: that which it was given
+// before, else the plain one, else one with a part of the root's hash. Two
+// repositories never have the same.
+func (s *Store) logName(key repoKey) string {
+	rec := s.repoRecord(key)
+	if rec.Log != "" {
+		return rec.Log
+	}
+	slug := key.repo.Slug()
+	name := slug + ".log"
+	hash := hexHash(key.root)
+	for n := 8; n <= 40 && s.logTaken(name); n += 8 {
+		name = slug + "@" + hash[:n] + ".log"
+	}
+	rec.Log = name
+	s.logs[name] = key
+	s.stateDirty = true
+	return name
+}
+
+func (s *Store) logTaken(name string) bool {
+	_, taken := s.logs[name]
+	return taken
+}
+
+// safeName reports whether a name may be used as a file's as it is.
+func safeName(name string) bool {
+	if name == "" || len(name) > maxName || strings.HasPrefix(name, ".") {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '.', c == '-', c == '_', c == '@':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// episodeFile is the name of an episode's file in episodes/.
+func episodeFile(id string) string {
+	if len(id) > maxName/2 || !safeName(id) {
+		id = hexHash(id)
+	}
+	return id + recordSuffix
+}
+
+func hexHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}

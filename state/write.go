@@ -1,0 +1,226 @@
+package state
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Where state can't be written, it is tried again after a wait that doubles
+// from the first of these to the second.
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+// maxAside is how many files that could not be used are kept in a directory.
+const maxAside = 5
+
+// asideMark stands before the Unix time in the name of a file kept aside.
+const asideMark = ".bad-"
+
+// trouble is a time in which state can't be written; zero if there is none.
+type trouble struct {
+	wait time.Duration
+	next time.Time
+}
+
+// sync writes what is dirty. The state goes before the episodes, since it
+// holds their log names, and closed ones are removed only when it is on disk.
+func (s *Store) sync() error {
+	err := s.write()
+	s.judge(err)
+	return err
+}
+
+// syncUnlessBroken is sync that leaves a broken disk to the next retry.
+func (s *Store) syncUnlessBroken() {
+	if s.trouble.wait == 0 {
+		_ = s.sync() // it says itself what fails
+	}
+}
+
+func (s *Store) write() error {
+	if err := s.secure(); err != nil {
+		return err
+	}
+	// One record that fails must not hold up the others.
+	first := s.writeState()
+	for _, e := range s.inOrder() {
+		first = cmp.Or(first, s.writeEpisode(e))
+	}
+	if s.stateDirty {
+		return first
+	}
+	for name := range s.closed {
+		if err := s.disk.remove(s.path(name)); err != nil {
+			first = cmp.Or(first, err)
+			continue
+		}
+		delete(s.closed, name)
+	}
+	return first
+}
+
+func (s *Store) writeState() error {
+	if !s.stateDirty {
+		return nil
+	}
+	rec := stateRecord{Version: version, Roots: s.roots, Repos: make([]repoRecord, 0, len(s.repos))}
+	for _, r := range s.repos {
+		rec.Repos = append(rec.Repos, *r)
+	}
+	slices.SortFunc(rec.Repos, func(a, b repoRecord) int {
+		return cmp.Or(cmp.Compare(a.Root, b.Root), cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
+	})
+	data, err := encode(rec, maxStateBytes)
+	if err != nil {
+		return err
+	}
+	if err := s.disk.replaceDurably(s.path(stateFile), data); err != nil {
+		return err
+	}
+	s.stateDirty = false
+	return nil
+}
+
+// writeEpisode waits for the disk only where a verdict depends on it.
+func (s *Store) writeEpisode(e *episode) error {
+	if !e.dirty {
+		return nil
+	}
+	data, err := encode(e.episodeRecord, maxEpisodeBytes)
+	if err != nil {
+		return err
+	}
+	replace := s.disk.replace
+	if len(e.Pending) > 0 || e.Episode.Over {
+		replace = s.disk.replaceDurably
+	}
+	if err := replace(s.path(filepath.Join(episodesDir, episodeFile(e.Episode.ID))), data); err != nil {
+		return err
+	}
+	e.dirty = false
+	return nil
+}
+
+// secure makes sure that the directory is there and ours alone, and that
+// nothing in it is overwritten that was not read.
+func (s *Store) secure() error {
+	if s.shut {
+		return errors.New("cannot write state: the store is closed")
+	}
+	if !s.lock.held(s.dir) {
+		if err := s.occupy(); err != nil {
+			return err
+		}
+	}
+	if err := s.keepAside(); err != nil {
+		return err
+	}
+	return os.MkdirAll(s.path(episodesDir), 0o700)
+}
+
+// occupy takes a directory that came, or came back, while the daemon runs.
+// The memory is newer than whatever lies there.
+func (s *Store) occupy() error {
+	s.lock.release()
+	s.lock = nil
+	lock, err := takeLock(s.dir)
+	if err != nil {
+		return err
+	}
+	s.lock = lock
+	s.aside = []string{stateFile, episodesDir}
+	s.stateDirty = true
+	for _, e := range s.episodes {
+		e.dirty = true
+	}
+	clear(s.closed)
+	return nil
+}
+
+// judge says once that state can't be written, and once that it can again.
+func (s *Store) judge(err error) {
+	if err == nil {
+		if s.trouble.wait > 0 {
+			s.log.Info("state can be written again", "dir", s.dir)
+		}
+		s.trouble = trouble{}
+		return
+	}
+	if s.trouble.wait == 0 {
+		s.log.Warn("cannot write state: progress goes on, but a restart now may repeat or miss lines; it is tried again",
+			"dir", s.dir, "err", err)
+	}
+	s.trouble.wait = min(max(2*s.trouble.wait, firstRetry), lastRetry)
+	s.trouble.next = time.Now().Add(s.trouble.wait)
+}
+
+// retryIn says when syncing should be tried again; no is false if there is
+// no need to.
+func (s *Store) retryIn() (wait time.Duration, needed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble.wait == 0 {
+		return 0, false
+	}
+	return max(0, time.Until(s.trouble.next)), true
+}
+
+// flush writes what is dirty, whatever failed before.
+func (s *Store) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.sync() // it says itself what fails
+}
+
+// keepAside renames what can't be used, and forgets the oldest of many.
+func (s *Store) keepAside() error {
+	if len(s.aside) == 0 {
+		return nil
+	}
+	mark := asideMark + strconv.FormatInt(time.Now().Unix(), 10)
+	for len(s.aside) > 0 {
+		path := s.path(s.aside[0])
+		if err := os.Rename(path, path+mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot keep a file aside: %w", err)
+		}
+		s.aside = s.aside[1:]
+	}
+	return cmp.Or(forgetOldest(s.dir), forgetOldest(s.path(episodesDir)))
+}
+
+func forgetOldest(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	kept := map[string]int64{}
+	for _, entry := range entries {
+		_, stamp, marked := strings.Cut(entry.Name(), asideMark)
+		if when, err := strconv.ParseInt(stamp, 10, 64); marked && err == nil {
+			kept[entry.Name()] = when
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(kept), func(a, b string) int {
+		return cmp.Or(cmp.Compare(kept[a], kept[b]), strings.Compare(a, b))
+	})
+	for _, name := range names[:max(0, len(names)-maxAside)] {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
