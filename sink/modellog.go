@@ -1,0 +1,199 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"progressd/tracker"
+)
+
+// LogName is the model logs' name towards the Outbox.
+const LogName = "log"
+
+// ModelLog writes a log file for each model into one directory. A file is
+// opened for each line, so that it may be renamed, truncated or removed at any
+// time without telling us. A verdict's line is there exactly once, whatever
+// kills the daemon: see verdict.
+type ModelLog struct {
+	dir    string
+	form   Form
+	outbox Outbox
+	log    *slog.Logger
+
+	// notes are the positions of verdicts under way in this life, where the
+	// outbox could not keep them.
+	notes map[string]tracker.Position
+	// unnoted: the outbox fails, and that was said.
+	unnoted bool
+
+	// write and sync reach the disk; tests put faults in between.
+	write func(*os.File, []byte) (int, error)
+	sync  func(*os.File) error
+}
+
+// NewModelLog returns the logs in dir, which is made when the first line is
+// due.
+func NewModelLog(dir string, form Form, outbox Outbox, log *slog.Logger) *ModelLog {
+	return &ModelLog{
+		dir: dir, form: form, outbox: outbox, log: log,
+		notes: map[string]tracker.Position{},
+		write: (*os.File).Write,
+		sync:  func(f *os.File) error { return unix.Fdatasync(int(f.Fd())) },
+	}
+}
+
+// Name is LogName.
+func (m *ModelLog) Name() string { return LogName }
+
+// Lane is the file's name: a log that can't be written holds up no other.
+func (m *ModelLog) Lane(e tracker.Event) string { return e.Log }
+
+// Write appends the event's line to its model's log. Events of a root have
+// none and are skipped. Call it from one goroutine only.
+func (m *ModelLog) Write(_ context.Context, e tracker.Event) error {
+	if e.Repo.ID == "" {
+		return nil
+	}
+	line := m.form.line(e, m.form.Text(e))
+	if e.Verdict() {
+		return m.verdict(e, line)
+	}
+	f, err := m.open(e.Log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(m.append(f, line), f.Close())
+}
+
+// RefusedError says that a log's path is nothing that may be written to. It
+// stays so until somebody mends it.
+type RefusedError struct {
+	Path string
+	// Why is a text of ours.
+	Why string
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("cannot use log file %q: it is %s: remove it, a new log is made then", e.Path, e.Why)
+}
+
+// open opens a model's log for reading and appending, and makes it, and its
+// directory, if need be. It refuses whatever somebody else may have put in
+// its place.
+func (m *ModelLog) open(name string) (*os.File, error) {
+	path := filepath.Join(m.dir, name)
+	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\x00") {
+		return nil, &RefusedError{Path: path, Why: "no name for a log"}
+	}
+	f, err := openLog(path)
+	if errors.Is(err, unix.ENOENT) {
+		if err := os.MkdirAll(m.dir, 0o755); err != nil {
+			return nil, fmt.Errorf("cannot make log directory %q: %w", m.dir, err)
+		}
+		f, err = openLog(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if why := unfit(f); why != "" {
+		f.Close()
+		return nil, &RefusedError{Path: path, Why: why}
+	}
+	return f, nil
+}
+
+// openLog opens without following a link and without waiting for the other
+// end of a FIFO.
+func openLog(path string) (*os.File, error) {
+	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	f, err := os.OpenFile(path, flags, 0o644)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return nil, &RefusedError{Path: path, Why: "a symbolic link"}
+	case errors.Is(err, unix.EISDIR):
+		return nil, &RefusedError{Path: path, Why: "a directory"}
+	case errors.Is(err, unix.ENXIO):
+		return nil, &RefusedError{Path: path, Why: "a socket or a device"}
+	case err != nil:
+		return nil, fmt.Errorf("cannot open log file: %w", err)
+	}
+	return f, nil
+}
+
+// unfit says why an open file is no log of ours; empty if it is one.
+func unfit(f *os.File) string {
+	st, err := stat(f)
+	switch {
+	case err != nil:
+		return "not to be examined"
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return "no regular file"
+	case st.Nlink > 1:
+		return "a hard link"
+	case int(st.Uid) != os.Geteuid():
+		return "a file of another user"
+	}
+	return ""
+}
+
+func stat(f *os.File) (unix.Stat_t, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(int(f.Fd()), &st)
+	return st, err
+}
+
+// append writes a line with one write, on a line of its own even where an
+// earlier one was torn by a kill or a full disk.
+func (m *ModelLog) append(f *os.File, line string) error {
+	text := line + "\n"
+	torn, err := endsTorn(f)
+	if err != nil {
+		return fmt.Errorf("cannot read the end of log file %q: %w", f.Name(), err)
+	}
+	if torn {
+		text = "\n" + text
+	}
+	n, err := m.write(f, []byte(text))
+	if err == nil && n < len(text) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write to log file %q: %w", f.Name(), err)
+	}
+	return stillThere(f)
+}
+
+// stillThere is false of a log that was removed between its opening and the
+// write: the line is lost, and to be written again.
+func stillThere(f *os.File) error {
+	st, err := stat(f)
+	if err != nil {
+		return fmt.Errorf("cannot examine log file %q: %w", f.Name(), err)
+	}
+	if st.Nlink == 0 {
+		return fmt.Errorf("cannot write to log file %q: it was removed meanwhile", f.Name())
+	}
+	return nil
+}
+
+func endsTorn(f *os.File) (bool, error) {
+	st, err := stat(f)
+	if err != nil || st.Size == 0 {
+		return false, err
+	}
+	last := make([]byte, 1)
+	_, err = f.ReadAt(last, st.Size-1)
+	if err == io.EOF {
+		// Truncated just now: it begins anew.
+		return false, nil
+	}
+	return last[0] != '\n', err
+}

@@ -1,0 +1,223 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"progressd/tracker"
+)
+
+const (
+	// firstDelay and lastDelay bound the back-off of a lane that fails.
+	firstDelay = 200 * time.Millisecond
+	lastDelay  = 30 * time.Second
+	// hangTime is how long a Write may take before it is told that it hangs:
+	// journald stands still, a log lies on a dead network disk.
+	hangTime = 5 * time.Second
+	// drainTime is what Run gives itself to write what is left at the end.
+	drainTime = time.Second
+)
+
+// errHung is given for a Write that takes longer than hangTime, or than the
+// end of its context.
+var errHung = errors.New("the write does not return")
+
+// Queue stands between the engine, which never waits, and a sink, which may
+// fail or hang. It holds a bounded number of events. A lane (see Laner) that
+// fails keeps its events in order and is tried again after 0.2 s, later every
+// 30 s; the other lanes go on. When the queue is full, something is dropped:
+// events of failing lanes first, oldest first, verdicts last. Where lines were
+// dropped, a line says how many, in the place of the gap, once the lane works.
+type Queue struct {
+	sink Sink
+	log  *slog.Logger
+	wake chan struct{}
+
+	mu    sync.Mutex
+	lanes *lanes
+}
+
+// NewQueue returns a queue of at most capacity events before a sink.
+func NewQueue(s Sink, capacity int, log *slog.Logger) *Queue {
+	laneOf := func(tracker.Event) string { return "" }
+	if l, ok := s.(Laner); ok {
+		laneOf = l.Lane
+	}
+	return &Queue{
+		sink:  s,
+		log:   log.With(keySink, s.Name()),
+		wake:  make(chan struct{}, 1),
+		lanes: newLanes(s.Name(), capacity, laneOf),
+	}
+}
+
+// Put adds an event. It never blocks. Anyone may call it at any time.
+func (q *Queue) Put(e tracker.Event) {
+	q.mu.Lock()
+	q.lanes.put(e)
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Status gives how many events wait, how many were dropped in all, and why
+// the sink fails, nil if it doesn't. Anyone may call it.
+func (q *Queue) Status() (queued, lost int, failing error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lanes.queued, q.lanes.lost, q.lanes.failing()
+}
+
+// Run writes events until ctx is done, and then for at most a second what is
+// left and can be written at once. It returns nil; a Write that hangs beyond
+// that is left behind, with its goroutine.
+func (q *Queue) Run(ctx context.Context) error {
+	hard, cancel := graceful(ctx)
+	defer cancel()
+	w := startWriter(hard, q.sink)
+	defer w.stop()
+	for hard.Err() == nil {
+		job, wait := q.next()
+		switch {
+		case job != nil:
+			q.done(hard, job, q.attempt(hard, w, job))
+		case ctx.Err() != nil:
+			cancel()
+		default:
+			q.pause(ctx, wait)
+		}
+	}
+	if left, _, _ := q.Status(); left > 0 {
+		q.log.Warn("lines were not written before the end", keyLeft, left)
+	}
+	return nil
+}
+
+// pause waits for an event, for the next try of a lane (wait < 0: there is
+// none), or for the end.
+func (q *Queue) pause(ctx context.Context, wait time.Duration) {
+	var due <-chan time.Time
+	if wait >= 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-q.wake:
+	case <-due:
+	case <-ctx.Done():
+	}
+}
+
+// attempt writes, and tells when that hangs and when it is over.
+func (q *Queue) attempt(ctx context.Context, w *writer, j *job) error {
+	began, over := time.Now(), false
+	alarm := time.AfterFunc(hangTime, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if over {
+			return
+		}
+		q.lanes.hung = errHung
+		q.log.Warn("a line takes long to be written, others wait", keyLog, Clean(j.lane.key), keyFor, hangTime)
+	})
+	defer alarm.Stop()
+	err := w.write(ctx, j.event)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	over = true
+	if q.lanes.hung != nil {
+		q.lanes.hung = nil
+		q.log.Info("the line that took long is through", keyLog, Clean(j.lane.key), keyFor, time.Since(began).Round(time.Second))
+	}
+	return err
+}
+
+func (q *Queue) next() (*job, time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lanes.next(time.Now())
+}
+
+// done takes a job's result, and tells when a fault begins and when it is
+// over. Refused logs are told one by one; other faults (a full disk, journald
+// down) concern all lanes alike and are told once.
+func (q *Queue) done(ctx context.Context, j *job, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err != nil && ctx.Err() != nil {
+		// The end came in between: no fault of the sink.
+		q.lanes.giveBack(j)
+		return
+	}
+	now := time.Now()
+	if err != nil {
+		if q.lanes.failed(j, err, now) {
+			q.log.Warn("lines cannot be written, they are kept and tried again", keyLog, Clean(j.lane.key), keyError, err)
+		}
+		return
+	}
+	since, over := q.lanes.succeeded(j)
+	if over {
+		q.log.Info("lines are written again", keyLog, Clean(j.lane.key), keyFor, now.Sub(since).Round(time.Second))
+	}
+}
+
+// graceful returns a context that ends drainTime after ctx.
+func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
+	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(drainTime)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-hard.Done():
+		}
+	})
+	return hard, func() { stop(); cancel() }
+}
+
+// writer calls a sink in a goroutine of its own, so that one that hangs in a
+// system call can't keep the daemon from ending.
+type writer struct {
+	in  chan tracker.Event
+	out chan error
+}
+
+func startWriter(ctx context.Context, s Sink) *writer {
+	// The result has room: nobody may be there to take it.
+	w := &writer{in: make(chan tracker.Event), out: make(chan error, 1)}
+	go func() {
+		for e := range w.in {
+			w.out <- s.Write(ctx, e)
+		}
+	}()
+	return w
+}
+
+// write passes the event on and waits, beyond the end of ctx only as long as
+// an orderly Write takes to notice it.
+func (w *writer) write(ctx context.Context, e tracker.Event) error {
+	w.in <- e
+	select {
+	case err := <-w.out:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(drainTime / 4)
+	defer timer.Stop()
+	select {
+	case err := <-w.out:
+		return err
+	case <-timer.C:
+		return errHung
+	}
+}
+
+func (w *writer) stop() { close(w.in) }
