@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,38 +16,45 @@ import (
 // blobs allocated and make umount fail.
 type dir struct{ fd int }
 
-// Beneath, and through no link of any kind (Linux 5.6).
-const resolveBeneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
-
 // openTop opens a cache root, which alone may be reached by a link.
 func openTop(path string) (dir, error) {
-	fd, err := retry(func() (int, error) {
-		return unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	})
+	fd, err := openat(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY)
 	return dir{fd}, err
 }
 
 // sub opens the directory at path, which may have several elements.
-func (d dir) sub(path string) (dir, error) {
-	fd, err := d.openat2(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK)
-	return dir{fd}, err
+func (d dir) sub(path string) (sub dir, err error) {
+	err = d.below(path, func(parent dir, name string) (err error) {
+		sub.fd, err = openat(parent.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK)
+		return err
+	})
+	return sub, err
 }
 
-func (d dir) openat2(path string, flags uint64) (int, error) {
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolveBeneath}
-	return retry(func() (int, error) { return unix.Openat2(d.fd, path, &how) })
+// below goes down to the directory that holds the last element of path,
+// element by element and through no link, and calls use there. (openat2 would
+// do it in one call, but systemd's RestrictSUIDSGID= takes it away.)
+func (d dir) below(path string, use func(parent dir, name string) error) error {
+	head, rest, more := strings.Cut(path, "/")
+	if !more {
+		return use(d, head)
+	}
+	fd, err := openat(d.fd, head, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	if err != nil {
+		return err
+	}
+	next := dir{fd}
+	defer next.close()
+	return next.below(rest, use)
 }
 
-// retry repeats what a signal or a rename elsewhere in the tree cut short
-// (openat2 answers EAGAIN when it can't rule out an escape).
-func retry(open func() (int, error)) (int, error) {
-	for range 64 {
-		fd, err := open()
-		if err != unix.EINTR && err != unix.EAGAIN {
+func openat(at int, name string, flags int) (int, error) {
+	for {
+		fd, err := unix.Openat(at, name, flags|unix.O_CLOEXEC, 0)
+		if !errors.Is(err, unix.EINTR) {
 			return fd, err
 		}
 	}
-	return -1, unix.EAGAIN
 }
 
 func (d dir) close() { _ = unix.Close(d.fd) }
@@ -56,22 +64,20 @@ func (d dir) lstat(name string) (entry, error) {
 	var st unix.Stat_t
 	for {
 		err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		return entryOf(&st), err
 	}
 }
 
-// lstatPath is lstat for a path of several elements, none of them a link but
-// perhaps the last.
-func (d dir) lstatPath(path string) (entry, error) {
-	fd, err := d.openat2(path, unix.O_PATH|unix.O_NOFOLLOW)
-	if err != nil {
-		return entry{}, err
-	}
-	defer dir{fd}.close()
-	return dir{fd}.stat()
+// lstatPath is lstat for a path of several elements.
+func (d dir) lstatPath(path string) (e entry, err error) {
+	err = d.below(path, func(parent dir, name string) (err error) {
+		e, err = parent.lstat(name)
+		return err
+	})
+	return e, err
 }
 
 func (d dir) stat() (entry, error) {
@@ -93,9 +99,9 @@ func (d dir) born(name string) time.Time {
 
 // readlink gives the text of a link; longer ones than any client writes are
 // cut and so match nothing.
-func (d dir) readlink(path string) (string, error) {
+func (d dir) readlink(name string) (string, error) {
 	var buf [1024]byte
-	n, err := unix.Readlinkat(d.fd, path, buf[:])
+	n, err := unix.Readlinkat(d.fd, name, buf[:])
 	if err != nil {
 		return "", err
 	}
@@ -103,13 +109,12 @@ func (d dir) readlink(path string) (string, error) {
 }
 
 // readlinkPath is readlink for a path of several elements.
-func (d dir) readlinkPath(path string) (string, error) {
-	fd, err := d.openat2(path, unix.O_PATH|unix.O_NOFOLLOW)
-	if err != nil {
-		return "", err
-	}
-	defer dir{fd}.close()
-	return dir{fd}.readlink("")
+func (d dir) readlinkPath(path string) (text string, err error) {
+	err = d.below(path, func(parent dir, name string) (err error) {
+		text, err = parent.readlink(name)
+		return err
+	})
+	return text, err
 }
 
 // names calls yield for each entry, in the order of the directory, holding
@@ -122,7 +127,7 @@ func (d dir) names(yield func(name string) bool) error {
 	var piece []string
 	for {
 		n, err := unix.ReadDirent(d.fd, buf)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || n <= 0 {
@@ -137,8 +142,8 @@ func (d dir) names(yield func(name string) bool) error {
 	}
 }
 
-// openRegular opens a regular file for reading. Nothing else is opened: not
-// even a FIFO for an instant, since O_PATH comes first.
+// openRegular opens a regular file for reading, and nothing else: what is
+// swapped in after the first stat is closed again without a read.
 func (d dir) openRegular(name string) (*os.File, entry, error) {
 	e, err := d.lstat(name)
 	if err != nil {
@@ -147,7 +152,7 @@ func (d dir) openRegular(name string) (*os.File, entry, error) {
 	if !e.regular() {
 		return nil, entry{}, errNotRegular
 	}
-	fd, err := d.openat2(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW)
+	fd, err := openat(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, entry{}, err
 	}

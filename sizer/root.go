@@ -80,6 +80,8 @@ type repo struct {
 	locks    lockDir
 	revs     revisions
 	play     *play
+	// unreadable: the last look failed, and that was said.
+	unreadable bool
 }
 
 // Look passes once over a repository. folder must be one that
@@ -97,9 +99,23 @@ func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
 		r.drop(rp)
 		return Look{Root: r.opts.Path, Repo: name, At: now, Gone: true}, Idle
 	case err != nil:
+		r.unreadable(rp, err)
 		return Look{Root: r.opts.Path, Repo: name, At: now, Unreadable: err}, Slow
 	}
+	if rp.unreadable {
+		rp.unreadable = false
+		r.opts.Log.Info("a repository can be looked at again", "root", r.opts.Path, "repo", folder)
+	}
 	return look, r.rest(rp)
+}
+
+// unreadable is said once, until it is over.
+func (r *Root) unreadable(rp *repo, err error) {
+	if !rp.unreadable && !errors.Is(err, errReplaced) {
+		rp.unreadable = true
+		r.opts.Log.Warn("cannot look at a repository: what was known of it stands, and it is tried again",
+			"root", r.opts.Path, "repo", rp.folder, "err", err)
+	}
 }
 
 var (

@@ -133,8 +133,9 @@ func working(look sizer.Look) bool {
 // quiet reports whether nothing is under way.
 func quiet(look sizer.Look) bool { return !working(look) && look.Partials == 0 }
 
-// attempting reports whether an attempt is going on.
-func attempting(look sizer.Look) bool { return look.Locked || look.Partials > 0 }
+// attempting reports whether an attempt is going on. A lock alone is none: a
+// loader takes it for a file that is there, too.
+func attempting(look sizer.Look) bool { return look.Partials > 0 }
 
 // fetching reports whether an attempt is at a file. A lock alone isn't: a file
 // that is there takes its lock too. A partial alone isn't: it may be dead.

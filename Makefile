@@ -1,0 +1,139 @@
+# progressd: build, check, install. "make help" lists the targets.
+
+GO      ?= go
+# The newest tag, commits since and -dirty; in a tree without git a file VERSION, if there is one.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo unknown)
+
+# Where things go. DESTDIR stages a package: then files are laid down and nothing else is done.
+DESTDIR    ?=
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/progressd
+# The configuration of a system service is in /etc, wherever its binary is.
+SYSCONFDIR ?= /etc
+UNITDIR    ?= $(LIBDIR)/systemd/system
+
+# The binary that is built, tested and installed.
+BINARY ?= bin/progressd
+# How long each fuzz test runs.
+FUZZTIME ?= 5s
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+
+##@ Build
+.PHONY: all build clean
+build: ## the binary, bin/progressd: static and reproducible
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false \
+		-ldflags '-s -w -buildid= -X main.version=$(VERSION)' -o $(BINARY) ./cmd/progressd
+
+all: build ## the same
+
+clean: ## remove what was built
+	rm -rf bin
+
+##@ Try
+.PHONY: demo
+demo: build ## a made-up download on this machine, watched live: no network, no root, some 25 s
+	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
+
+##@ Check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e check
+# The race detector needs a C compiler with its headers. Without one the tests still run.
+test: ## every test, in random order, with the race detector where there is a C compiler
+	@if printf '#include <stdlib.h>\n' | $$($(GO) env CC) -E - >/dev/null 2>&1; then \
+		set -- -race; else echo 'no C compiler: testing without the race detector'; set --; fi; \
+	set -x; $(GO) test "$$@" -shuffle=on ./...
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## golangci-lint, pinned in tools/go.mod (the first time it builds for some minutes)
+	$(GO) tool -modfile=tools/go.mod golangci-lint run
+
+fmt: ## put every Go file in gofmt's form
+	gofmt -w .
+
+fmt-check: ## no file that gofmt would change
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not in gofmt's form (make fmt):"; echo "$$out"; exit 1; fi
+
+tidy-check: ## go.mod and go.sum are what the imports say
+	$(GO) mod tidy -diff
+
+fuzz: ## every fuzz test for FUZZTIME (5s)
+	@GO='$(GO)' test/fuzz.sh $(FUZZTIME)
+
+scripts-check: ## shellcheck on every script (Debian: shellcheck)
+	shellcheck --severity=warning .ci/run packaging/systemd/host.sh test/*.sh test/harness/*.sh test/e2e/*.sh
+
+man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
+	mandoc -T lint -W warning docs/man/progressd.8 docs/man/progressd.toml.5
+
+# "security" counts tenths: 10 is an exposure of 1.0.
+unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0 (systemd 252 or newer)
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	$(call unit,$(abspath $(dir $(BINARY)))) >"$$dir/progressd.service" && set -x && \
+	systemd-analyze verify --man=no "$$dir/progressd.service" && \
+	systemd-analyze security --offline=true --no-pager --threshold=10 "$$dir/progressd.service"
+
+e2e: build ## install, run, reload, rotate, uninstall in a real systemd (root, Debian; -s bookworm by SUITE=)
+	test/e2e/run.sh $(SUITE)
+
+check: build fmt-check tidy-check vet lint scripts-check man-check unit-check test ## what .ci/run does, but for fuzz and e2e
+
+##@ Install
+.PHONY: install uninstall
+# The unit with the paths of this installation. $(1) is the directory of the binary.
+unit = sed -e 's|/usr/local/bin/|$(1)/|' -e 's|/etc/progressd/|$(SYSCONFDIR)/progressd/|' packaging/systemd/progressd.service
+
+EXAMPLES = $(notdir $(wildcard packaging/systemd/examples/*.conf))
+
+# Files of the administrator: laid down once, never overwritten.
+define keep
+	@if [ -e '$(DESTDIR)$(2)' ]; then echo 'kept as it is: $(DESTDIR)$(2)'; \
+	else set -x; install -D -m 644 $(1) '$(DESTDIR)$(2)'; fi
+endef
+
+$(BINARY):
+	@echo 'there is no $(BINARY): run "make" first, as yourself (this target compiles nothing)' >&2; exit 1
+
+install: $(BINARY) ## lay down binary, unit, configuration, man pages; without DESTDIR also make the user
+	install -D -m 755 $(BINARY) '$(DESTDIR)$(BINDIR)/progressd'
+	install -d '$(DESTDIR)$(UNITDIR)'
+	$(call unit,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd.service'
+	chmod 644 '$(DESTDIR)$(UNITDIR)/progressd.service'
+	install -D -m 644 packaging/systemd/progressd.sysusers '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf'
+	install -D -m 644 packaging/systemd/progressd.catalog '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
+	install -D -m 644 docs/man/progressd.8 '$(DESTDIR)$(MANDIR)/man8/progressd.8'
+	install -D -m 644 docs/man/progressd.toml.5 '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
+	install -d '$(DESTDIR)$(DOCDIR)/examples'
+	install -m 644 LICENSE config.example.toml '$(DESTDIR)$(DOCDIR)'
+	install -m 644 packaging/systemd/examples/*.conf '$(DESTDIR)$(DOCDIR)/examples'
+	$(call keep,packaging/systemd/config.toml,$(SYSCONFDIR)/progressd/config.toml)
+	$(call keep,packaging/logrotate/progressd,$(SYSCONFDIR)/logrotate.d/progressd)
+ifeq ($(DESTDIR),)
+	packaging/systemd/host.sh installed '$(LIBDIR)'
+endif
+
+uninstall: ## take away what install laid down; configuration, logs and state stay
+ifeq ($(DESTDIR),)
+	packaging/systemd/host.sh stop
+endif
+	rm -f '$(DESTDIR)$(BINDIR)/progressd' '$(DESTDIR)$(UNITDIR)/progressd.service'
+	rm -f '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf' '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
+	rm -f '$(DESTDIR)$(MANDIR)/man8/progressd.8' '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
+	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix examples/,$(EXAMPLES)))
+	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
+	@if cmp -s packaging/logrotate/progressd '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; \
+	then set -x; rm -f '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; fi
+ifeq ($(DESTDIR),)
+	packaging/systemd/host.sh removed
+endif
+	@echo 'kept: $(SYSCONFDIR)/progressd, /var/log/progressd, /var/lib/progressd and the user progressd;'
+	@echo 'to be rid of them too: rm -r $(SYSCONFDIR)/progressd /var/log/progressd /var/lib/progressd; userdel progressd'
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"progressd/sink"
+)
+
+// check prints what would be watched, and where the lines would go.
+func check(set settings, out io.Writer) int {
+	file := set.file
+	if file == "" {
+		file = "(none: defaults)"
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "configuration\t%s\n", sink.Clean(file))
+	fmt.Fprintf(w, "log files\t%s\n", place(set.logDir))
+	fmt.Fprintf(w, "state\t%s\n", place(set.stateDir))
+	fmt.Fprintf(w, "poll interval\t%v\n", set.PollInterval)
+	fmt.Fprintf(w, "step\t%v\n", set.Step)
+	for _, pattern := range set.roots {
+		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
+		if len(found) == 0 {
+			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", sink.Clean(pattern))
+		}
+		for _, path := range found {
+			fmt.Fprintf(w, "root\t%s\t%s\n", sink.Clean(path), repos(path))
+		}
+	}
+	_ = w.Flush()
+	return exitOK
+}
+
+// place is a directory, or that only the service's environment tells it.
+func place(dir string) string {
+	if dir == "" {
+		return "(as the environment of the service says)"
+	}
+	return sink.Clean(dir)
+}
+
+// repos says how many repositories a root holds.
+func repos(root string) string {
+	dir, err := os.Open(root)
+	if err != nil {
+		return sink.Clean(err.Error())
+	}
+	defer dir.Close()
+	n := 0
+	for {
+		names, err := dir.Readdirnames(1000)
+		for _, name := range names {
+			if isRepo(name) {
+				n++
+			}
+		}
+		if err == io.EOF {
+			return fmt.Sprintf("%d repositories", n)
+		}
+		if err != nil {
+			return sink.Clean(err.Error())
+		}
+	}
+}

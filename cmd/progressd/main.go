@@ -1,0 +1,187 @@
+// Command progressd watches Hugging Face caches and tells how far every
+// download has come: in the journal, and in a log file for each model.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"progressd/config"
+	"progressd/state"
+)
+
+// The exit statuses, as the manual page documents them.
+const (
+	exitOK     = 0
+	exitFailed = 1 // something failed at run time
+	exitUsage  = 2 // the command line or the configuration is wrong; nothing was started
+	exitInUse  = 3 // another progressd uses the state directory
+)
+
+// version is set by the linker; see the Makefile.
+var version = ""
+
+const usage = `Usage: progressd [--config FILE] [--check]
+
+Watches Hugging Face caches and tells how far every download has come.
+Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration.
+
+  --config FILE  configuration; else $XDG_CONFIG_HOME/progressd/config.toml if it is there
+  --check        validate the configuration, print what would be watched, and exit
+  --version      print the version and exit
+  --help         print this and exit
+
+Without any configuration it watches the cache of the user who starts it.
+Exit status: 0 stopped as asked, 1 failed at run time, 2 wrong usage or configuration,
+3 another progressd uses the same state directory.
+`
+
+func main() {
+	// A reader of our output that goes away must not take us with it.
+	signal.Ignore(syscall.SIGPIPE)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	os.Exit(run(os.Args[1:], world{
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, exit: os.Exit,
+	}))
+}
+
+// world is what the program touches of its surroundings.
+type world struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	signals        <-chan os.Signal
+	exit           func(status int)
+}
+
+type options struct {
+	config               string
+	check, version, help bool
+}
+
+// run is the program: it returns the exit status.
+func run(args []string, w world) int {
+	opts, err := parse(args)
+	if err != nil {
+		fmt.Fprintf(w.stderr, "progressd: %v\nTry \"progressd --help\".\n", err)
+		return exitUsage
+	}
+	switch {
+	case opts.help:
+		fmt.Fprint(w.stdout, usage)
+		return exitOK
+	case opts.version:
+		fmt.Fprintln(w.stdout, "progressd", buildVersion())
+		return exitOK
+	}
+	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
+	load := func() (settings, error) { return resolve(opts.config, w.getenv) }
+	set, err := load()
+	if err != nil {
+		fmt.Fprintf(w.stderr, "progressd: %v\n", err)
+		return exitUsage
+	}
+	if opts.check {
+		return check(set, w.stdout)
+	}
+	if set.homeless != nil {
+		fmt.Fprintf(w.stderr, "progressd: %v\n", set.homeless)
+		return exitUsage
+	}
+	return status(serve(context.Background(), set, load, w, log), w.stderr)
+}
+
+func parse(args []string) (options, error) {
+	var opts options
+	flags := flag.NewFlagSet("progressd", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&opts.config, "config", "", "")
+	flags.BoolVar(&opts.check, "check", false, "")
+	flags.BoolVar(&opts.version, "version", false, "")
+	flags.BoolVar(&opts.help, "help", false, "")
+	flags.BoolVar(&opts.help, "h", false, "")
+	if err := flags.Parse(args); err != nil {
+		return opts, err
+	}
+	if flags.NArg() > 0 {
+		return opts, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	return opts, nil
+}
+
+// status maps how serving ended to the exit status.
+func status(err error, stderr io.Writer) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, state.ErrLocked):
+		fmt.Fprintf(stderr, "progressd: %v\n", err)
+		return exitInUse
+	default:
+		fmt.Fprintf(stderr, "progressd: %v\n", err)
+		return exitFailed
+	}
+}
+
+// brief leaves the time to whoever keeps the diagnostics: the journal has its
+// own.
+func brief(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown version)"
+}
+
+// settings are a configuration and the places that follow from it.
+type settings struct {
+	config.Config
+	file     string // empty if there is none
+	roots    []string
+	logDir   string
+	stateDir string
+	// homeless is why one of the two is unknown in this environment; in
+	// that of the service it may be known.
+	homeless error
+}
+
+func resolve(file string, getenv func(string) string) (settings, error) {
+	set := settings{Config: config.Default()}
+	path, found := config.Locate(file, getenv)
+	var err error
+	if found {
+		set.file = path
+		if set.Config, err = config.Load(path); err != nil {
+			return set, err
+		}
+	}
+	if set.roots, err = config.Roots(set.Config, getenv); err != nil {
+		return set, err
+	}
+	set.logDir, err = config.LogDir(set.Config, getenv)
+	if err != nil {
+		set.homeless = err
+	}
+	set.stateDir, err = config.StateDir(set.Config, getenv)
+	if err != nil {
+		set.homeless = err
+	}
+	return set, nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"progressd/hfcache"
+	"progressd/sizer"
+	"progressd/state"
+	"progressd/watcher"
+)
+
+// sight makes the sizer's eyes, one for each root.
+type sight struct {
+	set    settings
+	store  *state.Store
+	procs  *sizer.Procs
+	looks  chan<- sizer.Look
+	opened time.Time
+	ctx    context.Context
+	log    *slog.Logger
+}
+
+// eye looks at the repositories of one root, when its watcher says so.
+type eye struct {
+	root  *sizer.Root
+	looks chan<- sizer.Look
+}
+
+// linger is how long a play is watched after nothing moves any more: longer
+// than the tracker needs for any verdict.
+func (s *sight) linger() time.Duration {
+	d := s.set.Download
+	return time.Duration(max(d.StallAfter, d.InterruptAfter, d.QuietAfter)) + time.Minute
+}
+
+func (s *sight) looker(root watcher.Root) watcher.Looker {
+	opened, since := s.opened, s.since(root)
+	if !root.Since.IsZero() {
+		opened = root.Since
+	}
+	e := &eye{looks: s.looks, root: sizer.NewRoot(sizer.Options{
+		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
+		Recall: func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
+		Procs:  s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: s.linger(), Log: s.log,
+	})}
+	// What was under way when the daemon stopped comes first, also if its
+	// folder is gone by now, which no listing would show.
+	for _, ep := range s.store.Episodes() {
+		if ep.Root == root.Path {
+			s.revisit(e, ep.Repo.Folder())
+		}
+	}
+	return e
+}
+
+// revisit looks at what was under way. A panic there must not keep the root
+// from being looked after at all: the watcher deals with it when its turn
+// comes.
+func (s *sight) revisit(e *eye, folder string) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.log.Error("a look at an open download panicked", "repo", folder, "cause", cause)
+		}
+	}()
+	e.Look(s.ctx, folder)
+}
+
+// since gives the baseline of a root: as remembered, else noted now. What is
+// older was there before anyone watched, and is silent.
+func (s *sight) since(root watcher.Root) time.Time {
+	if since, known := s.store.Root(root.Path, root.Inode); known {
+		return since
+	}
+	since := s.opened
+	if !root.Since.IsZero() {
+		since = root.Since
+	}
+	if err := s.store.NoteRoot(root.Path, root.Inode, since); err != nil {
+		s.log.Warn("the baseline of a root isn't written yet", "root", root.Path, "err", err)
+	}
+	return since
+}
+
+// Look implements watcher.Looker.
+func (e *eye) Look(ctx context.Context, folder string) watcher.Pace {
+	look, pace := e.root.Look(time.Now(), folder)
+	select {
+	case e.looks <- look:
+	case <-ctx.Done():
+	}
+	return paces[pace]
+}
+
+var paces = map[sizer.Pace]watcher.Pace{
+	sizer.Idle: watcher.Idle, sizer.Slow: watcher.Slow, sizer.Fast: watcher.Fast,
+}

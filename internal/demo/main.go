@@ -1,0 +1,100 @@
+// Command demo shows progressd at work on one machine, without a network: a
+// hub on loopback, two downloaders that write as the real clients do, and the
+// daemon watching them. It leaves nothing behind.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"progressd/hfcache"
+	"progressd/internal/client"
+	"progressd/internal/hub"
+)
+
+func main() {
+	client.RunIfCalled()
+	// SIGPIPE as an error: with nobody to read, what was made is still removed.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	set := flag.NewFlagSet("demo", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	progressd := set.String("progressd", "", "path of the progressd `binary` to show")
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	if *progressd == "" {
+		return errors.New("which progressd? Build it and name it by --progressd FILE, or use make demo")
+	}
+	return perform(ctx, play(*progressd), stdout, stderr)
+}
+
+// plan is what is shown.
+type plan struct {
+	progressd string
+	models    []model
+	// rate is shared by all downloads, in bytes a second.
+	rate int64
+	// patience is how long all of it may take.
+	patience time.Duration
+}
+
+// model is one download.
+type model struct {
+	repo       hfcache.Repo
+	generation client.Generation
+	about      string
+	files      []hub.File
+	// after is how long after the first the download begins.
+	after time.Duration
+}
+
+// play is the demo as users see it: some 15 s.
+func play(progressd string) plan {
+	const mb = 1_000_000
+	return plan{
+		progressd: progressd,
+		rate:      45 * mb,
+		patience:  90 * time.Second,
+		models: []model{{
+			repo:       hfcache.Repo{Type: hfcache.Model, ID: "demo/with-listing"},
+			generation: client.Trees,
+			about:      "5 files, 420MB, by a client that leaves a listing: the total is known",
+			files: []hub.File{
+				{Path: "config.json", Size: 1_200},
+				{Path: "model-00001-of-00003.safetensors", Size: 160 * mb, Storage: hub.LFS},
+				{Path: "model-00002-of-00003.safetensors", Size: 160 * mb, Storage: hub.LFS},
+				{Path: "model-00003-of-00003.safetensors", Size: 98 * mb, Storage: hub.LFS},
+				{Path: "tokenizer.json", Size: 2 * mb},
+			},
+		}, {
+			repo:       hfcache.Repo{Type: hfcache.Model, ID: "demo/without-listing"},
+			generation: client.HH023,
+			about:      "2 files, 150MB, by an older client: no total, complete when it stays quiet",
+			files: []hub.File{
+				{Path: "config.json", Size: 900},
+				{Path: "pytorch_model.bin", Size: 150 * mb, Storage: hub.LFS},
+			},
+			after: 4 * time.Second,
+		}},
+	}
+}

@@ -1,0 +1,237 @@
+// Package packaging_test holds what is shipped beside the binary in step with
+// the code, and tries "make install" as it is typed.
+package packaging_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+
+	"progressd/config"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// matches returns what the expression's first group matched, sorted.
+func matches(expression, text string) []string {
+	var found []string
+	for _, m := range regexp.MustCompile(expression).FindAllStringSubmatch(text, -1) {
+		found = append(found, m[1])
+	}
+	sort.Strings(found)
+	return found
+}
+
+func TestEveryKindOfJournalLineIsInTheCatalog(t *testing.T) {
+	sent := matches(`"([0-9a-f]{32})"`, read(t, "sink/journal.go"))
+	explained := matches(`(?m)^-- ([0-9a-f]{32})$`, read(t, "packaging/systemd/progressd.catalog"))
+	if len(sent) == 0 || !slices.Equal(sent, explained) {
+		t.Errorf("MESSAGE_IDs in sink/journal.go:\n%q\nin the catalog:\n%q", sent, explained)
+	}
+}
+
+func TestEveryFieldThatIsDocumentedIsSent(t *testing.T) {
+	sent := matches(`"(PROGRESSD_[A-Z_]+)"`, read(t, "sink/journal.go"))
+	for _, path := range []string{"packaging/systemd/progressd.catalog", "docs/man/progressd.8"} {
+		for _, field := range matches(`(PROGRESSD_[A-Z_]+)`, read(t, path)) {
+			if !slices.Contains(sent, field) {
+				t.Errorf("%s names %s, which sink/journal.go doesn't send", path, field)
+			}
+		}
+	}
+}
+
+func TestEveryFieldThatIsSentIsDocumented(t *testing.T) {
+	documented := matches(`(PROGRESSD_[A-Z_]+)`, read(t, "docs/man/progressd.8"))
+	for _, field := range matches(`"(PROGRESSD_[A-Z_]+)"`, read(t, "sink/journal.go")) {
+		if !slices.Contains(documented, field) {
+			t.Errorf("progressd(8) doesn't name %s", field)
+		}
+	}
+}
+
+func TestEveryKeyOfTheConfigurationIsInTheManual(t *testing.T) {
+	page := read(t, "docs/man/progressd.toml.5")
+	// A key is set at the start of a line, also where it is commented out.
+	keys := matches(`(?m)^(?:#\s?)?([a-z_]+) = `, read(t, "config.example.toml"))
+	if !slices.Contains(keys, "roots") || !slices.Contains(keys, "quiet_after") {
+		t.Fatalf("only these keys were found in the example: %q", keys)
+	}
+	for _, key := range keys {
+		if !regexp.MustCompile(`(?m)^\.(TP|BR?) ?` + key + `\b`).MatchString(page) {
+			t.Errorf("progressd.toml(5) doesn't explain %q", key)
+		}
+	}
+}
+
+func TestEveryOptionIsInTheManual(t *testing.T) {
+	page := strings.ReplaceAll(read(t, "docs/man/progressd.8"), `\-`, "-")
+	options := matches(`(?m)^  (--[a-z]+)`, read(t, "cmd/progressd/main.go"))
+	if len(options) == 0 {
+		t.Fatal("no option was found in the usage")
+	}
+	for _, option := range options {
+		if !strings.Contains(page, option) {
+			t.Errorf("progressd(8) doesn't name %s", option)
+		}
+	}
+}
+
+func TestThePackagedConfigurationWatchesEverybody(t *testing.T) {
+	got, err := config.Load("systemd/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.Roots = []string{
+		"/home/*/.cache/huggingface/hub", "/root/.cache/huggingface/hub", "/var/lib/*/.cache/huggingface/hub",
+	}
+	if !slices.Equal(got.Roots, want.Roots) {
+		t.Errorf("roots are %q, want %q", got.Roots, want.Roots)
+	}
+	got.Roots, want.Roots = nil, nil
+	if got.Step != want.Step || got.Log != want.Log || got.State != want.State || got.Journal != want.Journal || got.Download != want.Download {
+		t.Errorf("it differs from the defaults in more than the roots: %+v, want %+v", got, want)
+	}
+}
+
+// What the daemon reads must stay visible to it, and what it is restarted
+// for must not look like a bad configuration.
+func TestTheUnitHidesNothingThatIsNeeded(t *testing.T) {
+	unit := read(t, "packaging/systemd/progressd.service")
+	for directive, why := range map[string]string{
+		"ProcSubset=all":                "/proc/locks tells the living downloader from the dead",
+		"ProtectProc=default":           "downloaders belong to other users",
+		"ProtectHome=read-only":         "the caches are in homes",
+		"Environment=GOTRACEBACK=crash": "else a panic exits with the status of a bad configuration",
+		"RestartPreventExitStatus=2":    "a bad configuration isn't tried again",
+	} {
+		if !strings.Contains(unit, "\n"+directive+"\n") {
+			t.Errorf("the unit lacks %s: %s", directive, why)
+		}
+	}
+}
+
+// makeIn runs a target with a compiler that fails and a binary that is none:
+// neither install nor uninstall has use for either.
+func makeIn(t *testing.T, dest string, args ...string) (output string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "make", append(args, "DESTDIR="+dest, "GO=false", "VERSION=test")...)
+	cmd.Dir = ".."
+	// Options of a make around us are not for this one.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS") })
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// tree lists the files beneath dir, each with its mode.
+func tree(t *testing.T, dir string) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		found = append(found, strings.TrimPrefix(path, dir)+" "+info.Mode().String())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func stub(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "progressd")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
+	dest, binary := t.TempDir(), stub(t)
+	if out, err := makeIn(t, dest, "install", "PREFIX=/usr", "BINARY="+binary); err != nil {
+		t.Fatalf("make install: %v\n%s", err, out)
+	}
+	want := []string{
+		"/etc/logrotate.d/progressd -rw-r--r--",
+		"/etc/progressd/config.toml -rw-r--r--",
+		"/usr/bin/progressd -rwxr-xr-x",
+		"/usr/lib/systemd/catalog/progressd.catalog -rw-r--r--",
+		"/usr/lib/systemd/system/progressd.service -rw-r--r--",
+		"/usr/lib/sysusers.d/progressd.conf -rw-r--r--",
+		"/usr/share/doc/progressd/LICENSE -rw-r--r--",
+		"/usr/share/doc/progressd/config.example.toml -rw-r--r--",
+		"/usr/share/doc/progressd/examples/notify-reload.conf -rw-r--r--",
+		"/usr/share/doc/progressd/examples/private-logs.conf -rw-r--r--",
+		"/usr/share/doc/progressd/examples/tmp-caches.conf -rw-r--r--",
+		"/usr/share/man/man5/progressd.toml.5 -rw-r--r--",
+		"/usr/share/man/man8/progressd.8 -rw-r--r--",
+	}
+	if got := tree(t, dest); !slices.Equal(got, want) {
+		t.Errorf("installed:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	unit, err := os.ReadFile(filepath.Join(dest, "usr/lib/systemd/system/progressd.service"))
+	if err != nil || !strings.Contains(string(unit), "\nExecStart=/usr/bin/progressd --config /etc/progressd/config.toml\n") {
+		t.Errorf("the unit doesn't start the installed binary: %v\n%s", err, unit)
+	}
+	if out, err := makeIn(t, dest, "uninstall", "PREFIX=/usr"); err != nil {
+		t.Fatalf("make uninstall: %v\n%s", err, out)
+	}
+	if got := tree(t, dest); !slices.Equal(got, want[1:2]) {
+		t.Errorf("left by uninstall: %q, want %q", got, want[1:2])
+	}
+	if _, err := os.Stat(filepath.Join(dest, "usr/share/doc/progressd")); err == nil {
+		t.Error("uninstall left the directory of the documents")
+	}
+}
+
+func TestInstallKeepsWhatTheAdministratorChanged(t *testing.T) {
+	dest, binary := t.TempDir(), stub(t)
+	for _, path := range []string{"etc/progressd/config.toml", "etc/logrotate.d/progressd"} {
+		path = filepath.Join(dest, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("# mine\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, target := range []string{"install", "uninstall"} {
+		if out, err := makeIn(t, dest, target, "BINARY="+binary); err != nil {
+			t.Fatalf("make %s: %v\n%s", target, err, out)
+		}
+		for _, path := range []string{"etc/progressd/config.toml", "etc/logrotate.d/progressd"} {
+			if text, err := os.ReadFile(filepath.Join(dest, path)); err != nil || string(text) != "# mine\n" {
+				t.Errorf("after make %s %s holds %q, %v", target, path, text, err)
+			}
+		}
+	}
+}
+
+func TestInstallWithoutABinarySaysWhatToDo(t *testing.T) {
+	dest := t.TempDir()
+	out, err := makeIn(t, dest, "install", "BINARY="+filepath.Join(dest, "none"))
+	if err == nil || !strings.Contains(out, `run "make" first`) {
+		t.Errorf("make install without a binary: %v\n%s", err, out)
+	}
+	if got := tree(t, dest); len(got) > 0 {
+		t.Errorf("it laid down %q", got)
+	}
+}

@@ -1,0 +1,374 @@
+package watcher
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+)
+
+func setLimit(t *testing.T, name string, n int) {
+	t.Helper()
+	if err := os.WriteFile("/proc/sys/user/"+name, []byte(fmt.Sprint(n)), 0o644); err != nil {
+		t.Skipf("cannot set a limit in a namespace: %v", err)
+	}
+}
+
+// manyRepos makes n repos with a trusted stamp and gives their names.
+func manyRepos(t *testing.T, root string, n int) []string {
+	t.Helper()
+	var names []string
+	for i := range n {
+		name := fmt.Sprintf("models--many--m%d", i)
+		mkdir(t, root, name, "blobs")
+		age(t, root, name, "blobs")
+		names = append(names, name)
+	}
+	age(t, root)
+	return names
+}
+
+func faultE1(t *testing.T) {
+	if !inNamespace(t, 0) {
+		return
+	}
+	setLimit(t, "max_inotify_watches", 3)
+	root := tempRoot(t)
+	names := manyRepos(t, root, 6)
+	g := newRig(t, soon, true, root)
+	g.w.notify.rest = 200 * time.Millisecond
+	g.start()
+	g.awaitAll(names)
+	g.awaitWatches(3)
+	g.wantLogged("level=WARN", 1)
+	g.wantLogged("fs.inotify.max_user_watches", 1)
+	g.wantLogged("limit_of_namespace=3", 1)
+	for _, name := range names {
+		touch(t, root, name, "blobs", "x")
+		g.awaitLook(name, 1)
+	}
+	setLimit(t, "max_inotify_watches", 100)
+	g.awaitWatches(7)
+	g.awaitTrue("said to be over", func() bool { return g.log.count("have room again") == 1 })
+	g.wantLogged("level=WARN", 1)
+}
+
+func faultE2(t *testing.T) {
+	if !inNamespace(t, 0) {
+		return
+	}
+	setLimit(t, "max_inotify_instances", 0)
+	root := tempRoot(t)
+	mkdir(t, root, "models--a--b", "blobs")
+	g := newRig(t, soon, true, root)
+	g.w.notify.rest = 200 * time.Millisecond
+	g.start()
+	g.awaitLook("models--a--b", 0)
+	touch(t, root, "models--a--b", "blobs", "x")
+	g.awaitLook("models--a--b", 1)
+	g.wantLogged("level=WARN", 1)
+	g.wantLogged("fs.inotify.max_user_instances", 1)
+	setLimit(t, "max_inotify_instances", 10)
+	g.awaitWatches(2)
+	g.awaitTrue("said to be over", func() bool { return g.log.count("have room again") == 1 })
+}
+
+// faultE3 keeps the events from being drained until the kernel drops some.
+func faultE3(t *testing.T) {
+	t.Parallel()
+	if limit("max_queued_events") != "16384" {
+		t.Skip("the queue of events has another length here")
+	}
+	root := tempRoot(t)
+	names := manyRepos(t, root, 3)
+	g := newRig(t, far, true, root).start()
+	g.awaitWatches(4)
+	g.awaitAll(names)
+	n := g.w.notify
+	n.mu.Lock()
+	for i := range 16384/2 + 3000 { // a create and an attrib or delete each
+		path := filepath.Join(root, names[0], "blobs", fmt.Sprint(i))
+		must(t, os.WriteFile(path, nil, 0o644))
+		must(t, os.Remove(path))
+	}
+	touch(t, root, names[1], "blobs", "x")
+	mkdir(t, root, "models--after--it", "blobs")
+	n.mu.Unlock()
+	g.awaitLook(names[1], 1)
+	g.awaitLook("models--after--it", 0)
+	g.wantLogged("level=WARN", 1)
+	n.fault(fsnotify.ErrEventOverflow)
+	n.fault(fsnotify.ErrEventOverflow)
+	g.wantLogged("level=WARN", 1)
+}
+
+func faultE4(t *testing.T) {
+	t.Parallel()
+	root := tempRoot(t)
+	g := newRig(t, far, true, root).start()
+	for i := range 1000 {
+		dir := filepath.Join(root, fmt.Sprintf("models--a--m%d", i), "blobs")
+		must(t, os.MkdirAll(dir, 0o755))
+		must(t, os.WriteFile(filepath.Join(dir, "x"), nil, 0o644))
+	}
+	found := make(map[string]bool)
+	for len(found) < 1000 {
+		g.await(fmt.Sprintf("all; so far %d", len(found)), func(s seen) bool {
+			if s.files == 1 {
+				found[s.folder] = true
+			}
+			return true
+		})
+	}
+}
+
+func faultE5Renamed(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, rig func(...string) *rig) {
+		root := tempRoot(t)
+		mkdir(t, root, "models--a--b", "blobs")
+		g := rig(root).start()
+		g.awaitLook("models--a--b", 0)
+		if g.w.notify != nil {
+			g.awaitWatches(2)
+		}
+		must(t, os.Rename(filepath.Join(root, "models--a--b"), filepath.Join(root, "models--c--d")))
+		mkdir(t, root, "models--a--b", "blobs") // and another under the old name
+		g.awaitLook("models--c--d", 0)
+		if g.w.notify != nil {
+			g.awaitWatches(3)
+		}
+		touch(t, root, "models--c--d", "blobs", "x")
+		g.awaitLook("models--c--d", 1)
+		touch(t, root, "models--a--b", "blobs", "x")
+		g.awaitLook("models--a--b", 1)
+	})
+}
+
+func faultE5Again(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, rig func(...string) *rig) {
+		root := tempRoot(t)
+		repo := filepath.Join(root, "models--a--b")
+		mkdir(t, repo, "blobs")
+		g := rig(root).start()
+		for i := range 20 {
+			touch(t, repo, "blobs", "x")
+			g.awaitLook("models--a--b", 1)
+			must(t, os.RemoveAll(repo))
+			mkdir(t, repo, "blobs")
+			for j := range i % 3 {
+				touch(t, repo, "blobs", fmt.Sprint("y", j))
+			}
+			g.awaitLook("models--a--b", i%3)
+			must(t, os.RemoveAll(repo))
+			if i%2 == 0 {
+				g.awaitLook("models--a--b", -1)
+			}
+			mkdir(t, repo, "blobs")
+		}
+	})
+}
+
+func faultE5Parent(t *testing.T) {
+	t.Parallel()
+	dir := tempRoot(t)
+	root := filepath.Join(dir, "home", "hub")
+	mkdir(t, root, "models--a--b", "blobs")
+	g := newRig(t, soon, true, root).start()
+	g.awaitChange(Found)
+	g.awaitLook("models--a--b", 0)
+	g.awaitWatches(2)
+	must(t, os.Rename(filepath.Join(dir, "home"), filepath.Join(dir, "away")))
+	g.awaitChange(Gone)
+	must(t, os.Rename(filepath.Join(dir, "away"), filepath.Join(dir, "home")))
+	g.awaitChange(Back)
+	g.awaitWatches(2)
+	touch(t, root, "models--a--b", "blobs", "x")
+	g.awaitLook("models--a--b", 1)
+}
+
+// faultE5Silent takes watches away as an unmount does: nobody is told. The
+// poll finds what they should have told, and renews them.
+func faultE5Silent(t *testing.T) {
+	t.Parallel()
+	root := tempRoot(t)
+	names := manyRepos(t, root, 1)
+	blobs := filepath.Join(root, names[0], "blobs")
+	g := newRig(t, soon, true, root).start()
+	g.awaitWatches(2)
+	g.await("first look", func(seen) bool { return true })
+	n := g.w.notify
+	must(t, n.fsw.Remove(blobs))
+	must(t, n.fsw.Remove(root))
+	touch(t, blobs, "x")
+	g.awaitLook(names[0], 1)
+	mkdir(t, root, "models--new--one", "blobs")
+	g.awaitLook("models--new--one", 0)
+	g.awaitTrue("watched again", func() bool {
+		list := strings.Join(n.fsw.WatchList(), "\n") + "\n"
+		return strings.Contains(list, blobs+"\n") && strings.Contains(list, root+"\n")
+	})
+}
+
+func faultE7(t *testing.T) {
+	t.Parallel()
+	root := tempRoot(t)
+	g := newRig(t, 300*time.Millisecond, true, root).start()
+	end := time.Now().Add(2 * time.Second)
+	for i := 0; time.Now().Before(end); i++ {
+		repo := filepath.Join(root, fmt.Sprintf("models--a--m%d", i%50))
+		other := filepath.Join(root, fmt.Sprintf("models--b--m%d", i%50))
+		mkdir(t, repo, "blobs")
+		touch(t, repo, "blobs", "x")
+		must(t, os.Rename(filepath.Join(repo, "blobs"), filepath.Join(repo, "blobs2")))
+		must(t, os.Rename(repo, other))
+		must(t, os.RemoveAll(other))
+	}
+	mkdir(t, root, "models--at--last", "blobs")
+	g.awaitLook("models--at--last", 0)
+	g.awaitWatches(2) // the armer lives
+	touch(t, root, "models--at--last", "blobs", "x")
+	g.awaitLook("models--at--last", 1)
+	if list := g.w.notify.fsw.WatchList(); len(list) != 2 {
+		t.Errorf("%d watches are left: %q", len(list), list)
+	}
+}
+
+func faultH4Storm(t *testing.T) {
+	t.Parallel()
+	calm, wild := tempRoot(t), tempRoot(t)
+	mkdir(t, calm, "models--calm--one", "blobs")
+	mkdir(t, wild, "models--wild--one", "blobs")
+	g := newRig(t, 200*time.Millisecond, true, calm, wild)
+	g.setPace("models--calm--one", Fast)
+	g.start()
+	g.awaitLook("models--wild--one", 0)
+	var looks [2]atomic.Int64
+	g.mu.Lock()
+	g.onLook = func(_ Root, folder string) {
+		if folder == "models--calm--one" {
+			looks[0].Add(1)
+		} else {
+			looks[1].Add(1)
+		}
+	}
+	g.mu.Unlock()
+	start := time.Now()
+	for i := 0; time.Since(start) < time.Second; i++ {
+		for _, dir := range []string{wild, filepath.Join(wild, "models--wild--one", "blobs")} {
+			name := filepath.Join(dir, fmt.Sprint("junk", i%7))
+			must(t, os.WriteFile(name, nil, 0o644))
+			must(t, os.Remove(name))
+		}
+	}
+	if n := looks[0].Load(); n < 5 {
+		t.Errorf("the other root was looked at %d times in a second, want about 20", n)
+	}
+	if n := looks[1].Load(); n > int64(time.Since(start)/eventGap)+2 {
+		t.Errorf("the stormy repo was looked at %d times in a second", n)
+	}
+	touch(t, wild, "models--wild--one", "blobs", "x")
+	g.awaitLook("models--wild--one", 1)
+	g.awaitTrue("watched again", func() bool {
+		for _, s := range g.w.Status() {
+			if s.Path == wild {
+				return s.Watches == 2
+			}
+		}
+		return false
+	})
+}
+
+// faultH4Root: names that are no repositories take no memory.
+func faultH4Root(t *testing.T) {
+	t.Parallel()
+	root := tempRoot(t)
+	for i := range 3000 {
+		mkdir(t, root, fmt.Sprintf("junk%d", i))
+	}
+	mkdir(t, root, "models--a--b", "blobs")
+	g := newRig(t, soon, true, root).start()
+	g.awaitLook("models--a--b", 0)
+	if s := g.w.Status()[0]; s.Repos != 1 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// crowd is a file system with very many repos in each root.
+type crowd struct{ n int }
+
+func (crowd) Open(string) (int, error) { return unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0) }
+
+func (crowd) Stat(_ int, name string, st *unix.Stat_t) error {
+	*st = unix.Stat_t{Mode: unix.S_IFDIR, Dev: 1, Ino: 2}
+	return nil
+}
+
+func (c crowd) List(_ int, piece func([]entry) error) error {
+	for i := 0; i < c.n; i += 500 {
+		var entries []entry
+		for j := i; j < i+500; j++ {
+			entries = append(entries, entry{[]byte(fmt.Sprintf("models--organisation--some-model-name-%d", j)), uint64(j), true})
+		}
+		if err := piece(entries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func faultH4Many(t *testing.T) {
+	const n = 100_000
+	g := newRig(t, far, false, "/crowd")
+	g.w.files = crowd{n}
+	g.w.survey = func(string) survey {
+		return survey{places: []place{{via: "/crowd", path: "/crowd", dev: 1, inode: 2}}}
+	}
+	first := make(chan struct{}, n)
+	hold := make(chan struct{})
+	g.onLook = func(Root, string) { first <- struct{}{}; <-hold }
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	g.start() // is ready although nothing was looked at yet
+	<-first
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if each := int64(after.HeapAlloc-before.HeapAlloc) / n; each > 500 {
+		t.Errorf("a repo takes %d bytes", each)
+	} else {
+		t.Logf("a repo takes %d bytes", each)
+	}
+	g.stop()
+	close(hold)
+}
+
+func faultP6(t *testing.T) {
+	t.Parallel()
+	root, other := tempRoot(t), tempRoot(t)
+	names := manyRepos(t, root, 5)
+	mkdir(t, other, "models--c--d", "blobs")
+	g := newRig(t, soon, true, root, other)
+	var panics atomic.Int64
+	g.onLook = func(_ Root, folder string) {
+		if folder == names[2] && panics.Add(1) <= 3 {
+			panic(errors.New("boom"))
+		}
+	}
+	g.start()
+	g.awaitAll(names)
+	g.awaitWatches(8)
+	g.wantLogged("level=ERROR", 1)
+	g.wantLogged("boom", 1)
+	touch(t, other, "models--c--d", "blobs", "x")
+	g.awaitLook("models--c--d", 1)
+}

@@ -1,0 +1,207 @@
+package watcher
+
+import (
+	"context"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestListGivesNamesInodesAndKinds(t *testing.T) {
+	dir := t.TempDir()
+	mkdir(t, dir, "folder")
+	touch(t, dir, "file")
+	must(t, os.Symlink("folder", filepath.Join(dir, "link")))
+	for i := range 2000 { // more than one piece
+		touch(t, dir, "a-name-that-takes-room-in-the-buffer-"+string(rune('a'+i%26))+time.Duration(i).String())
+	}
+	fd, err := osFiles{}.Open(dir)
+	must(t, err)
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	n := 0
+	must(t, osFiles{}.List(fd, func(entries []entry) error {
+		n += len(entries)
+		for _, e := range entries {
+			must(t, osFiles{}.Stat(fd, string(e.name), &st))
+			if e.ino != st.Ino || e.dir != (string(e.name) == "folder") {
+				t.Errorf("%s: inode %d, want %d; dir %v", e.name, e.ino, st.Ino, e.dir)
+			}
+		}
+		return nil
+	}))
+	if n != 2003 {
+		t.Errorf("%d entries, want 2003", n)
+	}
+}
+
+func TestOpenFollowsNoLink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink("/", link))
+	if fd, err := (osFiles{}).Open(link); err == nil {
+		unix.Close(fd)
+		t.Error("a link was followed")
+	}
+}
+
+func dirent(ino uint64, kind byte, name string) []byte {
+	n := (direntName + len(name) + 1 + 7) &^ 7
+	buf := make([]byte, n)
+	binary.NativeEndian.PutUint64(buf, ino)
+	binary.NativeEndian.PutUint16(buf[direntReclen:], uint16(n))
+	buf[direntType] = kind
+	copy(buf[direntName:], name)
+	return buf
+}
+
+func TestParseEntriesSkipsWhatIsNoName(t *testing.T) {
+	buf := slices.Concat(dirent(1, unix.DT_DIR, "."), dirent(1, unix.DT_DIR, ".."), dirent(0, unix.DT_DIR, "deleted"),
+		dirent(7, unix.DT_UNKNOWN, "x"), dirent(8, unix.DT_REG, "y"))
+	got := parseEntries(buf, nil)
+	if len(got) != 2 || string(got[0].name) != "x" || !got[0].dir || got[0].ino != 7 || got[1].dir {
+		t.Errorf("%+v", got)
+	}
+}
+
+func FuzzParseEntries(f *testing.F) {
+	f.Add(slices.Concat(dirent(7, unix.DT_DIR, "models--a--b"), dirent(8, unix.DT_REG, "y")))
+	f.Add([]byte{1, 2, 3})
+	f.Fuzz(func(t *testing.T, buf []byte) {
+		for _, e := range parseEntries(buf, nil) {
+			if len(e.name) == 0 || slices.Contains(e.name, 0) {
+				t.Errorf("name %q", e.name)
+			}
+		}
+	})
+}
+
+func TestResolve(t *testing.T) {
+	dir := tempRoot(t)
+	for _, user := range []string{"ann", "bob", "c*d"} {
+		mkdir(t, dir, user, ".cache", "hub")
+	}
+	must(t, os.Symlink(filepath.Join(dir, "ann"), filepath.Join(dir, "zoe")))
+	must(t, os.Symlink("nowhere", filepath.Join(dir, "broken")))
+	touch(t, dir, "file")
+	must(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
+	tests := []struct {
+		name, pattern string
+		want          []string
+		refused       int
+	}{
+		{"literal", "ann/.cache/hub", []string{"ann/.cache/hub"}, 0},
+		{"with double slashes", "ann//.cache///hub/", []string{"ann/.cache/hub"}, 0},
+		{"each once, by its real path", "*/.cache/hub", []string{"ann/.cache/hub", "bob/.cache/hub", "c*d/.cache/hub"}, 0},
+		{"several wildcards, never opening a FIFO", "?*/*/h[tu]b", []string{"ann/.cache/hub", "bob/.cache/hub", "c*d/.cache/hub"}, 0},
+		{"escaped", `c\*d/.cache/hub`, []string{"c*d/.cache/hub"}, 0},
+		{"nothing there", "dan/*/hub", nil, 0},
+		{"beneath a file", "file/hub", nil, 0},
+		{"a file", "file", nil, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := resolve(dir + "/" + tt.pattern)
+			var got []string
+			for _, p := range s.places {
+				rel, err := filepath.Rel(dir, p.path)
+				must(t, err)
+				got = append(got, rel)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, tt.want) || len(s.refused) != tt.refused {
+				t.Errorf("got %q, refused %v; want %q, %d refused", got, s.refused, tt.want, tt.refused)
+			}
+		})
+	}
+}
+
+func TestHidesWhatLiesBehindARefusal(t *testing.T) {
+	s := survey{refused: []refusal{{path: "/home/ann"}}}
+	for path, want := range map[string]bool{
+		"/home/ann": true, "/home/ann/hub": true, "/home/anna/hub": false, "/home": false,
+	} {
+		if got := s.hides(path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
+
+func TestBackOffDoublesUpToItsLimit(t *testing.T) {
+	for n, want := range map[int]time.Duration{0: 5, 1: 10, 2: 20, 3: 40, 4: 60, 5: 60, 1000: 60} {
+		if got := retry(5*time.Second, n); got != want*time.Second {
+			t.Errorf("rest %d is %v, want %vs", n, got, int(want))
+		}
+	}
+}
+
+func TestStampIsYoungForTwoSeconds(t *testing.T) {
+	now := time.Now()
+	for age, want := range map[time.Duration]bool{
+		0: true, 1900 * time.Millisecond: true, 2100 * time.Millisecond: false,
+		-time.Second: true, -time.Hour: false, // another machine's clock
+	} {
+		if got := (stamp{mtime: now.Add(-age).UnixNano()}).youngAt(now); got != want {
+			t.Errorf("a stamp %v old is young: %v, want %v", age, got, want)
+		}
+	}
+}
+
+func TestCleanLetsNothingRawThrough(t *testing.T) {
+	for in, want := range map[string]string{
+		"models--a--b": "models--a--b", "a\nb": `"a\nb"`, "a\x1b[31m": `"a\x1b[31m"`,
+		"\u202eevil": `"\u202eevil"`, "\xff": `"\xff"`,
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("%q becomes %s, want %s", in, got, want)
+		}
+	}
+}
+
+// BenchmarkPoll is one poll over 1000 repos at rest.
+func BenchmarkPoll(b *testing.B) {
+	root := tempRoot(b)
+	for i := range 1000 {
+		name := "models--organisation--model-" + time.Duration(i).String()
+		mkdir(b, root, name, "blobs")
+		age(b, root, name, "blobs")
+	}
+	age(b, root)
+	r := restingRunner(b, root)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.pollDue = 0
+		if err := r.step(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if r.index.unvisited() || len(r.index.due) > 0 {
+		b.Error("the repos are not at rest")
+	}
+}
+
+type blindLooker struct{}
+
+// restingRunner gives a runner that has looked at everything in root.
+func restingRunner(b *testing.B, root string) *runner {
+	var st unix.Stat_t
+	must(b, unix.Stat(root, &st))
+	r := &runner{
+		opts: &Options{
+			Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
+			NewLooker: func(Root) Looker { return blindLooker{} },
+		},
+		files: osFiles{}, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+	}
+	r.begin()
+	for r.listDue == 0 || r.index.unvisited() {
+		must(b, r.step(b.Context()))
+	}
+	return r
+}
+
+func (blindLooker) Look(context.Context, string) Pace { return Idle }

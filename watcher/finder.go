@@ -1,0 +1,161 @@
+package watcher
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// clockSlack is by how much the clock of a file system may lag behind the
+// wall clock: it moves on with the kernel's timer.
+const clockSlack = 20 * time.Millisecond
+
+// A finder follows one pattern. One goroutine owns it; a pattern that hangs
+// on some file system holds up nothing else.
+type finder struct {
+	pattern string
+	poll    time.Duration
+	survey  func(string) survey
+	notify  *notifier // nil: no events
+	log     *slog.Logger
+	box     *inbox
+
+	before   time.Time // of the previous check; zero before the first
+	previous survey
+	known    map[string]Root // by via
+	told     map[string]bool // refusals that have been said
+	trap     string          // the path whose coming is watched for
+	busy     atomic.Int64    // unix ns at which the check under way began
+	empty    atomic.Bool
+}
+
+// A report is what a finder sees now.
+type report struct {
+	pattern string
+	seen    []sighting
+	survey  survey
+}
+
+// A sighting is one root, by the path before links are resolved.
+type sighting struct {
+	root        Root
+	via, remote string
+}
+
+func newFinder(w *Watcher, pattern string) *finder {
+	return &finder{
+		pattern: pattern, poll: w.opts.Poll, survey: w.survey, notify: w.notify, log: w.opts.Log,
+		box: newInbox(), known: make(map[string]Root), told: make(map[string]bool),
+	}
+}
+
+// run checks the pattern at every poll, and when it is woken, and hands on
+// what it sees.
+func (f *finder) run(ctx context.Context, tell func(report)) {
+	for ctx.Err() == nil {
+		start := time.Now()
+		f.busy.Store(start.UnixNano())
+		s := f.survey(f.pattern)
+		seen := f.judge(start, s)
+		f.empty.Store(len(seen) == 0)
+		tell(report{f.pattern, seen, s})
+		f.setTrap(len(seen) == 0)
+		f.busy.Store(0)
+		if !sleep(ctx, f.box.wake, f.poll) || !sleep(ctx, nil, eventGap-time.Since(start)) {
+			return
+		}
+		f.box.take()
+	}
+}
+
+// judge tells since when each root is there.
+func (f *finder) judge(start time.Time, s survey) []sighting {
+	known := make(map[string]Root)
+	var seen []sighting
+	for _, p := range s.places {
+		root := Root{Path: p.path, Pattern: f.pattern, Dev: p.dev, Inode: p.inode}
+		old, was := f.known[p.via]
+		if was && old.Path == root.Path && old.Dev == root.Dev && old.Inode == root.Inode {
+			root.Since = old.Since
+		} else if !f.before.IsZero() && !f.previous.hides(p.via) {
+			root.Since = f.before.Add(-clockSlack)
+		}
+		known[p.via] = root
+		seen = append(seen, sighting{root, p.via, p.remote})
+	}
+	for via, root := range f.known {
+		if _, still := known[via]; !still && s.hides(via) {
+			known[via] = root
+		}
+	}
+	f.say(s, len(seen) == 0)
+	f.before, f.previous, f.known = start, s, known
+	return seen
+}
+
+// say tells once what the pattern doesn't reach yet, and warns of what it can't.
+func (f *finder) say(s survey, empty bool) {
+	if empty && f.before.IsZero() && len(s.refused) == 0 {
+		f.log.Info("no cache there yet: it is watched as soon as it appears", keyPattern, clean(f.pattern))
+	}
+	refused := make(map[string]bool)
+	for _, r := range s.refused {
+		refused[r.path] = true
+		if !f.told[r.path] {
+			f.log.Warn("cannot look for a cache: it is tried again until it works",
+				keyPattern, clean(f.pattern), "path", clean(r.path), keyErr, r.err)
+		}
+	}
+	for path := range f.told {
+		if !refused[path] {
+			f.log.Info("can look for a cache again", keyPattern, clean(f.pattern), "path", clean(path))
+		}
+	}
+	f.told = refused
+}
+
+// setTrap watches for a root that isn't there yet, so that the very first
+// download on a machine is seen at once: in its parent, or in the parent of
+// that, if they are there. Patterns with wildcards are polled.
+func (f *finder) setTrap(wanted bool) {
+	if f.notify == nil {
+		return
+	}
+	path := ""
+	if wanted && !strings.ContainsAny(f.pattern, `*?[\`) {
+		path = trapFor(filepath.Clean(f.pattern))
+	}
+	if path == f.trap {
+		return
+	}
+	t := target{box: f.box}
+	if f.trap != "" {
+		f.notify.ask(request{verb: disarm, target: t, dir: filepath.Dir(f.trap), key: f.trap})
+	}
+	f.trap = path
+	if path != "" {
+		f.notify.ask(request{verb: arm, target: t, dir: filepath.Dir(path), key: path, seq: 1})
+	}
+}
+
+// trapFor gives the path that has to appear next for path to appear, if the
+// directory in which it will is near and local.
+func trapFor(path string) string {
+	for range 2 {
+		dir := filepath.Dir(path)
+		var st unix.Stat_t
+		if err := unix.Stat(dir, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			if kind, err := remote(dir); err == nil && kind == "" {
+				return path
+			}
+			return ""
+		}
+		path = dir
+	}
+	return ""
+}

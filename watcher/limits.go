@@ -1,0 +1,73 @@
+package watcher
+
+import (
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// shortage closes the gate after the kernel refused a watch, or the queue of
+// events, for want of room. What is not watched is polled. The first time is
+// told with what to do about it.
+func (n *notifier) shortage(err error) {
+	rest := backOff(n.rest, armingRestMax/armingRest*n.rest, n.gate.times)
+	n.gate.times++
+	n.gate.closed = true
+	n.gate.timer.Reset(rest)
+	if n.gate.short {
+		n.log.Debug("still no room for file system events", keyErr, err, "again_in", rest)
+		return
+	}
+	n.gate.short = true
+	name := "max_user_watches"
+	if n.fsw == nil {
+		name = "max_user_instances"
+	}
+	n.log.Warn("the kernel has no room for more file system events: what is not watched is polled; raise the limit",
+		keyErr, reason(err), "sysctl", "fs.inotify."+name, "value", limit(name),
+		"limit_of_namespace", namespaceLimit(name), "open_files", openFiles(), "again_in", rest)
+}
+
+// reopen lets requests through again when the rest is over, and says so when
+// a whole rest has passed without a refusal.
+func (n *notifier) reopen(drainers *sync.WaitGroup) {
+	if !n.gate.closed {
+		n.gate.short, n.gate.times = false, 0
+		n.log.Info("file system events have room again")
+		return
+	}
+	n.gate.closed = false
+	if n.fsw == nil {
+		n.begin(drainers)
+	}
+	if !n.gate.closed {
+		n.gate.timer.Reset(backOff(n.rest, armingRestMax/armingRest*n.rest, n.gate.times-1))
+		n.epoch.Add(1)
+	}
+}
+
+// limit reads a limit of inotify. Units with ProcSubset=pid can't see it.
+func limit(name string) string { return number("/proc/sys/fs/inotify/" + name) }
+
+// namespaceLimit reads the limit of this user namespace, which binds as well.
+func namespaceLimit(name string) string {
+	return number("/proc/sys/user/max_inotify_" + strings.TrimPrefix(name, "max_user_"))
+}
+
+func number(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "unknown"
+	}
+	return clean(strings.TrimSpace(string(text)))
+}
+
+func openFiles() uint64 {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return 0
+	}
+	return lim.Cur
+}

@@ -1,0 +1,311 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// armingRest is the rest before the first new try after the kernel
+	// refused watches for want of room, armingRestMax the longest.
+	armingRest    = time.Minute
+	armingRestMax = 15 * time.Minute
+	// rescanRest is the least time between two rescans for lost events; it
+	// doubles up to rescanRestMax while events go on being lost. The poll
+	// goes on anyway.
+	rescanRest    = 10 * time.Second
+	rescanRestMax = 10 * time.Minute
+)
+
+// A notifier owns the one fsnotify.Watcher of all roots. fsnotify sends
+// errors while it holds the lock that Add and Remove need, so three
+// goroutines share the work: the armer (run) alone adds and removes, another
+// drains events into inboxes, and a third drains errors and never calls
+// fsnotify.
+type notifier struct {
+	log  *slog.Logger
+	rest time.Duration // armingRest
+	open func() (*fsnotify.Watcher, error)
+
+	// epoch counts the times at which refused watches were worth asking
+	// for again.
+	epoch atomic.Uint32
+	wake  chan struct{}
+
+	mu    sync.Mutex
+	queue []request
+	// byKey finds who wants to know about a path; byDir counts the
+	// interests in a watch.
+	byKey map[string][]target
+	byDir map[string]int
+	boxes map[*inbox]bool
+
+	// The armer's own.
+	fsw  *fsnotify.Watcher
+	gate gate
+
+	// The error drainer's own.
+	rescan struct {
+		told  bool
+		next  time.Time
+		times int
+	}
+}
+
+// A target is whom to tell: repo is opaque here.
+type target struct {
+	box  *inbox
+	repo *repo
+}
+
+// A request to the armer. Requests are done in the order in which they came.
+type request struct {
+	target
+	verb verb
+	// dir is what to watch; key the path whose events matter: dir itself,
+	// or one name in it.
+	dir, key string
+	// seq numbers the requests for one target; 0 is never used.
+	seq uint32
+}
+
+type verb int
+
+const (
+	arm verb = iota
+	disarm
+	// forget everything for that inbox.
+	forget
+)
+
+// A gate keeps requests from the kernel for a while after it refused one for
+// want of room.
+type gate struct {
+	short  bool // told, and not yet over
+	closed bool
+	times  int
+	timer  *time.Timer
+}
+
+func newNotifier(log *slog.Logger) *notifier {
+	n := &notifier{
+		log: log, rest: armingRest, open: fsnotify.NewWatcher,
+		wake:  make(chan struct{}, 1),
+		byKey: make(map[string][]target), byDir: make(map[string]int), boxes: make(map[*inbox]bool),
+	}
+	n.epoch.Store(1)
+	return n
+}
+
+// ask puts a request into the armer's queue. It never blocks.
+func (n *notifier) ask(r request) {
+	n.mu.Lock()
+	n.queue = append(n.queue, r)
+	n.mu.Unlock()
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (n *notifier) join(b *inbox) {
+	n.mu.Lock()
+	n.boxes[b] = true
+	n.mu.Unlock()
+}
+
+// leave drops all watches of b.
+func (n *notifier) leave(b *inbox) {
+	n.mu.Lock()
+	delete(n.boxes, b)
+	n.mu.Unlock()
+	n.ask(request{verb: forget, target: target{box: b}})
+}
+
+// run is the armer. It returns when ctx is done.
+func (n *notifier) run(ctx context.Context) {
+	var drainers sync.WaitGroup
+	n.gate.timer = time.NewTimer(0)
+	n.gate.timer.Stop()
+	defer n.gate.timer.Stop()
+	n.begin(&drainers)
+	for {
+		select {
+		case <-ctx.Done():
+			if n.fsw != nil {
+				n.fsw.Close()
+			}
+			drainers.Wait()
+			return
+		case <-n.gate.timer.C:
+			n.reopen(&drainers)
+		case <-n.wake:
+			n.mu.Lock()
+			queue := n.queue
+			n.queue = nil
+			n.mu.Unlock()
+			for i := 0; i < len(queue) && ctx.Err() == nil; i++ {
+				n.do(queue[i])
+			}
+		}
+	}
+}
+
+// begin asks the kernel for the queue of events.
+func (n *notifier) begin(drainers *sync.WaitGroup) {
+	fsw, err := n.open()
+	if err != nil {
+		n.shortage(err)
+		return
+	}
+	n.fsw = fsw
+	drainers.Go(func() {
+		for e := range fsw.Events {
+			n.route(e)
+		}
+	})
+	drainers.Go(func() {
+		for err := range fsw.Errors {
+			n.fault(err)
+		}
+	})
+}
+
+func (n *notifier) do(r request) {
+	switch r.verb {
+	case arm:
+		n.arm(r)
+	case disarm:
+		n.disarm(r.target, r.dir, r.key)
+	case forget:
+		n.forget(r.box)
+	}
+}
+
+func (n *notifier) arm(r request) {
+	if n.gate.closed || n.fsw == nil {
+		r.box.put(r.repo, func(to *note) { to.refused = r.seq })
+		return
+	}
+	// The interest comes first: an event may come before Add returns.
+	n.mu.Lock()
+	n.byKey[r.key] = append(n.byKey[r.key], r.target)
+	n.byDir[r.dir]++
+	n.mu.Unlock()
+	r.box.watches.Add(1)
+	err := n.fsw.Add(r.dir)
+	if err == nil {
+		r.box.put(r.repo, func(to *note) { to.armed = r.seq })
+		return
+	}
+	n.disarm(r.target, r.dir, r.key)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.ENOMEM) {
+		n.shortage(err)
+	}
+	r.box.put(r.repo, func(to *note) { to.refused = r.seq })
+}
+
+func (n *notifier) disarm(t target, dir, key string) {
+	if n.dismiss(t, dir, key) && n.fsw != nil {
+		// That the watch isn't there any more is what is wanted.
+		_ = n.fsw.Remove(dir)
+	}
+}
+
+// dismiss forgets an interest and reports whether it was the last in dir.
+func (n *notifier) dismiss(t target, dir, key string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := n.byKey[key]
+	for i := range all {
+		if all[i] != t {
+			continue
+		}
+		t.box.watches.Add(-1)
+		if len(all) == 1 {
+			delete(n.byKey, key)
+		} else {
+			n.byKey[key] = append(all[:i:i], all[i+1:]...)
+		}
+		if n.byDir[dir]--; n.byDir[dir] > 0 {
+			return false
+		}
+		delete(n.byDir, dir)
+		return true
+	}
+	return false
+}
+
+// forget drops all watches of one inbox. Only roots leave, and with them a
+// key is the directory itself.
+func (n *notifier) forget(b *inbox) {
+	type interest struct {
+		key string
+		t   target
+	}
+	var gone []interest
+	n.mu.Lock()
+	for key, all := range n.byKey {
+		for _, t := range all {
+			if t.box == b {
+				gone = append(gone, interest{key, t})
+			}
+		}
+	}
+	n.mu.Unlock()
+	for _, i := range gone {
+		n.disarm(i.t, i.key, i.key)
+	}
+}
+
+// route tells those who want to know. An event says no more than that a
+// directory is dirty, or that the watch has gone with it.
+func (n *notifier) route(e fsnotify.Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	lost := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)
+	for _, t := range n.byKey[e.Name] {
+		t.box.put(t.repo, func(to *note) { to.events++; to.lost = to.lost || lost })
+	}
+	if i := strings.LastIndexByte(e.Name, '/'); i > 0 {
+		for _, t := range n.byKey[e.Name[:i]] {
+			t.box.put(t.repo, func(to *note) { to.events++ })
+		}
+	}
+}
+
+// fault is told by fsnotify, and must never call it. The only error worth
+// more than a word is that events were lost.
+func (n *notifier) fault(err error) {
+	if !errors.Is(err, fsnotify.ErrEventOverflow) {
+		n.log.Debug("file system events: an error that the poll makes up for", keyErr, clean(err.Error()))
+		return
+	}
+	now := time.Now()
+	if now.Before(n.rescan.next) {
+		return // the poll comes soon enough
+	}
+	if now.Sub(n.rescan.next) > rescanRestMax {
+		n.rescan.told, n.rescan.times = false, 0
+	}
+	n.rescan.next = now.Add(backOff(rescanRest, rescanRestMax, n.rescan.times))
+	n.rescan.times++
+	if !n.rescan.told {
+		n.rescan.told = true
+		n.log.Warn("file system events were lost because too many came at once: everything is looked at again",
+			"sysctl", "fs.inotify.max_queued_events", "value", limit("max_queued_events"))
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for b := range n.boxes {
+		b.miss()
+	}
+}

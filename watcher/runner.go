@@ -1,0 +1,285 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// eventGap is the least rest between two looks at one repository, and
+	// between two listings of one root.
+	eventGap = 50 * time.Millisecond
+	// share: what took d is followed by share*d of rest, so that nothing,
+	// however large, takes more than a tenth of a core.
+	share = 9
+	// drainGap bounds how often a storm of events wakes a root.
+	drainGap = 5 * time.Millisecond
+	// armPatience is how long a look waits for its watch to be armed,
+	// firstArmPatience the first listing for that of the root.
+	armPatience      = 100 * time.Millisecond
+	firstArmPatience = time.Second
+	// storm is how many events a directory may give in a second: then it
+	// goes unwatched until the next poll, so that no event is paid for that
+	// says nothing new.
+	storm = 2000
+	// stepBudget bounds how long first looks keep due ones waiting.
+	stepBudget = 20 * time.Millisecond
+	// pieceOfPass is how many repositories are checked between two looks
+	// for what is due.
+	pieceOfPass = 256
+)
+
+// A runner looks after one root for as long as it is that directory. One
+// goroutine owns it; only status and busy are for others.
+type runner struct {
+	opts   *Options
+	files  files
+	notify *notifier // nil: no events for this root
+	root   Root
+	remote string
+	// onListed is called once, when the names are listed or can't be.
+	onListed func()
+	// suspect is the folder in whose look a panic came.
+	suspect string
+
+	box    *inbox
+	looker Looker
+	began  time.Time
+	index  *index
+	self   *repo // stands for the root itself
+	st     unix.Stat_t
+	gen    uint32
+	// listed: the names are known. listDue and pollDue are when to look at
+	// the root next, listRest until when not to list again.
+	listed                     bool
+	listDue, pollDue, listRest time.Duration
+	// force: list although nothing shows that it is needed.
+	force    bool
+	drained  time.Duration
+	looking  time.Duration // spent in looks
+	fail     failure
+	repoFail failure
+
+	// busy is when the operation that is under way began, in unix ns; 0 if
+	// none is.
+	busy atomic.Int64
+	mu   sync.Mutex
+	said RootStatus
+}
+
+// A failure is an episode of errors from the file system.
+type failure struct {
+	n     int
+	until time.Duration
+	err   error
+}
+
+// run looks after the root until it is gone, has become another directory, or
+// ctx is done. A panic starts it afresh after a rest (fault P6).
+func (r *runner) run(ctx context.Context) error {
+	for n := 0; ; n++ {
+		panicked, err := r.guarded(ctx, n)
+		if !panicked {
+			return err
+		}
+		r.listedOnce()
+		r.busy.Store(0)
+		if !sleep(ctx, nil, retry(r.opts.Poll, n)) {
+			return ctx.Err()
+		}
+	}
+}
+
+// guarded is one life of the runner, between two panics.
+func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) {
+	defer func() {
+		if r.notify != nil {
+			r.notify.leave(r.box)
+		}
+		if cause := recover(); cause != nil {
+			panicked = true
+			level := slog.LevelError
+			if n > 0 {
+				level = slog.LevelDebug
+			}
+			r.opts.Log.Log(ctx, level, "a look at a cache panicked: its root is started again after a rest",
+				keyRoot, clean(r.root.Path), keyFolder, clean(r.suspect),
+				keyErr, clean(fmt.Sprint(cause)), "stack", string(debug.Stack()))
+		}
+	}()
+	r.begin()
+	return false, r.loop(ctx)
+}
+
+// begin forgets everything but the root and what a panic has taught.
+func (r *runner) begin() {
+	r.box, r.index, r.self = newInbox(), newIndex(), &repo{}
+	r.began = time.Now()
+	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
+	r.listDue, r.pollDue, r.listRest, r.drained = 0, r.opts.Poll, 0, -drainGap
+	if r.notify != nil {
+		r.notify.join(r.box)
+	}
+	r.looker = r.opts.NewLooker(r.root)
+	if !r.ensure(r.self, stamp{where: onRoot, inode: r.root.Inode}) {
+		r.listDue = firstArmPatience
+	}
+}
+
+func (r *runner) now() time.Duration { return time.Since(r.began) }
+
+func (r *runner) loop(ctx context.Context) error {
+	for {
+		if err := r.step(ctx); err != nil {
+			return err
+		}
+		r.publish()
+		r.busy.Store(0)
+		if !r.wait(ctx) {
+			return ctx.Err()
+		}
+	}
+}
+
+// wait waits until something is due.
+func (r *runner) wait(ctx context.Context) bool {
+	d := r.nextDue() - r.now()
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	return sleep(ctx, r.box.wake, d) && sleep(ctx, nil, r.drained+drainGap-r.now())
+}
+
+func (r *runner) nextDue() time.Duration {
+	if r.fail.n > 0 {
+		return r.fail.until
+	}
+	if r.index.unvisited() {
+		return 0
+	}
+	next := min(r.listDue, r.pollDue)
+	if len(r.index.due) > 0 {
+		next = min(next, r.index.due[0].due)
+	}
+	return next
+}
+
+// sleep waits for d or a wake, and reports whether ctx is still alive.
+func sleep(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-wake:
+	case <-t.C:
+	}
+	return true
+}
+
+// step does what is due. The error says why this root is over.
+func (r *runner) step(ctx context.Context) error {
+	r.drain()
+	if r.nextDue() > r.now() {
+		return nil
+	}
+	r.busy.Store(time.Now().UnixNano())
+	if r.fail.n > 0 { // find out whether it is all well again
+		r.force, r.listDue, r.pollDue = true, 0, 0
+	}
+	err := r.work(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil:
+		r.well(ctx)
+		return nil
+	case absent(err), errors.Is(err, errReplaced):
+		return err
+	}
+	r.trouble(ctx, err)
+	return nil
+}
+
+// work opens the root, makes sure that it is still the same directory, does
+// what is due beneath it and keeps nothing open.
+func (r *runner) work(ctx context.Context) error {
+	fd, err := r.files.Open(r.root.Path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := r.files.Stat(fd, "", &r.st); err != nil {
+		return err
+	}
+	if r.st.Dev != r.root.Dev || r.st.Ino != r.root.Inode {
+		return errReplaced
+	}
+	mark := stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: onRoot}
+	if r.now() >= r.pollDue {
+		r.checkSelf(mark)
+	}
+	if r.now() >= r.listDue {
+		if err := r.list(ctx, fd, mark); err != nil {
+			return err
+		}
+	}
+	if r.now() >= r.pollDue {
+		r.poll(ctx, fd)
+	}
+	r.visitDue(ctx, fd)
+	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil; {
+		p := r.index.next()
+		if p == nil {
+			break
+		}
+		r.visit(ctx, fd, p)
+		r.visitDue(ctx, fd)
+	}
+	return ctx.Err()
+}
+
+// trouble notes an error of the root itself (R7, R9): it is said once, and
+// everything rests for a while.
+func (r *runner) trouble(ctx context.Context, err error) {
+	err = reason(err)
+	r.fail.until = r.now() + retry(r.opts.Poll, r.fail.n)
+	r.fail.n++
+	r.fail.err = err
+	r.listedOnce()
+	if r.fail.n > 1 {
+		r.opts.Log.Debug("a cache still can't be read", keyRoot, clean(r.root.Path), keyErr, err)
+		return
+	}
+	r.opts.Log.Warn("a cache can't be read: it is tried again until it can",
+		keyRoot, clean(r.root.Path), keyErr, err)
+	r.opts.Changed(ctx, RootChange{Kind: Failing, Root: r.root, Err: err})
+}
+
+func (r *runner) well(ctx context.Context) {
+	if r.fail.n == 0 {
+		return
+	}
+	r.fail = failure{}
+	r.self.watch.epoch = 0 // a watch may have been refused for the same reason
+	r.opts.Log.Info("a cache can be read again", keyRoot, clean(r.root.Path))
+	r.opts.Changed(ctx, RootChange{Kind: Recovered, Root: r.root})
+}
+
+func (r *runner) listedOnce() {
+	if r.onListed != nil {
+		r.onListed()
+		r.onListed = nil
+	}
+}

@@ -1,0 +1,253 @@
+package watcher
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkSelf sees at every poll whether names came or went. If they did and no
+// event has said so, the watch isn't worth anything any more: an unmount or
+// the rename of a parent takes it away without a word.
+func (r *runner) checkSelf(mark stamp) {
+	if r.listed && (mark != r.self.stamp || r.self.young) {
+		r.listDue = min(r.listDue, max(r.now(), r.listRest))
+		if mark != r.self.stamp {
+			r.distrust(r.self)
+		}
+	}
+	r.self.noisy = false
+	if r.fail.n == 0 && !r.ensure(r.self, mark) {
+		r.listDue = min(r.listDue, r.now()+armPatience)
+	}
+}
+
+// list reads the names in the root, if its time stamp moved.
+func (r *runner) list(ctx context.Context, fd int, mark stamp) error {
+	r.listDue = never
+	if r.listed && !r.force && mark == r.self.stamp && !r.self.young {
+		return nil
+	}
+	start, looking := r.now(), r.looking
+	youth := mark.youngAt(time.Now())
+	r.gen++
+	err := r.files.List(fd, func(entries []entry) error {
+		for i := range entries {
+			r.note(&entries[i])
+		}
+		r.visitDue(ctx, fd)
+		return ctx.Err()
+	})
+	end := r.now()
+	r.listRest = end + max(eventGap, share*(end-start-(r.looking-looking)))
+	if err != nil {
+		return err
+	}
+	r.self.stamp, r.self.young, r.force = mark, youth, false
+	r.sweep(ctx, fd)
+	r.listed = true
+	r.listedOnce()
+	return nil
+}
+
+// note takes one name of the listing.
+func (r *runner) note(e *entry) {
+	if !e.dir {
+		return
+	}
+	if p := r.index.byFolder[string(e.name)]; p != nil {
+		p.seen = r.gen
+		// Network file systems may number a directory anew each time.
+		if e.ino != p.listed && r.remote == "" {
+			p.listed = e.ino
+			r.distrust(p)
+			r.index.at(p, r.now())
+		}
+		return
+	}
+	folder := string(e.name)
+	if !r.opts.IsRepo(folder) {
+		return
+	}
+	p := newRepo(folder, e.ino)
+	p.seen = r.gen
+	r.index.add(p)
+	switch {
+	case folder == r.suspect:
+		r.index.at(p, r.now()+r.opts.Poll)
+	case r.listed:
+		r.index.fresh = append(r.index.fresh, p)
+	default:
+		r.index.backlog = append(r.index.backlog, p)
+	}
+}
+
+// sweep drops those that the listing didn't show and that aren't there.
+func (r *runner) sweep(ctx context.Context, fd int) {
+	for i := len(r.index.order) - 1; i >= 0 && ctx.Err() == nil; i-- {
+		p := r.index.order[i]
+		if r.index.prune(i) || p.seen == r.gen {
+			continue
+		}
+		err := r.files.Stat(fd, p.folder(), &r.st)
+		if absent(err) || err == nil && r.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			r.drop(ctx, p)
+		}
+	}
+}
+
+// poll checks every repository: one stat for each that is at rest.
+func (r *runner) poll(ctx context.Context, fd int) {
+	start, looking := r.now(), r.looking
+	for i := len(r.index.order) - 1; i >= 0; i-- {
+		if i%pieceOfPass == 0 {
+			r.visitDue(ctx, fd)
+			if ctx.Err() != nil {
+				return
+			}
+			r.busy.Store(time.Now().UnixNano())
+		}
+		if !r.index.prune(i) {
+			r.check(fd, r.index.order[i])
+		}
+	}
+	end := r.now()
+	r.pollDue = max(start+r.opts.Poll, end+share*(end-start-(r.looking-looking)))
+}
+
+// check plans a visit if there may be something to see.
+func (r *runner) check(fd int, p *repo) {
+	if !p.looked || p.heaped > 0 {
+		return
+	}
+	if p.noisy || p.pace == int8(Slow) || p.young || r.worthArming(p) {
+		p.noisy = false
+		r.index.at(p, r.now())
+		return
+	}
+	s, err := r.mark(fd, p)
+	if err == nil && s == p.stamp {
+		return
+	}
+	r.distrust(p) // no event has told
+	r.index.at(p, r.now())
+}
+
+// mark reads the stamp of a repository. The error is ENOENT or ENOTDIR if its
+// folder isn't there.
+func (r *runner) mark(fd int, p *repo) (stamp, error) {
+	err := r.files.Stat(fd, p.blobs, &r.st)
+	where := onFolder
+	switch {
+	case err == nil && r.st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		where = onBlobs
+	case err == nil: // a link or a file: the look refuses it
+	case absent(err):
+		if err := r.files.Stat(fd, p.folder(), &r.st); err != nil {
+			return stamp{}, err
+		}
+		if r.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			return stamp{}, unix.ENOTDIR
+		}
+	default:
+		return stamp{}, err
+	}
+	if r.st.Dev != r.root.Dev {
+		where = nowhere // what is mounted there may be a network's
+	}
+	return stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: where}, nil
+}
+
+// visitDue visits those whose time has come.
+func (r *runner) visitDue(ctx context.Context, fd int) {
+	t := r.now()
+	if r.fail.n > 0 {
+		return
+	}
+	for ctx.Err() == nil {
+		p := r.index.popDue(t)
+		if p == nil {
+			return
+		}
+		r.visit(ctx, fd, p)
+	}
+}
+
+// visit looks at one repository, after its watch is armed.
+func (r *runner) visit(ctx context.Context, fd int, p *repo) {
+	s, err := r.mark(fd, p)
+	if absent(err) {
+		r.drop(ctx, p)
+		return
+	}
+	if err != nil {
+		r.blind(ctx, p, err)
+		return
+	}
+	p.fails = 0
+	if p.pace != int8(Fast) && !r.ensure(p, s) && p.chain < maxChain {
+		p.chain++
+		r.index.at(p, r.now()+armPatience)
+		return
+	}
+	p.chain = 0
+	p.stamp, p.young = s, s.youngAt(time.Now())
+	start := r.now()
+	switch r.look(ctx, p) {
+	case Fast:
+		r.unwatch(p)
+		r.index.at(p, start+r.opts.Active)
+	default:
+		if !r.ensure(p, s) { // it was Fast: arm, then look once more
+			r.index.at(p, r.now()+armPatience)
+		}
+	}
+}
+
+// maxChain bounds how often a look is put off because what is to be watched
+// has changed meanwhile.
+const maxChain = 2
+
+// blind is a visit to a repository that can't be read, while its root can: the
+// look says so to those whom it concerns.
+func (r *runner) blind(ctx context.Context, p *repo, err error) {
+	level := r.opts.Log.Debug
+	if r.repoFail.n == 0 {
+		level = r.opts.Log.Warn
+	}
+	r.repoFail.n++
+	level("a repository can't be read: it is tried again until it can (others of this root are told at debug level)",
+		keyRoot, clean(r.root.Path), keyFolder, clean(p.folder()), keyErr, reason(err))
+	r.unwatch(p)
+	p.watch.epoch = 0
+	r.look(ctx, p)
+	r.index.at(p, r.now()+retry(r.opts.Poll, int(p.fails)))
+	p.fails = min(p.fails+1, 10)
+}
+
+// look calls the Looker, and sees to it that this repository then rests.
+func (r *runner) look(ctx context.Context, p *repo) Pace {
+	folder := p.folder()
+	suspect := r.suspect
+	r.suspect = folder
+	r.busy.Store(time.Now().UnixNano())
+	start := r.now()
+	pace := r.looker.Look(ctx, folder)
+	end := r.now()
+	r.suspect = suspect
+	r.busy.Store(time.Now().UnixNano())
+	r.looking += end - start
+	p.rest = end + max(eventGap, share*(end-start))
+	p.looked, p.pace = true, int8(pace)
+	return pace
+}
+
+// drop looks once more at a repository that has vanished and forgets it.
+func (r *runner) drop(ctx context.Context, p *repo) {
+	r.unwatch(p)
+	if p.looked {
+		r.look(ctx, p)
+	}
+	r.index.remove(p)
+}

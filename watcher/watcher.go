@@ -1,0 +1,166 @@
+// Package watcher decides when to look at which repository of a Hugging Face
+// cache, and at nothing else: what a look finds is the Looker's business.
+//
+// The scan is the truth: every poll interval each root is checked for being
+// the same directory, listed if its time stamp moved, and each repository at
+// rest costs one stat. File system events say only "this directory is dirty"
+// and make the same code run sooner; with events switched off everything is
+// still true within one poll.
+package watcher
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Options say what to watch. All fields are needed but Changed.
+type Options struct {
+	// Roots are absolute patterns as of filepath.Match, resolved again at
+	// every poll. A root may be reached by a symbolic link.
+	Roots []string
+	// Poll is how often everything is checked without being asked to.
+	Poll time.Duration
+	// Active is how often a repository of pace Fast is looked at.
+	Active time.Duration
+	// Notify switches file system events on.
+	Notify bool
+	// IsRepo says which directory names in a root are repositories. It is
+	// called by several goroutines.
+	IsRepo func(folder string) bool
+	// NewLooker makes the Looker of a root: when the root is found, and
+	// again after a panic. Called by that root's goroutine.
+	NewLooker func(Root) Looker
+	// Changed is told what becomes of a root, by that root's goroutine,
+	// before NewLooker for Found and Back. ctx ends with the watcher.
+	Changed func(ctx context.Context, c RootChange)
+	Log     *slog.Logger
+}
+
+// Root is one directory that is watched, for as long as it is that directory.
+type Root struct {
+	// Path is free of symbolic links.
+	Path string
+	// Pattern is the one of Options.Roots that led here.
+	Pattern string
+	// Dev and Inode are its identity.
+	Dev, Inode uint64
+	// Since is zero for a root that may have been there before the daemon
+	// started. Otherwise the root, or its present identity, appeared while
+	// the daemon ran, and Since is the wall clock at the last check at
+	// which it wasn't there: whatever in it is newer came under our eyes.
+	Since time.Time
+}
+
+// Pace is how soon a repository wants to be looked at again.
+type Pace int
+
+// The paces.
+const (
+	// Idle: only when the directory of its blobs changes.
+	Idle Pace = iota
+	// Slow: at every poll, and when the directory changes.
+	Slow
+	// Fast: every Options.Active, and no events meanwhile.
+	Fast
+)
+
+// Looker looks at the repositories of one root. It is called by one goroutine.
+type Looker interface {
+	// Look passes once over the repository in the folder of that name. A
+	// folder that vanished is looked at once more, then forgotten.
+	Look(ctx context.Context, folder string) Pace
+}
+
+// ChangeKind is what became of a root.
+type ChangeKind int
+
+// The changes of a root.
+const (
+	// Found: watched for the first time under this path.
+	Found ChangeKind = iota
+	// Gone: not there any more, or another directory is there now.
+	Gone
+	// Back: there is a directory again where one has gone.
+	Back
+	// Failing: the file system answers with an error; the last facts
+	// stand, and it is tried again for ever.
+	Failing
+	// Recovered: the error is over.
+	Recovered
+)
+
+func (k ChangeKind) String() string {
+	return [...]string{"found", "gone", "back", "failing", "recovered"}[k]
+}
+
+// RootChange says what became of a root.
+type RootChange struct {
+	Kind ChangeKind
+	Root Root
+	// Err is the reason for Failing, else nil.
+	Err error
+}
+
+// Keys of the log.
+const (
+	keyRoot    = "root"
+	keyPattern = "pattern"
+	keyFolder  = "folder"
+	keyErr     = "err"
+)
+
+const (
+	// stopPatience is how long Run waits for a hanging file system when it
+	// is told to stop.
+	stopPatience = time.Second
+	// firstPatience is how long the first roots wait for the patterns that
+	// take longer, so that of two paths to one directory the one that is
+	// configured first wins.
+	firstPatience = time.Second
+	// readyPatience is how long a slow or hanging root delays Ready.
+	readyPatience = 5 * time.Second
+)
+
+// Watcher watches the roots that Options name.
+type Watcher struct {
+	opts   Options
+	files  files
+	survey func(pattern string) survey
+	notify *notifier // nil without events
+	ready  chan struct{}
+
+	mu      sync.Mutex
+	finders []*finder
+	runners map[string]*runner
+}
+
+// New makes a Watcher. It touches nothing until Run.
+func New(opts Options) *Watcher {
+	w := &Watcher{
+		opts: opts, files: osFiles{}, survey: resolve,
+		ready: make(chan struct{}), runners: make(map[string]*runner),
+	}
+	if w.opts.Changed == nil {
+		w.opts.Changed = func(context.Context, RootChange) {}
+	}
+	if opts.Notify {
+		w.notify = newNotifier(opts.Log)
+	}
+	return w
+}
+
+// Ready is closed when every root that was there at the start is watched and
+// its names are listed. A root that hangs or fails delays it by seconds only.
+func (w *Watcher) Ready() <-chan struct{} { return w.ready }
+
+// CheckPattern reports what is wrong with a pattern for Options.Roots.
+func CheckPattern(pattern string) error {
+	if !filepath.IsAbs(pattern) {
+		return errNotAbsolute
+	}
+	_, err := filepath.Match(pattern, "/")
+	return err
+}
