@@ -162,6 +162,26 @@ func TestDeadAttempts(t *testing.T) {
 	}
 }
 
+func TestAnOrphanStaysOneWhenItsSuccessorIsFinished(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
+	c.run(42, "hf", "download", "org/demo")
+	c.lock(42, "a")
+	c.partial("a", ".00000000.incomplete", mib)
+	c.look()
+	c.kill(42)
+	c.look()
+	c.run(43, "hf", "download", "org/demo")
+	c.lock(43, "a")
+	c.partial("a", ".11111111.incomplete", 2*mib)
+	c.look()
+	c.finish("a", ".11111111.incomplete", commitA, "a.bin")
+	l := c.expect("while the lock is still held", want{play: true, bytes: 2 * mib, total: 2 * mib, files: 1, done: 1, proof: ProvenByListing})
+	if l.Orphans != 1 || l.OrphanBytes != mib || l.Unfinished != 0 {
+		t.Fatalf("look %+v", l)
+	}
+}
+
 func TestALockMissedOnceIsNotLost(t *testing.T) {
 	c := newCache(t)
 	c.run(42, "hf", "download", "org/demo")

@@ -22,8 +22,9 @@ type partial struct {
 	// fresh: it was made while somebody watched; midflight: it lay there
 	// before, and no play of it was seen to end.
 	fresh, midflight bool
-	// attached: it is counted as its blob's content; see judge.
-	live, attached bool
+	// attached: it is counted as its blob's content; see judge. beaten: it
+	// lay beside a better one of the same blob, and hasn't grown since.
+	live, attached, beaten bool
 }
 
 // maxPartials bounds what a hostile repository can make us keep.
@@ -105,9 +106,9 @@ func (part *partial) measure(e entry, written int64, now time.Time) {
 	if e.ino != part.ino || e.size < part.size {
 		// Truncated, or another file under the name: it begins again.
 		part.ino, part.bytes, part.base = e.ino, written, 0
-		part.grown = now
+		part.grown, part.beaten = now, false
 	} else if written > part.bytes || e.size > part.size {
-		part.grown = now
+		part.grown, part.beaten = now, false
 		part.bytes = max(part.bytes, written)
 	}
 	part.size, part.mtime = e.size, e.mtime
@@ -133,7 +134,7 @@ func (p *pass) judge() {
 	}
 	for _, part := range p.repo.partials {
 		if best[part.Etag] != part {
-			part.live = false
+			part.live, part.beaten = false, true
 		}
 		part.attached = best[part.Etag] == part && (part.live || part.Attempt == "" || part.attached && !p.superseded(part))
 	}
@@ -146,7 +147,10 @@ const grace = 30 * time.Second
 // alive: its blob's lock is held; or, where locks tell nothing about it, it
 // grew lately, or it was alive and no one has taken over.
 func (p *pass) alive(part *partial) bool {
-	if p.locked(part.Etag) {
+	if part.beaten {
+		return false
+	}
+	if p.held.etags[part.Etag] || part.live && p.locked(part.Etag) {
 		return true
 	}
 	growing := !part.grown.IsZero() && p.now.Sub(part.grown) < grace

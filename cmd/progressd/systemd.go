@@ -21,6 +21,7 @@ type systemd struct {
 
 	mu   sync.Mutex
 	said string
+	deaf sync.Once
 }
 
 func newSystemd(getenv func(string) string, log *slog.Logger) *systemd {
@@ -66,6 +67,6 @@ func (sd *systemd) notify(state string) {
 		return
 	}
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		sd.log.Warn("cannot tell systemd how the service is", "err", err)
+		sd.deaf.Do(func() { sd.log.Warn("cannot tell systemd how the service is", "err", err) })
 	}
 }
