@@ -150,13 +150,19 @@ func (pl *play) people(p *pass) {
 		if err != nil {
 			continue // gone between the two readings
 		}
-		pl.newAttempt()
+		if !pl.anyAlive(p.root.opts.Procs.dir) {
+			pl.newAttempt()
+		}
 		pl.downloaders = append(pl.downloaders, process)
 	}
 	pl.running = make([]bool, len(pl.downloaders))
 	for i, process := range pl.downloaders {
 		pl.running[i] = downloader.Alive(p.root.opts.Procs.dir, process)
 	}
+}
+
+func (pl *play) anyAlive(procDir string) bool {
+	return slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return downloader.Alive(procDir, d) })
 }
 
 func (pl *play) knows(pid int, procDir string) bool {

@@ -255,6 +255,25 @@ func TestARevisionThatAppearsInTheMiddleJoins(t *testing.T) {
 	c.expect("D5", want{play: true, bytes: mib + 1000, arrived: 1000, total: 3 * mib, files: 3, missing: 3, partials: 2})
 }
 
+func TestANewAttemptAtAnotherRevisionIsNotHeldToTheOldOne(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
+	c.run(42, "hf", "download", "org/demo")
+	c.lock(42, "a")
+	c.partial("a", ".01234567.incomplete", mib)
+	c.expect("first", want{play: true, bytes: mib, arrived: mib, total: 2 * mib, files: 1, missing: 1, partials: 1})
+	c.kill(42)
+	c.look()
+	c.now = c.now.Add(lockMemory)
+	c.list(commitB, map[string]listedFile{"b.bin": {"b", mib}})
+	c.run(43, "hf", "download", "org/demo")
+	c.lock(43, "b")
+	c.partial("b", ".01234567.incomplete", mib)
+	c.expect("second", want{play: true, bytes: mib, arrived: mib, total: mib, files: 1, missing: 1, partials: 1})
+	c.finish("b", ".01234567.incomplete", commitB, "b.bin")
+	c.expect("complete without the first", want{play: true, bytes: mib, total: mib, files: 1, done: 1, proof: ProvenByListing})
+}
+
 func TestTheSharedStoreIsLookedUpAndNothingElse(t *testing.T) {
 	store := func(c *cache, word string) (path, text string) {
 		hash := etag(word)

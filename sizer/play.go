@@ -22,6 +22,7 @@ type play struct {
 	restoredBytes int64
 
 	revisions []string // newest first
+	renewed   bool     // they have to be found out again
 	files     map[string]*file
 	// listed: every revision in flight has a listing.
 	listed bool
@@ -112,7 +113,8 @@ func (p *pass) playOn(look *Look) error {
 	pl.people(p)
 	news := pl.updateWanted(p.repo.name)
 	pl.note(p)
-	if p.relisted || !pl.looked || news {
+	if p.relisted || !pl.looked || news || pl.renewed {
+		pl.renewed = false
 		if err := p.rebuild(pl); err != nil {
 			return err
 		}
@@ -143,12 +145,15 @@ func (pl *play) note(p *pass) {
 	}
 }
 
-// newAttempt: another process has taken over; what failed before is its
-// business now.
+// newAttempt: another process has taken over from those that are gone. What
+// failed before is its business now, and so is which revision is wanted.
 func (pl *play) newAttempt() {
 	clear(pl.failed)
 	pl.formerFailed = 0
 	pl.unhelpful = false
+	if len(pl.downloaders) > 0 {
+		pl.revisions, pl.renewed = nil, true
+	}
 }
 
 // lost is told of an attached partial that is no more.
@@ -167,23 +172,23 @@ func (p *pass) rebuild(pl *play) error {
 	}
 	p.chooseRevisions(pl)
 	for _, f := range pl.files {
-		f.paths, f.wanted, f.want = 0, f.known && f.want < 0, -1
+		f.paths, f.wanted, f.want = 0, f.wanted && f.known && f.want < 0, -1
 	}
 	if err := p.addRevisions(pl); err != nil {
 		return err
 	}
 	for _, part := range p.repo.partials {
 		if part.live {
-			f := pl.file(part.Etag)
-			f.wanted = true
-			pl.listed = pl.listed && f.want >= 0
+			pl.file(part.Etag).wanted = true
 		}
 	}
 	for _, etag := range p.arrivedNew {
 		if pl.files[etag] == nil {
 			pl.file(etag).wanted = true
-			pl.listed = false
 		}
+	}
+	for _, f := range pl.files {
+		pl.listed = pl.listed && (f.want >= 0 || !f.wanted)
 	}
 	return p.findFinished(pl)
 }
