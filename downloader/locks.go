@@ -125,15 +125,15 @@ func parseFileID(s string) (fileID, bool) {
 	return fileID{major: uint32(major), minor: uint32(minor), inode: inode}, true
 }
 
-// readBounded reads at most max bytes of a file of /proc, which has no size.
-func readBounded(path string, max int64) (string, error) {
+// readBounded reads at most limit bytes of a file of /proc, which has no size.
+func readBounded(path string, limit int64) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	var text strings.Builder
-	if _, err := io.Copy(&text, io.LimitReader(f, max)); err != nil {
+	if _, err := io.Copy(&text, io.LimitReader(f, limit)); err != nil {
 		return "", err
 	}
 	return text.String(), nil

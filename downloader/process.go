@@ -87,9 +87,9 @@ func parseStat(text string) (stat, bool) {
 	if open < 0 || end < open {
 		return stat{}, false
 	}
-	// The first field after comm is number 3, the start time is 22.
+	// The first field after comm is number 3, the state; the start time is 22.
 	fields := strings.Fields(text[end+1:])
-	const state, startTime = 3 - 3, 22 - 3
+	const state, startTime = 0, 22 - 3
 	if len(fields) <= startTime {
 		return stat{}, false
 	}

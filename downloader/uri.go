@@ -29,7 +29,7 @@ func parseURI(body string, names []string) (target, bool) {
 		end = len(rest)
 	}
 	t.id = org + "/" + rest[:end]
-	path := ""
+	var path string
 	if after, ok := strings.CutPrefix(rest[end:], "@"); ok {
 		revision := specialRevision.FindString(after)
 		if revision == "" {

@@ -58,12 +58,12 @@ const listingVersion = "1"
 
 // ParseListing reads a tree listing (trees/<commit>.json), as written by
 // huggingface_hub >= 1.22 and read by its _tree_cache.py. It is streamed: the
-// memory it takes follows the entries, within max. A listing with anything
+// memory it takes follows the entries, within limits. A listing with anything
 // wrong in it is an error as a whole, since a total of the rest would be a
 // wrong total.
-func ParseListing(r io.Reader, max Limits) (Listing, error) {
-	p := listingParser{max: max}
-	p.dec = json.NewDecoder(&guard{r: r, left: max.Bytes})
+func ParseListing(r io.Reader, limits Limits) (Listing, error) {
+	p := listingParser{max: limits}
+	p.dec = json.NewDecoder(&guard{r: r, left: limits.Bytes})
 	if err := p.top(); err != nil {
 		return Listing{}, fmt.Errorf("cannot parse listing: %w", err)
 	}

@@ -21,6 +21,7 @@ func Detailed(e tracker.Event) string {
 	case tracker.Stalled, tracker.Interrupted, tracker.Removed:
 		// No speed: nothing moves.
 		parts = fileDetails(e)
+	default: // the message says it all
 	}
 	if len(parts) == 0 {
 		return Message(e)

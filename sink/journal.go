@@ -99,7 +99,7 @@ func awaitRoom(ctx context.Context, path string) error {
 	}
 	const slice = 100 // milliseconds between two looks at ctx
 	for {
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, slice)
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, slice) //nolint:gosec // a descriptor is one in the kernel, too
 		switch {
 		case ready > 0:
 			return nil

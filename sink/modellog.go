@@ -191,7 +191,7 @@ func endsTorn(f *os.File) (bool, error) {
 	}
 	last := make([]byte, 1)
 	_, err = f.ReadAt(last, st.Size-1)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		// Truncated just now: it begins anew.
 		return false, nil
 	}

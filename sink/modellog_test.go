@@ -170,16 +170,16 @@ func testRemovedMeanwhile(t *testing.T) {
 	for _, kind := range []tracker.Kind{tracker.Progress, tracker.Completed} {
 		m, _ := newLog(t, newMemory())
 		path := filepath.Join(m.dir, ocrLog)
-		real := m.write
+		whole := m.write
 		m.write = func(f *os.File, b []byte) (int, error) {
 			remove(t, path)
-			return real(f, b)
+			return whole(f, b)
 		}
 		e := event(kind, "e1")
 		if err := m.Write(context.Background(), e); err == nil {
 			t.Fatalf("%s: a line in a removed file was taken for written", kind)
 		}
-		m.write = real
+		m.write = whole
 		write(t, m, e)
 		wantFile(t, path, m.form.line(e, Message(e))+"\n")
 	}

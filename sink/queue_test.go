@@ -115,7 +115,7 @@ func (r *rig) put(log string, ids ...string) {
 }
 
 func pass(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d) // the bubble's time, not ours
 	synctest.Wait()
 }
 
@@ -261,7 +261,7 @@ func drain(t *testing.T) {
 	r.block(hang, false)
 	r.put("a", "1", "2")
 	go func() {
-		time.Sleep(drainTime / 2)
+		<-time.After(drainTime / 2)
 		r.Put(tracker.Event{ID: "3", Log: "a"})
 		close(hang)
 	}()

@@ -65,7 +65,7 @@ func (m *ModelLog) place(f *os.File, id, line string) error {
 	if err != nil {
 		return fmt.Errorf("cannot examine log file %q: %w", f.Name(), err)
 	}
-	at := tracker.Position{Dev: uint64(st.Dev), Inode: st.Ino, Size: st.Size, Line: line}
+	at := tracker.Position{Dev: st.Dev, Inode: st.Ino, Size: st.Size, Line: line}
 	m.notes[id] = at
 	err = m.outbox.Placing(id, at)
 	if err != nil && !m.unnoted {
@@ -108,7 +108,7 @@ func (m *ModelLog) find(f *os.File, name string, at tracker.Position) (bool, err
 }
 
 func same(st unix.Stat_t, at tracker.Position) bool {
-	return uint64(st.Dev) == at.Dev && st.Ino == at.Inode
+	return st.Dev == at.Dev && st.Ino == at.Inode
 }
 
 // findRotated looks behind the noted place in a log's siblings: the noted

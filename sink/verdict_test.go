@@ -65,7 +65,7 @@ func live(t *testing.T, dir string, k *killer, e tracker.Event) (whole bool) {
 	m := NewModelLog(dir, clock, k, (&diagnostics{}).logger())
 	m.write, m.sync = k.write, k.sync
 	defer func() {
-		if r := recover(); r != nil && r != error(errKilled) {
+		if r := recover(); r != nil && r != any(errKilled) {
 			panic(r)
 		}
 	}()
@@ -122,17 +122,12 @@ func verdictLines(t *testing.T, dir, before string) int {
 // length of a torn line, rotates in between, and then lets one live: exactly
 // one line, confirmed once.
 func testKilledAnywhere(t *testing.T) {
-	base := t.TempDir()
 	for _, before := range befores {
 		for rotation := range rotations {
 			for _, first := range firstKills() {
 				for _, second := range []int{0, 2, 4, 6} {
-					dir, err := os.MkdirTemp(base, "")
-					if err != nil {
-						t.Fatal(err)
-					}
 					k := kills{before: before, rotation: rotation, first: first, second: second}
-					k.run(t, dir)
+					k.run(t, t.TempDir())
 				}
 			}
 		}

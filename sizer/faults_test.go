@@ -32,7 +32,7 @@ func TestFaults(t *testing.T) {
 
 func faultH1(t *testing.T) {
 	for _, name := range []string{"blobs", "snapshots", "trees"} {
-		for what, make := range map[string]func(path string) error{
+		for what, plant := range map[string]func(path string) error{
 			"to /etc":   func(path string) error { return os.Symlink("/etc", path) },
 			"to itself": func(path string) error { return os.Symlink(filepath.Base(path), path) },
 			"to ..":     func(path string) error { return os.Symlink("..", path) },
@@ -42,7 +42,7 @@ func faultH1(t *testing.T) {
 			t.Run(name+" "+what, func(t *testing.T) {
 				c := newCache(t)
 				must(t, os.MkdirAll(c.in(demo), 0o755))
-				must(t, make(c.in(demo, name)))
+				must(t, plant(c.in(demo, name)))
 				if name != "blobs" {
 					c.partial("a", ".incomplete", 10)
 				}

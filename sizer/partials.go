@@ -228,7 +228,7 @@ func (f *fileSystem) learn(d dir, dev uint64) {
 	if err := unix.Fstatfs(d.fd, &st); err != nil {
 		return
 	}
-	kind := int64(st.Type)
+	kind := int64(st.Type) //nolint:unconvert // int32 on 32-bit machines
 	*f = fileSystem{dev: dev, known: true, blocks: trueBlocks[kind], sameDev: kind != unix.BTRFS_SUPER_MAGIC}
 }
 

@@ -11,8 +11,8 @@ import (
 // revisions is what a repository's trees and snapshots say, read while a
 // play needs it.
 type revisions struct {
-	trees, snapshots mark
-	byCommit         map[string]*revision
+	trees    mark
+	byCommit map[string]*revision
 }
 
 // A revision is one commit that has a listing, a snapshot or both.

@@ -171,6 +171,7 @@ func (r *Root) warn(folder, what string, err error) {
 		return
 	}
 	r.warned[key] = true
+	//nolint:sloglint // literals, but for the name of a listing or a commit that tells two apart
 	r.opts.Log.Warn(what, "root", r.opts.Path, "repo", folder, "err", err)
 }
 

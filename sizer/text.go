@@ -126,7 +126,8 @@ func FormatLeft(d time.Duration) string {
 	case d > time.Minute-step:
 		return "~" + strconv.FormatInt(int64(d.Round(time.Minute)/time.Minute), 10) + "m"
 	default:
-		steps := max((d+step-1)/step, 1)
-		return "~" + strconv.FormatInt(int64(steps*step/time.Second), 10) + "s"
+		up := d + step - 1
+		up -= up % step
+		return "~" + strconv.FormatInt(int64(max(up, step)/time.Second), 10) + "s"
 	}
 }

@@ -239,6 +239,7 @@ func (w *world) judge(t *testing.T) {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
 	return &world{dir: quickDir(t), journal: map[string]int{}}
 }
 

@@ -135,14 +135,14 @@ func ids(events []tracker.Event) []string {
 	return out
 }
 
-func openStore(t testing.TB, dir string, on disk) (*Store, *diagnostics) {
-	t.Helper()
+func openStore(tb testing.TB, dir string, on disk) (*Store, *diagnostics) {
+	tb.Helper()
 	said := &diagnostics{}
 	s, err := open(dir, said.logger(), on)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { kill(s) })
+	tb.Cleanup(func() { kill(s) })
 	return s, said
 }
 
@@ -193,6 +193,7 @@ func start(s *Store) (l *Ledger, log, journal *told) {
 
 // run runs a ledger until the test, or the returned function, ends it.
 func run(t *testing.T, l *Ledger) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- l.Run(ctx) }()
@@ -231,12 +232,9 @@ func files(t *testing.T, dir, prefix string) []string {
 // small files are slow on a disk.
 func quickDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "progressd-state-")
+	dir, err := os.MkdirTemp("/dev/shm", "progressd-state-") //nolint:usetesting // t.TempDir is on a disk
 	if err != nil {
-		dir, err = os.MkdirTemp(t.TempDir(), "")
-	}
-	if err != nil {
-		t.Fatal(err)
+		return t.TempDir()
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir

@@ -98,8 +98,9 @@ func TestStoreBehavesAsItsModel(t *testing.T) {
 	})
 }
 
-func (m *machine) reopen(t testing.TB) {
-	m.store, _ = openStore(t, m.dir, &testDisk{})
+func (m *machine) reopen(tb testing.TB) {
+	tb.Helper()
+	m.store, _ = openStore(tb, m.dir, &testDisk{})
 	m.l, _, _ = start(m.store)
 }
 

@@ -114,7 +114,7 @@ func (d *download) observe(look sizer.Look) []Event {
 		return []Event{d.event(Removed)}
 	case !look.InPlay:
 		d.resting = true
-		d.wait(false)
+		d.wait()
 		return d.verdict()
 	}
 	d.resting = false
@@ -136,7 +136,7 @@ func (d *download) tick(now time.Time) []Event {
 		return nil
 	}
 	if d.resting {
-		d.wait(false)
+		d.wait()
 		if events := d.verdict(); events != nil {
 			return events
 		}
@@ -156,7 +156,10 @@ func (d *download) take(look sizer.Look) (news bool) {
 	look.Bytes, look.Total = max(look.Bytes, 0), max(look.Total, 0)
 	look.Arrived = min(max(look.Arrived, 0), look.Bytes)
 	restored, another := !d.seen && d.ep.Seq > 0, look.Play != d.ep.Play
-	base := d.base(look, another)
+	base := d.base(look)
+	if another {
+		d.rate.reset()
+	}
 	d.look, d.seen = look, true
 
 	if look.Bytes < d.ep.Bytes {
@@ -178,18 +181,19 @@ func (d *download) take(look sizer.Look) (news bool) {
 	}
 	d.rate.add(d.now, look.Bytes-base)
 	d.minute.add(d.now, look.Arrived)
-	d.wait(news)
+	if news {
+		d.clocks.moved()
+		d.lastByte = d.now
+	}
+	d.wait()
 	return news
 }
 
 // base is what of the bytes was there before the episode. A play that takes
 // over goes on from there: what the one before has brought is the episode's.
-func (d *download) base(look sizer.Look, another bool) int64 {
-	if !d.seen || another {
+func (d *download) base(look sizer.Look) int64 {
+	if !d.seen || look.Play != d.ep.Play {
 		d.offset = d.ep.Base - look.Base
-	}
-	if another {
-		d.rate.reset()
 	}
 	return min(max(look.Base+d.offset, 0), look.Bytes)
 }
@@ -215,11 +219,7 @@ func (d *download) total() int64 {
 }
 
 // wait moves the clocks of the verdicts on.
-func (d *download) wait(news bool) {
-	if news {
-		d.clocks.moved()
-		d.lastByte = d.now
-	}
+func (d *download) wait() {
 	step := d.clocks.pass(d.now)
 	d.clocks.silent.run(step)
 	if !d.seen {

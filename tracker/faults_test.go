@@ -123,7 +123,8 @@ func TestFaults(t *testing.T) {
 
 // wallSet returns the time with its wall clock set forth, the monotonic one
 // left alone: no function of package time does that.
-func wallSet(t testing.TB, at time.Time, forth time.Duration) time.Time {
+func wallSet(tb testing.TB, at time.Time, forth time.Duration) time.Time {
+	tb.Helper()
 	type layout struct {
 		wall uint64 // 1 bit flag, 33 bits of seconds, 30 bits of nanoseconds
 		ext  int64
@@ -132,7 +133,7 @@ func wallSet(t testing.TB, at time.Time, forth time.Duration) time.Time {
 	set := at
 	(*layout)(unsafe.Pointer(&set)).wall += uint64(forth/time.Second) << 30
 	if set.Sub(at) != 0 || set.Round(0).Sub(at.Round(0)) != forth {
-		t.Skip("the layout of time.Time is another one here")
+		tb.Skip("the layout of time.Time is another one here")
 	}
 	return set
 }

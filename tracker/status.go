@@ -54,10 +54,10 @@ func (t *Tracker) describe() string {
 		text = "1 download"
 	}
 	for i, part := range parts {
-		switch {
-		case i == mostNamed:
+		switch i {
+		case mostNamed:
 			return text + ", ..."
-		case i == 0:
+		case 0:
 			text += ": " + part
 		default:
 			text += ", " + part

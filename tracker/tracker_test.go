@@ -58,6 +58,7 @@ type engine struct {
 }
 
 func runEngine(t *testing.T, restored []Episode, alive func()) *engine {
+	t.Helper()
 	e := &engine{looks: make(chan sizer.Look), roots: make(chan Event)}
 	hooks := Hooks{Status: func(s string) { e.status = append(e.status, s) }, Alive: alive, AliveEvery: 10 * time.Second}
 	tr := New(defaults, &e.commits, hooks, slog.New(slog.DiscardHandler))
@@ -85,7 +86,7 @@ func (e *engine) see(root, id string, changes ...func(*sizer.Look)) {
 }
 
 func pass(d time.Duration) {
-	time.Sleep(d) // the bubble's time, not ours
+	<-time.After(d) // the bubble's time, not ours
 	synctest.Wait()
 }
 

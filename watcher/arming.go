@@ -82,7 +82,7 @@ func (r *runner) drain() {
 		r.hear(p, n)
 		if p == r.self {
 			r.listDue = min(r.listDue, max(r.drained, r.listRest))
-		} else if p.pace != int8(Fast) {
+		} else if p.pace != Fast {
 			r.index.at(p, r.drained)
 		}
 	}
@@ -99,7 +99,7 @@ func (r *runner) hear(p *repo, n note) {
 	if n.lost {
 		r.unwatch(p)
 	}
-	if second := uint32(r.drained / time.Second); second != p.second {
+	if second := uint32(r.drained / time.Second); second != p.second { //nolint:gosec // 136 years
 		p.second, p.events = second, 0
 	}
 	if p.events += n.events; p.events > storm {

@@ -46,7 +46,7 @@ func faultE1(t *testing.T) {
 	g := newRig(t, soon, true, root)
 	g.w.notify.rest = 200 * time.Millisecond
 	g.start()
-	g.awaitAll(names)
+	g.awaitAll(-2, names...)
 	g.awaitWatches(3)
 	g.wantLogged("level=WARN", 1)
 	g.wantLogged("fs.inotify.max_user_watches", 1)
@@ -91,7 +91,7 @@ func faultE3(t *testing.T) {
 	names := manyRepos(t, root, 3)
 	g := newRig(t, far, true, root).start()
 	g.awaitWatches(4)
-	g.awaitAll(names)
+	g.awaitAll(-2, names...)
 	n := g.w.notify
 	n.mu.Lock()
 	for i := range 16384/2 + 3000 { // a create and an attrib or delete each
@@ -101,9 +101,9 @@ func faultE3(t *testing.T) {
 	}
 	touch(t, root, names[1], "blobs", "x")
 	mkdir(t, root, "models--after--it", "blobs")
+	touch(t, root, "models--after--it", "blobs", "x")
 	n.mu.Unlock()
-	g.awaitLook(names[1], 1)
-	g.awaitLook("models--after--it", 0)
+	g.awaitAll(1, names[1], "models--after--it")
 	g.wantLogged("level=WARN", 1)
 	n.fault(fsnotify.ErrEventOverflow)
 	n.fault(fsnotify.ErrEventOverflow)
@@ -365,7 +365,7 @@ func faultP6(t *testing.T) {
 		}
 	}
 	g.start()
-	g.awaitAll(names)
+	g.awaitAll(-2, names...)
 	g.awaitWatches(8)
 	g.wantLogged("level=ERROR", 1)
 	g.wantLogged("boom", 1)

@@ -1,10 +1,10 @@
 package watcher
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,9 +15,8 @@ import (
 // faultyFiles put faults before the real file system, by path of the root.
 type faultyFiles struct {
 	osFiles
-	mu    sync.Mutex
-	open  func(path string) error
-	stats atomic.Int64
+	mu   sync.Mutex
+	open func(path string) error
 }
 
 func (f *faultyFiles) Open(path string) (int, error) {
@@ -243,14 +242,14 @@ func faultR7(t *testing.T) {
 				}
 				return nil
 			})
-			if c := g.awaitChange(Failing); c.Err != no || c.Root.Path != bad {
+			if c := g.awaitChange(Failing); !errors.Is(c.Err, no) || c.Root.Path != bad {
 				t.Errorf("failing: %+v", c)
 			}
 			touch(t, good, "models--c--d", "blobs", "x")
 			g.awaitLook("models--c--d", 1)
 			g.awaitTrue("in the status", func() bool {
 				for _, s := range g.w.Status() {
-					if s.Failing == no && s.Path == bad {
+					if errors.Is(s.Failing, no) && s.Path == bad {
 						return true
 					}
 				}
@@ -275,7 +274,7 @@ func faultR7Repo(t *testing.T) {
 	mkdir(t, root, "models--shut--two", "blobs")
 	for _, name := range []string{"models--shut--one", "models--shut--two"} {
 		must(t, os.Chmod(filepath.Join(root, name), 0))
-		defer os.Chmod(filepath.Join(root, name), 0o755)
+		t.Cleanup(func() { os.Chmod(filepath.Join(root, name), 0o755) })
 	}
 	g := newRig(t, soon, true, root).start()
 	g.awaitLook("models--shut--one", 0)
@@ -359,7 +358,7 @@ func faultR9(t *testing.T) {
 	defer os.Chmod(root, 0o755)
 	g := newRig(t, soon, true, root).start() // ready all the same
 	g.awaitChange(Found)
-	if c := g.awaitChange(Failing); c.Err != syscall.EACCES {
+	if c := g.awaitChange(Failing); !errors.Is(c.Err, syscall.EACCES) {
 		t.Errorf("failing: %v", c.Err)
 	}
 	must(t, os.Chmod(root, 0o755))

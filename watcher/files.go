@@ -134,5 +134,5 @@ func remote(path string) (string, error) {
 	if err := again(func() error { return unix.Statfs(path, &st) }); err != nil {
 		return "", err
 	}
-	return remoteNames[uint32(st.Type)], nil
+	return remoteNames[uint32(st.Type)], nil //nolint:gosec // the magic numbers have 32 bits
 }

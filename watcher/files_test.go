@@ -132,9 +132,9 @@ func TestHidesWhatLiesBehindARefusal(t *testing.T) {
 }
 
 func TestBackOffDoublesUpToItsLimit(t *testing.T) {
-	for n, want := range map[int]time.Duration{0: 5, 1: 10, 2: 20, 3: 40, 4: 60, 5: 60, 1000: 60} {
-		if got := retry(5*time.Second, n); got != want*time.Second {
-			t.Errorf("rest %d is %v, want %vs", n, got, int(want))
+	for n, want := range map[int]int{0: 5, 1: 10, 2: 20, 3: 40, 4: 60, 5: 60, 1000: 60} {
+		if got := retry(5*time.Second, n); got != time.Duration(want)*time.Second {
+			t.Errorf("rest %d is %v, want %vs", n, got, want)
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 		seen := f.judge(start, s)
 		f.empty.Store(len(seen) == 0)
 		tell(report{f.pattern, seen, s})
-		f.setTrap(len(seen) == 0)
+		f.setTrap(seen)
 		f.busy.Store(0)
 		if !sleep(ctx, f.box.wake, f.poll) || !sleep(ctx, nil, eventGap-time.Since(start)) {
 			return
@@ -93,14 +93,14 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 			known[via] = root
 		}
 	}
-	f.say(s, len(seen) == 0)
+	f.say(s)
 	f.before, f.previous, f.known = start, s, known
 	return seen
 }
 
 // say tells once what the pattern doesn't reach yet, and warns of what it can't.
-func (f *finder) say(s survey, empty bool) {
-	if empty && f.before.IsZero() && len(s.refused) == 0 {
+func (f *finder) say(s survey) {
+	if len(s.places) == 0 && f.before.IsZero() && len(s.refused) == 0 {
 		f.log.Info("no cache there yet: it is watched as soon as it appears", keyPattern, clean(f.pattern))
 	}
 	refused := make(map[string]bool)
@@ -122,12 +122,12 @@ func (f *finder) say(s survey, empty bool) {
 // setTrap watches for a root that isn't there yet, so that the very first
 // download on a machine is seen at once: in its parent, or in the parent of
 // that, if they are there. Patterns with wildcards are polled.
-func (f *finder) setTrap(wanted bool) {
+func (f *finder) setTrap(seen []sighting) {
 	if f.notify == nil {
 		return
 	}
 	path := ""
-	if wanted && !strings.ContainsAny(f.pattern, `*?[\`) {
+	if len(seen) == 0 && !strings.ContainsAny(f.pattern, `*?[\`) {
 		path = trapFor(filepath.Clean(f.pattern))
 	}
 	if path == f.trap {

@@ -3,6 +3,7 @@ package watcher
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -144,16 +145,19 @@ func (g *rig) awaitLook(folder string, files int) seen {
 	return g.await(folder, func(s seen) bool { return s.folder == folder && s.files == files })
 }
 
-// awaitAll waits for a look at each of the folders, in any order.
-func (g *rig) awaitAll(folders []string) {
+// awaitAll waits for a look at each of the folders, in any order, at which it
+// has that many blobs; -2 stands for any number.
+func (g *rig) awaitAll(files int, folders ...string) {
 	g.t.Helper()
 	left := make(map[string]bool)
 	for _, f := range folders {
 		left[f] = true
 	}
 	for len(left) > 0 {
-		g.await("of each folder", func(s seen) bool {
-			delete(left, s.folder)
+		g.await(fmt.Sprint(left), func(s seen) bool {
+			if files == -2 || s.files == files {
+				delete(left, s.folder)
+			}
 			return true
 		})
 	}
@@ -244,42 +248,42 @@ func (g *rig) wantLogged(text string, n int) {
 
 func quietLog() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-func mkdir(t testing.TB, parts ...string) string {
-	t.Helper()
+func mkdir(tb testing.TB, parts ...string) string {
+	tb.Helper()
 	dir := filepath.Join(parts...)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir
 }
 
-func touch(t testing.TB, parts ...string) {
-	t.Helper()
+func touch(tb testing.TB, parts ...string) {
+	tb.Helper()
 	if err := os.WriteFile(filepath.Join(parts...), nil, 0o644); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // tempRoot gives a directory by its real path.
-func tempRoot(t testing.TB) string {
-	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
+func tempRoot(tb testing.TB) string {
+	tb.Helper()
+	dir, err := filepath.EvalSymlinks(tb.TempDir())
+	must(tb, err)
 	return dir
 }
 
 // age makes a directory's time stamp old enough to be trusted.
-func age(t testing.TB, parts ...string) {
-	t.Helper()
+func age(tb testing.TB, parts ...string) {
+	tb.Helper()
 	old := time.Now().Add(-time.Hour)
-	must(t, os.Chtimes(filepath.Join(parts...), old, old))
+	must(tb, os.Chtimes(filepath.Join(parts...), old, old))
 }
 
 const insideEnv = "WATCHER_TEST_INSIDE"

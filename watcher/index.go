@@ -30,7 +30,7 @@ type repo struct {
 	seen      uint32
 	events    uint32 // in that second
 	second    uint32
-	pace      int8
+	pace      Pace
 	fails     uint8
 	chain     uint8
 	young     bool
@@ -160,17 +160,18 @@ func (x *index) popDue(t time.Duration) *repo {
 // dueHeap is a heap.Interface by time.
 type dueHeap []*repo
 
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].due < h[j].due }
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].heaped, h[j].heaped = int32(i+1), int32(j+1)
+func (h *dueHeap) Len() int           { return len(*h) }
+func (h *dueHeap) Less(i, j int) bool { return (*h)[i].due < (*h)[j].due }
+func (h *dueHeap) Swap(i, j int) {
+	s := *h
+	s[i], s[j] = s[j], s[i]
+	s[i].heaped, s[j].heaped = int32(i+1), int32(j+1) //nolint:gosec // no directory holds 2^31 repositories
 }
 
 func (h *dueHeap) Push(x any) {
 	p := x.(*repo)
 	*h = append(*h, p)
-	p.heaped = int32(len(*h))
+	p.heaped = int32(len(*h)) //nolint:gosec // no directory holds 2^31 repositories
 }
 
 func (h *dueHeap) Pop() any {

@@ -12,7 +12,7 @@ import (
 // events, for want of room. What is not watched is polled. The first time is
 // told with what to do about it.
 func (n *notifier) shortage(err error) {
-	rest := backOff(n.rest, armingRestMax/armingRest*n.rest, n.gate.times)
+	rest := backOff(n.rest, armingRests*n.rest, n.gate.times)
 	n.gate.times++
 	n.gate.closed = true
 	n.gate.timer.Reset(rest)
@@ -43,7 +43,7 @@ func (n *notifier) reopen(drainers *sync.WaitGroup) {
 		n.begin(drainers)
 	}
 	if !n.gate.closed {
-		n.gate.timer.Reset(backOff(n.rest, armingRestMax/armingRest*n.rest, n.gate.times-1))
+		n.gate.timer.Reset(backOff(n.rest, armingRests*n.rest, n.gate.times-1))
 		n.epoch.Add(1)
 	}
 }

@@ -15,9 +15,10 @@ import (
 
 const (
 	// armingRest is the rest before the first new try after the kernel
-	// refused watches for want of room, armingRestMax the longest.
-	armingRest    = time.Minute
-	armingRestMax = 15 * time.Minute
+	// refused watches for want of room, armingRests how many of it are
+	// the longest.
+	armingRest  = time.Minute
+	armingRests = 15
 	// rescanRest is the least time between two rescans for lost events; it
 	// doubles up to rescanRestMax while events go on being lost. The poll
 	// goes on anyway.
@@ -141,7 +142,7 @@ func (n *notifier) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			if n.fsw != nil {
-				n.fsw.Close()
+				_ = n.fsw.Close()
 			}
 			drainers.Wait()
 			return

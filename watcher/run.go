@@ -267,6 +267,7 @@ func (c *crew) attend(ctx, own context.Context, r *runner, kind ChangeKind) {
 	case r.notify == nil:
 		how = "poll only"
 	}
+	//nolint:sloglint // one of the five words of ChangeKind
 	log.Info("cache "+kind.String(), keyRoot, clean(r.root.Path), "watched_by", how)
 	c.w.opts.Changed(ctx, RootChange{Kind: kind, Root: r.root})
 	err := r.run(own)

@@ -121,7 +121,7 @@ func (r *runner) check(fd int, p *repo) {
 	if !p.looked || p.heaped > 0 {
 		return
 	}
-	if p.noisy || p.pace == int8(Slow) || p.young || r.worthArming(p) {
+	if p.noisy || p.pace == Slow || p.young || r.worthArming(p) {
 		p.noisy = false
 		r.index.at(p, r.now())
 		return
@@ -186,7 +186,7 @@ func (r *runner) visit(ctx context.Context, fd int, p *repo) {
 		return
 	}
 	p.fails = 0
-	if p.pace != int8(Fast) && !r.ensure(p, s) && p.chain < maxChain {
+	if p.pace != Fast && !r.ensure(p, s) && p.chain < maxChain {
 		p.chain++
 		r.index.at(p, r.now()+armPatience)
 		return
@@ -239,7 +239,7 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	r.busy.Store(time.Now().UnixNano())
 	r.looking += end - start
 	p.rest = end + max(eventGap, share*(end-start))
-	p.looked, p.pace = true, int8(pace)
+	p.looked, p.pace = true, pace
 	return pace
 }
 

@@ -11,6 +11,8 @@ import (
 )
 
 // survey is what one pattern leads to now.
+//
+//nolint:recvcheck // filled through a pointer by resolve, a value from then on
 type survey struct {
 	places []place
 	// refused are the paths at which the way ended with an error other
@@ -119,22 +121,22 @@ func matches(dir, part string) ([]string, error) {
 }
 
 func locate(path string) (place, error) {
-	real, err := filepath.EvalSymlinks(path)
+	final, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return place{}, err
 	}
 	var st unix.Stat_t
-	if err := again(func() error { return unix.Lstat(real, &st) }); err != nil {
+	if err := again(func() error { return unix.Lstat(final, &st) }); err != nil {
 		return place{}, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return place{}, errNotDirectory
 	}
-	kind, err := remote(real)
+	kind, err := remote(final)
 	if err != nil {
 		return place{}, err
 	}
-	return place{via: path, path: real, dev: st.Dev, inode: st.Ino, remote: kind}, nil
+	return place{via: path, path: final, dev: st.Dev, inode: st.Ino, remote: kind}, nil
 }
 
 // errNotDirectory is deliberately not ENOTDIR: a file where a cache should be

@@ -55,7 +55,7 @@ type Root struct {
 }
 
 // Pace is how soon a repository wants to be looked at again.
-type Pace int
+type Pace int8
 
 // The paces.
 const (

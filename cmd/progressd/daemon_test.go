@@ -60,6 +60,7 @@ type service struct {
 const patient = 20 * time.Second
 
 func newService(t *testing.T) *service {
+	t.Helper()
 	d := &service{t: t, dir: t.TempDir()}
 	d.write("config.toml", d.config())
 	return d

@@ -59,12 +59,13 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	sight := &sight{
-		set: set, store: store, looks: p.looks, opened: now, ctx: ctx, log: log,
+		set: set, store: store, looks: p.looks, opened: now, log: log,
 		procs: sizer.NewProcs("/proc"),
 	}
 	p.watcher = watcher.New(watcher.Options{
 		Roots: set.roots, Poll: time.Duration(set.PollInterval), Active: active, Notify: true,
-		IsRepo: isRepo, Log: log, NewLooker: sight.looker, Changed: p.changed,
+		IsRepo: isRepo, Log: log, Changed: p.changed,
+		NewLooker: func(root watcher.Root) watcher.Looker { return sight.looker(ctx, root) },
 	})
 	return p
 }
@@ -115,17 +116,17 @@ func journalRuns() bool {
 // so that each still takes what the one before it gives.
 func (p *pipeline) run(ctx context.Context) {
 	watching := start(ctx, "watcher", p.watcher.Run, p.log)
-	judging, stopJudging := startAfter("tracker", func(ctx context.Context) error {
+	judging, stopJudging := startAfter(ctx, "tracker", func(ctx context.Context) error {
 		return p.tracker.Run(ctx, p.looks, p.roots)
 	}, p.log)
 	if p.sd.listens {
 		start(ctx, "status", p.refresh, p.log)
 	}
-	noting, stopNoting := startAfter("ledger", p.ledger.Run, p.log)
+	noting, stopNoting := startAfter(ctx, "ledger", p.ledger.Run, p.log)
 	var writing []<-chan struct{}
 	var stopWriting []func()
 	for name, q := range p.queues {
-		done, stop := startAfter(name, q.Run, p.log)
+		done, stop := startAfter(ctx, name, q.Run, p.log)
 		writing, stopWriting = append(writing, done), append(stopWriting, stop)
 	}
 	<-ctx.Done()
@@ -157,9 +158,9 @@ func start(ctx context.Context, name string, run func(context.Context) error, lo
 	return done
 }
 
-// startAfter runs a part until it is told to stop.
-func startAfter(name string, run func(context.Context) error, log *slog.Logger) (<-chan struct{}, func()) {
-	ctx, stop := context.WithCancel(context.Background())
+// startAfter runs a part until it is told to stop, also after ctx is done.
+func startAfter(ctx context.Context, name string, run func(context.Context) error, log *slog.Logger) (<-chan struct{}, func()) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	return start(ctx, name, run, log), stop
 }
 

@@ -110,7 +110,7 @@ func reloaded(load func() (settings, error), sd *systemd, log *slog.Logger) (set
 	}
 	if err != nil {
 		for problem := range strings.Lines(err.Error()) {
-			log.Error("cannot reload, the old configuration stays: " + strings.TrimSpace(problem))
+			log.Error("cannot reload, the old configuration stays", "err", strings.TrimSpace(problem))
 		}
 		sd.ready()
 		return settings{}, false

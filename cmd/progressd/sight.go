@@ -18,7 +18,6 @@ type sight struct {
 	procs  *sizer.Procs
 	looks  chan<- sizer.Look
 	opened time.Time
-	ctx    context.Context
 	log    *slog.Logger
 }
 
@@ -35,7 +34,7 @@ func (s *sight) linger() time.Duration {
 	return time.Duration(max(d.StallAfter, d.InterruptAfter, d.QuietAfter)) + time.Minute
 }
 
-func (s *sight) looker(root watcher.Root) watcher.Looker {
+func (s *sight) looker(ctx context.Context, root watcher.Root) watcher.Looker {
 	opened, since := s.opened, s.since(root)
 	if !root.Since.IsZero() {
 		opened = root.Since
@@ -49,7 +48,7 @@ func (s *sight) looker(root watcher.Root) watcher.Looker {
 	// folder is gone by now, which no listing would show.
 	for _, ep := range s.store.Episodes() {
 		if ep.Root == root.Path {
-			s.revisit(e, ep.Repo.Folder())
+			s.revisit(ctx, e, ep.Repo.Folder())
 		}
 	}
 	return e
@@ -58,13 +57,13 @@ func (s *sight) looker(root watcher.Root) watcher.Looker {
 // revisit looks at what was under way. A panic there must not keep the root
 // from being looked after at all: the watcher deals with it when its turn
 // comes.
-func (s *sight) revisit(e *eye, folder string) {
+func (s *sight) revisit(ctx context.Context, e *eye, folder string) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.log.Error("a look at an open download panicked", "repo", folder, "cause", cause)
 		}
 	}()
-	e.Look(s.ctx, folder)
+	e.Look(ctx, folder)
 }
 
 // since gives the baseline of a root: as remembered, else noted now. What is

@@ -340,7 +340,7 @@ func TestTwoPathsWithOneContentAreFetchedOnceButByTheOldest(t *testing.T) {
 			arrived := sync.OnceFunc(func() { close(second) })
 			var inside atomic.Int32
 			f.Pause = func(_ context.Context, at Stage, _ string) error {
-				switch at { //nolint:exhaustive // the other stages say nothing here
+				switch at { // the other stages say nothing here
 				case Waiting:
 					arrived()
 				case Locked:
