@@ -22,6 +22,8 @@ type cache struct {
 	proc string
 	root *Root
 	now  time.Time
+	// step is how long after the last look the next one is; 0 is real time.
+	step time.Duration
 	log  *strings.Builder
 
 	locks map[string]string // lock file -> line of /proc/locks
@@ -46,7 +48,7 @@ func newCache(t *testing.T) *cache {
 	c.must(os.MkdirAll(c.path, 0o755))
 	c.must(os.MkdirAll(c.proc, 0o755))
 	c.writeLocks()
-	c.now = time.Now()
+	c.now, c.step = time.Now(), 500*time.Millisecond
 	c.watch(c.now.Add(-time.Minute), nil)
 	return c
 }
@@ -78,7 +80,10 @@ func (c *cache) look() Look {
 }
 
 func (c *cache) lookAt(folder string) (Look, Pace) {
-	c.now = c.now.Add(500 * time.Millisecond)
+	c.now = c.now.Add(c.step)
+	if c.step == 0 {
+		c.now = time.Now()
+	}
 	return c.root.Look(c.now, folder)
 }
 

@@ -83,11 +83,7 @@ func (pl *play) describePartials(p *pass, look *Look) {
 			}
 		}
 	}
-	for _, part := range pl.temps {
-		if part.live {
-			look.Partials++
-		}
-	}
+	look.Partials += p.liveTemps()
 }
 
 func (f *file) label(etag string) string {
@@ -111,7 +107,9 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	if !pl.listed || look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil {
 		return NoProof
 	}
-	if err := p.findFinished(pl); err != nil {
+	// What is looked at again here may have come since this look began, and
+	// would then seem new to the next: that one shall prove it.
+	if err := p.findFinished(pl); err != nil || p.blobsMoved() {
 		return NoProof
 	}
 	for _, f := range pl.files {
@@ -128,6 +126,11 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 		return ProvenByRequest
 	}
 	return ProvenByListing
+}
+
+func (p *pass) blobsMoved() bool {
+	e, err := p.top.lstatPath(p.repo.folder + "/blobs")
+	return err != nil || !e.mtime.Equal(p.blobsTime)
 }
 
 // linked reports whether each wanted path of the listing leads to its blob.

@@ -182,7 +182,7 @@ func faultV1(t *testing.T) {
 		f := pl.file(fmt.Sprint(i))
 		f.wanted, f.done, f.size, f.isNew = true, true, 1<<62+1<<61, true
 	}
-	if arrived := pl.count(); arrived != 1<<63-1 || pl.bytes != 1<<63-1 {
+	if arrived := pl.count(0, 0); arrived != 1<<63-1 || pl.bytes != 1<<63-1 {
 		t.Fatalf("arrived %d bytes %d", arrived, pl.bytes)
 	}
 	written := fileSystem{blocks: true}

@@ -28,10 +28,12 @@ func NewProcs(dir string) *Procs { return &Procs{dir: dir} }
 // two looks, long enough for all roots of one tick.
 const locksAge = 100 * time.Millisecond
 
-func (p *Procs) read(now time.Time) (downloader.Locks, error) {
+// read gives the locks as they were, by the caller's clock, no longer ago than
+// oldest.
+func (p *Procs) read(now time.Time, oldest time.Duration) (downloader.Locks, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if age := now.Sub(p.at); p.at.IsZero() || age < 0 || age >= locksAge {
+	if age := now.Sub(p.at); p.at.IsZero() || age < 0 || age >= oldest {
 		p.locks, p.err = downloader.ReadLocks(p.dir)
 		p.at = now
 	}
@@ -46,9 +48,8 @@ type held struct {
 	// seen: some lock was held at some time of this play, so that locks
 	// are visible here and their absence means something.
 	seen bool
-	// bare counts held locks of blobs that have neither a partial nor a
-	// finished blob: what huggingface_hub <= 0.22 writes is elsewhere.
-	bare int
+	// temps counts the files in the root that are this repository's.
+	temps int
 }
 
 // lockDir remembers the lock files of a repository by their inode.
@@ -69,7 +70,11 @@ const maxLocks = 16384
 // of huggingface_hub >= 0.19, blobs/<etag>.lock of older and of Rust clients.
 func (p *pass) readHeld() held {
 	h := held{etags: make(map[string]bool), seen: p.repo.play != nil && p.repo.play.lockSeen}
-	table, err := p.root.opts.Procs.read(p.now)
+	oldest := locksAge
+	if p.repo.play == nil || p.relisted {
+		oldest = 0 // what has just appeared has its lock since a moment ago
+	}
+	table, err := p.root.opts.Procs.read(p.now, oldest)
 	if err != nil {
 		p.root.warn("", "cannot tell who holds locks: downloads whose downloader is gone are noticed late", err)
 		return h
@@ -152,6 +157,7 @@ func (pl *play) people(p *pass) {
 		}
 		if !pl.anyAlive(p.root.opts.Procs.dir) {
 			pl.newAttempt()
+			p.releaseTemps()
 		}
 		pl.downloaders = append(pl.downloaders, process)
 	}

@@ -255,6 +255,41 @@ func TestARevisionThatAppearsInTheMiddleJoins(t *testing.T) {
 	c.expect("D5", want{play: true, bytes: mib + 1000, arrived: 1000, total: 3 * mib, files: 3, missing: 3, partials: 2})
 }
 
+func TestARevisionOfWhichNothingIsWrittenGivesWayToTheNext(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
+	path := c.partial("a", ".01234567.incomplete", mib)
+	c.expect("first", want{play: true, bytes: mib, arrived: mib, total: 2 * mib, files: 1, missing: 1, partials: 1})
+	must(t, os.Remove(path))
+	c.look()
+	c.list(commitB, map[string]listedFile{"b.bin": {"b", mib}})
+	c.partial("b", ".01234567.incomplete", mib)
+	c.expect("by a client without locks", want{play: true, bytes: mib, arrived: mib, total: mib, files: 1, missing: 1, partials: 1})
+}
+
+func TestABlobThatComesDuringALookIsNotNewToTheNext(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}})
+	c.partial("a", ".01234567.incomplete", mib)
+	c.look()
+	p := &pass{root: c.root, repo: c.root.repos[demo], now: c.now}
+	top, err := openTop(c.path)
+	must(t, err)
+	defer top.close()
+	p.top = top
+	must(t, p.readBlobs())
+	c.finish("a", ".01234567.incomplete", commitA, "a.bin")
+	var l Look
+	p.held = p.readHeld()
+	p.judge()
+	must(t, p.playOn(&l))
+	if l.Proof != NoProof {
+		t.Fatalf("proven by what came meanwhile: %+v", l)
+	}
+	c.expect("the next look proves it", want{play: true, bytes: mib, total: mib, files: 1, done: 1, proof: ProvenByListing})
+	c.expect("once", want{})
+}
+
 func TestANewAttemptAtAnotherRevisionIsNotHeldToTheOldOne(t *testing.T) {
 	c := newCache(t)
 	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
@@ -306,6 +341,15 @@ func TestTheSharedStoreIsLookedUpAndNothingElse(t *testing.T) {
 		c.link("a", commitA, "a.bin")
 		c.expect("silent", want{})
 	})
+	t.Run("D7 nor does one of a file that another repo brought a moment ago", func(t *testing.T) {
+		came := time.Now()
+		for later, old := range map[time.Duration]bool{40 * time.Microsecond: false, 10 * time.Second: true} {
+			e := throughLink(entry{ctime: came.Add(later)}, entry{mtime: came, ctime: came})
+			if was := !e.after(came.Add(-time.Minute)); was != old {
+				t.Errorf("a link made %v after its file came: there before %v", later, was)
+			}
+		}
+	})
 	t.Run("other links are not followed", func(t *testing.T) {
 		c := newCache(t)
 		outside := filepath.Join(t.TempDir(), etag("a"))
@@ -337,21 +381,48 @@ func TestRestartTakesUpAPlay(t *testing.T) {
 	c.expect("D10: told once", want{})
 }
 
+func (c *cache) temp(name string, size int) string {
+	path := filepath.Join(c.path, "tmp"+name)
+	c.write(path, size)
+	return path
+}
+
 func TestOldClientsWriteIntoTheRoot(t *testing.T) {
 	c := newCache(t)
+	c.step = 0 // births are compared with the time of looks
 	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
-	c.write(filepath.Join(c.path, "tmpleft0ver"[:11]), 5*mib) // of a dead attempt
+	c.temp("leftover", 5*mib) // of a dead attempt
+	c.look()
 	c.run(42, "python3", "x.py")
 	c.lock(42, "a")
-	c.look()
-	c.write(filepath.Join(c.path, "tmpabcdefgh"), mib)
+	c.expect("a lock is no sign", want{})
+	path := c.temp("abcdefgh", mib)
 	c.expect("counted where the lock is", want{play: true, bytes: mib, arrived: mib, partials: 1})
-	c.write(filepath.Join(c.path, "tmpabcdefgh"), 2*mib)
-	c.expect("grows", want{play: true, bytes: 2 * mib, arrived: mib, partials: 1})
-	must(t, os.Rename(filepath.Join(c.path, "tmpabcdefgh"), c.in(demo, "blobs", etag("a"))))
+	c.write(path, 2*mib)
+	c.temp("of_other", 7*mib)
+	c.expect("one lock, one file", want{play: true, bytes: 2 * mib, arrived: mib, partials: 1})
+	must(t, os.Rename(path, c.in(demo, "blobs", etag("a"))))
 	c.link("a", commitA, "a.bin")
 	c.unlock("a")
 	c.expect("moved into place, nothing new", want{play: true, bytes: 2 * mib, done: 1})
+}
+
+func TestAnOldClientThatDiesLeavesItsBytesUntilTheNextAttempt(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.temp("abcdefgh", mib)
+	c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	c.kill(42)
+	c.expect("dead", want{play: true, bytes: mib})
+	c.run(43, "python3", "x.py")
+	c.lock(43, "a")
+	c.look()
+	c.temp("ijklmnop", 1000)
+	c.expect("a new attempt keeps nothing of it", want{play: true, bytes: 1000, arrived: 1000, partials: 1})
 }
 
 func must(t *testing.T, err error) {

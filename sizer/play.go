@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -37,7 +38,6 @@ type play struct {
 
 	failed       map[string]bool
 	formerFailed int
-	temps        map[string]*partial
 	tempDebt     int64
 
 	base, bytes int64
@@ -70,7 +70,7 @@ func newPlay(now, since time.Time) *play {
 	return &play{
 		id: strconv.FormatInt(now.UnixNano(), 36), since: since, changed: now,
 		files: make(map[string]*file), locked: make(map[string]time.Time),
-		failed: make(map[string]bool), temps: make(map[string]*partial),
+		failed: make(map[string]bool),
 	}
 }
 
@@ -88,7 +88,7 @@ func restored(m Memory) *play {
 // A lock, a ref or a tree file is none: what is cached takes its lock too.
 func (p *pass) begin() bool {
 	since := p.repo.since
-	sign := len(p.arrivedNew) > 0 || p.held.bare > 0
+	sign := len(p.arrivedNew) > 0 || p.held.temps > 0
 	for _, part := range p.repo.partials {
 		if !part.live {
 			continue
@@ -120,7 +120,7 @@ func (p *pass) playOn(look *Look) error {
 		}
 	}
 	pl.attach(p)
-	arrived := pl.count()
+	arrived := pl.count(p.countTemps())
 	if arrived > 0 || p.held.any {
 		pl.changed = p.now
 	}
@@ -219,29 +219,47 @@ func (p *pass) addRevisions(pl *play) error {
 	return nil
 }
 
+// chooseRevisions finds the revisions in flight: those of the blobs that are
+// written, locked or new. Where another one joins, one of which nothing is
+// being written is no longer in flight: its attempt is over. If not, its next
+// partial brings it back.
 func (p *pass) chooseRevisions(pl *play) {
-	add := func(etag string) {
-		for _, commit := range pl.revisions {
-			if rev := p.repo.revs.at(commit); rev.listed() && rev.listing.byEtag[etag] {
-				return
-			}
-		}
-		if commit, ok := p.repo.revs.of(etag); ok && !slices.Contains(pl.revisions, commit) {
-			pl.revisions = slices.Insert(pl.revisions, 0, commit)
-			pl.changed = p.now
-		}
-	}
+	inFlight := make(map[string]bool)
 	for _, part := range p.repo.partials {
 		if part.live {
-			add(part.Etag)
+			inFlight[p.place(pl, part.Etag)] = true
 		}
 	}
 	for _, etag := range p.arrivedNew {
-		add(etag)
+		inFlight[p.place(pl, etag)] = true
 	}
 	for etag := range p.held.etags {
-		add(etag)
+		inFlight[p.place(pl, etag)] = true
 	}
+	delete(inFlight, "")
+	joined := maps.Clone(inFlight)
+	for _, commit := range pl.revisions {
+		delete(joined, commit)
+	}
+	if len(joined) == 0 {
+		return
+	}
+	pl.changed = p.now
+	pl.revisions = slices.SortedFunc(maps.Keys(inFlight), func(a, b string) int {
+		return p.repo.revs.at(b).touched.Compare(p.repo.revs.at(a).touched)
+	})
+}
+
+// place names the revision that a blob in flight belongs to: one that is in
+// flight already, if it can be, else see revisions.of. Empty if unknown.
+func (p *pass) place(pl *play, etag string) string {
+	for _, commit := range pl.revisions {
+		if rev := p.repo.revs.at(commit); rev.listed() && rev.listing.byEtag[etag] {
+			return commit
+		}
+	}
+	commit, _ := p.repo.revs.of(etag)
+	return commit
 }
 
 func (pl *play) file(etag string) *file {
@@ -372,8 +390,9 @@ func (f *file) before() int64 {
 	}
 }
 
-// count adds up the files and gives what arrived since the last count.
-func (pl *play) count() int64 {
+// count adds up the files and what is staged elsewhere, of which some is fresh,
+// and gives what arrived since the last count.
+func (pl *play) count(staged, fresh int64) int64 {
 	var bytes, arrived int64
 	for _, f := range pl.files {
 		if !f.wanted {
@@ -395,7 +414,6 @@ func (pl *play) count() int64 {
 		}
 		f.counted = cur
 	}
-	staged, fresh := pl.countTemps()
 	bytes = addSaturating(bytes, staged)
 	settled := min(pl.tempDebt, arrived)
 	pl.tempDebt -= settled
@@ -433,6 +451,7 @@ func (p *pass) end() {
 	p.root.since[p.repo.folder] = p.repo.since
 	p.repo.play = nil
 	p.repo.revs = revisions{}
+	p.releaseTemps()
 	for _, part := range p.repo.partials {
 		part.base, part.grown = part.bytes, time.Time{}
 		part.live, part.attached, part.fresh, part.midflight = false, false, false, false

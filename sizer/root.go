@@ -80,6 +80,8 @@ type repo struct {
 	locks    lockDir
 	revs     revisions
 	play     *play
+	// bareless is when no bare lock was held last; see temps.
+	bareless time.Time
 	// unreadable: the last look failed, and that was said.
 	unreadable bool
 }
@@ -213,11 +215,8 @@ func (p *pass) run(look *Look) error {
 	p.held = p.readHeld()
 	p.stageTemps()
 	p.judge()
-	if p.repo.play == nil {
-		if !p.begin() {
-			return nil
-		}
-		p.stageTemps()
+	if p.repo.play == nil && !p.begin() {
+		return nil
 	}
 	return p.playOn(look)
 }
@@ -324,11 +323,21 @@ func (p *pass) finished(blobs dir, name string) (entry, error) {
 	if !ok {
 		return e, fmt.Errorf("cannot count blob: %w", errNotRegular)
 	}
-	e, err = p.top.lstatPath(rel)
-	if err == nil && !e.regular() {
+	stored, err := p.top.lstatPath(rel)
+	if err == nil && !stored.regular() {
 		err = errNotRegular
 	}
-	return e, err
+	return throughLink(e, stored), err
+}
+
+// throughLink is what counts of a file in the shared store. A client links it
+// within microseconds of putting it there (seen in huggingface_hub 2.4); a
+// younger link is a hit, for which nothing was transferred.
+func throughLink(link, stored entry) entry {
+	if link.ctime.Sub(stored.ctime) > moving {
+		stored.ctime = time.Time{}
+	}
+	return stored
 }
 
 func later(a, b time.Time) time.Time {

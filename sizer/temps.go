@@ -1,85 +1,136 @@
 package sizer
 
-import "progressd/hfcache"
+import (
+	"time"
+
+	"progressd/hfcache"
+)
 
 // huggingface_hub <= 0.22 writes a blob to tmpXXXXXXXX in the root and moves
-// it into its repository when it is finished. Whose it is, only the lock
-// tells: that of a blob that is neither there nor begun.
+// it into its repository when it is finished. Whose it is, only the locks
+// tell: that of a blob that is neither there nor begun, a bare one. So a
+// repository claims as many new files as it holds bare locks; where there are
+// more, no one can tell, and they count when they are in their place.
 
-// temps remembers the names of such files in the root.
+// temps are the files of that kind in the root.
 type temps struct {
 	mark  mark
-	names []string
-	// owner is the folder whose they are; while two could be it, none is.
-	owner string
+	found map[string]*temp
+}
+
+// A temp is one of them. Where it counts, what was counted is its base.
+type temp struct {
+	partial
+	born, seen time.Time
+	// owner is the folder of the repository that claimed it at claimed.
+	owner   string
+	claimed time.Time
 }
 
 // maxTemps bounds how many are looked at.
 const maxTemps = 256
 
-func (p *pass) mayStage() bool {
+// listTemps brings the names up to date. Most roots have none.
+func (p *pass) listTemps() {
 	t := &p.root.temps
 	e, err := p.top.stat()
 	if err != nil || !t.mark.stale(e) {
-		return len(t.names) > 0
+		return
 	}
 	root, err := p.top.sub(".")
 	if err != nil {
-		return false
+		return
 	}
 	defer root.close()
-	t.mark, t.names = markOf(e, p.now), nil
+	former := t.found
+	t.mark, t.found = markOf(e, p.now), make(map[string]*temp)
 	_ = root.names(func(name string) bool {
 		if !hfcache.IsRootTemp(name) {
 			return true
 		}
 		// Clients also probe with directories of such names.
 		if e, err := root.lstat(name); err == nil && e.regular() {
-			t.names = append(t.names, name)
+			if t.found[name] = former[name]; former[name] == nil {
+				t.found[name] = &temp{born: root.born(name), seen: p.now, partial: partial{
+					ino: e.ino, size: e.size, bytes: p.root.fs.written(e),
+				}}
+			}
 		}
-		return len(t.names) < maxTemps
+		return len(t.found) < maxTemps
 	})
-	return len(t.names) > 0
+	for name, gone := range former {
+		if t.found[name] == nil {
+			p.root.moved(gone)
+		}
+	}
 }
 
-// stageTemps counts the bare locks and claims the root's temporary files for
-// this repository if no other can own them.
+// mayStage: there are such files at all.
+func (p *pass) mayStage() bool {
+	p.listTemps()
+	return len(p.root.temps.found) > 0
+}
+
+// moved: the file is in its place now, or gone. Either way its bytes must not
+// arrive a second time.
+func (r *Root) moved(gone *temp) {
+	if rp := r.repos[gone.owner]; rp != nil && rp.play != nil {
+		rp.play.tempDebt = addSaturating(rp.play.tempDebt, gone.base)
+	}
+}
+
+// stageTemps claims what this repository's bare locks entitle it to, and
+// measures it.
 func (p *pass) stageTemps() {
-	t := &p.root.temps
-	bare := 0
-	if p.mayStage() {
-		bare = p.bareLocks()
+	if !p.mayStage() {
+		return
 	}
+	bare := p.bareLocks()
 	if bare == 0 {
-		if t.owner == p.repo.folder {
-			t.owner = ""
+		p.repo.bareless = p.now
+	}
+	var candidates []*temp
+	for name, t := range p.root.temps.found {
+		if t.owner != "" && t.owner != p.repo.folder {
+			continue
 		}
-		p.stage(nil)
+		e, err := p.top.lstat(name)
+		if err != nil || !e.regular() {
+			delete(p.root.temps.found, name)
+			p.root.moved(t)
+			continue
+		}
+		t.measure(e, p.root.fs.written(e), p.now)
+		switch {
+		case t.owner != "":
+			t.live = p.held.any
+			p.held.temps++
+			bare--
+		case t.grown.After(t.claimed) || p.madeUnderLock(t):
+			candidates = append(candidates, t)
+		}
+	}
+	if len(candidates) > bare {
 		return
 	}
-	if t.owner == "" {
-		t.owner = p.repo.folder
-	}
-	if t.owner != p.repo.folder || p.sharedTemps() {
-		p.stage(nil)
-		return
-	}
-	p.held.bare = bare
-	if p.repo.play != nil {
-		p.stage(t.names)
+	for _, t := range candidates {
+		t.owner, t.claimed, t.live = p.repo.folder, p.now, true
+		p.held.temps++
 	}
 }
 
-// sharedTemps: another repository of this root waits for such files too.
-func (p *pass) sharedTemps() bool {
-	for folder, other := range p.root.repos {
-		if folder != p.repo.folder && other.play != nil && len(other.play.temps) > 0 {
-			return true
-		}
+// madeUnderLock: the file was made since this repository last held no bare
+// lock. What is older was left by an attempt that is dead; if not, it grows.
+func (p *pass) madeUnderLock(t *temp) bool {
+	since := p.repo.bareless
+	if since.IsZero() && t.seen.Equal(p.now) {
+		since = p.now.Add(-racy)
 	}
-	return false
+	return t.claimed.IsZero() && !since.IsZero() && t.born.After(since)
 }
 
+// bareLocks counts the held locks of blobs that have neither a partial nor a
+// finished blob.
 func (p *pass) bareLocks() int {
 	partial := make(map[string]bool)
 	for _, part := range p.repo.partials {
@@ -97,51 +148,36 @@ func (p *pass) bareLocks() int {
 	return bare
 }
 
-// stage brings the play's temporary files up to date. One that is gone was
-// moved to its blob, or removed: its bytes are not counted as arriving twice.
-func (p *pass) stage(names []string) {
-	pl := p.repo.play
-	if pl == nil {
-		return
-	}
-	present := make(map[string]bool)
-	for _, name := range names {
-		e, err := p.top.lstat(name)
-		if err != nil || !e.regular() {
-			continue
-		}
-		part := pl.temps[name]
-		if part == nil {
-			part = &partial{ino: e.ino, fresh: pl.looked}
-			if !part.fresh { // perhaps a leftover: growth will tell
-				part.size, part.bytes = e.size, p.root.fs.written(e)
-			}
-			pl.temps[name] = part
-		}
-		present[name] = true
-		part.measure(e, p.root.fs.written(e), p.now)
-		part.live = part.fresh || !part.grown.IsZero()
-	}
-	for name, part := range pl.temps {
-		if !present[name] {
-			delete(pl.temps, name)
-			pl.tempDebt = addSaturating(pl.tempDebt, part.base)
+// releaseTemps gives up the claims that are older than now: those of a dead
+// attempt, or of a play that is over.
+func (p *pass) releaseTemps() {
+	for _, t := range p.root.temps.found {
+		if t.owner == p.repo.folder && t.claimed.Before(p.now) {
+			t.owner, t.claimed, t.live = "", p.now, false
 		}
 	}
 }
 
-// countTemps gives the bytes in temporary files and what of them is new. The
-// base of such a partial is what was counted before.
-func (pl *play) countTemps() (staged, fresh int64) {
-	for _, part := range pl.temps {
-		if !part.live {
+// countTemps gives the bytes in the repository's temporary files and what of
+// them is new.
+func (p *pass) countTemps() (staged, fresh int64) {
+	for _, t := range p.root.temps.found {
+		if t.owner != p.repo.folder {
 			continue
 		}
-		staged = addSaturating(staged, part.bytes)
-		if part.bytes > part.base {
-			fresh = addSaturating(fresh, part.bytes-part.base)
-		}
-		part.base = part.bytes
+		staged = addSaturating(staged, t.bytes)
+		fresh = addSaturating(fresh, max(0, t.bytes-t.base))
+		t.base = t.bytes
 	}
 	return staged, fresh
+}
+
+func (p *pass) liveTemps() int {
+	live := 0
+	for _, t := range p.root.temps.found {
+		if t.owner == p.repo.folder && t.live {
+			live++
+		}
+	}
+	return live
 }

@@ -84,11 +84,17 @@ func (d *download) keepalive() []Event {
 	if ahead := d.now.Sub(d.clocks.checked); ahead <= leastTrust && d.due(ahead) != "" {
 		return nil
 	}
-	event := d.event(Keepalive)
-	event.LastMinute = d.minute.sum(d.now)
-	if silence := d.silence(); silence >= d.set.Keepalive || event.LastMinute == 0 {
-		event.Silence, event.LastMinute = silence, 0
+	silence, lastMinute := d.silence(), d.minute.sum(d.now)
+	if silence >= d.set.Keepalive || lastMinute == 0 {
+		lastMinute = 0
+	} else {
+		silence = 0
 	}
+	if lastMinute == 0 && silence < time.Second {
+		return nil // right after a restart: nothing can be said yet
+	}
+	event := d.event(Keepalive)
+	event.Silence, event.LastMinute = silence, lastMinute
 	return []Event{event}
 }
 
