@@ -1,11 +1,15 @@
 package sizer
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -118,28 +122,54 @@ func (d dir) readlinkPath(path string) (text string, err error) {
 }
 
 // names calls yield for each entry, in the order of the directory, holding
-// never more than a piece of it. It stops when yield says so.
+// never more than a piece of it. It stops when yield says so. The name is
+// valid during the call only: a directory may hold a million.
 func (d dir) names(yield func(name string) bool) error {
 	if _, err := unix.Seek(d.fd, 0, 0); err != nil {
 		return err
 	}
-	buf := make([]byte, 16<<10)
-	var piece []string
+	buf := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(buf)
 	for {
-		n, err := unix.ReadDirent(d.fd, buf)
+		n, err := unix.ReadDirent(d.fd, buf[:])
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || n <= 0 {
 			return err
 		}
-		_, _, piece = unix.ParseDirent(buf[:n], -1, piece[:0])
-		for _, name := range piece {
-			if !yield(name) {
-				return nil
-			}
+		if !eachName(buf[:n], yield) {
+			return nil
 		}
 	}
+}
+
+const pieceSize = 64 << 10
+
+var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// eachName goes through a piece of a directory as getdents64(2) lays it out:
+// inode and offset (8 bytes each), length of the record (2), type (1), name.
+func eachName(piece []byte, yield func(name string) bool) bool {
+	const nameAt = 19
+	for len(piece) > nameAt {
+		length := int(binary.NativeEndian.Uint16(piece[16:]))
+		if length <= nameAt || length > len(piece) {
+			return true
+		}
+		name := piece[nameAt:length]
+		if end := bytes.IndexByte(name, 0); end >= 0 {
+			name = name[:end]
+		}
+		piece = piece[length:]
+		if string(name) == "." || string(name) == ".." {
+			continue
+		}
+		if !yield(unsafe.String(unsafe.SliceData(name), len(name))) {
+			return false
+		}
+	}
+	return true
 }
 
 // openRegular opens a regular file for reading, and nothing else: what is

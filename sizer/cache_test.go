@@ -65,6 +65,13 @@ func (c *cache) watch(since time.Time, recall func(hfcache.Repo) (Memory, bool))
 	c.root = NewRoot(c.opts)
 }
 
+// restart is another life of the daemon, which remembers the repository.
+func (c *cache) restart(m Memory) {
+	c.watch(c.opts.Since, func(hfcache.Repo) (Memory, bool) { return m, true })
+	c.opts.Opened = time.Now()
+	c.root = NewRoot(c.opts)
+}
+
 func (c *cache) must(err error) {
 	c.t.Helper()
 	if err != nil {

@@ -122,7 +122,7 @@ func (p *pass) readLockDir(into *lockDir, path string) {
 			return true
 		}
 		if e, err := d.lstat(name); err == nil && e.regular() {
-			into.files = append(into.files, lockFile{etag, e.dev, e.ino})
+			into.files = append(into.files, lockFile{strings.Clone(etag), e.dev, e.ino})
 		}
 		return len(into.files) < maxLocks
 	})

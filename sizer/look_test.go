@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	"progressd/hfcache"
 )
 
 const (
@@ -267,6 +265,50 @@ func TestARevisionOfWhichNothingIsWrittenGivesWayToTheNext(t *testing.T) {
 	c.expect("by a client without locks", want{play: true, bytes: mib, arrived: mib, total: mib, files: 1, missing: 1, partials: 1})
 }
 
+func TestARevisionFinishedWhileNobodyLookedIsNotHeldToTheDeadOneBefore(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}, "both.bin": {"both", mib}})
+	c.run(42, "hf", "download", "org/demo")
+	c.lock(42, "a")
+	c.lock(42, "both")
+	c.partial("a", ".01234567.incomplete", mib)
+	c.partial("both", ".01234567.incomplete", 10)
+	before := c.look()
+	c.kill(42)
+	second := func() {
+		c.list(commitB, map[string]listedFile{"both.bin": {"both", mib}})
+		c.partial("both", ".89abcdef.incomplete", mib)
+		c.finish("both", ".89abcdef.incomplete", commitB, "both.bin")
+	}
+	t.Run("in one life", func(t *testing.T) {
+		c.now = c.now.Add(lockMemory)
+		c.look()
+		second()
+		c.look()
+		if l := c.look(); l.Proof != ProvenByListing && c.root.repos[demo].play != nil {
+			t.Fatalf("look %+v", l)
+		}
+	})
+	t.Run("over a restart", func(t *testing.T) {
+		c.restart(before.Memory)
+		if l := c.look(); l.Proof != ProvenByListing || l.Total != mib {
+			t.Fatalf("look %+v", l)
+		}
+	})
+}
+
+func TestARepositoryRemovedAndMadeAgainBetweenTwoLooksIsGoneFirst(t *testing.T) {
+	c := newCache(t)
+	c.whole("a", mib, commitA, "a.bin")
+	c.expect("first", want{play: true, bytes: mib, arrived: mib, done: 1})
+	must(t, os.Rename(c.in(demo), c.in("models--org--away")))
+	c.whole("b", mib, commitB, "b.bin")
+	if l := c.look(); !l.Gone {
+		t.Fatalf("look %+v", l)
+	}
+	c.expect("then the new one", want{play: true, bytes: mib, arrived: mib, done: 1})
+}
+
 func TestABlobThatComesDuringALookIsNotNewToTheNext(t *testing.T) {
 	c := newCache(t)
 	c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}})
@@ -370,14 +412,14 @@ func TestRestartTakesUpAPlay(t *testing.T) {
 	c.kill(42)
 	c.partial("a", ".01234567.incomplete", 2*mib)
 	c.finish("a", ".01234567.incomplete", commitA, "a.bin")
-	c.watch(time.Now().Add(-time.Minute), func(hfcache.Repo) (Memory, bool) { return before.Memory, true })
+	c.restart(before.Memory)
 	l := c.expect("finished meanwhile", want{play: true, bytes: 2 * mib, arrived: mib, total: 2 * mib, files: 1, done: 1, proof: ProvenByRequest})
 	if l.Play != before.Play {
 		t.Fatalf("play %q, was %q", l.Play, before.Play)
 	}
 	after := l.Memory
 	after.Play = ""
-	c.watch(time.Now().Add(-time.Minute), func(hfcache.Repo) (Memory, bool) { return after, true })
+	c.restart(after)
 	c.expect("D10: told once", want{})
 }
 

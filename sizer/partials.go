@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,9 +41,10 @@ func (p *pass) listPartials(blobs dir) error {
 			return true
 		}
 		if known := former[name]; known != nil {
-			now[name] = known
+			now[strings.Clone(name)] = known
 		} else {
-			now[name] = &partial{BlobName: b}
+			kept := strings.Clone(name)
+			now[kept] = &partial{BlobName: hfcache.ParseBlob(kept)}
 		}
 		return true
 	})
@@ -205,7 +207,8 @@ type fileSystem struct {
 	dev    uint64
 	known  bool
 	blocks bool
-	// sameDev: /proc/locks names the device that stat does (not on btrfs).
+	// sameDev: /proc/locks names the device that stat does (not on btrfs
+	// and overlayfs).
 	sameDev bool
 }
 
@@ -229,7 +232,7 @@ func (f *fileSystem) learn(d dir, dev uint64) {
 		return
 	}
 	kind := int64(st.Type) //nolint:unconvert // int32 on 32-bit machines
-	*f = fileSystem{dev: dev, known: true, blocks: trueBlocks[kind], sameDev: kind != unix.BTRFS_SUPER_MAGIC}
+	*f = fileSystem{dev: dev, known: true, blocks: trueBlocks[kind], sameDev: kind != unix.BTRFS_SUPER_MAGIC && kind != unix.OVERLAYFS_SUPER_MAGIC}
 }
 
 // written is how many bytes of a partial are truly on disk.

@@ -24,6 +24,7 @@ type play struct {
 
 	revisions []string // newest first
 	renewed   bool     // they have to be found out again
+	justDone  []string // etags finished since that was last done
 	files     map[string]*file
 	// listed: every revision in flight has a listing.
 	listed bool
@@ -113,7 +114,7 @@ func (p *pass) playOn(look *Look) error {
 	pl.people(p)
 	news := pl.updateWanted(p.repo.name)
 	pl.note(p)
-	if p.relisted || !pl.looked || news || pl.renewed {
+	if p.relisted || !pl.looked || news || pl.renewed || len(pl.justDone) > 0 {
 		pl.renewed = false
 		if err := p.rebuild(pl); err != nil {
 			return err
@@ -220,23 +221,13 @@ func (p *pass) addRevisions(pl *play) error {
 }
 
 // chooseRevisions finds the revisions in flight: those of the blobs that are
-// written, locked or new. Where another one joins, one of which nothing is
-// being written is no longer in flight: its attempt is over. If not, its next
-// partial brings it back.
+// written, locked or new. When another one joins, those of which nothing is
+// written any more have had their time, unless a downloader still lives.
 func (p *pass) chooseRevisions(pl *play) {
-	inFlight := make(map[string]bool)
-	for _, part := range p.repo.partials {
-		if part.live {
-			inFlight[p.place(pl, part.Etag)] = true
-		}
+	inFlight := p.evidence(pl)
+	if pl.restored && !pl.looked && len(inFlight) > 0 {
+		pl.revisions = nil // perhaps of an attempt that ended meanwhile
 	}
-	for _, etag := range p.arrivedNew {
-		inFlight[p.place(pl, etag)] = true
-	}
-	for etag := range p.held.etags {
-		inFlight[p.place(pl, etag)] = true
-	}
-	delete(inFlight, "")
 	joined := maps.Clone(inFlight)
 	for _, commit := range pl.revisions {
 		delete(joined, commit)
@@ -245,21 +236,55 @@ func (p *pass) chooseRevisions(pl *play) {
 		return
 	}
 	pl.changed = p.now
+	former := len(pl.revisions)
+	for _, commit := range pl.revisions {
+		if slices.Contains(pl.running, true) || len(pl.downloaders) == 0 && p.writes(commit) {
+			inFlight[commit] = true
+			former--
+		}
+	}
+	if former > 0 {
+		for _, f := range pl.files {
+			f.wanted = false // what the former left is not this one's
+		}
+	}
 	pl.revisions = slices.SortedFunc(maps.Keys(inFlight), func(a, b string) int {
-		return p.repo.revs.at(b).touched.Compare(p.repo.revs.at(a).touched)
+		return p.repo.revs.at(b).touched().Compare(p.repo.revs.at(a).touched())
 	})
 }
 
-// place names the revision that a blob in flight belongs to: one that is in
-// flight already, if it can be, else see revisions.of. Empty if unknown.
-func (p *pass) place(pl *play, etag string) string {
-	for _, commit := range pl.revisions {
-		if rev := p.repo.revs.at(commit); rev.listed() && rev.listing.byEtag[etag] {
-			return commit
+// writes reports whether something that the commit lists is being written.
+func (p *pass) writes(commit string) bool {
+	rev := p.repo.revs.at(commit)
+	for _, part := range p.repo.partials {
+		if part.live && rev.listed() && rev.listing.byEtag[part.Etag] {
+			return true
 		}
 	}
-	commit, _ := p.repo.revs.of(etag)
-	return commit
+	return false
+}
+
+// evidence is the commits that something is known to be done for.
+func (p *pass) evidence(pl *play) map[string]bool {
+	commits := make(map[string]bool)
+	add := func(etag string) { commits[p.repo.revs.of(etag)] = true }
+	for _, part := range p.repo.partials {
+		if part.live {
+			add(part.Etag)
+		}
+	}
+	for _, etag := range p.arrivedNew {
+		add(etag)
+	}
+	for etag := range p.held.etags {
+		add(etag)
+	}
+	for _, etag := range pl.justDone {
+		add(etag)
+	}
+	pl.justDone = nil
+	delete(commits, "")
+	return commits
 }
 
 func (pl *play) file(etag string) *file {
@@ -312,11 +337,14 @@ func (p *pass) findFinished(pl *play) error {
 		e, err := p.finished(blobs, f.etag)
 		switch {
 		case err == nil:
+			f.isNew = e.after(pl.since)
 			if !f.done {
 				pl.changed = p.now
+				if f.isNew {
+					pl.justDone = append(pl.justDone, f.etag)
+				}
 			}
 			f.done, f.size, f.missing = true, e.size, time.Time{}
-			f.isNew = e.after(pl.since)
 		case !absent(err):
 			return err
 		case f.done && f.missing.IsZero():

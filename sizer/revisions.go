@@ -18,9 +18,11 @@ type revisions struct {
 // A revision is one commit that has a listing, a snapshot or both.
 type revision struct {
 	commit string
-	// touched is when its listing or snapshot last changed: what tells
-	// the revision in flight from older ones that share a blob.
-	touched time.Time
+	// written is when its listing was, linked when its snapshot last
+	// changed, zero if there is none: they tell the revision in flight
+	// from older ones that share a blob.
+	written, linked time.Time
+	hasTree         bool
 	// listing is nil where there is none, or none that can be used.
 	listing *listing
 	// links maps the paths of the snapshot to etags; read only where there
@@ -68,6 +70,9 @@ func (p *pass) readTrees(revs *revisions) error {
 		if refused(err) {
 			p.root.warn(p.repo.folder, "trees is no directory, and is not followed", err)
 		}
+		for _, rev := range revs.byCommit {
+			rev.hasTree = false
+		}
 		return notAbsent(err)
 	}
 	defer d.close()
@@ -83,9 +88,12 @@ func (p *pass) readTrees(revs *revisions) error {
 	if err != nil {
 		return err
 	}
+	for _, rev := range revs.byCommit {
+		rev.hasTree = false
+	}
 	for _, f := range found {
 		rev := revs.at(f.name)
-		rev.touched = later(rev.touched, f.entry.mtime)
+		rev.hasTree, rev.written = true, f.entry.mtime
 		if rev.listing == nil || rev.listing.file.stale(f.entry) || rev.listing.size != f.entry.size {
 			rev.listing = p.parseListing(d, f)
 		}
@@ -108,7 +116,7 @@ func newest(d dir, want func(string) (string, bool)) ([]namedEntry, error) {
 			return true
 		}
 		if e, err := d.lstat(name); err == nil {
-			found = append(found, namedEntry{short, e})
+			found = append(found, namedEntry{strings.Clone(short), e})
 		}
 		if len(found) >= 4*maxRevisions {
 			found = trimOld(found)
@@ -153,6 +161,9 @@ func (p *pass) readSnapshots(revs *revisions) error {
 		if refused(err) {
 			p.root.warn(p.repo.folder, "snapshots is no directory, and is not followed", err)
 		}
+		for _, rev := range revs.byCommit {
+			rev.linked = time.Time{}
+		}
 		return notAbsent(err)
 	}
 	defer d.close()
@@ -160,10 +171,11 @@ func (p *pass) readSnapshots(revs *revisions) error {
 	if err != nil {
 		return err
 	}
+	for _, rev := range revs.byCommit {
+		rev.linked = time.Time{}
+	}
 	for _, f := range found {
-		rev := revs.at(f.name)
-		rev.snapshot = true
-		rev.touched = later(rev.touched, f.entry.mtime)
+		revs.at(f.name).linked = f.entry.mtime
 	}
 	return nil
 }
@@ -175,40 +187,56 @@ func notAbsent(err error) error {
 	return err
 }
 
-func (rev *revision) listed() bool { return rev.listing != nil && len(rev.listing.files) > 0 }
+func (rev *revision) listed() bool { return rev.hasTree && len(rev.listing.files) > 0 }
+
+// touched is when the downloader that wants the revision began: it writes the
+// listing first. Without one, the snapshot must do.
+func (rev *revision) touched() time.Time {
+	if rev.listed() {
+		return rev.written
+	}
+	return rev.linked
+}
 
 // of names the revision that a blob in flight belongs to: of those that list
 // it, the one touched last; else the one touched last that has no listing.
-func (revs *revisions) of(etag string) (string, bool) {
-	var best *revision
+// Empty if there is none.
+func (revs *revisions) of(etag string) string {
+	var listing, bare *revision
 	for _, rev := range revs.byCommit {
-		if rev.listed() && rev.listing.byEtag[etag] && rev.newerThan(best) {
-			best = rev
-		}
-	}
-	if best == nil {
-		for _, rev := range revs.byCommit {
-			if !rev.listed() && rev.newerThan(best) {
-				best = rev
+		switch {
+		case rev.listed():
+			if rev.listing.byEtag[etag] && rev.newerThan(listing) {
+				listing = rev
 			}
+		case !rev.linked.IsZero() && rev.newerThan(bare):
+			bare = rev
 		}
 	}
-	if best == nil {
-		return "", false
+	switch {
+	case listing != nil:
+		return listing.commit
+	case bare != nil:
+		return bare.commit
+	default:
+		return ""
 	}
-	return best.commit, true
 }
 
 func (rev *revision) newerThan(other *revision) bool {
-	if other == nil || rev.touched.After(other.touched) {
+	if other == nil {
 		return true
 	}
-	return rev.touched.Equal(other.touched) && rev.commit < other.commit
+	if order := rev.touched().Compare(other.touched()); order != 0 {
+		return order > 0
+	}
+	return rev.commit < other.commit
 }
 
-// Bounds of a snapshot that is walked for its links.
+// Bounds of a snapshot that is walked for its links: each may be a block read
+// from the disk, and nothing is told meanwhile.
 const (
-	maxLinks = 200_000
+	maxLinks = 10_000
 	maxDepth = 16
 )
 
@@ -216,6 +244,7 @@ const (
 func (p *pass) readLinks(rev *revision) error {
 	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err != nil {
+		rev.links = nil
 		return notAbsent(err)
 	}
 	defer top.close()
@@ -232,7 +261,7 @@ func (p *pass) readLinks(rev *revision) error {
 		return err
 	}
 	if len(links) >= maxLinks {
-		p.root.warn(p.repo.folder, "snapshot "+rev.commit+" has more files than are counted", nil)
+		p.root.warn(p.repo.folder, "snapshot "+rev.commit+" has no listing and more files than are looked up: what was there before is not all counted", nil)
 	}
 	rev.links = links
 	return nil
@@ -241,6 +270,7 @@ func (p *pass) readLinks(rev *revision) error {
 func walkLinks(d dir, prefix string, links map[string]string) error {
 	var below []string
 	err := d.names(func(name string) bool {
+		name = strings.Clone(name)
 		text, err := d.readlink(name)
 		if err != nil { // no link: perhaps a directory
 			below = append(below, name)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -239,18 +240,22 @@ func (p *pass) readBlobs() error {
 	p.root.fs.learn(blobs, e.dev)
 	p.blobsTime = e.mtime
 	if p.repo.blobs.stale(e) {
+		if p.repo.blobs.ino != 0 && p.repo.blobs.ino != e.ino {
+			return errGone // removed and made again: what was is over
+		}
 		p.relisted = true
 		p.repo.blobs = markOf(e, p.now)
 		if err := p.listPartials(blobs); err != nil {
 			return err
 		}
-		if since := p.newSince(); e.mtime.After(since) {
-			if err := p.findNew(blobs, since); err != nil {
-				return err
-			}
-		}
 	}
-	return p.measurePartials(blobs)
+	if err := p.measurePartials(blobs); err != nil || !p.relisted {
+		return err
+	}
+	if since, ok := p.lookForNew(); ok {
+		return p.findNew(blobs, since)
+	}
+	return nil
 }
 
 func (p *pass) noBlobs(err error) error {
@@ -272,32 +277,39 @@ func (p *pass) noBlobs(err error) error {
 	return nil
 }
 
-// newSince is the time after which finished blobs are to be looked for: never
-// where a listing names them all.
-func (p *pass) newSince() time.Time {
-	switch pl := p.repo.play; {
-	case pl == nil:
-		return p.repo.since
-	case pl.listed:
-		return p.now.AddDate(1000, 0, 0)
-	default:
-		return pl.since
+// lookForNew reports whether finished blobs that nobody saw as partials may
+// matter, and those after which time: at rest they are the sign of a
+// download, in a play that of another revision.
+func (p *pass) lookForNew() (since time.Time, ok bool) {
+	for _, part := range p.repo.partials {
+		if part.fresh && p.repo.play == nil {
+			return since, false // the play begins by that; the rest is found then
+		}
 	}
+	since = p.repo.since
+	if p.repo.play != nil {
+		since = p.repo.play.since
+	}
+	return since, p.blobsTime.After(since)
 }
 
 // findNew looks for finished blobs that came after the last play: a small
-// model may be done between two looks. A few are enough to know it by.
+// model may be done between two looks. A few are enough to know it by; in a
+// play, few are unknown, and no more than some are looked at.
 func (p *pass) findNew(blobs dir, since time.Time) error {
-	const enough = 64
+	const enough, some = 64, 4096
+	unknown := 0
 	err := blobs.names(func(name string) bool {
 		if b := hfcache.ParseBlob(name); b.Kind != hfcache.Finished || p.repo.play.has(name) {
 			return true
 		}
+		unknown++
+		name = strings.Clone(name)
 		e, err := p.finished(blobs, name)
 		if err == nil && e.after(since) {
 			p.arrivedNew = append(p.arrivedNew, name)
 		}
-		return len(p.arrivedNew) < enough
+		return len(p.arrivedNew) < enough && (p.repo.play == nil || unknown < some)
 	})
 	if err == nil && p.repo.play == nil && len(p.arrivedNew) == 0 && !p.repo.blobs.young {
 		p.repo.since = p.blobsTime // deletions only: don't ask again

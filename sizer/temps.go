@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"strings"
 	"time"
 
 	"progressd/hfcache"
@@ -48,6 +49,7 @@ func (p *pass) listTemps() {
 		if !hfcache.IsRootTemp(name) {
 			return true
 		}
+		name = strings.Clone(name)
 		// Clients also probe with directories of such names.
 		if e, err := root.lstat(name); err == nil && e.regular() {
 			if t.found[name] = former[name]; former[name] == nil {

@@ -17,8 +17,9 @@ const (
 	// eventGap is the least rest between two looks at one repository, and
 	// between two listings of one root.
 	eventGap = 50 * time.Millisecond
-	// share: what took d is followed by share*d of rest, so that nothing,
-	// however large, takes more than a tenth of a core.
+	// share: what took d is followed, or a look preceded, by share*d of rest,
+	// so that nothing, however large, takes more than a fifth of a core, and
+	// what comes after a calm is seen at once.
 	share = 9
 	// drainGap bounds how often a storm of events wakes a root.
 	drainGap = 5 * time.Millisecond

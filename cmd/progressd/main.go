@@ -47,6 +47,9 @@ Exit status: 0 stopped as asked, 1 failed at run time, 2 wrong usage or configur
 func main() {
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // it allocates little and lives beside model servers
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	os.Exit(run(os.Args[1:], world{
