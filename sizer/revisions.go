@@ -29,7 +29,6 @@ type revision struct {
 	// is no listing.
 	links     map[string]string
 	linksMark mark
-	snapshot  bool
 }
 
 // A listing is a parsed tree file.

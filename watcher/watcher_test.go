@@ -193,7 +193,7 @@ func TestYoungStampIsLookedAtAgain(t *testing.T) {
 	}
 }
 
-func TestALongLookIsFollowedByRest(t *testing.T) {
+func TestLongLooksRestAndAreQuickAfterACalm(t *testing.T) {
 	t.Parallel()
 	root := tempRoot(t)
 	mkdir(t, root, "models--a--b", "blobs")
@@ -201,9 +201,12 @@ func TestALongLookIsFollowedByRest(t *testing.T) {
 	g.setPace("models--a--b", Fast)
 	g.onLook = func(Root, string) { <-time.After(40 * time.Millisecond) }
 	g.start()
-	a, b := g.awaitLook("models--a--b", 0), g.awaitLook("models--a--b", 0)
-	if d := b.at.Sub(a.at); d < 9*40*time.Millisecond {
-		t.Errorf("looks that take 40ms come every %v", d)
+	a, b, c := g.awaitLook("models--a--b", 0), g.awaitLook("models--a--b", 0), g.awaitLook("models--a--b", 0)
+	if d := b.at.Sub(a.at); d > 8*40*time.Millisecond {
+		t.Errorf("after a calm the second look comes %v later", d)
+	}
+	if d := c.at.Sub(b.at); d < 9*40*time.Millisecond {
+		t.Errorf("looks that take 40ms go on every %v", d)
 	}
 }
 
