@@ -365,11 +365,16 @@ func TestTheSharedStoreIsLookedUpAndNothingElse(t *testing.T) {
 		c.expect("before", w)
 		path, text := store(c, "a")
 		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		link := c.in(demo, "blobs", "."+etag("a")+".01234567.shared")
+		must(t, os.Symlink(text, link))
 		must(t, os.Rename(c.in(demo, "blobs", etag("a")), path))
 		w.arrived = 0
 		c.expect("in between", w)
-		must(t, os.Symlink(text, c.in(demo, "blobs", etag("a"))))
+		must(t, os.Rename(link, c.in(demo, "blobs", etag("a"))))
 		c.expect("after", w)
+		must(t, os.Remove(c.in(demo, "blobs", etag("a"))))
+		w.bytes, w.done, w.missing = 10, 0, 2
+		c.expect("removed is not moved", w)
 	})
 	t.Run("D7 a hit in the store transfers nothing", func(t *testing.T) {
 		c := newCache(t)
@@ -385,7 +390,7 @@ func TestTheSharedStoreIsLookedUpAndNothingElse(t *testing.T) {
 	})
 	t.Run("D7 nor does one of a file that another repo brought a moment ago", func(t *testing.T) {
 		came := time.Now()
-		for later, old := range map[time.Duration]bool{40 * time.Microsecond: false, 10 * time.Second: true} {
+		for later, old := range map[time.Duration]bool{40 * time.Microsecond: false, time.Second: true} {
 			e := throughLink(entry{ctime: came.Add(later)}, entry{mtime: came, ctime: came})
 			if was := !e.after(came.Add(-time.Minute)); was != old {
 				t.Errorf("a link made %v after its file came: there before %v", later, was)
@@ -459,7 +464,9 @@ func TestAnOldClientThatDiesLeavesItsBytesUntilTheNextAttempt(t *testing.T) {
 	c.temp("abcdefgh", mib)
 	c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
 	c.kill(42)
-	c.expect("dead", want{play: true, bytes: mib})
+	if l := c.expect("dead", want{play: true, bytes: mib}); l.Unfinished != 1 {
+		t.Fatalf("look %+v", l)
+	}
 	c.run(43, "python3", "x.py")
 	c.lock(43, "a")
 	c.look()

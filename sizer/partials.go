@@ -23,8 +23,9 @@ type partial struct {
 	// fresh: it was made while somebody watched; midflight: it lay there
 	// before, and no play of it was seen to end.
 	fresh, midflight bool
-	// attached: it is counted as its blob's content; see judge. beaten: it
-	// lay beside a better one of the same blob, and hasn't grown since.
+	// attached: it is counted as its blob's content; see judge. beaten: its
+	// attempt is over or a better one of its blob is there, and it hasn't
+	// grown since.
 	live, attached, beaten bool
 }
 
@@ -129,7 +130,11 @@ func (p *pass) vanished(part *partial) {
 func (p *pass) judge() {
 	best := make(map[string]*partial)
 	for _, part := range p.repo.partials {
+		was := part.live
 		part.live = p.alive(part)
+		if was && !part.live && part.Attempt != "" {
+			part.beaten = true // nobody continues it
+		}
 		if other := best[part.Etag]; other == nil || p.better(part, other) {
 			best[part.Etag] = part
 		}

@@ -56,10 +56,9 @@ type file struct {
 	// wanted: it is part of the download.
 	wanted bool
 
-	done    bool
-	size    int64
-	isNew   bool
-	missing time.Time // since when a finished blob isn't found
+	done  bool
+	size  int64
+	isNew bool
 
 	part    *partial
 	former  *partial // the last one that counted
@@ -322,10 +321,6 @@ func (pl *play) addListed(l *listing) (selected bool) {
 	return selected
 }
 
-// moving is how long a finished blob may be absent while its client moves it
-// into the shared store and puts a link in its place.
-const moving = 2 * time.Second
-
 // findFinished looks which files are finished.
 func (p *pass) findFinished(pl *play) error {
 	blobs, err := p.top.sub(p.repo.folder + "/blobs")
@@ -333,8 +328,16 @@ func (p *pass) findFinished(pl *play) error {
 		return notAbsent(err)
 	}
 	defer blobs.close()
+	scans := 0
 	for _, f := range pl.files {
 		e, err := p.finished(blobs, f.etag)
+		if f.done && absent(err) && scans < maxScans {
+			scans++
+			if blobs.moving(f.etag) {
+				continue
+			}
+			e, err = p.finished(blobs, f.etag)
+		}
 		switch {
 		case err == nil:
 			f.isNew = e.after(pl.since)
@@ -344,17 +347,32 @@ func (p *pass) findFinished(pl *play) error {
 					pl.justDone = append(pl.justDone, f.etag)
 				}
 			}
-			f.done, f.size, f.missing = true, e.size, time.Time{}
+			f.done, f.size = true, e.size
 		case !absent(err):
 			return err
-		case f.done && f.missing.IsZero():
-			f.missing = p.now
-		case f.done && p.now.Sub(f.missing) > moving:
+		case f.done:
 			f.done, f.size = false, 0
 			pl.changed = p.now
 		}
 	}
 	return nil
+}
+
+// maxScans bounds how often one look searches for blobs on their way; when
+// more are missing, somebody is deleting them.
+const maxScans = 8
+
+// moving reports whether a client is about to put a link in the place of a
+// finished blob that it moves to the shared store. The link is there, under a
+// name of its own, before the blob goes.
+func (d dir) moving(etag string) bool {
+	found := false
+	_ = d.names(func(name string) bool {
+		b := hfcache.ParseBlob(name)
+		found = b.Kind == hfcache.SharedLink && b.Etag == etag
+		return !found
+	})
+	return found
 }
 
 // attach gives each file the partial that counts for it.
@@ -470,7 +488,7 @@ func (pl *play) over(p *pass, look *Look) bool {
 		return true
 	}
 	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0
-	return tidy && still > p.root.opts.Quiet+2*livelyAfter
+	return tidy && still > p.root.opts.Quiet
 }
 
 // end closes the play: what lies there now was told.

@@ -77,6 +77,7 @@ type repo struct {
 	folder   string
 	since    time.Time
 	blobs    mark
+	born     time.Time // of blobs/: inodes are used again
 	partials map[string]*partial
 	locks    lockDir
 	revs     revisions
@@ -240,11 +241,12 @@ func (p *pass) readBlobs() error {
 	p.root.fs.learn(blobs, e.dev)
 	p.blobsTime = e.mtime
 	if p.repo.blobs.stale(e) {
-		if p.repo.blobs.ino != 0 && p.repo.blobs.ino != e.ino {
+		born := blobs.born(".")
+		if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {
 			return errGone // removed and made again: what was is over
 		}
 		p.relisted = true
-		p.repo.blobs = markOf(e, p.now)
+		p.repo.blobs, p.repo.born = markOf(e, p.now), born
 		if err := p.listPartials(blobs); err != nil {
 			return err
 		}
@@ -342,11 +344,15 @@ func (p *pass) finished(blobs dir, name string) (entry, error) {
 	return throughLink(e, stored), err
 }
 
-// throughLink is what counts of a file in the shared store. A client links it
-// within microseconds of putting it there (seen in huggingface_hub 2.4); a
-// younger link is a hit, for which nothing was transferred.
+// putAndLinked is the most that lies between a client's putting a file into
+// the shared store and its linking it: two renames in a row (seen in
+// huggingface_hub 2.4: the same tick).
+const putAndLinked = 100 * time.Millisecond
+
+// throughLink is what counts of a file in the shared store. A link younger
+// than that is a hit, for which nothing was transferred.
 func throughLink(link, stored entry) entry {
-	if link.ctime.Sub(stored.ctime) > moving {
+	if link.ctime.Sub(stored.ctime) > putAndLinked {
 		stored.ctime = time.Time{}
 	}
 	return stored

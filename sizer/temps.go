@@ -174,12 +174,17 @@ func (p *pass) countTemps() (staged, fresh int64) {
 	return staged, fresh
 }
 
-func (p *pass) liveTemps() int {
-	live := 0
+// countOwners counts the repository's temporary files: those that are being
+// written, and those that a dead attempt has left.
+func (p *pass) countOwners() (live, dead int) {
 	for _, t := range p.root.temps.found {
-		if t.owner == p.repo.folder && t.live {
+		switch {
+		case t.owner != p.repo.folder:
+		case t.live:
 			live++
+		default:
+			dead++
 		}
 	}
-	return live
+	return live, dead
 }

@@ -163,7 +163,7 @@ func (t *Tracker) begin(k key, look sizer.Look) *entry {
 	}
 	base := look.Base
 	if play, told := t.closed[k]; told && play == look.Play {
-		if look.Arrived <= 0 || look.Proof != sizer.NoProof {
+		if look.Arrived <= 0 {
 			return nil
 		}
 		// What the episode before has told was there before this one.

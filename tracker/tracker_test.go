@@ -102,7 +102,7 @@ func TestAPlayIsToldOnce(t *testing.T) {
 		e.want(t)
 		e.see("/hub", "a/b", by(vllm), bytes(50*mb), proof)
 		// The play lingers on, without anything new ...
-		e.see("/hub", "a/b", by(vllm), bytes(50*mb), proof)
+		e.see("/hub", "a/b", by(vllm), proof, func(l *sizer.Look) { l.Bytes = 50 * mb })
 		e.see("/hub", "a/b", func(l *sizer.Look) { l.Bytes = 50 * mb })
 		// ... until something comes, which is an episode of its own.
 		e.see("/hub", "a/b", by(vllm), func(l *sizer.Look) { l.Bytes, l.Arrived = 70*mb, 20*mb })
@@ -308,4 +308,21 @@ func TestRunEndsWithItsLooks(t *testing.T) {
 	if err := tr.Run(t.Context(), looks, nil); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestWhatCompletesAPlayThatWasToldAsEndedIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := runEngine(t, nil, nil)
+		subset := func(l *sizer.Look) { l.Bytes, l.Total, l.Files, l.FilesDone, l.Missing = 20*mb, 50*mb, 2, 1, 1 }
+		e.see("/hub", "a/b", subset, func(l *sizer.Look) { l.Arrived = 20 * mb })
+		for range 9 {
+			pass(5 * time.Second)
+			e.see("/hub", "a/b", subset)
+		}
+		e.see("/hub", "a/b", proof, func(l *sizer.Look) { l.Bytes, l.Total, l.Arrived = 50*mb, 50*mb, 30*mb })
+		e.stop()
+		e.want(t,
+			"a/b preparing", "a/b started", "a/b ended",
+			"a/b preparing", "a/b resumed", "a/b completed")
+	})
 }
