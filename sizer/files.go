@@ -1,0 +1,216 @@
+package sizer
+
+import (
+	"progressd/hfcache"
+)
+
+// A file is one blob of the download, however many paths name it.
+type file struct {
+	etag  string
+	want  int64 // listed size, -1 if unlisted
+	path  string
+	paths int
+	// wanted: it is part of the download.
+	wanted bool
+
+	done  bool
+	size  int64
+	isNew bool
+
+	part    *partial
+	former  *partial // the last one that counted
+	counted int64
+	known   bool // counted before
+}
+
+func (pl *play) file(etag string) *file {
+	f := pl.files[etag]
+	if f == nil {
+		f = &file{etag: etag, want: -1}
+		pl.files[etag] = f
+	}
+	return f
+}
+
+func (pl *play) has(etag string) bool { return pl != nil && pl.files[etag] != nil }
+
+func (f *file) name(path string) {
+	f.wanted = true
+	f.paths++
+	if f.path == "" || path < f.path {
+		f.path = path
+	}
+}
+
+// addListed adds the files of a listing; selected says whether any of them
+// is wanted.
+func (pl *play) addListed(l *listing) (selected bool) {
+	for _, listed := range l.files {
+		f := pl.file(listed.Etag)
+		f.want = listed.Size
+		if pl.wants(listed.Path) {
+			f.name(listed.Path)
+			selected = true
+		} else if f.path == "" {
+			f.path = listed.Path
+		}
+	}
+	return selected
+}
+
+// findFinished looks which files are finished.
+func (p *pass) findFinished(pl *play) error {
+	blobs, err := p.top.sub(p.repo.folder + "/blobs")
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer blobs.close()
+	scans := 0
+	for _, f := range pl.files {
+		e, err := p.finished(blobs, f.etag)
+		if f.done && absent(err) && scans < maxScans {
+			scans++
+			if blobs.moving(f.etag) {
+				continue
+			}
+			e, err = p.finished(blobs, f.etag)
+		}
+		switch {
+		case err == nil:
+			f.isNew = e.after(pl.since)
+			if !f.done {
+				pl.changed = p.now
+				if f.isNew {
+					pl.justDone = append(pl.justDone, f.etag)
+				}
+			}
+			f.done, f.size = true, e.size
+		case !absent(err):
+			return err
+		case f.done:
+			f.done, f.size = false, 0
+			pl.changed = p.now
+		}
+	}
+	return nil
+}
+
+// maxScans bounds how often one look searches for blobs on their way; when
+// more are missing, somebody is deleting them.
+const maxScans = 8
+
+// moving reports whether a client is about to put a link in the place of a
+// finished blob that it moves to the shared store. The link is there, under a
+// name of its own, before the blob goes.
+func (d dir) moving(etag string) bool {
+	found := false
+	_ = d.names(func(name string) bool {
+		b := hfcache.ParseBlob(name)
+		found = b.Kind == hfcache.SharedLink && b.Etag == etag
+		return !found
+	})
+	return found
+}
+
+// attach gives each file the partial that counts for it.
+func (pl *play) attach(p *pass) {
+	for _, f := range pl.files {
+		f.part = nil
+	}
+	for _, part := range p.repo.partials {
+		if f := pl.files[part.Etag]; f != nil && part.attached {
+			f.take(part)
+		}
+	}
+	for etag := range pl.failed {
+		if f := pl.files[etag]; f == nil || f.done {
+			delete(pl.failed, etag)
+		}
+	}
+}
+
+// take counts part for the file from now on. What another attempt wrote is
+// lost; what this one wrote since arrives.
+func (f *file) take(part *partial) {
+	f.part = part
+	if f.former != nil && f.former != part {
+		f.counted = min(part.base, f.now())
+	}
+	f.former = part
+}
+
+// finished: its blob is there, and is not just being fetched anew.
+func (f *file) finished() bool {
+	return f.done && (f.part == nil || !f.part.live || f.isNew)
+}
+
+// now is what of the file is on disk.
+func (f *file) now() int64 {
+	switch {
+	case f.finished():
+		return f.size
+	case f.part == nil:
+		return 0
+	case f.want >= 0:
+		return min(f.part.bytes, f.want)
+	default:
+		return f.part.bytes
+	}
+}
+
+// before is what of the file was there before the play.
+func (f *file) before() int64 {
+	switch {
+	case f.finished():
+		if f.isNew {
+			return 0
+		}
+		return f.size
+	case f.part != nil:
+		return min(f.part.base, f.now())
+	default:
+		return 0
+	}
+}
+
+// count adds up the files and what is staged elsewhere, of which some is fresh,
+// and gives what arrived since the last count.
+func (pl *play) count(staged, fresh int64) int64 {
+	var bytes, arrived int64
+	for _, f := range pl.files {
+		if !f.wanted {
+			continue
+		}
+		cur := f.now()
+		bytes = addSaturating(bytes, cur)
+		if !f.known {
+			f.known = true
+			f.counted = f.before()
+			if !pl.restored {
+				pl.base = addSaturating(pl.base, f.counted)
+			} else {
+				f.counted = cur
+			}
+		}
+		if cur > f.counted {
+			arrived = addSaturating(arrived, cur-f.counted)
+		}
+		f.counted = cur
+	}
+	bytes = addSaturating(bytes, staged)
+	settled := min(pl.tempDebt, arrived)
+	pl.tempDebt -= settled
+	arrived = addSaturating(arrived-settled, fresh)
+	if pl.restored && !pl.looked {
+		arrived = max(0, bytes-pl.restoredBytes)
+	}
+	pl.looked, pl.bytes = true, bytes
+	return arrived
+}
+
+func addSaturating(a, b int64) int64 {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return 1<<63 - 1
+}

@@ -1,0 +1,128 @@
+package sizer
+
+import (
+	"maps"
+	"slices"
+)
+
+// rebuild works out which files the download consists of, and which of them
+// are finished.
+func (p *pass) rebuild(pl *play) error {
+	if err := p.readRevisions(); err != nil {
+		return err
+	}
+	p.chooseRevisions(pl)
+	for _, f := range pl.files {
+		f.paths, f.wanted, f.want = 0, f.wanted && f.known && f.want < 0, -1
+	}
+	if err := p.addRevisions(pl); err != nil {
+		return err
+	}
+	for _, part := range p.repo.partials {
+		if part.live {
+			pl.file(part.Etag).wanted = true
+		}
+	}
+	for _, etag := range p.arrivedNew {
+		if pl.files[etag] == nil {
+			pl.file(etag).wanted = true
+		}
+	}
+	for _, f := range pl.files {
+		pl.listed = pl.listed && (f.want >= 0 || !f.wanted)
+	}
+	return p.findFinished(pl)
+}
+
+// addRevisions adds the files of the revisions in flight.
+func (p *pass) addRevisions(pl *play) error {
+	pl.listed = len(pl.revisions) > 0
+	selected := false
+	for _, commit := range pl.revisions {
+		rev := p.repo.revs.at(commit)
+		if rev.listed() {
+			selected = pl.addListed(rev.listing) || selected
+			continue
+		}
+		pl.listed = false
+		if err := p.readLinks(rev); err != nil {
+			return err
+		}
+		for path, etag := range rev.links {
+			pl.file(etag).name(path)
+		}
+	}
+	if pl.listed && !selected && pl.wanted != nil {
+		pl.want(nil)
+		pl.unhelpful = true
+		return p.addRevisions(pl)
+	}
+	return nil
+}
+
+// chooseRevisions finds the revisions in flight: those of the blobs that are
+// written, locked or new. When another one joins, those of which nothing is
+// written any more have had their time, unless a downloader still lives.
+func (p *pass) chooseRevisions(pl *play) {
+	inFlight := p.evidence(pl)
+	if pl.restored && !pl.looked && len(inFlight) > 0 {
+		pl.revisions = nil // perhaps of an attempt that ended meanwhile
+	}
+	joined := maps.Clone(inFlight)
+	for _, commit := range pl.revisions {
+		delete(joined, commit)
+	}
+	if len(joined) == 0 {
+		return
+	}
+	pl.changed = p.now
+	former := len(pl.revisions)
+	for _, commit := range pl.revisions {
+		if slices.Contains(pl.running, true) || len(pl.downloaders) == 0 && p.writes(commit) {
+			inFlight[commit] = true
+			former--
+		}
+	}
+	if former > 0 {
+		for _, f := range pl.files {
+			f.wanted = false // what the former left is not this one's
+		}
+	}
+	pl.revisions = slices.SortedFunc(maps.Keys(inFlight), func(a, b string) int {
+		return p.repo.revs.at(b).touched().Compare(p.repo.revs.at(a).touched())
+	})
+}
+
+// writes reports whether something that the commit lists is being written.
+func (p *pass) writes(commit string) bool {
+	rev := p.repo.revs.at(commit)
+	for _, part := range p.repo.partials {
+		if part.live && rev.listed() && rev.listing.byEtag[part.Etag] {
+			return true
+		}
+	}
+	return false
+}
+
+// evidence is the commits that something is known to be done for.
+func (p *pass) evidence(pl *play) map[string]bool {
+	commits := make(map[string]bool)
+	add := func(etag string) { commits[p.repo.revs.of(etag)] = true }
+	for _, part := range p.repo.partials {
+		if part.live {
+			add(part.Etag)
+		}
+	}
+	for _, etag := range p.arrivedNew {
+		add(etag)
+	}
+	for etag := range p.held.etags {
+		add(etag)
+	}
+	for _, etag := range pl.justDone {
+		add(etag)
+	}
+	pl.justDone = nil
+	delete(commits, "")
+	return commits
+}
