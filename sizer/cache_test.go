@@ -181,9 +181,11 @@ func (c *cache) run(pid int, args ...string) {
 	c.must(os.WriteFile(filepath.Join(dir, "cgroup"), []byte("0::/system.slice/vllm.service\n"), 0o644))
 }
 
-func (c *cache) lock(pid int, word string) {
+func (c *cache) lock(pid int, word string) { c.lockIn(demo, pid, word) }
+
+func (c *cache) lockIn(folder string, pid int, word string) {
 	c.t.Helper()
-	path := filepath.Join(c.path, ".locks", demo, etag(word)+".lock")
+	path := filepath.Join(c.path, ".locks", folder, etag(word)+".lock")
 	c.write(path, 0)
 	var st syscall.Stat_t
 	c.must(syscall.Stat(path, &st))

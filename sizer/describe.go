@@ -78,7 +78,7 @@ func (pl *play) describePartials(p *pass, look *Look) {
 		default:
 			look.Orphans++
 			look.OrphanBytes = addSaturating(look.OrphanBytes, part.bytes)
-			if f != nil && f.wanted && !f.done && (f.part == nil || !f.part.live) {
+			if p.unfinished(pl, f, part.Etag) {
 				look.Unfinished++
 			}
 		}
@@ -86,6 +86,19 @@ func (pl *play) describePartials(p *pass, look *Look) {
 	live, dead := p.countOwners()
 	look.Partials += live
 	look.Unfinished += dead
+}
+
+// unfinished reports whether an orphan stands for something that isn't there
+// and isn't being fetched. Without a listing any blob may have been wanted.
+func (p *pass) unfinished(pl *play, f *file, etag string) bool {
+	if f != nil {
+		return f.wanted && !f.done && (f.part == nil || !f.part.live)
+	}
+	if pl.listed {
+		return false
+	}
+	_, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag)
+	return err != nil
 }
 
 func (f *file) label(etag string) string {

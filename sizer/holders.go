@@ -85,10 +85,7 @@ func (p *pass) readHeld() held {
 	p.readLockDir(&p.repo.locks, ".locks/"+p.repo.folder)
 	pids := make(map[int]bool)
 	for _, file := range append(p.repo.locks.files, p.blobLocks()...) {
-		pid, ok := table.Holder(file.dev, file.ino)
-		if !ok && !p.root.fs.sameDev {
-			pid, ok = table.HolderByInode(file.ino)
-		}
+		pid, ok := p.holder(table, file)
 		if !ok {
 			continue
 		}
@@ -99,6 +96,14 @@ func (p *pass) readHeld() held {
 		}
 	}
 	return h
+}
+
+func (p *pass) holder(table downloader.Locks, file lockFile) (pid int, ok bool) {
+	pid, ok = table.Holder(file.dev, file.ino)
+	if !ok && !p.root.fs.sameDev {
+		pid, ok = table.HolderByInode(file.ino)
+	}
+	return pid, ok
 }
 
 func (p *pass) readLockDir(into *lockDir, path string) {

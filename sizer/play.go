@@ -38,6 +38,9 @@ type play struct {
 	failed       map[string]bool
 	formerFailed int
 	tempDebt     int64
+	// underway is what was moved out of the root just now; see landing.
+	underway     int64
+	landingLooks int
 
 	base, bytes int64
 	looked      bool // counted at least once

@@ -113,9 +113,10 @@ func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
 	return look, r.rest(rp)
 }
 
-// unreadable is said once, until it is over.
+// unreadable is said once, until it is over. What is removed while it is
+// looked at is gone at the next look, and no fault.
 func (r *Root) unreadable(rp *repo, err error) {
-	if !rp.unreadable && !errors.Is(err, errReplaced) {
+	if !rp.unreadable && !errors.Is(err, errReplaced) && !errors.Is(err, fs.ErrNotExist) {
 		rp.unreadable = true
 		r.opts.Log.Warn("cannot look at a repository: what was known of it stands, and it is tried again",
 			"root", r.opts.Path, "repo", rp.folder, "err", err)

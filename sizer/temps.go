@@ -73,11 +73,12 @@ func (p *pass) mayStage() bool {
 	return len(p.root.temps.found) > 0
 }
 
-// moved: the file is in its place now, or gone. Either way its bytes must not
-// arrive a second time.
+// moved: the file is in its place now, or gone. Its bytes must not arrive a
+// second time, and not be missed until its blob is found, at the next look.
 func (r *Root) moved(gone *temp) {
 	if rp := r.repos[gone.owner]; rp != nil && rp.play != nil {
 		rp.play.tempDebt = addSaturating(rp.play.tempDebt, gone.base)
+		rp.play.underway, rp.play.landingLooks = addSaturating(rp.play.underway, gone.base), 2
 	}
 }
 
@@ -112,7 +113,7 @@ func (p *pass) stageTemps() {
 			candidates = append(candidates, t)
 		}
 	}
-	if len(candidates) > bare {
+	if len(candidates) == 0 || len(candidates) > bare || p.othersStage() {
 		return
 	}
 	for _, t := range candidates {
@@ -129,6 +130,35 @@ func (p *pass) madeUnderLock(t *temp) bool {
 		since = p.now.Add(-racy)
 	}
 	return t.claimed.IsZero() && !since.IsZero() && t.born.After(since)
+}
+
+// othersStage reports whether another repository of the root holds a lock and
+// so may own a file in the root as well, or whether that can't be told.
+func (p *pass) othersStage() bool {
+	locks, err := p.top.sub(".locks")
+	if err != nil {
+		return !absent(err)
+	}
+	defer locks.close()
+	table, err := p.root.opts.Procs.read(p.now, locksAge)
+	if err != nil {
+		return true
+	}
+	left, found := maxLocks, false
+	err = locks.names(func(folder string) bool {
+		if folder == p.repo.folder {
+			return true
+		}
+		var others lockDir
+		p.readLockDir(&others, ".locks/"+folder)
+		for _, file := range others.files {
+			_, held := p.holder(table, file)
+			found = found || held
+		}
+		left -= len(others.files)
+		return !found && left > 0
+	})
+	return found || left <= 0 || err != nil
 }
 
 // bareLocks counts the held locks of blobs that have neither a partial nor a
@@ -163,6 +193,7 @@ func (p *pass) releaseTemps() {
 // countTemps gives the bytes in the repository's temporary files and what of
 // them is new.
 func (p *pass) countTemps() (staged, fresh int64) {
+	staged = p.repo.play.landing()
 	for _, t := range p.root.temps.found {
 		if t.owner != p.repo.folder {
 			continue
@@ -172,6 +203,17 @@ func (p *pass) countTemps() (staged, fresh int64) {
 		t.base = t.bytes
 	}
 	return staged, fresh
+}
+
+// landing is what has left the root and isn't found in its place yet: kept
+// for two looks at the most.
+func (pl *play) landing() int64 {
+	if len(pl.justDone) > 0 || pl.landingLooks == 0 {
+		pl.underway = 0
+		return 0
+	}
+	pl.landingLooks--
+	return pl.underway
 }
 
 // countOwners counts the repository's temporary files: those that are being

@@ -1,0 +1,87 @@
+package sizer
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func (c *cache) temp(name string, size int) string {
+	path := filepath.Join(c.path, "tmp"+name)
+	c.write(path, size)
+	return path
+}
+
+func TestOldClientsWriteIntoTheRoot(t *testing.T) {
+	c := newCache(t)
+	c.step = 0 // births are compared with the time of looks
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.temp("leftover", 5*mib) // of a dead attempt
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.expect("a lock is no sign", want{})
+	path := c.temp("abcdefgh", mib)
+	c.expect("counted where the lock is", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	c.write(path, 2*mib)
+	c.temp("of_other", 7*mib)
+	c.expect("one lock, one file", want{play: true, bytes: 2 * mib, arrived: mib, partials: 1})
+	must(t, os.Rename(path, c.in(demo, "blobs", etag("a"))))
+	c.link("a", commitA, "a.bin")
+	c.unlock("a")
+	c.expect("moved into place, nothing new", want{play: true, bytes: 2 * mib, done: 1})
+}
+
+func TestAnOldClientsFileIsNotMissedWhileItMoves(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	path := c.temp("abcdefgh", mib)
+	c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	must(t, os.Rename(path, path+".moving"))
+	c.expect("in between", want{play: true, bytes: mib})
+	must(t, os.Rename(path+".moving", c.in(demo, "blobs", etag("a"))))
+	c.expect("there", want{play: true, bytes: mib, done: 1})
+	c.expect("once", want{play: true, bytes: mib, done: 1})
+}
+
+func TestTwoOldClientsInOneRootAreNotMixedUp(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	other := "models--org--other"
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.run(43, "python3", "y.py")
+	c.lockIn(other, 43, "b")
+	c.lock(42, "a")
+	c.temp("abcdefgh", mib)
+	c.expect("whose it is can't be told", want{})
+	c.unlock("b")
+	c.temp("abcdefgh", 2*mib)
+	c.expect("now it can", want{play: true, bytes: 2 * mib, arrived: 2 * mib, partials: 1})
+}
+
+func TestAnOldClientThatDiesLeavesItsBytesUntilTheNextAttempt(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.temp("abcdefgh", mib)
+	c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	c.kill(42)
+	if l := c.expect("dead", want{play: true, bytes: mib}); l.Unfinished != 1 {
+		t.Fatalf("look %+v", l)
+	}
+	c.run(43, "python3", "x.py")
+	c.lock(43, "a")
+	c.look()
+	c.temp("ijklmnop", 1000)
+	c.expect("a new attempt keeps nothing of it", want{play: true, bytes: 1000, arrived: 1000, partials: 1})
+}
