@@ -180,6 +180,17 @@ func TestAnOrphanStaysOneWhenItsSuccessorIsFinished(t *testing.T) {
 	}
 }
 
+func TestAListingThatComesLateIsTakenUp(t *testing.T) {
+	c := newCache(t)
+	c.partial("a", ".incomplete", mib)
+	c.expect("without", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	c.now = c.now.Add(racy)
+	c.look()
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
+	c.now = c.now.Add(livelyAfter)
+	c.expect("with", want{play: true, bytes: mib, total: 2 * mib, files: 1, missing: 1, partials: 1})
+}
+
 func TestALockMissedOnceIsNotLost(t *testing.T) {
 	c := newCache(t)
 	c.run(42, "hf", "download", "org/demo")

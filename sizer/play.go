@@ -22,6 +22,7 @@ type play struct {
 
 	revisions []string // newest first
 	renewed   bool     // they have to be found out again
+	rebuilt   time.Time
 	justDone  []string // etags finished since that was last done
 	files     map[string]*file
 	// listed: every revision in flight has a listing.
@@ -95,7 +96,8 @@ func (p *pass) playOn(look *Look) error {
 	pl.people(p)
 	news := pl.updateWanted(p.repo.name)
 	pl.note(p)
-	if p.relisted || !pl.looked || news || pl.renewed || len(pl.justDone) > 0 {
+	if p.relisted || news || pl.renewed || len(pl.justDone) > 0 || !pl.listed && p.now.Sub(pl.rebuilt) >= livelyAfter {
+		pl.rebuilt = p.now
 		pl.renewed = false
 		if err := p.rebuild(pl); err != nil {
 			return err
