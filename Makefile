@@ -14,11 +14,13 @@ DOCDIR     ?= $(PREFIX)/share/doc/progressd
 # The configuration of a system service is in /etc, wherever its binary is.
 SYSCONFDIR ?= /etc
 UNITDIR    ?= $(LIBDIR)/systemd/system
+USERUNITDIR ?= $(LIBDIR)/systemd/user
 
 # The binary that is built, tested and installed.
 BINARY ?= bin/progressd
-# How long each fuzz test runs.
+# How long each fuzz test runs, and the soak.
 FUZZTIME ?= 5s
+SOAKTIME ?= 60s
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
@@ -40,7 +42,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 test: ## every test, in random order, with the race detector where there is a C compiler
 	@if printf '#include <stdlib.h>\n' | $$($(GO) env CC) -E - >/dev/null 2>&1; then \
@@ -74,19 +76,32 @@ man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
 # "security" counts tenths: 10 is an exposure of 1.0.
 unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0 (systemd 252 or newer)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
-	$(call unit,$(abspath $(dir $(BINARY)))) >"$$dir/progressd.service" && set -x && \
+	$(call unit,progressd.service,$(abspath $(dir $(BINARY)))) >"$$dir/progressd.service" && mkdir "$$dir/user" && \
+	$(call unit,progressd.user.service,$(abspath $(dir $(BINARY)))) >"$$dir/user/progressd.service" && set -x && \
 	systemd-analyze verify --man=no "$$dir/progressd.service" && \
+	XDG_RUNTIME_DIR="$$dir" systemd-analyze --user verify --man=no "$$dir/user/progressd.service" && \
 	systemd-analyze security --offline=true --no-pager --threshold=10 "$$dir/progressd.service"
 
-e2e: build ## install, run, reload, rotate, uninstall in a real systemd (root, Debian; -s bookworm by SUITE=)
-	test/e2e/run.sh $(SUITE)
+e2e: e2e-systemd e2e-clients ## the two below: the whole, as it is used
 
-check: build fmt-check tidy-check vet lint scripts-check man-check unit-check test ## what .ci/run does, but for fuzz and e2e
+e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a real systemd (root, Debian, PyPI; SUITE=bookworm for that one)
+	GO='$(GO)' test/e2e/run.sh $(SUITE)
+
+e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI; some 6 min)
+	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
+
+soak: build ## SOAKTIME (60s) of made-up downloads while everything is killed at random, compared with the truth
+	$(GO) run ./internal/soak --progressd $(abspath $(BINARY)) --for $(SOAKTIME)
+
+bench: build ## costs, against the peers (python3, du); BENCHFLAGS=--quick for orientation
+	$(GO) run ./bench --progressd $(abspath $(BINARY)) $(BENCHFLAGS)
+
+check: build fmt-check tidy-check vet lint scripts-check man-check unit-check test ## what .ci/run does, but for fuzz, soak and e2e
 
 ##@ Install
 .PHONY: install uninstall
-# The unit with the paths of this installation. $(1) is the directory of the binary.
-unit = sed -e 's|/usr/local/bin/|$(1)/|' -e 's|/etc/progressd/|$(SYSCONFDIR)/progressd/|' packaging/systemd/progressd.service
+# A unit with the paths of this installation. $(1) is its file, $(2) the directory of the binary.
+unit = sed -e 's|/usr/local/bin/|$(2)/|' -e 's|/etc/progressd/|$(SYSCONFDIR)/progressd/|' packaging/systemd/$(1)
 
 EXAMPLES = $(notdir $(wildcard packaging/systemd/examples/*.conf))
 
@@ -101,9 +116,10 @@ $(BINARY):
 
 install: $(BINARY) ## lay down binary, unit, configuration, man pages; without DESTDIR also make the user
 	install -D -m 755 $(BINARY) '$(DESTDIR)$(BINDIR)/progressd'
-	install -d '$(DESTDIR)$(UNITDIR)'
-	$(call unit,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd.service'
-	chmod 644 '$(DESTDIR)$(UNITDIR)/progressd.service'
+	install -d '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(USERUNITDIR)'
+	$(call unit,progressd.service,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd.service'
+	$(call unit,progressd.user.service,$(BINDIR)) >'$(DESTDIR)$(USERUNITDIR)/progressd.service'
+	chmod 644 '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	install -D -m 644 packaging/systemd/progressd.sysusers '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf'
 	install -D -m 644 packaging/systemd/progressd.catalog '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
 	install -D -m 644 docs/man/progressd.8 '$(DESTDIR)$(MANDIR)/man8/progressd.8'
@@ -121,7 +137,7 @@ uninstall: ## take away what install laid down; configuration, logs and state st
 ifeq ($(DESTDIR),)
 	packaging/systemd/host.sh stop
 endif
-	rm -f '$(DESTDIR)$(BINDIR)/progressd' '$(DESTDIR)$(UNITDIR)/progressd.service'
+	rm -f '$(DESTDIR)$(BINDIR)/progressd' '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	rm -f '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf' '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
 	rm -f '$(DESTDIR)$(MANDIR)/man8/progressd.8' '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
 	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix examples/,$(EXAMPLES)))

@@ -125,6 +125,36 @@ func TestTheUnitHidesNothingThatIsNeeded(t *testing.T) {
 	}
 }
 
+// A user's service manager fails to start what needs more rights than the user
+// has, or puts it into a namespace in which not every machine lets it.
+func TestTheUserUnitNeedsNoPrivilege(t *testing.T) {
+	unit := read(t, "packaging/systemd/progressd.user.service")
+	for _, directive := range []string{
+		"AmbientCapabilities", "CapabilityBoundingSet", "DynamicUser", "Group", "IPAddressDeny", "Private[A-Z][A-Za-z]*", "ProtectSystem", "ProtectHome",
+		"ProtectClock", "ProtectControlGroups", "ProtectHostname", "ProtectKernel[A-Z][A-Za-z]*", "ReadWritePaths", "User",
+		// They mean other places before systemd 254.
+		"LogsDirectory", "StateDirectory",
+	} {
+		if found := matches(`(?m)^(`+directive+`=.*)$`, unit); len(found) > 0 {
+			t.Errorf("the user unit has %q", found)
+		}
+	}
+}
+
+func TestBothUnitsStopAndRestartAlike(t *testing.T) {
+	system, user := read(t, "packaging/systemd/progressd.service"), read(t, "packaging/systemd/progressd.user.service")
+	for _, directive := range []string{
+		"Type", "NotifyAccess", "ExecReload", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus", "Environment",
+		"TimeoutStopSec", "StartLimitIntervalSec", "SystemCallFilter", "RestrictAddressFamilies", "MemoryMax", "TasksMax",
+	} {
+		expression := `(?m)^` + directive + `=(.*)$`
+		want, got := matches(expression, system), matches(expression, user)
+		if len(want) == 0 || !slices.Equal(got, want) {
+			t.Errorf("%s is %q for users, %q for the system", directive, got, want)
+		}
+	}
+}
+
 // makeIn runs a target with a compiler that fails and a binary that is none:
 // neither install nor uninstall has use for either.
 func makeIn(t *testing.T, dest string, args ...string) (output string, err error) {
@@ -175,6 +205,7 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/bin/progressd -rwxr-xr-x",
 		"/usr/lib/systemd/catalog/progressd.catalog -rw-r--r--",
 		"/usr/lib/systemd/system/progressd.service -rw-r--r--",
+		"/usr/lib/systemd/user/progressd.service -rw-r--r--",
 		"/usr/lib/sysusers.d/progressd.conf -rw-r--r--",
 		"/usr/share/doc/progressd/LICENSE -rw-r--r--",
 		"/usr/share/doc/progressd/config.example.toml -rw-r--r--",
@@ -187,9 +218,14 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 	if got := tree(t, dest); !slices.Equal(got, want) {
 		t.Errorf("installed:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	unit, err := os.ReadFile(filepath.Join(dest, "usr/lib/systemd/system/progressd.service"))
-	if err != nil || !strings.Contains(string(unit), "\nExecStart=/usr/bin/progressd --config /etc/progressd/config.toml\n") {
-		t.Errorf("the unit doesn't start the installed binary: %v\n%s", err, unit)
+	for path, start := range map[string]string{
+		"usr/lib/systemd/system/progressd.service": "/usr/bin/progressd --config /etc/progressd/config.toml",
+		"usr/lib/systemd/user/progressd.service":   "/usr/bin/progressd",
+	} {
+		unit, err := os.ReadFile(filepath.Join(dest, path))
+		if err != nil || !strings.Contains(string(unit), "\nExecStart="+start+"\n") {
+			t.Errorf("%s doesn't start the installed binary: %v\n%s", path, err, unit)
+		}
 	}
 	if out, err := makeIn(t, dest, "uninstall", "PREFIX=/usr"); err != nil {
 		t.Fatalf("make uninstall: %v\n%s", err, out)

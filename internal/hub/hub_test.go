@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -336,6 +338,22 @@ func TestRateSpreadsBytesOverTime(t *testing.T) {
 		}
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("5000 bytes at 1000 a second took %v", took)
+		}
+	})
+}
+
+func TestFileRateIsForEachResponseAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Options{FileRate: 1 << 20})
+		_, entries := publish(t, h, demo, File{Path: "a", Size: 4 << 20}, File{Path: "b", Size: 4 << 20})
+		began := time.Now()
+		var both sync.WaitGroup
+		for _, e := range entries {
+			both.Go(func() { h.send(t.Context(), httptest.NewRecorder(), e, span{0, e.Size}, Fault{}) })
+		}
+		both.Wait()
+		if took := time.Since(began); took != 4*time.Second {
+			t.Errorf("4 MiB at 1 MiB a second took %v, twice at once", took)
 		}
 	})
 }

@@ -29,6 +29,7 @@ installed)
 	else
 		echo 'to start it now and at every boot: systemctl enable --now progressd'
 	fi
+	echo 'for one user, without root: systemctl --user daemon-reload; systemctl --user enable --now progressd'
 	;;
 stop)
 	# Here a failure counts: the files of a running service are not taken away.
@@ -39,6 +40,7 @@ stop)
 removed)
 	try 'update the message catalog' journalctl --update-catalog
 	! running || try 'reload systemd' systemctl daemon-reload
+	echo 'who runs it as a user ends it with: systemctl --user disable --now progressd'
 	;;
 *)
 	echo "usage: host.sh installed LIBDIR | stop | removed" >&2

@@ -1,7 +1,7 @@
 #!/bin/bash
 # inside.sh: what an administrator does with progressd, from "make install" to "make uninstall", in a
 # real systemd that may be thrown away afterwards. Run by run.sh; never run it on a machine of yours.
-set -uo pipefail
+set -u # not pipefail: "grep -q" leaves early
 
 log=/var/log/progressd
 cases=0
@@ -10,8 +10,9 @@ say() { printf '    %s\n' "$*"; }
 ok() { cases=$((cases + 1)); echo "ok $cases - $*"; }
 die() {
 	echo "FAILED - $*"
+	journalctl --sync
 	systemctl status progressd --no-pager --lines=0
-	journalctl --no-pager --lines=40 --unit=progressd
+	journalctl --no-pager --lines=60 SYSLOG_IDENTIFIER=progressd
 	exit 1
 }
 
@@ -31,18 +32,58 @@ has() { grep -q -- "$2" "$1"; }
 count() { cat "$1" "$1".[0-9]* 2>/dev/null | grep -c -- "$2"; }
 in_journal() { journalctl --sync; journalctl --quiet --no-pager --output=json --unit=progressd "$@" | grep -q .; }
 
-# start_download USER ORG/NAME [CACHE]: returns in the middle; finish_download lets it go on to its end.
+# entry EVENT=... MODEL=... FIELD=PATTERN...: the journal has one entry of that event and model, with
+# these fields. Only ours are named without their prefix.
+entry() {
+	local field fields=()
+	for field; do
+		case $field in MESSAGE*=* | PRIORITY=* | SYSLOG_* | _*) ;; *) field=PROGRESSD_$field ;; esac
+		fields+=("$field")
+	done
+	in_journal "${fields[@]:0:2}" || return 1
+	journalctl --quiet --no-pager --output=json --unit=progressd "${fields[@]:0:2}" | python3 /src/test/e2e/fields.py "${fields[@]}"
+}
+
+# as USER CMD...
+as() {
+	local user=$1 home
+	shift
+	home=$(getent passwd "$user" | cut -d: -f6)
+	runuser -u "$user" -- env HOME="$home" XDG_RUNTIME_DIR="/run/user/$(id -u "$user")" "$@"
+}
+
+# start_hub ORG/NAME...: what there is to download.
+start_hub() {
+	coproc HUB { exec /tools/hub "$@"; }
+	hub_commands=${HUB[1]}
+	read -r endpoint <&"${HUB[0]}" || die "the hub does not start"
+	install -d -m 1777 /var/tmp/python
+}
+
+logfile() { echo "$log/${1/\//--}.log"; }
+
+# start_download USER ORG/NAME: the real client, to the middle, where the hub holds it; finish_download
+# lets it go on to its end.
 start_download() {
-	local home cache
-	home=$(getent passwd "$1" | cut -d: -f6)
-	cache=${3:-$home/.cache/huggingface/hub}
-	coproc WRITER { runuser -u "$1" -- /tools/writer "$cache" "$2"; }
-	writer=$WRITER_PID stdin=${WRITER[1]}
-	read -r _ <&"${WRITER[0]}" || die "the writer of $2 did not get to the middle"
+	model=$2
+	as "$1" HF_ENDPOINT="$endpoint" HF_HUB_DISABLE_XET=1 HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DOWNLOAD_TIMEOUT=300 \
+		PYTHONPATH=/hf PYTHONPYCACHEPREFIX=/var/tmp/python python3 /hf/bin/hf download "$model" >/var/tmp/client.log 2>&1 </dev/null &
+	client=$!
+	eventually 30 has "$(logfile "$model")" 'Download progress: 105MB/130MB ~ 80.7%$' || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
 }
 finish_download() {
-	exec {stdin}>&-
-	wait "$writer" || die "the writer failed"
+	echo "open $model" >&"$hub_commands"
+	wait "$client" || { cat /var/tmp/client.log; die "the client failed"; }
+}
+is_completed() { (($(count "$(logfile "$1")" '\[SUCCESS\] Model downloaded successfully$') > 0)); }
+
+# once ORG/NAME: completed, and whatever was done to the daemon meanwhile, no line twice.
+once() {
+	local line
+	eventually 20 is_completed "$1" || die "no completed line of $1"
+	for line in 'Preparing to download model: ' 'Download progress: 105MB/130MB' 'Model downloaded successfully'; do
+		[[ $(count "$(logfile "$1")" "$line") == 1 ]] || { cat "$(logfile "$1")"; die "not once: $line"; }
+	done
 }
 
 installs() {
@@ -55,7 +96,16 @@ installs() {
 	ok "make install: user, unit, catalog, configuration"
 }
 
+is_confined() {
+	local measured
+	# "security" counts tenths: 10 is an exposure of 1.0.
+	measured=$(systemd-analyze security --no-pager --threshold=10 progressd.service) || die "exposed: $(tail -1 <<<"$measured")"
+	ok "systemd-analyze security: $(tail -1 <<<"$measured" | grep -o '[0-9]\.[0-9]')"
+}
+
 starts() {
+	# Homes are seldom on the overlay that this container has for its root.
+	mount -t tmpfs -o mode=755 tmpfs /home || die "mount"
 	useradd --create-home --shell /bin/bash alice && chmod 700 /home/alice
 	useradd --create-home --shell /bin/bash bob
 	systemctl enable --quiet --now progressd || die "systemctl enable --now"
@@ -66,19 +116,29 @@ starts() {
 	ok "systemctl enable --now: active, \"$(property StatusText)\""
 }
 
+# shows_status ORG/NAME SYSTEMCTL...: in the middle of its download.
+shows_status() { "${@:2}" status progressd | grep -q "Status: .*$1 80.7%"; }
+
 tells() {
 	start_download alice org/demo
-	eventually 10 has $log/org--demo.log 'Preparing to download model: org/demo' || die "no preparing line"
-	eventually 10 has $log/org--demo.log 'Download progress: 1..MB/130MB' || die "no progress line"
-	eventually 10 systemctl status progressd || die "no status"
-	[[ $(property StatusText) == *org/demo* ]] || die "STATUS does not name the download: $(property StatusText)"
+	eventually 5 shows_status org/demo systemctl || die "systemctl status does not show the download"
+	entry EVENT=progress MODEL=org/demo PRIORITY=6 BYTES='1048[0-9]{5}' PERCENT=80.7 || die "the progress line in the journal"
 	finish_download
-	eventually 20 has $log/org--demo.log '\[SUCCESS\] Model downloaded successfully$' || die "no completed line"
-	eventually 10 in_journal PROGRESSD_MODEL=org/demo PROGRESSD_EVENT=completed PRIORITY=5 PROGRESSD_PROOF=listing PROGRESSD_BYTES=130000000 ||
-		die "completed is not in the journal, or not with its fields"
+	once org/demo
+	diff <(sed 's/^\[[01][0-9]:[0-5][0-9]:[0-5][0-9] [AP]M\] //' "$(logfile org/demo)") - <<-END || die "the log is not as it should be"
+		[INFO] Preparing to download model: org/demo
+		[INFO] Downloading model: 130MB in 3 files
+		[INFO] Download progress: 105MB/130MB ~ 80.7%
+		[SUCCESS] Model downloaded successfully
+	END
+	entry EVENT=completed MODEL=org/demo PRIORITY=5 MESSAGE='org/demo: Model downloaded successfully' \
+		MESSAGE_ID=5fc7bc65bb124d4a80aa36d0d0de47aa SYSLOG_IDENTIFIER=progressd _SYSTEMD_UNIT=progressd.service \
+		REPO_TYPE=model ROOT=/home/alice/.cache/huggingface/hub REVISION='[0-9a-f]{40}' EVENT_ID='.+' \
+		BYTES=130003700 TOTAL=130003700 TOTAL_SOURCE=listing PERCENT=100.0 FILES_DONE=3 FILES=3 \
+		PID='[1-9][0-9]*' COMMAND=hf PROOF=listing || die "the completed line in the journal"
 	journalctl --no-pager --catalog --unit=progressd | grep -q 'org/demo is complete' || die "journalctl -x does not explain it"
-	ok "a download in a home of mode 0700: model log, journal, catalog"
-	sed 's/^/    /' $log/org--demo.log
+	ok "hf download into a home of mode 0700: status, model log, journal, catalog"
+	sed 's/^/    /' "$(logfile org/demo)"
 }
 
 keeps_private() {
@@ -100,14 +160,17 @@ one_at_a_time() {
 reloads() {
 	local pid
 	pid=$(property MainPID)
+	start_download alice org/reloaded
 	echo 'poll_interval = "soon"' >/etc/progressd/config.toml
 	systemctl reload progressd || die "reload of a bad file"
 	eventually 10 in_journal _PID="$pid" --grep='config.toml' || die "nothing said about the bad file"
 	cp /src/packaging/systemd/config.toml /etc/progressd/config.toml
 	systemctl reload progressd || die "reload"
-	eventually 5 test "$(property ActiveState)" = active || die "not active after the reload"
+	systemctl is-active --quiet progressd || die "not active after the reload"
+	finish_download
+	once org/reloaded
 	[[ $(property MainPID) == "$pid" ]] || die "a reload changed the process"
-	ok "reload: a bad file keeps the old configuration"
+	ok "reload in the middle of a download: a bad file keeps the old configuration, no line twice"
 }
 
 reloads_and_waits() {
@@ -123,31 +186,43 @@ reloads_and_waits() {
 
 rotates() {
 	start_download alice org/rotated
-	eventually 10 has $log/org--rotated.log 'Download progress' || die "no progress line"
 	logrotate --force /etc/logrotate.d/progressd || die "logrotate"
 	finish_download
-	eventually 20 has $log/org--rotated.log 'downloaded successfully' || die "no line in the new log"
-	has $log/org--rotated.log.1 'Preparing' || die "the old log is not whole"
-	has $log/org--rotated.log.1 'successfully' && die "written into the rotated log"
-	ok "logrotate: goes on in the new file, nothing lost"
+	once org/rotated
+	has "$(logfile org/rotated).1" 'Download progress' || die "the old log is not whole"
+	has "$(logfile org/rotated).1" 'successfully' && die "written into the rotated log"
+	ok "logrotate in the middle: goes on in the new file, nothing lost"
 }
 
 survives_kills() {
 	local old
 	start_download alice org/killed
-	eventually 10 has $log/org--killed.log 'Download progress' || die "no progress line"
 	old=$(property MainPID)
 	kill -KILL "$old"
 	finish_download # while the daemon is down
-	eventually 20 has $log/org--killed.log 'downloaded successfully' || die "the verdict is lost"
+	once org/killed
 	[[ $(property MainPID) != "$old" ]] || die "not restarted"
-	[[ $(count $log/org--killed.log 'Preparing') == 1 ]] || die "said twice"
+	start_download bob org/after
 	systemctl restart progressd || die "restart"
-	start_download bob org/after && finish_download
-	eventually 20 has $log/org--after.log 'downloaded successfully' || die "the next download is not told"
-	[[ $(count $log/org--killed.log 'downloaded successfully') == 1 ]] || die "the verdict came twice"
-	[[ $(count $log/org--demo.log 'downloaded successfully') == 1 ]] || die "an old verdict came again"
-	ok "kill -9 in the middle, restart: every verdict once"
+	finish_download
+	once org/after
+	once org/killed
+	once org/demo
+	ok "kill -9 and restart in the middle: no line twice, no verdict lost"
+}
+
+stops() {
+	local began took
+	start_download alice org/stopped
+	began=$(date +%s%3N)
+	systemctl stop progressd
+	took=$(($(date +%s%3N) - began))
+	((took <= 2000)) || die "took $took ms to stop"
+	[[ $(property Result) == success && $(property ExecMainStatus) == 0 ]] || die "did not stop cleanly"
+	systemctl start progressd || die "start"
+	finish_download
+	once org/stopped
+	ok "systemctl stop in the middle: status 0 in $took ms; goes on after the start"
 }
 
 is_watched_over() {
@@ -156,21 +231,23 @@ is_watched_over() {
 	printf '[Service]\nWatchdogSec=2s\nRestartSec=100ms\n' >/run/systemd/system/progressd.service.d/watchdog.conf
 	systemctl daemon-reload && systemctl restart progressd || die "restart"
 	pid=$(property MainPID)
+	start_download alice org/watched
 	kill -STOP "$pid"
 	eventually 15 test ! -e "/proc/$pid" || die "the watchdog did not end a process that stands still"
-	eventually 15 test "$(property ActiveState)" = active || eventually 15 systemctl is-active progressd || die "not active again"
+	eventually 15 systemctl is-active progressd || die "not active again"
+	finish_download
+	once org/watched
 	rm -r /run/systemd/system/progressd.service.d
 	systemctl daemon-reload && systemctl restart progressd || die "restart"
-	ok "the watchdog restarts a daemon that stands still"
+	ok "the watchdog restarts a daemon that stands still in the middle: no line twice"
 }
 
 sees_mounts() {
 	useradd --no-create-home --home-dir /home/carol carol && mkdir /home/carol
 	mount -t tmpfs -o mode=700,uid=carol tmpfs /home/carol || die "mount"
 	start_download carol org/late
-	eventually 15 has $log/org--late.log 'Preparing' || die "a cache on a disk mounted later is not seen"
 	finish_download
-	eventually 20 has $log/org--late.log 'downloaded successfully' || die "no completed line"
+	once org/late
 	eventually 10 umount /home/carol || die "the disk cannot be unmounted"
 	ok "a disk mounted later is seen, and can be unmounted"
 }
@@ -187,12 +264,45 @@ refuses_bad_configuration() {
 	ok "a bad configuration: exit status 2, not tried again"
 }
 
-stops() {
-	local began=$SECONDS
-	systemctl stop progressd
-	((SECONDS - began <= 3)) || die "took $((SECONDS - began)) s to stop"
-	[[ $(property Result) == success && $(property ExecMainStatus) == 0 ]] || die "did not stop cleanly"
-	ok "systemctl stop: in time, with status 0"
+as_alice() { as alice "$@"; }
+users_property() { as_alice systemctl --user show --property="$1" --value progressd; }
+
+# The user's journal: what alice herself can see.
+in_users_journal() { journalctl --sync; as_alice journalctl --user --quiet --no-pager --unit=progressd "$@" | grep -q .; }
+
+serves_users() {
+	local log=/home/alice/.local/state/progressd/log settings=/home/alice/.config/progressd/config.toml pid began took
+	as_alice env XDG_RUNTIME_DIR=/tmp systemd-analyze --user verify --man=no /usr/local/lib/systemd/user/progressd.service ||
+		die "the user unit does not verify"
+	loginctl enable-linger alice
+	eventually 20 as_alice systemctl --user show-environment || die "alice has no service manager"
+	as_alice systemctl --user enable --quiet --now progressd || die "systemctl --user enable --now"
+	pid=$(users_property MainPID)
+	[[ $(users_property ActiveState),$(users_property WatchdogUSec) == active,30s ]] || die "not active, or without watchdog"
+	[[ $(stat --format=%U "/proc/$pid") == alice ]] || die "runs as somebody else"
+	grep -q '^CapEff:.0*$' "/proc/$pid/status" && grep -q '^NoNewPrivs:.1$' "/proc/$pid/status" && grep -q '^Seccomp:.2$' "/proc/$pid/status" ||
+		die "not confined: $(grep -E 'Cap|NoNew|Seccomp' "/proc/$pid/status")"
+	start_download alice org/mine
+	eventually 5 shows_status org/mine as_alice systemctl --user || die "systemctl --user status does not show the download"
+	mkdir -p "${settings%/*}" && echo 'step = "much"' >$settings && chown -R alice: /home/alice/.config
+	as_alice systemctl --user reload progressd || die "reload of a bad file"
+	eventually 10 in_users_journal --grep='config.toml' || die "nothing said about the bad file"
+	echo 'poll_interval = "2s"' >$settings
+	as_alice systemctl --user reload progressd || die "reload"
+	finish_download
+	once org/mine
+	eventually 10 in_users_journal PROGRESSD_MODEL=org/mine PROGRESSD_EVENT=completed || die "completed is not in the user's journal"
+	log=/var/log/progressd once org/mine # what the system's daemon wrote, which watches this cache too
+	[[ $(users_property MainPID) == "$pid" ]] || die "a reload changed the process"
+	[[ $(cd /home/alice/.local/state/progressd && stat --format=%n:%U:%a log log/* state | tr '\n' ' ') == \
+		'log:alice:700 log/org--mine.log:alice:600 state:alice:700 ' ]] || die "not where, or not as private as it should be: $(ls -lR /home/alice/.local/state)"
+	[[ -e /home/alice/.config/log ]] && die "logs beneath .config"
+	began=$(date +%s%3N)
+	as_alice systemctl --user disable --quiet --now progressd
+	took=$(($(date +%s%3N) - began))
+	((took <= 2000)) || die "took $took ms to stop"
+	[[ $(users_property Result) == success ]] || die "did not stop cleanly"
+	ok "systemctl --user: a daemon of the user's own, beside the system's"
 }
 
 uninstalls() {
@@ -206,7 +316,9 @@ uninstalls() {
 }
 
 systemctl --version | head -1
+start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,mine}
 installs
+is_confined
 starts
 tells
 keeps_private
@@ -215,9 +327,10 @@ reloads
 reloads_and_waits
 rotates
 survives_kills
+stops
 is_watched_over
 sees_mounts
+serves_users
 refuses_bad_configuration
-stops
 uninstalls
 echo "all $cases cases passed in $SECONDS s"

@@ -1,12 +1,40 @@
 #!/bin/bash
-# run.sh [SUITE]: boots a real systemd and runs inside.sh in it, with this tree bound read-only.
-# There is no Go in there: what it installs was built before. Needs root and Debian (harness).
+# run.sh [SUITE]...: boots a real systemd, of every suite in turn (trixie has 257, bookworm 252), and
+# runs inside.sh in it, with this tree bound read-only. There is no Go in there: what it installs was
+# built before. Needs root and Debian (harness), and python3 with venv and PyPI the first time.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-chmod 755 "$tmp" # users in there run the writer
-CGO_ENABLED=0 ${GO:-go} build -trimpath -buildvcs=false -o "$tmp/writer" ./test/e2e/writer
+# The python of each suite: the downloader is installed from out here, for that one.
+declare -Ar python=([trixie]=3.13 [bookworm]=3.11)
+readonly clients=${XDG_CACHE_HOME:-$HOME/.cache}/progressd-e2e
 
-test/harness/boot-systemd.sh -s "${1:-trixie}" -r "$PWD:/src" -r "$tmp:/tools" -t 180 -- /src/test/e2e/inside.sh
+# The newest release that the tests with the real clients know.
+release() { sed -n 's/.*version: "\([0-9.]*\)".*/\1/p;T;q' test/clients/releases.go; }
+
+# client SUITE: prints where huggingface_hub for the suite's python is.
+client() {
+	local pip=$clients/pip dir
+	dir=$clients/hub-$(release)-python${python[$1]}
+	if [[ ! -e $dir ]]; then
+		[[ -x $pip/bin/pip ]] || python3 -m venv --clear "$pip" >&2
+		rm -rf "$dir.new"
+		"$pip/bin/pip" install --quiet --disable-pip-version-check --no-compile --target "$dir.new" \
+			--python-version "${python[$1]}" --only-binary=:all: "huggingface_hub==$(release)" >&2
+		chmod 755 "$dir.new" # users in there run it
+		mv "$dir.new" "$dir"
+	fi
+	echo "$dir"
+}
+
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+CGO_ENABLED=0 ${GO:-go} build -trimpath -buildvcs=false -o "$tools/hub" ./test/e2e/hub
+
+(($#)) || set -- trixie bookworm
+for suite; do
+	[[ -n ${python[$suite]-} ]] || { echo "no such suite: $suite (there are ${!python[*]})" >&2; exit 2; }
+	hf=$(client "$suite")
+	printf '\n--- %s, huggingface_hub %s\n' "$suite" "$(release)"
+	test/harness/boot-systemd.sh -s "$suite" -r "$PWD:/src" -r "$tools:/tools" -r "$hf:/hf" -t 300 -- /src/test/e2e/inside.sh
+done

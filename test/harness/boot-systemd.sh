@@ -1,7 +1,7 @@
 #!/bin/bash
 # boot-systemd.sh: boots a real systemd (PID 1) with journald in a throw-away container and runs
 # one command in it. Needs root, and at its first run Debian's packages: it installs
-# systemd-container and mmdebstrap on the host and builds a root file system of some 110 MB
+# systemd-container and mmdebstrap on the host and builds a root file system of some 150 MB
 # (about 40 s), which is kept in $SYSTEMD_ROOTFS_CACHE. After that it needs no network and about
 # a second; a run writes only to a tmpfs laid over the kept root.
 #
@@ -42,7 +42,8 @@ if [[ ${1-} == --stage2 ]]; then                # ---- PID 1 of our own pid ns, 
            [[ -z $LEADER ]] || timeout 5 nsenter -t "$LEADER" -a -- journalctl -b --no-pager -n 60 >&2 || true; exit 125; }
   for ((i = 0; i < 600; i++)); do               # 30 s
     kill -0 $NS 2>/dev/null || fail "systemd-nspawn exited early"
-    [[ -n $LEADER ]] || read -r LEADER _ </proc/$NS/task/$NS/children || true
+    # Anew each time: the first child that nspawn has is only on the way to the container's PID 1.
+    read -r LEADER _ </proc/$NS/task/$NS/children || true
     if [[ -n $LEADER ]] && ct test -S /run/dbus/system_bus_socket 2>/dev/null; then
       ST=$(ct systemctl is-system-running 2>/dev/null) || true
       [[ $ST == running || $ST == degraded ]] && break
@@ -72,8 +73,9 @@ while getopts s:b:r:e:t:nc o; do case $o in
   *) die "usage";; esac; done
 shift $((OPTIND - 1)); (($#)) || die "no command"
 ((EUID == 0)) || die "must be root"
-# make and logrotate: what the tests call inside, beside systemd itself.
-INCLUDE=systemd,systemd-sysv,dbus,libnss-systemd,procps,iproute2,make,logrotate
+# What the tests use inside beside systemd itself: make and logrotate, python3 for the downloaders,
+# libpam-systemd for the service managers of users.
+INCLUDE=systemd,systemd-sysv,dbus,libnss-systemd,procps,iproute2,make,logrotate,python3,libpam-systemd
 # The name holds the list of packages, so that another list makes another root.
 mkdir -p "$CACHE"; ROOT=$CACHE/$SUITE-$(cksum <<<"$INCLUDE" | cut -d' ' -f1)
 
