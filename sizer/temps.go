@@ -122,6 +122,10 @@ func (p *pass) stageTemps() {
 	}
 }
 
+// tick is how far a file system's clock lags behind: it moves in steps of the
+// kernel's timer, 10 ms at the most.
+const tick = 10 * time.Millisecond
+
 // madeUnderLock: the file was made since this repository last held no bare
 // lock. What is older was left by an attempt that is dead; if not, it grows.
 func (p *pass) madeUnderLock(t *temp) bool {
@@ -129,7 +133,7 @@ func (p *pass) madeUnderLock(t *temp) bool {
 	if since.IsZero() && t.seen.Equal(p.now) {
 		since = p.now.Add(-racy)
 	}
-	return t.claimed.IsZero() && !since.IsZero() && t.born.After(since)
+	return t.claimed.IsZero() && !since.IsZero() && t.born.After(since.Add(-tick))
 }
 
 // othersStage reports whether another repository of the root holds a lock and
