@@ -126,3 +126,30 @@ func (p *pass) evidence(pl *play) map[string]bool {
 	delete(commits, "")
 	return commits
 }
+
+// narrow gives up the older revisions where nobody works any more and the
+// newest is whole: what is missing of the others was an earlier attempt's.
+func (p *pass) narrow(pl *play, look *Look) {
+	if len(pl.revisions) < 2 || look.Partials > 0 || look.Locked || slices.Contains(pl.running, true) ||
+		!p.whole(pl, p.repo.revs.at(pl.revisions[0])) {
+		return
+	}
+	pl.revisions, pl.renewed = pl.revisions[:1], true
+	for _, f := range pl.files {
+		f.wanted = false
+	}
+}
+
+// whole reports whether all that is wanted of a listed revision is there.
+func (p *pass) whole(pl *play, rev *revision) bool {
+	if !rev.listed() {
+		return false
+	}
+	for _, listed := range rev.listing.files {
+		f := pl.files[listed.Etag]
+		if pl.wants(listed.Path) && (f == nil || !f.done || f.size != listed.Size) {
+			return false
+		}
+	}
+	return p.linked(pl, rev)
+}

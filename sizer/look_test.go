@@ -308,6 +308,27 @@ func TestARevisionFinishedWhileNobodyLookedIsNotHeldToTheDeadOneBefore(t *testin
 	})
 }
 
+func TestTheNewestRevisionIsEnoughWhenNobodyWorksAnyMore(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
+	c.list(commitB, map[string]listedFile{"b.bin": {"b", mib}})
+	c.run(42, "hf", "download", "org/demo")
+	c.run(43, "hf", "download", "org/demo")
+	c.lock(42, "a")
+	c.lock(43, "b")
+	c.partial("a", ".01234567.incomplete", mib)
+	c.partial("b", ".01234567.incomplete", mib)
+	c.expect("both", want{play: true, bytes: 2 * mib, arrived: 2 * mib, total: 3 * mib, files: 2, missing: 2, partials: 2})
+	c.finish("b", ".01234567.incomplete", commitB, "b.bin")
+	c.kill(42)
+	c.kill(43)
+	c.now = c.now.Add(lockMemory)
+	c.look()
+	if l := c.look(); l.Proof != ProvenByListing || l.Total != mib {
+		t.Fatalf("look %+v", l)
+	}
+}
+
 func TestARepositoryRemovedAndMadeAgainBetweenTwoLooksIsGoneFirst(t *testing.T) {
 	c := newCache(t)
 	c.whole("a", mib, commitA, "a.bin")

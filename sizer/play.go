@@ -111,6 +111,9 @@ func (p *pass) playOn(look *Look) error {
 	pl.describe(p, look)
 	look.Arrived = arrived
 	look.Proof = p.prove(pl, look)
+	if look.Proof == NoProof {
+		p.narrow(pl, look)
+	}
 	pl.lively = look.Partials > 0 || look.Locked || p.now.Sub(pl.changed) < 2*livelyAfter
 	if look.Proof != NoProof || pl.over(p, look) {
 		p.end()
