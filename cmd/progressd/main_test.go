@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -273,13 +274,35 @@ func faultP1(t *testing.T) {
 
 func faultP2(t *testing.T) {
 	ended := make(chan struct{})
-	signals := make(chan os.Signal, 2)
+	signals := make(chan os.Signal) // taken before the end is seen
 	exited := make(chan int, 1)
-	signals <- syscall.SIGHUP
-	signals <- syscall.SIGTERM
-	awaitEnd(ended, world{signals: signals, exit: func(status int) { exited <- status }})
+	go func() {
+		signals <- syscall.SIGHUP
+		signals <- syscall.SIGTERM
+		close(ended)
+	}()
+	w := world{signals: signals, exit: func(status int) { exited <- status }}
+	awaitEnd(ended, w, abort(w))
 	if status := <-exited; status != exitFailed {
 		t.Fatalf("exit status %d", status)
+	}
+}
+
+func TestWhatComesDuringAReloadIsNotForgotten(t *testing.T) {
+	log, sd := slog.New(slog.DiscardHandler), &systemd{}
+	newer := func() (settings, error) { return settings{file: "newer"}, nil }
+	for missed, want := range map[os.Signal]struct {
+		file string
+		on   bool
+	}{
+		nil:             {"new", true},
+		syscall.SIGHUP:  {"newer", true},
+		syscall.SIGTERM: {"new", false},
+	} {
+		set, on := afterReload(missed, settings{file: "new"}, newer, sd, log)
+		if set.file != want.file || on != want.on {
+			t.Errorf("%v: %q %v", missed, set.file, on)
+		}
 	}
 }
 

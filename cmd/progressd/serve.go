@@ -82,15 +82,17 @@ func life(ctx context.Context, set settings, store *state.Store, sd *systemd,
 			}
 			sd.stopping()
 			stop()
-			awaitEnd(ended, w)
+			awaitEnd(ended, w, abort(w))
 			return next, false
 		case <-settle:
 			settle = nil
-			if next, reload = reloaded(load, sd, log); reload {
-				stop()
-				awaitEnd(ended, w)
-				return next, true
+			if next, reload = reloaded(load, sd, log); !reload {
+				continue
 			}
+			stop()
+			var missed os.Signal
+			awaitEnd(ended, w, func(sig os.Signal) { missed = sig })
+			return afterReload(missed, next, load, sd, log)
 		case <-ctx.Done():
 			<-ended
 			return set, false
@@ -123,9 +125,9 @@ func reloaded(load func() (settings, error), sd *systemd, log *slog.Logger) (set
 // system that doesn't answer, is left behind: all that counts is on disk.
 const patience = 1800 * time.Millisecond
 
-// awaitEnd waits for the parts to end; a second signal to stop is obeyed at
-// once.
-func awaitEnd(ended <-chan struct{}, w world) {
+// awaitEnd waits for the parts to end, and hands on what signals come
+// meanwhile.
+func awaitEnd(ended <-chan struct{}, w world, signalled func(os.Signal)) {
 	timeout := time.After(patience)
 	for {
 		select {
@@ -134,10 +136,32 @@ func awaitEnd(ended <-chan struct{}, w world) {
 		case <-timeout:
 			return
 		case sig := <-w.signals:
-			if sig == syscall.SIGTERM || sig == os.Interrupt {
-				w.exit(exitFailed)
-				return
-			}
+			signalled(sig)
 		}
 	}
+}
+
+// abort obeys a second signal to stop at once.
+func abort(w world) func(os.Signal) {
+	return func(sig os.Signal) {
+		if sig != syscall.SIGHUP {
+			w.exit(exitFailed)
+		}
+	}
+}
+
+// afterReload goes on with the new configuration, unless while the old parts
+// stopped somebody asked for something else.
+func afterReload(missed os.Signal, next settings, load func() (settings, error), sd *systemd, log *slog.Logger) (settings, bool) {
+	switch missed {
+	case nil:
+	case syscall.SIGHUP:
+		if newer, ok := reloaded(load, sd, log); ok {
+			next = newer
+		}
+	default:
+		sd.stopping()
+		return next, false
+	}
+	return next, true
 }

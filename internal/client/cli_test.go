@@ -142,3 +142,30 @@ func TestMainTellsOfFailure(t *testing.T) {
 		t.Errorf("exit %d, stdout %q, stderr %q", status, stdout.String(), stderr.String())
 	}
 }
+
+// What a client is told in its environment arrives as it was meant.
+func TestCommandPassesTheWriterOn(t *testing.T) {
+	for _, h := range []HH{
+		{Endpoint: "http://hub", Root: "/c"},
+		{Endpoint: "http://hub", Root: "/c", Generation: HH023, Chunk: 4096, RemoveLocks: true},
+		{Endpoint: "http://hub", Root: "/c", Chunk: 1 << 20, SharedStore: true},
+	} {
+		cmd, err := Command(t.Context(), t.TempDir(), h, "o/m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As the child sees it: the last value of a name counts.
+		got := writer(func(name string) (value string) {
+			for _, v := range cmd.Env {
+				if rest, ok := strings.CutPrefix(v, name+"="); ok {
+					value = rest
+				}
+			}
+			return value
+		})
+		if fmt.Sprint(got.Endpoint, got.Root, got.Generation, got.Chunk, got.SharedStore, got.RemoveLocks) !=
+			fmt.Sprint(h.Endpoint, h.Root, h.Generation, h.Chunk, h.SharedStore, h.RemoveLocks) {
+			t.Errorf("%+v arrives as %+v", h, got)
+		}
+	}
+}
