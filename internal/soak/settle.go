@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"progressd/tracker"
+)
+
+// verdict is what progressd owes after the last client of a scene has ended.
+type verdict struct {
+	// kinds are the verdicts that are true.
+	kinds []tracker.Kind
+	// silence is true as well: the daemon may not have seen enough of it.
+	silence bool
+	// after is when the last client that brought something had ended.
+	after time.Time
+	// unlisted: no listing can prove anything.
+	unlisted bool
+}
+
+// told is how many lines a model's log has.
+func (m *model) told() int {
+	lines, err := readLog(m.logPath())
+	if err != nil {
+		return 0
+	}
+	return len(lines)
+}
+
+// enough is how long the daemon must have been watching a client to know who
+// it is and what it wants.
+const enough = 1500 * time.Millisecond
+
+// owed says what the truth after a life calls for.
+//
+//   - The listing and every file of it are there: completed, and nothing else.
+//   - What a client asked for is there and the client was seen: completed. If
+//     it wasn't seen, nothing says what was wanted: ended will do as well, or
+//     interrupted if another attempt left a partial behind.
+//   - No listing and nothing against it: completed after a while of quiet.
+//   - No listing, a gap in the numbers of the shards: ended.
+//   - No listing, and an older attempt's partial beside it: any of them.
+//   - Else a client is gone with its work undone: interrupted. If it left
+//     nothing unfinished, and nothing says what it wanted: ended.
+//   - Nor is there anything to be told of a partial that was made and abandoned
+//     while no daemon ran.
+//
+// Where nothing came at all, silence is owed; see settle.
+func (m *model) owed(l *life) verdict {
+	t := l.truth
+	seen := m.world.daemon.watched(l.begin, l.end) >= enough
+	v := verdict{after: l.end, unlisted: !t.listing}
+	add := func(kinds ...tracker.Kind) verdict {
+		v.kinds = append(v.kinds, kinds...)
+		return v
+	}
+	switch {
+	case t.whole && t.listing:
+		return add(tracker.Completed)
+	case t.listing && t.wanted && l.partly():
+		add(tracker.Completed)
+		if seen && l.done {
+			return v
+		}
+		return add(tracker.Ended, tracker.Interrupted)
+	case !t.listing && t.blobs > 0 && l.done && m.litter(): // an orphan in the root, of which nothing tells whose it is
+		return add(tracker.Completed, tracker.Ended, tracker.Interrupted)
+	case !t.listing && t.partials == 0 && t.blobs > 0 && l.done && !t.gap:
+		return add(tracker.Completed)
+	case !t.listing && t.partials == 0 && t.blobs > 0 && l.done:
+		return add(tracker.Ended)
+	case !t.listing && t.blobs > 0 && l.done:
+		return add(tracker.Completed, tracker.Ended, tracker.Interrupted)
+	}
+	v.silence = !seen || m.hidden()
+	if t.partials > 0 && (seen || t.blobs == 0) {
+		return add(tracker.Interrupted)
+	}
+	add(tracker.Interrupted, tracker.Ended)
+	if !t.listing && !t.gap && t.blobs > 0 && t.partials == 0 {
+		add(tracker.Completed)
+	}
+	return v
+}
+
+// litter: a client that writes to the root of the cache was killed, and what
+// it left behind lies there for good.
+func (m *model) litter() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.hidden() && slices.ContainsFunc(m.lives, func(l *life) bool { return !l.done })
+}
+
+// settle waits for the verdict on what was done since the log had so many
+// lines. The last life has the newest truth.
+func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) error {
+	m.mu.Lock()
+	var bringer *life // the last that brought something
+	for _, l := range m.lives[m.marked().lives:] {
+		if l.moved && (bringer == nil || l.end.After(bringer.end)) {
+			bringer = l
+		}
+	}
+	m.mu.Unlock()
+	v := verdict{silence: true, after: last.end}
+	if bringer != nil {
+		v = m.owed(bringer)
+		if bringer != last { // which may have come too late to change it
+			w := m.owed(last)
+			v.kinds, v.silence = append(v.kinds, w.kinds...), v.silence && w.silence
+		}
+	}
+	err := a.await(ctx, m, begun, v)
+	m.mark()
+	return err
+}
+
+// mark ends a scene.
+func (m *model) mark() {
+	lines := m.told()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.scenes = append(m.scenes, mark{lives: len(m.lives), lines: lines})
+}
+
+// marked is the end of the last scene.
+func (m *model) marked() mark {
+	if len(m.scenes) == 0 {
+		return mark{}
+	}
+	return m.scenes[len(m.scenes)-1]
+}
+
+// silence is how long to listen for what should not or need not come.
+const silence = 3 * time.Second
+
+// await waits until a verdict is in the log, and blames progressd if it
+// doesn't come.
+func (a *actor) await(ctx context.Context, m *model, begun int, v verdict) error {
+	limit := a.patience
+	if v.silence {
+		limit = silence
+		if len(v.kinds) > 0 {
+			limit += interruptAfter
+		}
+		limit = min(limit, a.patience)
+	}
+	deadline := time.Now().Add(limit)
+	for {
+		lines, err := readLog(m.logPath())
+		if err != nil {
+			return err
+		}
+		if kind := v.found(lines[min(begun, len(lines)):]); kind != "" {
+			m.outcome(string(kind))
+			return nil
+		}
+		if time.Now().After(deadline) {
+			break
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	if v.silence {
+		m.outcome("silence")
+		return nil
+	}
+	m.outcome("LOST")
+	a.blame(m, "no verdict within %v of %s: expected %s", limit, v.after.Format(clock), fmt.Sprint(v.kinds))
+	return nil
+}
+
+// earliest is when the line of a verdict can have been written, whose time is
+// cut to the second. What a listing proves may be told before its client has
+// exited; all else has to wait.
+func (v verdict) earliest(k tracker.Kind) time.Time {
+	const cut, early = time.Second, 300 * time.Millisecond
+	wait := -cut - early
+	switch {
+	case k == tracker.Interrupted:
+		wait += interruptAfter
+	case k == tracker.Ended, k == tracker.Completed && v.unlisted:
+		wait += quietAfter
+	}
+	return v.after.Add(wait)
+}
+
+// found returns the verdict that has come, if it is the last word.
+func (v verdict) found(lines []line) tracker.Kind {
+	for i := len(lines) - 1; i >= 0; i-- {
+		l := lines[i]
+		if !terminal(l.kind) && l.kind != tracker.Interrupted {
+			continue
+		}
+		if slices.Contains(v.kinds, l.kind) && l.at.After(v.earliest(l.kind)) {
+			return l.kind
+		}
+		return ""
+	}
+	return ""
+}
+
+func (m *model) outcome(text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outcomes = append(m.outcomes, text)
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"progressd/internal/client"
+)
+
+// stubVar makes this test binary play progressd: one that watches nothing.
+const stubVar = "SOAK_STUB"
+
+func TestMain(m *testing.M) {
+	client.RunIfCalled()
+	if os.Getenv(stubVar) != "" {
+		os.Exit(stub())
+	}
+	// Else the race detector lets every child sleep for a second at its end.
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
+	goleak.VerifyTestMain(m)
+}
+
+func stub() int {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM, syscall.SIGHUP)
+	notify, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		return 1
+	}
+	if _, err := notify.Write([]byte("READY=1")); err != nil {
+		return 1
+	}
+	for sig := range term {
+		if sig == syscall.SIGTERM {
+			break
+		}
+	}
+	return 0
+}
+
+// A daemon that says nothing loses every verdict: the soak must say so, and
+// keep what it made.
+func TestSilentDaemonIsFoundOut(t *testing.T) {
+	t.Setenv(stubVar, "yes")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	o := options{progressd: self, length: 200 * time.Millisecond, seed: 1, actors: 4, dir: t.TempDir(), patience: 100 * time.Millisecond}
+	err = soak(t.Context(), o, &out)
+	if err == nil || !strings.Contains(err.Error(), "violations") {
+		t.Errorf("got %v\n%s", err, &out)
+	}
+	if text := out.String(); !strings.Contains(text, "VIOLATION soak/m") || !strings.Contains(text, "no verdict within 100ms") || !strings.Contains(text, "LOST") {
+		t.Errorf("it is not said what is wrong:\n%s", text)
+	}
+	if _, err := os.Stat(o.dir); err != nil {
+		t.Errorf("what was made is gone: %v", err)
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"progressd/internal/hub"
+)
+
+// The limits that progressd is given: short, so that each verdict comes often.
+const (
+	step           = 1_000_000
+	keepaliveEvery = 3 * time.Second
+	quietAfter     = 2 * time.Second
+	interruptAfter = 4 * time.Second
+	stallAfter     = 10 * time.Second
+)
+
+// world is what all actors share.
+type world struct {
+	options
+	began  time.Time
+	hubs   []*hub.Hub // a slow one, and one as fast as it can
+	daemon *daemon
+
+	mu     sync.Mutex
+	models []*model
+	faults []fault
+}
+
+// fault is something that progressd may not do.
+type fault struct {
+	model *model // nil: the daemon itself
+	at    time.Time
+	text  string
+}
+
+func (w *world) cache() string { return filepath.Join(w.dir, "hub") }
+func (w *world) logs() string  { return filepath.Join(w.dir, "log") }
+func (w *world) bin() string   { return filepath.Join(w.dir, "bin") }
+
+// slowRate is shared by all downloads of the slow hub, in bytes a second.
+const slowRate = 8_000_000
+
+func newWorld(o options) (*world, error) {
+	w := &world{options: o, began: time.Now()}
+	if w.dir == "" {
+		dir, err := os.MkdirTemp("", "progressd-soak-")
+		if err != nil {
+			return nil, fmt.Errorf("cannot make a directory for the soak: %w", err)
+		}
+		w.dir = dir
+	}
+	state := filepath.Join(w.dir, "state")
+	if err := mkdirs(w.cache(), w.logs(), w.bin(), state); err != nil {
+		return nil, err
+	}
+	config := filepath.Join(w.dir, "config.toml")
+	text := fmt.Sprintf(`roots = [%q]
+poll_interval = "500ms"
+keepalive_interval = %q
+step = "1MB"
+[log]
+dir = %q
+timestamps = "rfc3339"
+[journal]
+enabled = false
+[state]
+dir = %q
+[download]
+stall_after = %q
+interrupt_after = %q
+quiet_after = %q
+`, w.cache(), keepaliveEvery, w.logs(), state, stallAfter, interruptAfter, quietAfter)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("cannot write the soak's configuration: %w", err)
+	}
+	for _, rate := range []int64{slowRate, 0} {
+		h := hub.New(hub.Options{Rate: rate})
+		if err := h.Start(); err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+		w.hubs = append(w.hubs, h)
+	}
+	w.daemon = newDaemon(w, o.progressd, config)
+	return w, nil
+}
+
+func (w *world) close() error {
+	var err error
+	for _, h := range w.hubs {
+		err = errors.Join(err, h.Close())
+	}
+	return err
+}
+
+func (w *world) add(m *model) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.models = append(w.models, m)
+}
+
+// blame notes a fault.
+func (w *world) blame(m *model, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults = append(w.faults, fault{model: m, at: time.Now(), text: fmt.Sprintf(format, args...)})
+}

@@ -1,0 +1,117 @@
+// Command clients puts progressd to the test with the real clients: every
+// supported version of huggingface_hub downloads from a hub on loopback in
+// every way there is, and what progressd tells of it, in the journal and in
+// the log files, is held against what was asked, served and written.
+//
+// It needs root (other users, a small disk), a journald of its own
+// (test/harness/journald-alone.sh) and, the first time, PyPI.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+)
+
+type options struct {
+	progressd string
+	venvs     string
+	python    string
+	only      *regexp.Regexp
+	jobs      int
+	keep      bool
+	progress  io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "clients: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	opts, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	results, err := perform(ctx, opts)
+	return errors.Join(report(results, stdout), err)
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	opts := options{progress: stderr}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	set := flag.NewFlagSet("clients", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	set.StringVar(&opts.progressd, "progressd", "bin/progressd", "path of the `binary` to test")
+	set.StringVar(&opts.venvs, "venvs", filepath.Join(cache, "progressd-e2e"), "`directory` in which the clients are kept")
+	set.StringVar(&opts.python, "python", "python3", "the `interpreter` for them, 3.10 or newer")
+	set.IntVar(&opts.jobs, "jobs", 10, "how many cases are played at a time")
+	set.BoolVar(&opts.keep, "keep", false, "keep caches, logs and output")
+	set.Func("only", "play only the cases whose scene/release matches the `pattern`", func(text string) error {
+		opts.only, err = regexp.Compile(text)
+		return err
+	})
+	if err := set.Parse(args); err != nil {
+		return opts, err
+	}
+	if opts.progressd, err = filepath.Abs(opts.progressd); err != nil {
+		return opts, err
+	}
+	if os.Geteuid() != 0 {
+		return opts, errors.New("must be run as root: it downloads as other users and mounts a small disk")
+	}
+	return opts, nil
+}
+
+// report prints a table, scene by release, and returns what went wrong.
+func report(results []*result, w io.Writer) error {
+	verdicts := map[string]string{}
+	var failures []error
+	for _, r := range results {
+		key := r.act.label()
+		verdicts[key] = "ok"
+		if r.err != nil {
+			verdicts[key] = "FAILED"
+			failures = append(failures, fmt.Errorf("%s: %w", key, r.err))
+		}
+	}
+	row(w, "", func(r release) string { return r.name })
+	row(w, "---", func(release) string { return "---" })
+	for _, sc := range scenes {
+		row(w, sc.about, func(r release) string {
+			if v := verdicts[sc.name+"/"+r.name]; v != "" {
+				return v
+			}
+			return "-"
+		})
+	}
+	played := len(results)
+	_, _ = fmt.Fprintf(w, "%d passed, %d failed\n", played-len(failures), len(failures))
+	return errors.Join(failures...)
+}
+
+func row(w io.Writer, first string, cell func(release) string) {
+	text := "| " + first
+	for _, r := range releases {
+		text += " | " + cell(r)
+	}
+	_, _ = fmt.Fprintln(w, text+" |")
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"progressd/internal/hub"
+)
+
+// stage is what all acts share: a hub, a daemon, and a directory for all that
+// is made.
+type stage struct {
+	options
+	dir    string
+	hub    *hub.Hub
+	daemon *daemon
+	venvs  venvs
+	// messageIDs are those seen so far.
+	messageIDs idsByKind
+}
+
+// pace is how fast each file comes, in bytes a second: slow enough that a file
+// of 30 MB is looked at several times.
+const pace = 15_000_000
+
+// patience is how long one act may take; the slowest clients try a hub that
+// has died for half a minute.
+const patience = 2 * time.Minute
+
+// settle is how long all is quiet at the end, before the lines are judged:
+// longer than any verdict takes, so that one too many would have come.
+const settle = 25 * time.Second
+
+// result is how an act went.
+type result struct {
+	act  *act
+	err  error
+	took time.Duration
+}
+
+// perform plays all acts that are selected and returns how each went.
+func perform(ctx context.Context, opts options) (results []*result, err error) {
+	dir, err := os.MkdirTemp("", "progressd-clients-")
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{options: opts, dir: dir, venvs: venvs{opts.venvs, opts.python}, messageIDs: idsByKind{}}
+	acts, err := s.prepare(ctx)
+	defer func() { err = errors.Join(err, s.clear(acts)) }()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.hub.Close()) }()
+	if s.daemon, err = startDaemon(ctx, opts.progressd, dir); err != nil {
+		return nil, err
+	}
+	results = s.play(ctx, acts)
+	if ctx.Err() == nil {
+		s.say("all played, %v of silence before the lines are judged", settle)
+		_ = rest(ctx, settle)
+	}
+	if err := s.daemon.stop(); err != nil {
+		return results, err
+	}
+	return results, s.judge(results)
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// prepare lays out the stage and writes the list of acts.
+func (s *stage) prepare(ctx context.Context) ([]*act, error) {
+	// Other users download below it.
+	if err := os.Chmod(s.dir, 0o755); err != nil {
+		return nil, err
+	}
+	for _, sub := range []string{"homes", "users", "log", "output"} {
+		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.CopyFS(s.dir, scripts); err != nil {
+		return nil, err
+	}
+	if err := s.install(ctx); err != nil {
+		return nil, err
+	}
+	s.hub = hub.New(hub.Options{FileRate: pace})
+	if err := s.hub.Start(); err != nil {
+		return nil, err
+	}
+	return s.acts()
+}
+
+// install readies every release that is selected.
+func (s *stage) install(ctx context.Context) error {
+	done := map[string]bool{}
+	for _, r := range releases {
+		if done[r.version] || !s.selectsRelease(r) {
+			continue
+		}
+		done[r.version] = true
+		if err := s.venvs.ensure(ctx, r.version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) selectsRelease(r release) bool {
+	for _, sc := range scenes {
+		if s.selects(sc, r) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o options) selects(sc scene, r release) bool {
+	if sc.applies != nil && !sc.applies(r) {
+		return false
+	}
+	return o.only == nil || o.only.MatchString(sc.name+"/"+r.name)
+}
+
+func (s *stage) acts() ([]*act, error) {
+	var acts []*act
+	for _, sc := range scenes {
+		for _, r := range releases {
+			if !s.selects(sc, r) {
+				continue
+			}
+			a := &act{stage: s, release: r, scene: sc, hub: s.hub, books: newBooks()}
+			a.home = filepath.Join(s.dir, "homes", r.name)
+			prepare := os.MkdirAll
+			if sc.home != nil {
+				a.home += "-" + sc.name
+				prepare = sc.home
+			}
+			if err := prepare(a.root(), 0o755); err != nil {
+				return nil, err
+			}
+			if err := a.publish("main", sc.files...); err != nil {
+				return nil, err
+			}
+			acts = append(acts, a)
+		}
+	}
+	return acts, nil
+}
+
+// play plays the acts, some at a time, and says how each went.
+func (s *stage) play(ctx context.Context, acts []*act) []*result {
+	var group errgroup.Group
+	group.SetLimit(s.jobs)
+	results := make([]*result, len(acts))
+	for i, a := range acts {
+		results[i] = &result{act: a}
+		group.Go(func() error {
+			began := time.Now()
+			results[i].err = a.play(ctx)
+			results[i].took = time.Since(began)
+			word := "played"
+			if results[i].err != nil {
+				word = "FAILED"
+			}
+			s.say("%s %s in %.1fs", word, a.label(), results[i].took.Seconds())
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return results
+}
+
+func (a *act) play(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not done after %v", patience))
+	defer cancel()
+	defer a.end()
+	var sampling sync.WaitGroup
+	done := make(chan struct{})
+	sampling.Go(func() { a.sample(a.hub, done) })
+	defer sampling.Wait()
+	defer close(done)
+	return a.scene.play(ctx, a)
+}
+
+// judge compares what was told with what each act expects.
+func (s *stage) judge(results []*result) error {
+	told, err := readJournal()
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		for _, want := range r.act.scene.want(r.act) {
+			r.err = errors.Join(r.err, r.act.check(want, told[want.of]))
+			delete(told, want.of)
+		}
+	}
+	for from, entries := range told {
+		err = errors.Join(err, fmt.Errorf("nobody expects what is told of %+v: %q", from, entries[0]["MESSAGE"]))
+	}
+	return errors.Join(err, s.checkDiagnostics())
+}
+
+var complaint = regexp.MustCompile(`(?m)^.*level=(?:WARN|ERROR).*$|^panic:.*$`)
+
+// checkDiagnostics allows the daemon no complaint of its own.
+func (s *stage) checkDiagnostics() error {
+	text, err := os.ReadFile(s.daemon.stderr)
+	if err != nil {
+		return err
+	}
+	if found := complaint.FindAllString(string(text), -1); found != nil {
+		return fmt.Errorf("progressd complains:\n%s", strings.Join(found, "\n"))
+	}
+	return nil
+}
+
+// clear removes all that was made, unless it is to be looked at.
+func (s *stage) clear(acts []*act) error {
+	if s.keep {
+		s.say("kept: %s", s.dir)
+		return nil
+	}
+	for _, a := range acts {
+		if err := syscall.Unmount(a.home, 0); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cannot unmount %q: %w", a.home, err)
+		}
+	}
+	return os.RemoveAll(s.dir)
+}
+
+func (s *stage) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.progress, format+"\n", args...)
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+
+	"progressd/internal/hub"
+	"progressd/sizer"
+)
+
+var userNames = []string{"alice", "bob"}
+
+// about wants something to be told of the act's own repository.
+func (a *act) about(lines string, files []hub.File) want {
+	return want{of: source{a.root(), a.repo()}, lines: lines, wholes: []whole{wholeOf(files)}}
+}
+
+func wholeOf(files []hub.File) whole {
+	all := whole{paths: len(files)}
+	counted := map[hub.File]bool{}
+	for _, f := range files {
+		content := hub.File{Seed: f.Seed, Size: f.Size}
+		if !counted[content] {
+			counted[content] = true
+			all.bytes += f.Size
+		}
+	}
+	return all
+}
+
+func (w want) says(texts ...string) want {
+	w.texts = append(w.texts, texts...)
+	return w
+}
+
+func (w want) withListing() want {
+	w.listed = true
+	return w
+}
+
+// started is the line that says how much it will be.
+func (w want) started() string {
+	return regexp.QuoteMeta(fmt.Sprintf(": %s in %d file", sizer.FormatBytes(w.wholes[0].bytes), w.wholes[0].paths)) + "s?"
+}
+
+// A download from its first byte to its end, with a listing and without.
+const (
+	listedRun   = "preparing started( progress)+ completed:listing"
+	askedRun    = "preparing started( progress)+ completed:request"
+	unlistedRun = "preparing started( progress)+ unlisted completed:quiet"
+)
+
+func unknownTotal(noun string) string {
+	return "Downloading " + noun + ` \(this may take 10-60 minutes\)`
+}
+
+// complete: all of these files, which are all that the revision has.
+func complete(files ...hub.File) func(*act) []want {
+	return func(a *act) []want { return []want{a.run(listedRun, files)} }
+}
+
+// asked: these files of more, and the command line says so.
+func asked(files ...hub.File) func(*act) []want {
+	return func(a *act) []want { return []want{a.run(askedRun, files)} }
+}
+
+// single: one file, asked for by itself: no release leaves a listing then.
+func single(file hub.File) func(*act) []want {
+	return func(a *act) []want { return []want{a.unlisted([]hub.File{file})} }
+}
+
+// run is a download without trouble.
+func (a *act) run(lines string, files []hub.File) want {
+	if !a.listing {
+		return a.unlisted(files)
+	}
+	w := a.about(lines, files).withListing()
+	return w.says(a.opening(), "Downloading "+string(a.repo().Type)+w.started(), a.success())
+}
+
+func (a *act) unlisted(files []hub.File) want {
+	return a.about(unlistedRun, files).says(a.opening(), unknownTotal(string(a.repo().Type)), a.success())
+}
+
+func (a *act) opening() string {
+	return "Preparing to download " + string(a.repo().Type) + ": " + regexp.QuoteMeta(a.repo().ID)
+}
+
+func (a *act) success() string {
+	return map[bool]string{true: "Model", false: "Dataset"}[a.repo().Type == "model"] + " downloaded successfully"
+}
+
+// unknownSubset: a script tells nobody what it wants.
+func unknownSubset(a *act) []want {
+	files := []hub.File{many[1]}
+	if !a.listing {
+		return []want{a.unlisted(files)}
+	}
+	w := a.about("preparing started( progress)+ ended", many).withListing()
+	return []want{w.says("Downloading model"+w.started(), "Download ended: 36.0MB in 1 of 5 files")}
+}
+
+func (a *act) gone() string { return `.*: downloader \(pid [0-9]+, ` + a.command + `\) is gone` }
+
+func oneInterrupted(a *act) []want {
+	w := a.about("preparing started( progress)+ interrupted", few)
+	w.listed = a.listing
+	return []want{w.says("Download interrupted at " + a.gone())}
+}
+
+func stalled(a *act) []want {
+	lines := "preparing started( progress)+ stalled moving( progress)* "
+	if a.listing {
+		lines += "completed:listing"
+	} else {
+		lines += "unlisted completed:quiet"
+	}
+	w := a.about(lines, few)
+	w.listed = a.listing
+	text := `Download stalled at 10\.5MB.*: no new data for [0-9]+s, downloader still running \(pid [0-9]+, ` + a.command + `\)`
+	return []want{w.says(text, "Download moving again: .*")}
+}
+
+// resumed: an attempt dies, the next one makes it good.
+func resumed(a *act) []want {
+	lines := "preparing started( progress)+ interrupted "
+	texts := []string{"Download interrupted at " + a.gone(), a.success()}
+	if a.resumes {
+		lines += "moving( progress)*"
+	} else {
+		lines += "restarted( progress)*"
+		texts = append(texts, "Download began again: 700B of 31.5MB kept")
+	}
+	if a.orphans {
+		lines += " orphans"
+	}
+	if a.listing {
+		lines += " completed:listing"
+	} else {
+		lines += " unlisted completed:quiet"
+	}
+	w := a.about(lines, few)
+	w.listed = a.listing
+	return []want{w.says(texts...)}
+}
+
+// endedByHand: what was asked for is known where there is a listing, so it is
+// known that it didn't come; elsewhere the numbers of the parts tell.
+func endedByHand(a *act) []want {
+	if !a.listing {
+		return endedScript(a)
+	}
+	w := a.about("preparing started( progress)+ interrupted moving( progress)* completed:listing", numbered).withListing()
+	return []want{w.says("Download interrupted at 24.0MB/49.0MB ~ 49.0%" + a.gone())}
+}
+
+func endedScript(a *act) []want {
+	lines, ended := "preparing started( progress)+ ended preparing resumed( progress)* ", "Download ended: 24.0MB in 2 files"
+	if a.listing {
+		lines += "completed:listing"
+		ended = "Download ended: 24.0MB in 2 of 4 files"
+	} else {
+		lines += "unlisted completed:quiet"
+	}
+	w := a.about(lines, numbered)
+	w.listed = a.listing
+	return []want{w.says(ended, "Resuming download: 24.0MB.* already on disk")}
+}
+
+// twoRevisions: the second needs only the file that is new.
+func twoRevisions(a *act) []want {
+	if !a.listing {
+		// Without a listing the old file is part of it when it is linked:
+		// that may be after the new one has begun.
+		w := a.about(unlistedRun+" preparing (resumed|started)( progress)+ unlisted completed:quiet", before)
+		w.wholes = append(w.wholes, wholeOf(after))
+		return []want{w}
+	}
+	w := a.about(listedRun+" preparing resumed( progress)+ completed:listing", before).withListing()
+	w.wholes = append(w.wholes, wholeOf(after))
+	return []want{w.says("Resuming download: 31.*MB/64.0MB ~ .* already on disk")}
+}
+
+func bothModels(a *act) []want {
+	one := a.run(listedRun, few)
+	other := one
+	other.of.repo = a.other("-b")
+	other.texts = nil
+	return []want{one, other}
+}
+
+func bothUsers(a *act) []want {
+	var wants []want
+	for _, name := range userNames {
+		w := a.run(listedRun, few)
+		w.of.root = filepath.Join(a.userHome(name), "hub")
+		wants = append(wants, w)
+	}
+	return wants
+}
+
+// storeThenSilence: what another model has brought is no download.
+func storeThenSilence(a *act) []want {
+	silent := want{of: source{a.root(), a.other("-b")}}
+	return []want{a.run(listedRun, stored), silent}
+}
