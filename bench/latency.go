@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// parallel is how many downloads of the latency workload run at once.
+const parallel = 8
+
+// latency measures how long after a client's system call the line that tells
+// of it can be read in the log file.
+func (b *bench) latency(ctx context.Context) (err error) {
+	root, err := os.MkdirTemp(b.fastDir(), "progressd-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
+	d, err := b.freshDaemon(ctx, root, "step = \"1MB\"\n")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	lines, err := follow(d.logs)
+	if err != nil {
+		return err
+	}
+	defer lines.close()
+	before, err := d.cpu()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	all := &latencies{root: root, lines: lines}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i := range b.scale.latencies {
+		group.Go(func() error { return all.one(ctx, i) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	out := b.report.section(fmt.Sprintf("Latency: %d downloads, %d at once, from the system call to the line in the log file", b.scale.latencies, parallel))
+	out.add("start, a repository that was not there", us, seconds, durations(all.fresh), "p99 100 ms")
+	out.add("start, a repository at rest", us, seconds, durations(all.known), "p99 100 ms")
+	out.add("step", us, seconds, durations(all.step), "p99 1 s")
+	out.add("completion", us, seconds, durations(all.done), "p99 1 s")
+	return b.busyCosts(d, out, time.Since(began), before)
+}
+
+// busyCosts adds what progressd took meanwhile.
+func (b *bench) busyCosts(d *daemon, out *section, wall, before time.Duration) error {
+	used, err := d.cpu()
+	if err != nil {
+		return err
+	}
+	mem, err := d.memory()
+	out.add("share of a core meanwhile", us, percent, series{(used - before).Seconds() / wall.Seconds()}, "")
+	out.add("peak memory", us, megabytes, series{mem.peak}, "below 20 MB")
+	return err
+}
+
+type latencies struct {
+	root  string
+	lines *tail
+
+	mu                       sync.Mutex
+	fresh, known, step, done []time.Duration
+}
+
+const (
+	preparing = "Preparing to download model"
+	progress  = "Download progress: "
+	completed = "Model downloaded successfully"
+)
+
+// one is the life of one repository: two downloads, one after the other.
+func (l *latencies) one(ctx context.Context, number int) error {
+	for episode, into := range []*[]time.Duration{&l.fresh, &l.known} {
+		if err := l.download(ctx, number, episode, into); err != nil {
+			return fmt.Errorf("download %d of repository %d: %w", episode+1, number, err)
+		}
+		// The repository comes to rest and is watched again.
+		if err := pause(ctx, 2*time.Second); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(filepath.Join(l.root, fmt.Sprintf("models--org--model-%05d", number)))
+}
+
+func (l *latencies) download(ctx context.Context, number, episode int, start *[]time.Duration) error {
+	log := fmt.Sprintf("org--model-%05d.log", number)
+	d, err := newDownload(l.root, fmt.Sprintf("org/model-%05d", number), snapshots[episode], number, episode+1, 4_000_000)
+	if err != nil {
+		return err
+	}
+	in := d.files[episode]
+	behind := l.lines.count(log)
+	if err := in.takeLock(); err != nil {
+		return err
+	}
+	if err := l.time(ctx, log, behind, preparing, start, in.create); err != nil {
+		return err
+	}
+	half := make([]byte, in.size/2)
+	write := func() error { _, err := in.file.Write(half); return err }
+	if err := l.time(ctx, log, behind, progress, &l.step, write); err != nil {
+		return err
+	}
+	if err := errors.Join(write(), in.finish()); err != nil {
+		return err
+	}
+	if episode > 0 { // the file of the former revision is linked, not loaded
+		if err := d.files[0].link(); err != nil {
+			return err
+		}
+	}
+	if err := l.time(ctx, log, behind, completed, &l.done, in.link); err != nil {
+		return err
+	}
+	return in.unlock()
+}
+
+// time measures one event, at a random moment of the daemon's clockwork.
+func (l *latencies) time(ctx context.Context, log string, behind int, text string, into *[]time.Duration, event func() error) error {
+	if err := pause(ctx, rand.N(time.Second)); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := event(); err != nil {
+		return err
+	}
+	at, err := l.lines.await(ctx, log, behind, text)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*into = append(*into, at.Sub(began))
+	return nil
+}
+
+// fastDir is on tmpfs, where there is one.
+func (b *bench) fastDir() string {
+	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
+		return "/dev/shm"
+	}
+	return b.work
+}

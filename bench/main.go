@@ -1,0 +1,266 @@
+// Command bench measures progressd against other ways of following a cache, on
+// this machine and in the same run: the original way (a walk by Python's
+// rglob), du, and a plain recursive watcher. What it prints is Markdown; a
+// full run also writes it to bench/results.md.
+//
+// A run on a machine that does other things as well measures those things.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const usage = `Usage: go run ./bench [--quick] [--only NAME,...] [--latencies N] [--dir DIR] [--out FILE] [--progressd BIN]
+
+Measures progressd against its peers and prints a table in Markdown.
+
+  --quick        small trees and few repetitions: below 2 minutes, for orientation only
+  --only NAMES   only these workloads, comma-separated: %s
+  --latencies N  downloads of the latency workload (else 200, quick 8)
+  --dir DIR      where the trees are built, and kept for the next run (else a temporary directory, removed)
+  --out FILE     where the tables are written (else bench/results.md for a full run, nowhere for others)
+  --progressd BIN  the binary to measure (else bin/progressd)
+
+A full run takes about half an hour, 10 GB of disk and 8 GB of memory (tmpfs).
+`
+
+// A workload measures one thing and adds its rows to the report.
+type workload struct {
+	name string
+	// of gives the measurement for a bench.
+	of func(*bench) func(context.Context) error
+}
+
+func workloads() []workload {
+	type measure = func(context.Context) error
+	return []workload{
+		{"idle1000", func(b *bench) measure { return b.idleSmall }},
+		{"idle10000", func(b *bench) measure { return b.idleLarge }},
+		{"start", func(b *bench) measure { return b.start }},
+		{"million", func(b *bench) measure { return b.million }},
+		{"busy", func(b *bench) measure { return b.busy }},
+		{"latency", func(b *bench) measure { return b.latency }},
+	}
+}
+
+// A bench is one run.
+type bench struct {
+	progressd string
+	python    string
+	self      string
+	dir       string // where the trees are built
+	work      string // configuration, state and logs; removed at the end
+	scale     scale
+	report    *report
+	note      io.Writer // what is being done
+	daemons   int
+	// perRepo collects repositories and resident bytes, for the slope.
+	perRepo []point
+}
+
+type point struct{ repos, bytes float64 }
+
+// A scale says how much is done.
+type scale struct {
+	small, large      shape
+	interval          time.Duration // between two polls, of everyone
+	polls             int           // measured, of progressd and the watcher
+	walks             int           // measured, of the original way and du
+	starts            int
+	million, millions int // blobs of the one large repository, repetitions
+	rounds            int // of the busy workload
+	busyFile          int64
+	latencies         int
+}
+
+func fullScale() scale {
+	return scale{
+		small: shape{repos: 1000, files: 40}, large: shape{repos: 10_000, files: 40},
+		interval: usualInterval, polls: 12, walks: 5, starts: 5,
+		million: 1_000_000, millions: 3, rounds: 20, busyFile: 1 << 30, latencies: 200,
+	}
+}
+
+func quickScale() scale {
+	return scale{
+		small: shape{repos: 1000, files: 10}, large: shape{repos: 5_000, files: 1},
+		interval: time.Second, polls: 3, walks: 2, starts: 2,
+		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, latencies: 8,
+	}
+}
+
+type options struct {
+	quick, help               bool
+	only, dir, out, progressd string
+	latencies                 int
+	selected                  []workload
+}
+
+func main() {
+	if len(os.Args) > 1 {
+		if part := parts[os.Args[1]]; part != nil {
+			os.Exit(exitStatus(part(os.Args[2:])))
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(exitStatus(run(ctx, os.Args[1:], os.Stdout, os.Stderr)))
+}
+
+// parts are the processes that bench starts itself as.
+var parts = map[string]func(args []string) error{
+	"plain-watcher": plainWatcher,
+	"writer":        writer,
+}
+
+func exitStatus(err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	return 1
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.BoolVar(&o.quick, "quick", false, "")
+	flags.StringVar(&o.only, "only", "", "")
+	flags.StringVar(&o.dir, "dir", "", "")
+	flags.StringVar(&o.out, "out", "", "")
+	flags.StringVar(&o.progressd, "progressd", "bin/progressd", "")
+	flags.IntVar(&o.latencies, "latencies", 0, "")
+	flags.BoolVar(&o.help, "help", false, "")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.latencies < 0 {
+		return o, fmt.Errorf("--latencies %d: it must be above 0", o.latencies)
+	}
+	var err error
+	o.selected, err = choose(o.only)
+	if o.out == "" && o.only == "" && !o.quick {
+		o.out = filepath.Join("bench", "results.md")
+	}
+	return o, err
+}
+
+// command is how to ask for the same again. Where the binary and the trees lie
+// is this machine's affair.
+func (o options) command() string {
+	words := []string{"go run ./bench"}
+	if o.quick {
+		words = append(words, "--quick")
+	}
+	if o.only != "" {
+		words = append(words, "--only", o.only)
+	}
+	if o.latencies > 0 {
+		words = append(words, "--latencies", strconv.Itoa(o.latencies))
+	}
+	return strings.Join(words, " ")
+}
+
+// choose gives the workloads of those names, in their own order.
+func choose(only string) ([]workload, error) {
+	all := workloads()
+	if only == "" {
+		return all, nil
+	}
+	names := strings.Split(only, ",")
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(w workload) bool { return w.name == name }) {
+			return nil, fmt.Errorf("--only %q: there is no such workload; there are %s", name, allNames())
+		}
+	}
+	return slices.DeleteFunc(all, func(w workload) bool { return !slices.Contains(names, w.name) }), nil
+}
+
+func allNames() string {
+	var names []string
+	for _, w := range workloads() {
+		names = append(names, w.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	opts, err := parse(args)
+	if err != nil {
+		return fmt.Errorf("%w\n\n%s", err, fmt.Sprintf(usage, allNames()))
+	}
+	if opts.help {
+		_, err := fmt.Fprintf(stdout, usage, allNames())
+		return err
+	}
+	b, err := newBench(ctx, opts, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close(opts)) }()
+	b.report.command = opts.command()
+	for _, w := range opts.selected {
+		fmt.Fprintf(stderr, "== %s\n", w.name)
+		if err := w.of(b)(ctx); err != nil {
+			return fmt.Errorf("cannot measure %s: %w", w.name, err)
+		}
+	}
+	b.slope()
+	text := b.report.markdown()
+	if _, err := io.WriteString(stdout, text); err != nil || opts.out == "" {
+		return err
+	}
+	return os.WriteFile(opts.out, []byte(text), 0o644)
+}
+
+func newBench(ctx context.Context, opts options, note io.Writer) (*bench, error) {
+	b := &bench{dir: opts.dir, note: note, scale: fullScale()}
+	if opts.quick {
+		b.scale = quickScale()
+	}
+	if opts.latencies > 0 {
+		b.scale.latencies = opts.latencies
+	}
+	var err error
+	if b.progressd, err = filepath.Abs(opts.progressd); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(b.progressd); err != nil {
+		return nil, fmt.Errorf("cannot find what is to be measured: %w; build it by \"make build\"", err)
+	}
+	if b.self, err = os.Executable(); err != nil {
+		return nil, fmt.Errorf("cannot start parts of the bench: %w", err)
+	}
+	if b.work, err = os.MkdirTemp("", "progressd-bench-"); err != nil {
+		return nil, err
+	}
+	if b.dir == "" {
+		b.dir = filepath.Join(b.work, "trees")
+	}
+	b.python = findPython(ctx)
+	b.report = &report{facts: b.facts(ctx)}
+	return b, os.MkdirAll(b.dir, 0o755)
+}
+
+func (b *bench) close(opts options) error {
+	if opts.dir != "" {
+		fmt.Fprintf(b.note, "== the trees are kept in %s\n", opts.dir)
+	}
+	return os.RemoveAll(b.work)
+}
