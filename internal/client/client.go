@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -141,7 +140,7 @@ func (h *HH) begin(repo hfcache.Repo) (*download, error) {
 	if !ok {
 		return nil, fmt.Errorf("cannot download %q: no generation %q", repo.ID, h.Generation)
 	}
-	folder := string(repo.Type) + "s--" + strings.ReplaceAll(repo.ID, "/", "--")
+	folder := repo.Folder()
 	d := &download{
 		HH: *h, traits: t, repo: repo,
 		dir:       filepath.Join(h.Root, folder),
