@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"progressd/internal/wait"
 )
 
 // busyFiles is how many files are written at once.
@@ -103,7 +105,7 @@ func (b *bench) stint(ctx context.Context, root, who string, chunk int, into *st
 	}
 	if watcher != nil {
 		defer func() { err = errors.Join(err, watcher.stop()) }()
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
+		if err := wait.For(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"progressd/internal/wait"
 )
 
 // usualInterval is everybody's default.
@@ -63,7 +65,7 @@ func (b *bench) idleDaemon(ctx context.Context, root string, s shape, out *secti
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	// The time stamps of directories are trusted when they are 2 s old.
-	if err := errors.Join(d.watched(ctx, s.repos+1), pause(ctx, b.scale.interval+3*time.Second)); err != nil {
+	if err := errors.Join(d.watched(ctx, s.repos+1), wait.For(ctx, b.scale.interval+3*time.Second)); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(b.note, "   %d polls of progressd\n", b.scale.polls)
@@ -110,7 +112,7 @@ func (b *bench) idlePlain(ctx context.Context, root string, out *section) (err e
 		return nil
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	if err := pause(ctx, time.Second); err != nil {
+	if err := wait.For(ctx, time.Second); err != nil {
 		return err
 	}
 	used, err := p.windows(ctx, b.scale.walks, b.scale.interval)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"progressd/internal/wait"
 )
 
 // parallel is how many downloads of the latency workload run at once.
@@ -89,7 +91,7 @@ func (l *latencies) one(ctx context.Context, number int) error {
 			return fmt.Errorf("download %d of repository %d: %w", episode+1, number, err)
 		}
 		// The repository comes to rest and is watched again.
-		if err := pause(ctx, 2*time.Second); err != nil {
+		if err := wait.For(ctx, 2*time.Second); err != nil {
 			return err
 		}
 	}
@@ -131,7 +133,7 @@ func (l *latencies) download(ctx context.Context, number, episode int, start *[]
 
 // time measures one event, at a random moment of the daemon's clockwork.
 func (l *latencies) time(ctx context.Context, log string, behind int, text string, into *[]time.Duration, event func() error) error {
-	if err := pause(ctx, rand.N(time.Second)); err != nil {
+	if err := wait.For(ctx, rand.N(time.Second)); err != nil {
 		return err
 	}
 	began := time.Now()

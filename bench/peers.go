@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"progressd/internal/wait"
 )
 
 //go:embed original.py
@@ -91,7 +93,7 @@ func (b *bench) originalWalks(ctx context.Context, root string, walks int) (c wa
 func (b *bench) duWalks(ctx context.Context, root string, walks int) (c walkCost, err error) {
 	for n := range walks {
 		if n > 0 {
-			if err := pause(ctx, b.scale.interval); err != nil {
+			if err := wait.For(ctx, b.scale.interval); err != nil {
 				return c, err
 			}
 		}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/internal/wait"
 )
 
 // A process is a program that runs beside us and whose costs can be read.
@@ -137,7 +139,7 @@ func (p *process) settle(ctx context.Context) error {
 	defer cancel()
 	before, err := p.cpu()
 	for calm := 0; calm < 3 && err == nil; {
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := wait.For(ctx, 500*time.Millisecond); err != nil {
 			return fmt.Errorf("%s does not come to rest: %w", p.cmd.Path, err)
 		}
 		var now time.Duration
@@ -156,7 +158,7 @@ func (p *process) watched(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for p.watches() < n {
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := wait.For(ctx, 50*time.Millisecond); err != nil {
 			return fmt.Errorf("%s has %d of %d watches: %w", p.cmd.Path, p.watches(), n, err)
 		}
 	}
@@ -201,15 +203,4 @@ func (p *process) watches() int {
 		n += strings.Count(string(text), "inotify wd:")
 	}
 	return n
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

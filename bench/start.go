@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"progressd/internal/wait"
 )
 
 // start measures the start over a large cache: for the first time, and
@@ -78,7 +80,7 @@ func (b *bench) startOnce(ctx context.Context, at place, s *starts) (err error) 
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, 2*time.Second); err != nil {
+	if err := wait.For(ctx, 2*time.Second); err != nil {
 		return err
 	}
 	mem, err := d.memory()
@@ -136,7 +138,7 @@ const aged = 3 * time.Second
 // beginsLater starts progressd when blobs/ has been unchanged for so long, and
 // begins a download when it rests.
 func (b *bench) beginsLater(ctx context.Context, root, partial string, unchanged time.Duration, m *meeting) (err error) {
-	if err := pause(ctx, unchanged); err != nil {
+	if err := wait.For(ctx, unchanged); err != nil {
 		return err
 	}
 	d, err := b.freshDaemon(ctx, root, "")
@@ -197,7 +199,7 @@ func grow(ctx context.Context, path string) {
 		return
 	}
 	defer f.Close()
-	for pause(ctx, 100*time.Millisecond) == nil {
+	for wait.For(ctx, 100*time.Millisecond) == nil {
 		if _, err := f.Write(make([]byte, 1<<16)); err != nil {
 			return
 		}
@@ -214,7 +216,7 @@ func (m *meeting) wait(ctx context.Context, d *daemon, lines *tail, began time.T
 		return err
 	}
 	// It works on: its peak may be still to come.
-	if err := pause(ctx, 3*time.Second); err != nil {
+	if err := wait.For(ctx, 3*time.Second); err != nil {
 		return err
 	}
 	mem, err := d.memory()

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"progressd/internal/wait"
 )
 
 // append writes the file's bytes behind what the partial holds, and mends
@@ -35,7 +37,7 @@ func (j *job) append(ctx context.Context, f *os.File) error {
 		if !errors.Is(err, io.ErrUnexpectedEOF) || !j.mendsCuts || left == 0 || killed(ctx, err) {
 			return err
 		}
-		if err := wait(ctx, j.RetryWait); err != nil {
+		if err := wait.For(ctx, j.RetryWait); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/internal/wait"
 )
 
 // job is one file on its way.
@@ -202,7 +204,7 @@ func (d *download) lock(ctx context.Context, path string, perm fs.FileMode, file
 				return nil, err
 			}
 		}
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
+		if err := wait.For(ctx, 50*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
@@ -225,17 +227,6 @@ func (d *download) tryLock(f *os.File, path string) bool {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // tagCache marks the root for backup tools, once.

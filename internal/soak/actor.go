@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"progressd/internal/wait"
 	"progressd/tracker"
 )
 
@@ -136,7 +137,7 @@ func (a *actor) killedThenWhole(ctx context.Context, m *model) error {
 		if a.rng.IntN(4) == 0 {
 			gap = interruptAfter + between(a.rng, 0, 3*time.Second)
 		}
-		if err := pause(ctx, gap); err != nil {
+		if err := wait.For(ctx, gap); err != nil {
 			return err
 		}
 	}
@@ -224,7 +225,7 @@ func (a *actor) removed(ctx context.Context, m *model) error {
 		return err
 	}
 	if a.rng.IntN(2) == 0 {
-		if err := pause(ctx, between(a.rng, 0, 6*time.Second)); err != nil {
+		if err := wait.For(ctx, between(a.rng, 0, 6*time.Second)); err != nil {
 			return err
 		}
 	}

@@ -136,18 +136,6 @@ func (w *world) random(part uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(w.seed, part))
 }
 
-// pause waits, or returns why it did not.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // between is a random duration, short ones more often than long ones.
 func between(rng *rand.Rand, least, most time.Duration) time.Duration {
 	u := rng.Float64()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"progressd/internal/wait"
 	"progressd/tracker"
 )
 
@@ -161,7 +162,7 @@ func (a *actor) await(ctx context.Context, m *model, begun int, v verdict) error
 		if time.Now().After(deadline) {
 			break
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := wait.For(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"progressd/hfcache"
 	"progressd/internal/hub"
+	"progressd/internal/wait"
 )
 
 // scene is a way to download, with what has to be told of it.
@@ -216,7 +217,7 @@ func (a *act) ctrlC(ctx context.Context, begin func() (*process, error)) error {
 		return err
 	}
 	// The file in flight is let go when the signal has surely come.
-	if err := rest(ctx, time.Second); err != nil {
+	if err := wait.For(ctx, time.Second); err != nil {
 		return err
 	}
 	gate.Open()

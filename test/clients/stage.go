@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"progressd/internal/hub"
+	"progressd/internal/wait"
 )
 
 // stage is what all acts share: a hub, a daemon, and a directory for all that
@@ -68,23 +69,12 @@ func perform(ctx context.Context, opts options) (results []*result, err error) {
 	results = s.play(ctx, acts)
 	if ctx.Err() == nil {
 		s.say("all played, %v of silence before the lines are judged", settle)
-		_ = rest(ctx, settle)
+		_ = wait.For(ctx, settle)
 	}
 	if err := s.daemon.stop(); err != nil {
 		return results, err
 	}
 	return results, s.judge(results)
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // prepare lays out the stage and writes the list of acts.
