@@ -60,6 +60,21 @@ func TestADownloadWithAListingIsFollowedFromItsFirstPartialToItsProof(t *testing
 	c.expect("then it rests", want{})
 }
 
+func TestAMissingLinkIsWaitedFor(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}})
+	c.partial("a", ".01234567.incomplete", mib)
+	c.look()
+	must(t, os.Rename(c.in(demo, "blobs", etag("a")+".01234567.incomplete"), c.in(demo, "blobs", etag("a"))))
+	w := want{play: true, bytes: mib, total: mib, files: 1, done: 1}
+	c.expect("killed before the link", w)
+	c.now = c.now.Add(2 * c.opts.Quiet)
+	c.expect("still looked at", w)
+	c.link("a", commitA, "a.bin")
+	w.proof = ProvenByListing
+	c.expect("the next client makes the link only", w)
+}
+
 func TestASmallModelDoneBetweenTwoLooksIsSeen(t *testing.T) {
 	c := newCache(t)
 	c.list(commitA, map[string]listedFile{"a.bin": {"a", 10}})

@@ -160,7 +160,9 @@ func (pl *play) over(p *pass, look *Look) bool {
 	if still > p.root.opts.Linger {
 		return true
 	}
-	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0
+	// All blobs and no proof: a link is missing, and comes without a blob.
+	unlinked := pl.listed && look.Files > 0 && look.Missing == 0 && look.Mismatched == nil
+	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0 && !unlinked
 	return tidy && still > p.root.opts.Quiet
 }
 

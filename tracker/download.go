@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"progressd/hfcache"
@@ -162,7 +163,10 @@ func (d *download) take(look sizer.Look) (news bool) {
 	}
 	d.look, d.seen = look, true
 
-	if look.Bytes < d.ep.Bytes {
+	if look.Bytes < d.ep.Bytes && letGo(d.ep.Memory.Revisions, look.Memory.Revisions) {
+		d.ep.Fell = 0 // what no longer counts is not lost
+		d.rate.reset()
+	} else if look.Bytes < d.ep.Bytes {
 		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
 		d.rate.reset()
 	} else if look.Bytes >= d.ep.Fell {
@@ -196,6 +200,12 @@ func (d *download) base(look sizer.Look) int64 {
 		d.offset = d.ep.Base - look.Base
 	}
 	return min(max(look.Base+d.offset, 0), look.Bytes)
+}
+
+// letGo reports whether a revision that was in flight no longer is, while
+// another one is.
+func letGo(before, now []string) bool {
+	return len(now) > 0 && slices.ContainsFunc(before, func(commit string) bool { return !slices.Contains(now, commit) })
 }
 
 // drop gives up a total that the bytes have passed: it was wrong.

@@ -326,3 +326,18 @@ func TestWhatCompletesAPlayThatWasToldAsEndedIsTold(t *testing.T) {
 			"a/b preparing", "a/b resumed", "a/b completed")
 	})
 }
+
+func TestARevisionThatIsLetGoIsNoLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := runEngine(t, nil, nil)
+		e.see("/hub", "a/b", func(l *sizer.Look) {
+			l.Bytes, l.Arrived, l.FilesDone, l.Memory.Revisions = 70*mb, 70*mb, 3, []string{"b", "a"}
+		})
+		for range 9 {
+			pass(5 * time.Second)
+			e.see("/hub", "a/b", func(l *sizer.Look) { l.Bytes, l.FilesDone, l.Memory.Revisions = 50*mb, 2, []string{"b"} })
+		}
+		e.stop()
+		e.want(t, "a/b preparing", "a/b started", "a/b unlisted", "a/b completed")
+	})
+}

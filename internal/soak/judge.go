@@ -285,7 +285,15 @@ func (j *judge) completed(l line) {
 		if life.end.After(latest) || !life.complete() || i <= j.toldLife {
 			continue
 		}
-		if life.truth.content != j.told || j.removedBetween(j.toldLife, i) {
+		if life.truth.content == j.told && !j.removedBetween(j.toldLife, i) {
+			continue
+		}
+		// Of those that had surely ended the newest, else the oldest. Within
+		// the second of the line nothing tells whether it came before a
+		// removal or behind it.
+		surely := !life.end.After(l.at.Add(time.Second))
+		unclear := found >= 0 && j.removedBetween(found, i) && j.lives[found].end.After(l.at)
+		if found < 0 || surely && !unclear {
 			found = i
 		}
 	}
@@ -325,9 +333,14 @@ func (j *judge) lifeless(l line, wait time.Duration) {
 	}
 }
 
-// shy: the client can't be seen, because it had nothing to do or was stopped
-// at once.
-func (l *life) shy() bool { return !l.moved || l.hold > 0 && l.holdAfter < slack }
+// look is how long the daemon may not look at what is going on.
+const look = 600 * time.Millisecond
+
+// shy: the client can't be surely seen, because it had nothing to do, was
+// stopped at once or lived for less than a look.
+func (l *life) shy() bool {
+	return !l.moved || l.hold > 0 && l.holdAfter < slack || l.end.Sub(l.begin) < look
+}
 
 func (j *judge) removedSince(from, to time.Time) bool {
 	return slices.ContainsFunc(j.removals, func(r removal) bool { return r.at.After(from) && r.at.Before(to.Add(time.Second)) })

@@ -36,10 +36,10 @@ type life struct {
 	ending string
 	// done: it said itself that it had all.
 	done bool
-	// truth is what there was after it; moved says that bytes had come or
-	// gone since the life before.
-	truth truth
-	moved bool
+	// truth is what there was after it; changed says that bytes had come or
+	// gone since the life before, moved that they may have.
+	truth          truth
+	changed, moved bool
 }
 
 func (o order) args() []string {
@@ -102,8 +102,9 @@ func (m *model) live(ctx context.Context, o order) (*life, error) {
 	defer m.mu.Unlock()
 	l.end, l.done, l.truth = time.Now(), cmd.ProcessState.Success(), t
 	l.ending = strings.TrimSpace(cmd.ProcessState.String() + " " + strings.TrimSpace(complaint.String()))
+	l.changed = t.content != former
 	// What the oldest generation leaves in the root can't be seen here.
-	l.moved = t.content != former || m.hidden() && !l.done
+	l.moved = l.changed || m.hidden() && !l.done
 	return l, nil
 }
 

@@ -16,8 +16,9 @@ type verdict struct {
 	kinds []tracker.Kind
 	// silence is true as well: the daemon may not have seen enough of it.
 	silence bool
-	// after is when the last client that brought something had ended.
-	after time.Time
+	// begin and after are when the last client that brought something
+	// lived.
+	begin, after time.Time
 	// unlisted: no listing can prove anything.
 	unlisted bool
 }
@@ -61,12 +62,10 @@ func (m *model) owed(l *life) verdict {
 	switch {
 	case t.whole && t.listing:
 		return add(tracker.Completed)
+	case t.wanted && l.partly() && (!seen || !l.done):
+		return add(tracker.Completed, tracker.Ended, tracker.Interrupted)
 	case t.listing && t.wanted && l.partly():
-		add(tracker.Completed)
-		if seen && l.done {
-			return v
-		}
-		return add(tracker.Ended, tracker.Interrupted)
+		return add(tracker.Completed)
 	case !t.listing && t.blobs > 0 && l.done && m.litter(): // an orphan in the root, of which nothing tells whose it is
 		return add(tracker.Completed, tracker.Ended, tracker.Interrupted)
 	case !t.listing && t.partials == 0 && t.blobs > 0 && l.done && !t.gap:
@@ -76,7 +75,7 @@ func (m *model) owed(l *life) verdict {
 	case !t.listing && t.blobs > 0 && l.done:
 		return add(tracker.Completed, tracker.Ended, tracker.Interrupted)
 	}
-	v.silence = !seen || m.hidden()
+	v.silence = !seen || !l.changed
 	if t.partials > 0 && (seen || t.blobs == 0) {
 		return add(tracker.Interrupted)
 	}
@@ -109,14 +108,23 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 	v := verdict{silence: true, after: last.end}
 	if bringer != nil {
 		v = m.owed(bringer)
+		v.begin = bringer.begin
 		if bringer != last { // which may have come too late to change it
 			w := m.owed(last)
-			v.kinds, v.silence = append(v.kinds, w.kinds...), v.silence && w.silence
+			v.kinds, v.silence = append(v.kinds, w.kinds...), v.silence && (w.silence || !bringer.changed)
 		}
+		v.silence = v.silence || !last.truth.whole && a.stands(m)
 	}
 	err := a.await(ctx, m, begun, v)
 	m.mark()
 	return err
+}
+
+// stands reports whether the last word on a model is that it was interrupted,
+// which needs no second saying if nobody was seen since.
+func (a *actor) stands(m *model) bool {
+	lines, err := readLog(m.logPath())
+	return err == nil && len(lines) > 0 && lines[len(lines)-1].kind == tracker.Interrupted
 }
 
 // mark ends a scene.
@@ -180,14 +188,14 @@ func (a *actor) await(ctx context.Context, m *model, begun int, v verdict) error
 // exited; all else has to wait.
 func (v verdict) earliest(k tracker.Kind) time.Time {
 	const cut, early = time.Second, 300 * time.Millisecond
-	wait := -cut - early
 	switch {
 	case k == tracker.Interrupted:
-		wait += interruptAfter
-	case k == tracker.Ended, k == tracker.Completed && v.unlisted:
-		wait += quietAfter
+		return v.after.Add(interruptAfter - cut - early)
+	case k == tracker.Completed && !v.unlisted:
+		return v.begin.Add(-cut)
+	default:
+		return v.after.Add(quietAfter - cut - early)
 	}
-	return v.after.Add(wait)
 }
 
 // found returns the verdict that has come, if it is the last word.
