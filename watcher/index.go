@@ -24,9 +24,9 @@ type repo struct {
 	// something for the stamp's youth.
 	stamp stamp
 	watch watch
-	// due is when to visit, if heaped; rest is until when not to. ended is
-	// when the last look ended.
-	due, rest, ended time.Duration
+	// due is when to visit, if heaped; rest is until when not to. paid is
+	// when all looks so far will have had their rest.
+	due, rest, paid time.Duration
 	heaped           int32 // index in the heap + 1
 	seen             uint32
 	events           uint32 // in that second
@@ -67,11 +67,8 @@ type watch struct {
 	inode      uint64
 }
 
-// longAgo is earlier than any rest would be for.
-const longAgo = 24 * time.Hour
-
 func newRepo(folder string, listed uint64) *repo {
-	return &repo{blobs: folder + blobsSuffix, listed: listed, ended: -longAgo}
+	return &repo{blobs: folder + blobsSuffix, listed: listed}
 }
 
 func (p *repo) folder() string { return p.blobs[:len(p.blobs)-len(blobsSuffix)] }

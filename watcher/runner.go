@@ -17,10 +17,13 @@ const (
 	// eventGap is the least rest between two looks at one repository, and
 	// between two listings of one root.
 	eventGap = 50 * time.Millisecond
-	// share: what took d is followed, or a look preceded, by share*d of rest,
-	// so that nothing, however large, takes more than a fifth of a core, and
-	// what comes after a calm is seen at once.
+	// share: what took d is followed by share*d of rest, so that nothing,
+	// however large, takes more than a tenth of a core for long.
 	share = 9
+	// credit is how much of that rest a repository may owe: a look at a
+	// million blobs takes a second, and a download that begins right after
+	// one shall not wait for nine.
+	credit = 12 * time.Second
 	// drainGap bounds how often a storm of events wakes a root.
 	drainGap = 5 * time.Millisecond
 	// armPatience is how long a look waits for its watch to be armed,

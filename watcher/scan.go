@@ -238,11 +238,8 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
 	r.looking += end - start
-	p.rest = end + eventGap
-	if took := share * (end - start); start-p.ended < took { // it had no rest before
-		p.rest = end + max(eventGap, took)
-	}
-	p.ended = end
+	p.paid = max(p.paid, start) + (share+1)*(end-start)
+	p.rest = max(end+eventGap, p.paid-credit)
 	p.looked, p.pace = true, pace
 	return pace
 }

@@ -193,20 +193,27 @@ func TestYoungStampIsLookedAtAgain(t *testing.T) {
 	}
 }
 
+// A few long looks after a calm come at once; then they rest.
 func TestLongLooksRestAndAreQuickAfterACalm(t *testing.T) {
 	t.Parallel()
+	const long = 200 * time.Millisecond
 	root := tempRoot(t)
 	mkdir(t, root, "models--a--b", "blobs")
 	g := newRig(t, soon, true, root)
 	g.setPace("models--a--b", Fast)
-	g.onLook = func(Root, string) { <-time.After(40 * time.Millisecond) }
+	g.onLook = func(Root, string) { <-time.After(long) }
 	g.start()
-	a, b, c := g.awaitLook("models--a--b", 0), g.awaitLook("models--a--b", 0), g.awaitLook("models--a--b", 0)
-	if d := b.at.Sub(a.at); d > 8*40*time.Millisecond {
+	first := g.awaitLook("models--a--b", 0)
+	if d := g.awaitLook("models--a--b", 0).at.Sub(first.at); d > 3*long {
 		t.Errorf("after a calm the second look comes %v later", d)
 	}
-	if d := c.at.Sub(b.at); d < 9*40*time.Millisecond {
-		t.Errorf("looks that take 40ms go on every %v", d)
+	// What is owed is worth credit/share long looks, and then some.
+	last := first
+	for range credit/(share*long) + 2 {
+		last = g.awaitLook("models--a--b", 0)
+	}
+	if d := g.awaitLook("models--a--b", 0).at.Sub(last.at); d < share*long {
+		t.Errorf("looks that take %v go on every %v", long, d)
 	}
 }
 
