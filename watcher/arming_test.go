@@ -110,7 +110,7 @@ func TestDropsAllWatchesOfARootThatIsGone(t *testing.T) {
 	g.awaitTrue("only what may bring it back is watched", func() bool {
 		g.w.notify.mu.Lock()
 		defer g.w.notify.mu.Unlock()
-		return len(g.w.notify.byKey) == 1 && len(g.w.notify.byDir) == 1
+		return len(g.w.notify.byKey) == 1 && len(g.w.notify.beneath) == 1
 	})
 }
 

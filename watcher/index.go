@@ -27,17 +27,17 @@ type repo struct {
 	// due is when to visit, if heaped; rest is until when not to. paid is
 	// when all looks so far will have had their rest.
 	due, rest, paid time.Duration
-	heaped           int32 // index in the heap + 1
-	seen             uint32
-	events           uint32 // in that second
-	second           uint32
-	pace             Pace
-	fails            uint8
-	chain            uint8
-	young            bool
-	looked           bool
-	noisy            bool
-	gone             bool
+	heaped          int32 // index in the heap + 1
+	seen            uint32
+	events          uint32 // in that second
+	second          uint32
+	pace            Pace
+	fails           uint8
+	chain           uint8
+	young           bool
+	looked          bool
+	noisy           bool
+	gone            bool
 }
 
 // A stamp tells by one stat whether anything came or went.

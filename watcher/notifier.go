@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,11 +44,11 @@ type notifier struct {
 
 	mu    sync.Mutex
 	queue []request
-	// byKey finds who wants to know about a path; byDir counts the
-	// interests in a watch.
-	byKey map[string][]target
-	byDir map[string]int
-	boxes map[*inbox]bool
+	// byKey finds who wants to know about a path; beneath counts, for a
+	// directory, the interests in single names in it.
+	byKey   map[string]targets
+	beneath map[string]int
+	boxes   map[*inbox]bool
 
 	// The armer's own.
 	fsw  *fsnotify.Watcher
@@ -65,6 +66,45 @@ type notifier struct {
 type target struct {
 	box  *inbox
 	repo *repo
+}
+
+// targets are those who want to know about one path: nearly always one.
+type targets struct {
+	first target
+	more  *[]target
+}
+
+func (ts targets) all(yield func(target) bool) {
+	if ts.first == (target{}) || !yield(ts.first) || ts.more == nil {
+		return
+	}
+	for _, t := range *ts.more {
+		if !yield(t) {
+			return
+		}
+	}
+}
+
+// with adds t, without takes it away; both leave ts as it was.
+func (ts targets) with(t target) targets {
+	if ts.first == (target{}) {
+		return targets{first: t}
+	}
+	more := append(slices.Collect(ts.all)[1:], t)
+	return targets{first: ts.first, more: &more}
+}
+
+func (ts targets) without(t target) targets {
+	rest := targets{}
+	gone := false
+	for other := range ts.all {
+		if other == t && !gone {
+			gone = true
+			continue
+		}
+		rest = rest.with(other)
+	}
+	return rest
 }
 
 // A request to the armer. Requests are done in the order in which they came.
@@ -100,10 +140,19 @@ func newNotifier(log *slog.Logger) *notifier {
 	n := &notifier{
 		log: log, rest: armingRest, open: fsnotify.NewWatcher,
 		wake:  make(chan struct{}, 1),
-		byKey: make(map[string][]target), byDir: make(map[string]int), boxes: make(map[*inbox]bool),
+		byKey: make(map[string]targets), beneath: make(map[string]int), boxes: make(map[*inbox]bool),
 	}
 	n.epoch.Store(1)
 	return n
+}
+
+// crowded reports whether so much is asked already that asking for more only
+// takes memory.
+func (n *notifier) crowded() bool {
+	const enough = 256
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.queue) >= enough
 }
 
 // ask puts a request into the armer's queue. It never blocks.
@@ -198,8 +247,10 @@ func (n *notifier) arm(r request) {
 	}
 	// The interest comes first: an event may come before Add returns.
 	n.mu.Lock()
-	n.byKey[r.key] = append(n.byKey[r.key], r.target)
-	n.byDir[r.dir]++
+	n.byKey[r.key] = n.byKey[r.key].with(r.target)
+	if r.key != r.dir {
+		n.beneath[r.dir]++
+	}
 	n.mu.Unlock()
 	r.box.watches.Add(1)
 	err := n.fsw.Add(r.dir)
@@ -225,24 +276,23 @@ func (n *notifier) disarm(t target, dir, key string) {
 func (n *notifier) dismiss(t target, dir, key string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	all := n.byKey[key]
-	for i := range all {
-		if all[i] != t {
-			continue
-		}
-		t.box.watches.Add(-1)
-		if len(all) == 1 {
-			delete(n.byKey, key)
-		} else {
-			n.byKey[key] = append(all[:i:i], all[i+1:]...)
-		}
-		if n.byDir[dir]--; n.byDir[dir] > 0 {
-			return false
-		}
-		delete(n.byDir, dir)
-		return true
+	before := n.byKey[key]
+	if !slices.Contains(slices.Collect(before.all), t) {
+		return false
 	}
-	return false
+	t.box.watches.Add(-1)
+	if after := before.without(t); after.first == (target{}) {
+		delete(n.byKey, key)
+	} else {
+		n.byKey[key] = after
+	}
+	if key != dir {
+		if n.beneath[dir]--; n.beneath[dir] == 0 {
+			delete(n.beneath, dir)
+		}
+	}
+	_, wanted := n.byKey[dir]
+	return !wanted && n.beneath[dir] == 0
 }
 
 // forget drops all watches of one inbox. Only roots leave, and with them a
@@ -254,8 +304,8 @@ func (n *notifier) forget(b *inbox) {
 	}
 	var gone []interest
 	n.mu.Lock()
-	for key, all := range n.byKey {
-		for _, t := range all {
+	for key, ts := range n.byKey {
+		for t := range ts.all {
 			if t.box == b {
 				gone = append(gone, interest{key, t})
 			}
@@ -273,11 +323,11 @@ func (n *notifier) route(e fsnotify.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	lost := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)
-	for _, t := range n.byKey[e.Name] {
+	for t := range n.byKey[e.Name].all {
 		t.box.put(t.repo, func(to *note) { to.events++; to.lost = to.lost || lost })
 	}
 	if i := strings.LastIndexByte(e.Name, '/'); i > 0 {
-		for _, t := range n.byKey[e.Name[:i]] {
+		for t := range n.byKey[e.Name[:i]].all {
 			t.box.put(t.repo, func(to *note) { to.events++ })
 		}
 	}

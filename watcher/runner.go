@@ -166,15 +166,22 @@ func (r *runner) nextDue() time.Duration {
 	if r.fail.n > 0 {
 		return r.fail.until
 	}
-	if r.index.unvisited() {
+	next := min(r.listDue, r.pollDue)
+	switch {
+	case !r.index.unvisited():
+	case r.crowded():
+		next = min(next, r.drained+drainGap)
+	default:
 		return 0
 	}
-	next := min(r.listDue, r.pollDue)
 	if len(r.index.due) > 0 {
 		next = min(next, r.index.due[0].due)
 	}
 	return next
 }
+
+// crowded: the armer is behind with what it was asked for.
+func (r *runner) crowded() bool { return r.notify != nil && r.notify.crowded() }
 
 // sleep waits for d or a wake, and reports whether ctx is still alive.
 func sleep(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
@@ -243,7 +250,7 @@ func (r *runner) work(ctx context.Context) error {
 		r.poll(ctx, fd)
 	}
 	r.visitDue(ctx, fd)
-	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil; {
+	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil && !r.crowded(); {
 		p := r.index.next()
 		if p == nil {
 			break

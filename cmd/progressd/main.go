@@ -48,7 +48,7 @@ func main() {
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50) // it allocates little and lives beside model servers
+		debug.SetGCPercent(25) // it allocates little and lives beside model servers
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
