@@ -17,8 +17,8 @@ const (
 	// eventGap is the least rest between two looks at one repository, and
 	// between two listings of one root.
 	eventGap = 50 * time.Millisecond
-	// share: what took d is followed by share*d of rest, so that nothing,
-	// however large, takes more than a tenth of a core for long.
+	// share: what took d of a core is followed by share*d of rest, so that
+	// nothing, however large, takes more than a tenth of it for long.
 	share = 9
 	// credit is how much of that rest a repository may owe: a look at a
 	// million blobs takes a second, and a download that begins right after

@@ -232,16 +232,26 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	suspect := r.suspect
 	r.suspect = folder
 	r.busy.Store(time.Now().UnixNano())
-	start := r.now()
+	start, used := r.now(), processorTime()
 	pace := r.looker.Look(ctx, folder)
 	end := r.now()
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
 	r.looking += end - start
-	p.paid = max(p.paid, start) + (share+1)*(end-start)
-	p.rest = max(end+eventGap, p.paid-credit)
+	p.paid = max(p.paid, start) + (share+1)*(processorTime()-used)
+	p.rest = max(end+eventGap, end+(end-start), p.paid-credit)
 	p.looked, p.pace = true, pace
 	return pace
+}
+
+// processorTime is what this process has used so far: what others of its
+// goroutines use meanwhile counts as well, and errs on the modest side.
+func processorTime() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // drop looks once more at a repository that has vanished and forgets it.
