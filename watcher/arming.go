@@ -73,7 +73,7 @@ func (r *runner) drain() {
 	notes, missed := r.box.take()
 	r.drained = r.now()
 	if missed {
-		r.force, r.listDue, r.pollDue = true, r.drained, r.drained
+		r.force, r.everything, r.listDue, r.pollDue = true, true, r.drained, r.drained
 	}
 	for p, n := range notes {
 		if p.gone {

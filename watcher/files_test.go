@@ -184,12 +184,75 @@ func BenchmarkPoll(b *testing.B) {
 	}
 }
 
+// countedFiles counts what is stat'ed, by name.
+type countedFiles struct {
+	osFiles
+	stats map[string]int
+}
+
+func (f countedFiles) Stat(fd int, name string, st *unix.Stat_t) error {
+	f.stats[name]++
+	return f.osFiles.Stat(fd, name, st)
+}
+
+func TestAWatchedRepositoryCostsOneStatEveryFewPolls(t *testing.T) {
+	root := tempRoot(t)
+	names := []string{"models--a--a", "models--a--b", "models--a--c", "models--a--d", "models--a--e"}
+	for _, name := range names {
+		mkdir(t, root, name, "blobs")
+		age(t, root, name, "blobs")
+	}
+	age(t, root)
+	r := restingRunner(t, root)
+	r.notify = newNotifier(quietLog()) // nobody runs it: no watch tells anything
+	unwatched := r.index.byFolder["models--a--e"]
+	for _, p := range r.index.order {
+		p.watch.epoch = r.notify.epoch.Load()
+		if p != unwatched {
+			p.watch.where, p.watch.inode = p.stamp.where, p.stamp.inode
+		}
+	}
+	counted := countedFiles{stats: make(map[string]int)}
+	r.files = counted
+	poll := func() {
+		r.pollDue = 0
+		must(t, r.step(t.Context()))
+	}
+	for range turns {
+		poll()
+	}
+	for _, name := range names[:4] {
+		if n := counted.stats[name+"/blobs"]; n != 1 {
+			t.Errorf("%s: %d stats in %d polls", name, n, turns)
+		}
+	}
+	if n := counted.stats["models--a--e/blobs"]; n != turns {
+		t.Errorf("without a watch: %d stats in %d polls", n, turns)
+	}
+	// What no event has told is found when its turn comes.
+	mkdir(t, root, "models--a--b", "blobs", "new")
+	looked := r.index.byFolder["models--a--b"]
+	for range turns {
+		poll()
+	}
+	if looked.heaped == 0 {
+		t.Error("a change without an event is never found")
+	}
+	clear(counted.stats)
+	r.everything = true
+	poll()
+	if len(counted.stats) < len(names) {
+		t.Errorf("events were lost, and only %v are checked", counted.stats)
+	}
+}
+
 type blindLooker struct{}
 
 // restingRunner gives a runner that has looked at everything in root.
-func restingRunner(b *testing.B, root string) *runner {
+func restingRunner(tb testing.TB, root string) *runner {
+	tb.Helper()
 	var st unix.Stat_t
-	must(b, unix.Stat(root, &st))
+	must(tb, unix.Stat(root, &st))
 	r := &runner{
 		opts: &Options{
 			Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
@@ -199,7 +262,7 @@ func restingRunner(b *testing.B, root string) *runner {
 	}
 	r.begin()
 	for r.listDue == 0 || r.index.unvisited() {
-		must(b, r.step(b.Context()))
+		must(tb, r.step(tb.Context()))
 	}
 	return r
 }

@@ -73,6 +73,11 @@ func newRepo(folder string, listed uint64) *repo {
 
 func (p *repo) folder() string { return p.blobs[:len(p.blobs)-len(blobsSuffix)] }
 
+// watched reports whether events tell what becomes of what the stamp is of.
+func (p *repo) watched() bool {
+	return p.watch.where != nowhere && p.watch.where == p.stamp.where && !p.watch.waiting
+}
+
 // youngAt reports whether a stamp read at that time can hide a change. A
 // stamp from the future is another machine's clock and proves nothing.
 func (s stamp) youngAt(now time.Time) bool {

@@ -30,6 +30,10 @@ const (
 	// firstArmPatience the first listing for that of the root.
 	armPatience      = 100 * time.Millisecond
 	firstArmPatience = time.Second
+	// turns is in how many polls each repository that is watched is checked
+	// all the same: a watch that has gone without a word (a lazy unmount, a
+	// file system that tells of some changes only) is no more than a delay.
+	turns = 4
 	// storm is how many events a directory may give in a second: then it
 	// goes unwatched until the next poll, so that no event is paid for that
 	// says nothing new.
@@ -66,11 +70,15 @@ type runner struct {
 	listed                     bool
 	listDue, pollDue, listRest time.Duration
 	// force: list although nothing shows that it is needed.
-	force    bool
-	drained  time.Duration
-	looking  time.Duration // spent in looks
-	fail     failure
-	repoFail failure
+	force bool
+	// turn is whose turn it is at the next poll; everything: everyone's,
+	// for events were lost.
+	turn       int
+	everything bool
+	drained    time.Duration
+	looking    time.Duration // spent in looks
+	fail       failure
+	repoFail   failure
 
 	// busy is when the operation that is under way began, in unix ns; 0 if
 	// none is.
@@ -207,7 +215,7 @@ func (r *runner) step(ctx context.Context) error {
 	}
 	r.busy.Store(time.Now().UnixNano())
 	if r.fail.n > 0 { // find out whether it is all well again
-		r.force, r.listDue, r.pollDue = true, 0, 0
+		r.force, r.everything, r.listDue, r.pollDue = true, true, 0, 0
 	}
 	err := r.work(ctx)
 	switch {

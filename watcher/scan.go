@@ -97,7 +97,8 @@ func (r *runner) sweep(ctx context.Context, fd int) {
 	}
 }
 
-// poll checks every repository: one stat for each that is at rest.
+// poll checks every repository that no event can tell of, and of the others
+// one in turns: what is at rest and watched costs a stat every few polls.
 func (r *runner) poll(ctx context.Context, fd int) {
 	start, looking := r.now(), r.looking
 	for i := len(r.index.order) - 1; i >= 0; i-- {
@@ -109,21 +110,27 @@ func (r *runner) poll(ctx context.Context, fd int) {
 			r.busy.Store(time.Now().UnixNano())
 		}
 		if !r.index.prune(i) {
-			r.check(fd, r.index.order[i])
+			r.check(fd, i)
 		}
 	}
+	r.turn, r.everything = (r.turn+1)%turns, false
 	end := r.now()
 	r.pollDue = max(start+r.opts.Poll, end+share*(end-start-(r.looking-looking)))
 }
 
-// check plans a visit if there may be something to see.
-func (r *runner) check(fd int, p *repo) {
+// check plans a visit to the repository at that place of the order, if there
+// may be something to see.
+func (r *runner) check(fd, place int) {
+	p := r.index.order[place]
 	if !p.looked || p.heaped > 0 {
 		return
 	}
 	if p.noisy || p.pace == Slow || p.young || r.worthArming(p) {
 		p.noisy = false
 		r.index.at(p, r.now())
+		return
+	}
+	if p.watched() && place%turns != r.turn && !r.everything {
 		return
 	}
 	s, err := r.mark(fd, p)

@@ -3,9 +3,9 @@
 //
 // The scan is the truth: every poll interval each root is checked for being
 // the same directory, listed if its time stamp moved, and each repository at
-// rest costs one stat. File system events say only "this directory is dirty"
-// and make the same code run sooner; with events switched off everything is
-// still true within one poll.
+// rest costs one stat, or where it has a watch one every few polls. File system
+// events say only "this directory is dirty" and make the same code run sooner;
+// with events switched off everything is still true within one poll.
 package watcher
 
 import (

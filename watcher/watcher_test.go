@@ -213,7 +213,7 @@ func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
 	}
 	// What is owed is worth credit/share costly looks, and then some.
 	last := first
-	for range credit/(share*costly) + 2 {
+	for range credit/(share*costly) + 3 {
 		last = g.awaitLook("models--a--b", 0)
 	}
 	if d := g.awaitLook("models--a--b", 0).at.Sub(last.at); d < share*costly {
