@@ -235,7 +235,7 @@ func (rev *revision) newerThan(other *revision) bool {
 // Bounds of a snapshot that is walked for its links: each may be a block read
 // from the disk, and nothing is told meanwhile.
 const (
-	maxLinks = 10_000
+	maxLinks = 4000
 	maxDepth = 16
 )
 
