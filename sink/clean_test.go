@@ -48,7 +48,7 @@ func checkClean(t *testing.T, what, text string) {
 func hostile(kind tracker.Kind, name string) tracker.Event {
 	e := event(kind, "e1")
 	e.Root, e.Repo.ID, e.Reason = name, name, name
-	e.InFlight = []string{name}
+	e.InFlight = []tracker.File{{Name: name, Bytes: 1}}
 	e.Mismatch = &sizer.Mismatch{Path: name}
 	e.Downloader = &downloader.Process{PID: 1, Command: name, Unit: name}
 	return e

@@ -2,15 +2,19 @@ package sink
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"progressd/sizer"
 	"progressd/tracker"
 )
 
-// Detailed is Message with what else is known in parentheses: speed, time
-// left, files done and in flight; of a completed download its bytes, duration
-// and mean speed. Where nothing more is known it equals Message.
+// Detailed is Message with what else is known in parentheses, what matters most
+// first, so that a narrow window cuts off the rest: speed, time left, files
+// done, files in flight and how far the first of them is; of a completed
+// download its bytes, duration and mean speed. Where nothing more is known it
+// equals Message.
 func Detailed(e tracker.Event) string {
 	var parts []string
 	switch e.Kind {
@@ -29,11 +33,18 @@ func Detailed(e tracker.Event) string {
 	return Message(e) + " (" + strings.Join(parts, ", ") + ")"
 }
 
+// completedDetails says how much of it the duration and the speed are about,
+// where that isn't all.
 func completedDetails(e tracker.Event) []string {
-	parts := []string{sizer.FormatBytes(e.Bytes)}
-	if e.Took > 0 {
-		parts[0] += " in " + sizer.FormatDuration(e.Took)
+	all := sizer.FormatBytes(e.Bytes)
+	if e.Took <= 0 {
+		return []string{all}
 	}
+	parts := []string{all}
+	if part := sizer.FormatBytes(e.Fetched); part != all {
+		parts = append(parts, part+" of it")
+	}
+	parts[len(parts)-1] += " in " + sizer.FormatDuration(e.Took)
 	if e.Rate > 0 {
 		parts = append(parts, sizer.FormatRate(e.Rate)+" on average")
 	}
@@ -45,8 +56,12 @@ func speedDetails(e tracker.Event) []string {
 	if e.Rate > 0 {
 		parts = append(parts, sizer.FormatRate(e.Rate))
 	}
-	if e.Left > 0 {
+	switch {
+	case e.Left <= 0:
+	case e.TotalSource != sizer.FromListingAtMost:
 		parts = append(parts, sizer.FormatLeft(e.Left)+" left")
+	case e.Left <= 24*time.Hour: // what is at most more than a day may be anything
+		parts = append(parts, "at most "+sizer.FormatLeft(e.Left)+" left")
 	}
 	return parts
 }
@@ -59,12 +74,39 @@ func fileDetails(e tracker.Event) []string {
 	case e.FilesDone > 0:
 		parts = append(parts, count(e.FilesDone, "file")+" done")
 	}
-	if len(e.InFlight) > 0 {
-		flight := "in flight: " + Clean(e.InFlight[0])
-		if more := len(e.InFlight) - 1; more > 0 {
-			flight += fmt.Sprintf(" and %d more", more)
-		}
-		parts = append(parts, flight)
+	if n := max(e.Partials, len(e.InFlight)); n > 0 {
+		parts = append(parts, inFlight(n, e.InFlight))
 	}
 	return parts
+}
+
+// inFlight is "3 in flight: model-00004-of-00009.safetensors 45.8%, ...".
+func inFlight(n int, named []tracker.File) string {
+	text := strconv.Itoa(n) + " in flight"
+	if len(named) == 0 {
+		return text
+	}
+	first := named[0]
+	text += ": " + Clean(shortened(first.Name)) + " "
+	if percent, ok := sizer.FormatPercent(first.Bytes, first.Size); ok {
+		text += percent
+	} else {
+		text += sizer.FormatBytes(first.Bytes)
+	}
+	if n > 1 {
+		text += ", ..."
+	}
+	return text
+}
+
+// shownName is how much of a file's name a line shows: that of a shard, whole.
+const shownName = 40
+
+// shortened keeps the end of a long name: there is what tells one from another.
+func shortened(name string) string {
+	const dots = "..."
+	if len(name) <= shownName {
+		return name
+	}
+	return dots + name[len(name)-shownName+len(dots):]
 }

@@ -2,8 +2,10 @@ package sink
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,15 +178,37 @@ func (f fieldSet) repo(e tracker.Event) {
 	f.seconds("PROGRESSD_SECONDS_LEFT", e.Left)
 	f.seconds("PROGRESSD_SILENCE_SECONDS", e.Silence)
 	f.seconds("PROGRESSD_TOOK_SECONDS", e.Took)
+	f.positive("PROGRESSD_FETCHED_BYTES", e.Fetched)
 	f.positive("PROGRESSD_LOST_BYTES", e.Lost)
 	if e.Files > 0 || e.FilesDone > 0 {
 		f.number("PROGRESSD_FILES_DONE", int64(e.FilesDone))
 	}
 	f.positive("PROGRESSD_FILES", int64(e.Files))
+	f.positive("PROGRESSD_FILES_IN_FLIGHT", int64(max(e.Partials, len(e.InFlight))))
+	f.inFlight(e.InFlight)
 	f.text("PROGRESSD_PROOF", string(e.Proof))
 	if p := e.Downloader; p != nil {
 		f.number("PROGRESSD_PID", int64(p.PID))
 		f.text("PROGRESSD_COMMAND", p.Command)
 		f.text("PROGRESSD_UNIT", p.Unit)
 	}
+}
+
+// inFlight gives the files in flight as one JSON array, which programs that
+// read journalctl -o json parse from the field's text:
+// [{"name":"model.safetensors","bytes":1234,"size":5678,"rate":90}, ...], in
+// bytes and bytes a second, without what is unknown.
+func (f fieldSet) inFlight(files []tracker.File) {
+	if len(files) == 0 {
+		return
+	}
+	files = slices.Clone(files)
+	for i := range files {
+		files[i].Name = Clean(files[i].Name)
+	}
+	text, err := json.Marshal(files)
+	if err != nil {
+		return // it can't be: there are only strings and integers
+	}
+	f["PROGRESSD_IN_FLIGHT"] = string(text)
 }

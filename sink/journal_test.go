@@ -91,6 +91,8 @@ func TestJournalEntryHoldsEveryNumber(t *testing.T) {
 	e := event(tracker.Completed, "episode-7")
 	moving(&e)
 	e.Revision = strings.Repeat("a", 40)
+	e.Fetched = 425e6
+	e.InFlight[1].Name = "b\n\"<&>"
 	e.Silence, e.Took, e.Proof = 65*time.Second, 279*time.Second, sizer.ProvenByListing
 	out := newMemory()
 	write(t, NewJournal(Message, out), e)
@@ -113,12 +115,16 @@ func TestJournalEntryHoldsEveryNumber(t *testing.T) {
 		"PROGRESSD_SECONDS_LEFT":    "720",
 		"PROGRESSD_SILENCE_SECONDS": "65",
 		"PROGRESSD_TOOK_SECONDS":    "279",
-		"PROGRESSD_FILES_DONE":      "3",
-		"PROGRESSD_FILES":           "9",
-		"PROGRESSD_PID":             "4242",
-		"PROGRESSD_COMMAND":         "vllm",
-		"PROGRESSD_UNIT":            "vllm.service",
-		"PROGRESSD_PROOF":           "listing",
+		"PROGRESSD_FETCHED_BYTES":   "425000000",
+		"PROGRESSD_FILES_IN_FLIGHT": "3",
+		"PROGRESSD_IN_FLIGHT": `[{"name":"model-00004-of-00009.safetensors","bytes":45800000,"size":100000000,"rate":1500000},` +
+			`{"name":"\"b\\n\\\"\u003c\u0026\u003e\"","bytes":10}]`,
+		"PROGRESSD_FILES_DONE": "3",
+		"PROGRESSD_FILES":      "9",
+		"PROGRESSD_PID":        "4242",
+		"PROGRESSD_COMMAND":    "vllm",
+		"PROGRESSD_UNIT":       "vllm.service",
+		"PROGRESSD_PROOF":      "listing",
 	}
 	if got := receive(t, conn); !maps.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -35,7 +35,8 @@ func typed(kind tracker.Kind, typ hfcache.RepoType) tracker.Event {
 func moving(e *tracker.Event) {
 	e.Bytes, e.Total, e.TotalSource = 975e6, 1.2e9, sizer.FromListing
 	e.FilesDone, e.Files = 3, 9
-	e.InFlight = []string{"model-00004-of-00009.safetensors", "b", "c"}
+	e.InFlight = []tracker.File{{Name: "model-00004-of-00009.safetensors", Bytes: 45.8e6, Size: 100e6, Rate: 1_500_000}, {Name: "b", Bytes: 10}}
+	e.Partials = 3
 	e.Rate, e.Left = 12_100_000, 12*time.Minute
 	e.Downloader = &downloader.Process{PID: 4242, Command: "vllm", Unit: "vllm.service"}
 }
@@ -63,6 +64,26 @@ func ordinarySamples() []sample {
 		{"resumed with total", with(tracker.Resumed, func(e *tracker.Event) { e.Bytes, e.Total = 550e6, 1.2e9 })},
 		{"progress", with(tracker.Progress, bytesOnly(350e6))},
 		{"progress with total", with(tracker.Progress, moving)},
+		{"progress with an upper bound", with(tracker.Progress, func(e *tracker.Event) {
+			moving(e)
+			e.TotalSource = sizer.FromListingAtMost
+		})},
+		{"progress with more than a day left", with(tracker.Progress, func(e *tracker.Event) {
+			moving(e)
+			e.Left = 25 * time.Hour
+		})},
+		{"progress with an upper bound more than a day ahead", with(tracker.Progress, func(e *tracker.Event) {
+			moving(e)
+			e.TotalSource, e.Left = sizer.FromListingAtMost, 25*time.Hour
+		})},
+		{"progress of one file without a size, long name", with(tracker.Progress, func(e *tracker.Event) {
+			e.Bytes, e.Rate, e.Partials = 350e6, 1_500_000, 1
+			e.InFlight = []tracker.File{{Name: strings.Repeat("directory/", 10) + "model-00004-of-00009.safetensors", Bytes: 350e6}}
+		})},
+		{"progress of a file with a hostile name", with(tracker.Progress, func(e *tracker.Event) {
+			e.Bytes, e.InFlight = 350e6, []tracker.File{{Name: "a\n\x1b[31m\u202e", Bytes: 2, Size: 1}}
+		})},
+		{"progress of files without a name", with(tracker.Progress, func(e *tracker.Event) { e.Bytes, e.Partials = 350e6, 2 })},
 		{"progress beyond its total", with(tracker.Progress, func(e *tracker.Event) { e.Bytes, e.Total = 1300e6, 1200e6 })},
 		{"keepalive silent", with(tracker.Keepalive, func(e *tracker.Event) { e.Bytes, e.Silence = 350e6, 65*time.Second })},
 		{"keepalive moving", with(tracker.Keepalive, func(e *tracker.Event) {
@@ -78,8 +99,12 @@ func ordinarySamples() []sample {
 		{"completed", event(tracker.Completed, "e1")},
 		{"completed with mean", with(tracker.Completed, func(e *tracker.Event) {
 			moving(e)
-			e.Bytes, e.Took, e.Rate = 1.2e9, 4*time.Minute+39*time.Second, 4_300_000
+			e.Bytes, e.Fetched, e.Took, e.Rate = 1.2e9, 1.2e9, 4*time.Minute+39*time.Second, 4_300_000
 		})},
+		{"completed, resumed", with(tracker.Completed, func(e *tracker.Event) {
+			e.Bytes, e.Fetched, e.Took, e.Rate = 1.2e9, 650e6, 2*time.Minute+20*time.Second, 4_640_000
+		})},
+		{"completed unwatched", with(tracker.Completed, bytesOnly(1.2e9))},
 		{"completed dataset", typed(tracker.Completed, hfcache.Dataset)},
 		{"completed space", typed(tracker.Completed, hfcache.Space)},
 		{"completed kernel", typed(tracker.Completed, hfcache.Kernel)},

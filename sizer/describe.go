@@ -7,9 +7,6 @@ import (
 	"progressd/hfcache"
 )
 
-// maxInFlight bounds how many files in flight a look names.
-const maxInFlight = 8
-
 // describe fills the look from the play.
 func (pl *play) describe(p *pass, look *Look) {
 	look.InPlay, look.Play = true, pl.id
@@ -63,15 +60,14 @@ func (pl *play) describeFiles(look *Look) {
 }
 
 func (pl *play) describePartials(p *pass, look *Look) {
+	var flying []InFlight
 	for _, name := range slices.Sorted(maps.Keys(p.repo.partials)) {
 		part := p.repo.partials[name]
 		f := pl.files[part.Etag]
 		switch {
 		case part.live && part.attached:
 			look.Partials++
-			if len(look.InFlight) < maxInFlight {
-				look.InFlight = append(look.InFlight, f.label(part.Etag))
-			}
+			flying = append(flying, part.inFlight(f))
 		case part.attached && f != nil && f.wanted:
 			// What a later attempt continues, or the last one left.
 			look.Unfinished++
@@ -83,6 +79,7 @@ func (pl *play) describePartials(p *pass, look *Look) {
 			}
 		}
 	}
+	look.InFlight = named(flying)
 	live, dead := p.countOwners()
 	look.Partials += live
 	look.Unfinished += dead
@@ -99,13 +96,6 @@ func (p *pass) unfinished(pl *play, f *file, etag string) bool {
 	}
 	_, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag)
 	return err != nil
-}
-
-func (f *file) label(etag string) string {
-	if f != nil && f.path != "" {
-		return f.path
-	}
-	return etag
 }
 
 func (p *pass) linkedPaths(pl *play) []string {

@@ -72,9 +72,9 @@ type Look struct {
 	// FilesDone and Files count paths where there is a listing, else
 	// blobs; Files is 0 if unknown.
 	FilesDone, Files int
-	// InFlight names the files being written now: paths where known, else
-	// etags. At most 8, untrusted text.
-	InFlight []string
+	// InFlight are the files being written now, by name. At most 8: Partials
+	// counts them all.
+	InFlight []InFlight
 	// Partials counts the live partials; Locked says that some lock of
 	// this repository is held now.
 	Partials int

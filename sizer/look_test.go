@@ -44,7 +44,7 @@ func TestADownloadWithAListingIsFollowedFromItsFirstPartialToItsProof(t *testing
 	c.expect("an empty partial begins it", want{play: true, total: 5 * mib, files: 3, missing: 3, partials: 1})
 	c.partial("a", ".01234567.incomplete", 1*mib)
 	l := c.expect("bytes arrive", want{play: true, bytes: mib, arrived: mib, total: 5 * mib, files: 3, missing: 3, partials: 1})
-	if len(l.InFlight) != 1 || l.InFlight[0] != "a.bin" || l.TotalSource != FromListing || !l.WantedKnown {
+	if len(l.InFlight) != 1 || l.InFlight[0] != (InFlight{etag("a"), "a.bin", 1 * mib, 3 * mib}) || l.TotalSource != FromListing || !l.WantedKnown {
 		t.Fatalf("look %+v", l)
 	}
 	c.partial("a", ".01234567.incomplete", 3*mib)

@@ -39,7 +39,7 @@ type download struct {
 	// this process. lastByte is only for texts: verdicts go by the clocks.
 	began, lastByte, lastLine time.Time
 	clocks                    clocks
-	rate                      rate
+	speed                     Speed
 	minute                    minute
 }
 
@@ -68,9 +68,13 @@ func restoreDownload(set Settings, ep Episode, now time.Time) *download {
 		ep.Warned = map[Kind]bool{}
 	}
 	silence := between(ep.LastByteAt, now, longestSilence)
+	took := ep.Took
+	if took <= 0 {
+		took = between(ep.Began, now, 100*longestSilence) - silence
+	}
 	d := &download{
 		set: set, ep: ep, now: now,
-		began:    now.Add(-max(between(ep.Began, now, 100*longestSilence), silence)),
+		began:    now.Add(-silence - max(took, 0)),
 		lastByte: now.Add(-silence),
 		lastLine: now.Add(-between(ep.LastLineAt, now, set.Keepalive)),
 	}
@@ -93,6 +97,7 @@ func episodeID(root string, repo hfcache.Repo, began time.Time) string {
 func (d *download) episode() Episode {
 	ep := d.ep
 	ep.Warned = maps.Clone(d.ep.Warned)
+	ep.Took = max(d.lastByte.Sub(d.began), 0)
 	ep.LastByteAt = d.now.Add(-d.now.Sub(d.lastByte)).Round(0)
 	ep.LastLineAt = d.now.Add(-d.now.Sub(d.lastLine)).Round(0)
 	return ep
@@ -159,22 +164,25 @@ func (d *download) take(look sizer.Look) (news bool) {
 	restored, another := !d.seen && d.ep.Seq > 0, look.Play != d.ep.Play
 	base := d.base(look)
 	if another {
-		d.rate.reset()
+		d.speed.reset()
 	}
 	d.look, d.seen = look, true
 
 	if look.Bytes < d.ep.Bytes && letGo(d.ep.Memory.Revisions, look.Memory.Revisions) {
 		d.ep.Fell = 0 // what no longer counts is not lost
-		d.rate.reset()
+		d.speed.reset()
 	} else if look.Bytes < d.ep.Bytes {
 		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
-		d.rate.reset()
+		d.speed.reset()
 	} else if look.Bytes >= d.ep.Fell {
 		d.ep.Fell = 0
 	}
 	// What came while no daemon ran shows in the count alone.
 	grown := d.ep.Seq > 0 && !another && look.Bytes-base > d.ep.Bytes-d.ep.Base
 	news = look.Arrived > 0 || grown
+	if d.ep.Seq == 0 {
+		d.ep.Ahead = look.Bytes - base
+	}
 	d.ep.Play, d.ep.Memory = look.Play, look.Memory
 	d.ep.Base, d.ep.Bytes, d.ep.Peak = base, look.Bytes, max(d.ep.Peak, look.Bytes)
 	d.drop()
@@ -183,11 +191,11 @@ func (d *download) take(look sizer.Look) (news bool) {
 	if restored {
 		d.announce(look.Bytes)
 	}
-	d.rate.add(d.now, look.Bytes-base)
+	d.speed.Add(d.now, look.Bytes-base, look.InFlight)
 	d.minute.add(d.now, look.Arrived)
 	if news {
 		d.clocks.moved()
-		d.lastByte = d.now
+		d.lastByte, d.ep.Unwatched = d.now, restored
 	}
 	d.wait()
 	return news

@@ -220,7 +220,7 @@ func TestAPlayThatTakesOverKeepsTheRun(t *testing.T) {
 	p.until(500 * time.Second)
 	p.see(also(bytes(1000*mb), func(l *sizer.Look) { l.Proof = sizer.ProvenByListing }))
 	p.want("0s preparing 50", "0s started 50", "1m40s progress 550", "2m40s interrupted 550", "6m40s moving 740", "8m20s completed 1000")
-	if e := p.last(Completed); e.Took != 500*time.Second || e.Rate != 2*mb {
+	if e := p.last(Completed); e.Took != 500*time.Second || e.Fetched != 950*mb || e.Rate != 1_900_000 {
 		t.Errorf("took %v at %d", e.Took, e.Rate)
 	}
 }

@@ -70,9 +70,13 @@ type Event struct {
 	TotalSource sizer.Source `json:"total_source,omitempty"`
 	FilesDone   int          `json:"files_done,omitempty"`
 	Files       int          `json:"files,omitempty"`
-	InFlight    []string     `json:"in_flight,omitempty"`
-	// Rate is in bytes a second, 0 if unknown; Left is the time that is
-	// left, 0 if unknown.
+	// InFlight are files being written, by name, at most 8; Partials counts
+	// them all.
+	InFlight []File `json:"files_in_flight,omitempty"`
+	Partials int    `json:"partials,omitempty"`
+	// Rate is in bytes a second, for Completed the mean; 0 if unknown. Left
+	// is the time that is left, at most so much if the total is an upper
+	// bound; 0 if unknown. Neither is set where nothing moves.
 	Rate int64         `json:"rate,omitempty"`
 	Left time.Duration `json:"left,omitempty"`
 	// Silence is how long no byte has come; LastMinute what came in the
@@ -82,8 +86,11 @@ type Event struct {
 	// Lost is, for Restarted, what was there before (Bytes is what was
 	// kept).
 	Lost int64 `json:"lost,omitempty"`
-	// Took is the duration of the run, for Completed.
-	Took time.Duration `json:"took,omitempty"`
+	// Took is the duration of the run from its first look to its last byte,
+	// pauses included, for Completed; 0 if unknown. Fetched is what came in
+	// it, in bytes: not what was there before.
+	Took    time.Duration `json:"took,omitempty"`
+	Fetched int64         `json:"fetched,omitempty"`
 	// Downloader is who downloads, nil if unknown. DownloaderAlive says
 	// whether it still runs.
 	Downloader      *downloader.Process `json:"downloader,omitempty"`
@@ -97,6 +104,15 @@ type Event struct {
 	// Reason is free text of our own making (never of a cache's) for
 	// events of a root and lines lost.
 	Reason string `json:"reason,omitempty"`
+}
+
+// File is a file in flight. Name is untrusted text, Bytes what of it is on
+// disk, Size what is listed, Rate in bytes a second; 0 is unknown.
+type File struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	Size  int64  `json:"size,omitempty"`
+	Rate  int64  `json:"rate,omitempty"`
 }
 
 // ProvenByQuiet is the third proof: no listing, nothing against it, quiet.
@@ -145,11 +161,18 @@ type Episode struct {
 	// Fell is the count from which bytes were lost while no attempt was
 	// going on to say so, 0 if nothing was lost: it speaks against
 	// completion until a new attempt makes it good.
-	Fell        int64     `json:"fell,omitempty"`
-	LastByteAt  time.Time `json:"last_byte_at"`
-	LastLineAt  time.Time `json:"last_line_at"`
-	Stalled     bool      `json:"stalled,omitempty"`
-	Interrupted bool      `json:"interrupted,omitempty"`
+	Fell       int64     `json:"fell,omitempty"`
+	LastByteAt time.Time `json:"last_byte_at"`
+	// Took is how long after the beginning that byte came, by a clock that
+	// nobody sets; Unwatched: it came while no daemon ran, so when isn't
+	// known. Ahead is how many bytes the first look found to have come
+	// already: how long they took isn't known.
+	Took        time.Duration `json:"took,omitempty"`
+	Unwatched   bool          `json:"unwatched,omitempty"`
+	Ahead       int64         `json:"ahead,omitempty"`
+	LastLineAt  time.Time     `json:"last_line_at"`
+	Stalled     bool          `json:"stalled,omitempty"`
+	Interrupted bool          `json:"interrupted,omitempty"`
 	// TotalDropped: bytes once passed the total; it is not used again.
 	TotalDropped bool          `json:"total_dropped,omitempty"`
 	Warned       map[Kind]bool `json:"warned,omitempty"`

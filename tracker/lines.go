@@ -95,6 +95,9 @@ func (d *download) keepalive() []Event {
 	}
 	event := d.event(Keepalive)
 	event.Silence, event.LastMinute = silence, lastMinute
+	if silence == 0 {
+		d.measure(&event)
+	}
 	return []Event{event}
 }
 
@@ -109,12 +112,14 @@ func (d *download) event(kind Kind) Event {
 		ID:   fmt.Sprintf("%s-%d", d.ep.ID, d.ep.Seq),
 		Kind: kind, At: d.now, Root: d.ep.Root, Repo: d.ep.Repo,
 		Bytes: d.ep.Bytes, Total: d.total(),
-		FilesDone: d.look.FilesDone, Files: d.look.Files, InFlight: d.look.InFlight,
-		Rate: d.rate.perSecond(d.now),
+		FilesDone: d.look.FilesDone, Files: d.look.Files,
+		InFlight: flying(d.look.InFlight), Partials: d.look.Partials,
 	}
 	if e.Total > 0 {
 		e.TotalSource = d.look.TotalSource
-		e.Left = timeLeft(e.Total-e.Bytes, e.Rate)
+	}
+	if moves(kind) {
+		d.measure(&e)
 	}
 	if len(d.look.Revisions) > 0 {
 		e.Revision = d.look.Revisions[0]

@@ -88,6 +88,7 @@ type oracle struct {
 
 	restarted, lastByte, goneSince, liveSince, lastLine time.Time
 	announced                                           int64
+	arrived                                             int64
 	interrupted, stalled, over                          bool
 	warned                                              map[Kind]bool
 }
@@ -98,7 +99,11 @@ func (o *oracle) move() {
 	gone, locked := abandoned(p.look), p.look.Locked
 	switch rapid.IntRange(0, 11).Draw(rt, "what") {
 	case 0, 1, 2, 3:
-		p.see(bytes(p.look.Bytes + rapid.Int64Range(1, 300*mb).Draw(rt, "grown")))
+		grown := rapid.Int64Range(1, 300*mb).Draw(rt, "grown")
+		o.arrived += grown
+		p.see(also(bytes(p.look.Bytes+grown), func(l *sizer.Look) {
+			l.InFlight = []sizer.InFlight{{Etag: "1", Name: "a", Bytes: l.Bytes}}
+		}))
 		o.lastByte = p.now
 	case 4:
 		kept := rapid.Int64Range(0, p.look.Bytes).Draw(rt, "kept")
@@ -224,11 +229,32 @@ func (o *oracle) values(e Event) {
 	if e.Bytes < 0 || e.Lost < 0 || e.Rate < 0 || e.Left < 0 || e.Silence < 0 || e.Took < 0 || e.LastMinute < 0 || e.Total < 0 {
 		o.rt.Fatalf("negative value in %+v", e)
 	}
+	o.speeds(e)
 	if e.Total > 0 && e.Bytes > e.Total {
 		o.rt.Fatalf("%d of %d in %s", e.Bytes, e.Total, e.Kind)
 	}
 	if e.Kind == Restarted && e.Bytes >= e.Lost {
 		o.rt.Fatalf("restarted: %d of %d kept", e.Bytes, e.Lost)
+	}
+}
+
+// speeds checks that none is above what arrived, over the least time that is
+// judged by, nor told where nothing moves.
+func (o *oracle) speeds(e Event) {
+	fastest := perSecond(o.arrived, rateLeast)
+	if e.Kind == Completed {
+		fastest = perSecond(o.arrived, time.Second)
+	}
+	for _, f := range e.InFlight {
+		if f.Rate < 0 || f.Rate > fastest {
+			o.rt.Fatalf("%d a second of a file, of %d in all", f.Rate, o.arrived)
+		}
+	}
+	if e.Rate > fastest || e.Kind != Completed && e.Rate > 0 && !moves(e.Kind) && (e.Kind != Keepalive || e.Silence > 0) {
+		o.rt.Fatalf("%d a second in %s, of %d in all", e.Rate, e.Kind, o.arrived)
+	}
+	if e.Left > 0 && (e.Rate == 0 || e.Total == 0) {
+		o.rt.Fatalf("%v left in %+v", e.Left, e)
 	}
 }
 

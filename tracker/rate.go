@@ -10,77 +10,133 @@ import (
 // wildly. From one jump to another, far enough apart, it doesn't.
 const (
 	rateSpan    = 30 * time.Second // between the two increases compared, at least
-	rateKept    = 5 * time.Minute  // how long samples are kept
-	rateLeast   = 10 * time.Second // what three samples must span before anything is said
-	rateSpacing = time.Second      // finer samples are merged: it bounds the memory
+	rateLeast   = 10 * time.Second // the same, while there are no older ones
+	rateKept    = 5 * time.Minute  // how long increases are kept
+	rateMost    = 32               // how many are kept
+	rateSpacing = 2 * time.Second  // finer ones are merged
 	rateCut     = 60 * time.Second // after which a flat line means no rate, at least
+	// An increase came at some time between two looks: what is compared lies
+	// so many times as far apart as they do, at once and with time.
+	rateLeastGaps, rateSpanGaps = 4, 12
 )
 
-// sample is a count of bytes at the moment it had grown to that.
-type sample struct {
-	at    time.Time
-	bytes int64
-}
-
-// rate estimates the speed of a download from its count of bytes. The zero
-// value is ready.
+// rate estimates the speed at which a count of bytes grows. The zero value is
+// ready. It takes less than 1 KB.
 type rate struct {
-	samples []sample
+	first time.Time // the first look; all other times are since then
+	// looked is the newest look, bytes what it showed, and late how long
+	// before the newest increase was the look that didn't show it yet.
+	looked, late time.Duration
+	bytes        int64
+	grown        []increase // oldest first
 }
 
-// add notes the count of bytes at a look. A decrease begins afresh: what was
-// lost says nothing about the speed.
+// increase is a count of bytes when a look found that it had grown to that.
+type increase struct {
+	at    time.Duration
+	bytes int64
+	nth   int64 // of all, also of those that aren't kept
+}
+
+// add notes the count of bytes at a look, also one that has not grown. What the
+// first look shows came at an unknown time and is no speed. A decrease begins
+// afresh: what was lost says nothing.
 func (r *rate) add(at time.Time, bytes int64) {
-	n := len(r.samples)
-	switch {
-	case n == 0:
-	case bytes < r.samples[n-1].bytes:
-		r.reset()
-	case bytes == r.samples[n-1].bytes:
-		return
-	case n >= 2 && at.Sub(r.samples[n-2].at) < rateSpacing:
-		r.samples[n-1] = sample{at, bytes}
+	if r.first.IsZero() || bytes < r.bytes {
+		*r = rate{first: at, bytes: bytes, grown: r.grown[:0]}
 		return
 	}
-	r.samples = append(r.samples, sample{at, bytes})
+	now := at.Sub(r.first)
+	if now < r.looked {
+		return
+	}
+	late := now - r.looked
+	r.looked = now
+	if bytes > r.bytes {
+		r.bytes, r.late = bytes, late
+		r.note(increase{at: now, bytes: bytes})
+	}
+}
+
+func (r *rate) note(in increase) {
+	n := len(r.grown)
+	if n > 0 {
+		in.nth = r.grown[n-1].nth + 1
+	}
+	switch {
+	case n >= 2 && in.at-r.grown[n-1].at > r.cut():
+		// There was no speed any more: the pause is no part of the next one.
+		r.grown = r.grown[:0]
+	case n >= 2 && in.at-r.grown[n-2].at < rateSpacing:
+		r.grown[n-1] = in
+		return
+	}
 	old := 0
-	for len(r.samples)-old > 2 && at.Sub(r.samples[old+1].at) > rateKept {
+	for len(r.grown)-old > 1 && in.at-r.grown[old+1].at > rateKept {
 		old++
 	}
-	r.samples = slices.Delete(r.samples, 0, old)
+	r.grown = slices.Delete(r.grown, 0, old)
+	if len(r.grown) == rateMost {
+		r.thin()
+	}
+	r.grown = append(r.grown, in)
 }
 
-func (r *rate) reset() { r.samples = r.samples[:0] }
+// thin drops the increase that says least beside its neighbours: of the older
+// ones, fewer are enough.
+func (r *rate) thin() {
+	newest, drop, least := r.grown[len(r.grown)-1].at, 0, math.Inf(1)
+	for i := 1; i < len(r.grown)-1; i++ {
+		apart, age := r.grown[i+1].at-r.grown[i-1].at, newest-r.grown[i].at
+		if share := float64(apart) / float64(age); share < least {
+			drop, least = i, share
+		}
+	}
+	r.grown = slices.Delete(r.grown, drop, drop+1)
+}
 
-// perSecond is the speed in bytes a second, 0 if it can't be told.
-func (r *rate) perSecond(now time.Time) int64 {
-	n := len(r.samples)
-	if n < 3 {
+func (r *rate) reset() { *r = rate{grown: r.grown[:0]} }
+
+// perSecond is the speed in bytes a second, 0 if it can't be told: what came
+// between the newest increase and one at least span before, or while there is
+// none the oldest, if that is at least least before.
+func (r *rate) perSecond(now time.Time, least, span time.Duration) int64 {
+	n := len(r.grown)
+	if n < 2 || now.Sub(r.first)-r.grown[n-1].at > r.cut() {
 		return 0
 	}
-	newest := r.samples[n-1]
-	if newest.at.Sub(r.samples[0].at) < rateLeast || now.Sub(newest.at) > r.cut() {
+	newest, from := r.grown[n-1], r.grown[0]
+	if newest.at-from.at < max(least, rateLeastGaps*r.late) {
 		return 0
 	}
-	from := r.samples[0]
-	for _, s := range slices.Backward(r.samples[:n-1]) {
-		if newest.at.Sub(s.at) >= rateSpan {
-			from = s
+	span = max(span, rateSpanGaps*r.late)
+	for _, in := range slices.Backward(r.grown[:n-1]) {
+		if newest.at-in.at >= span {
+			from = in
 			break
 		}
 	}
-	return perSecond(newest.bytes-from.bytes, newest.at.Sub(from.at))
+	return perSecond(newest.bytes-from.bytes, newest.at-from.at)
 }
 
 // cut is how long the count may be flat before there is no rate: three times
 // the median gap, since plateaus of a minute are the normal thing for Xet.
 func (r *rate) cut() time.Duration {
-	gaps := make([]time.Duration, 0, len(r.samples))
-	for i := 1; i < len(r.samples); i++ {
-		gaps = append(gaps, r.samples[i].at.Sub(r.samples[i-1].at))
+	gaps := make([]time.Duration, 0, rateMost)
+	for i := 1; i < len(r.grown); i++ {
+		gaps = append(gaps, r.grown[i].at-r.grown[i-1].at)
 	}
 	slices.Sort(gaps)
 	return max(rateCut, 3*gaps[len(gaps)/2])
+}
+
+// plateau is how long the count is flat in the mean, or has been so far.
+func (r *rate) plateau() time.Duration {
+	n := len(r.grown)
+	if n < 2 {
+		return r.looked
+	}
+	return (r.grown[n-1].at - r.grown[0].at) / time.Duration(r.grown[n-1].nth-r.grown[0].nth)
 }
 
 // perSecond divides without overflow and without a float; 0 if there is
@@ -112,6 +168,12 @@ func timeLeft(bytes, perSecond int64) time.Duration {
 	return max(time.Duration(seconds)*time.Second, time.Second)
 }
 
+// sample is a number of bytes that had come by a moment.
+type sample struct {
+	at    time.Time
+	bytes int64
+}
+
 // minute sums the bytes of the last 60 s. The zero value is ready.
 type minute struct {
 	arrived []sample
@@ -122,7 +184,7 @@ func (m *minute) add(at time.Time, bytes int64) {
 	if bytes <= 0 {
 		return
 	}
-	if n := len(m.arrived); n > 0 && at.Sub(m.arrived[n-1].at) < rateSpacing {
+	if n := len(m.arrived); n > 0 && at.Sub(m.arrived[n-1].at) < time.Second {
 		m.arrived[n-1].bytes = saturated(m.arrived[n-1].bytes, bytes)
 		return
 	}

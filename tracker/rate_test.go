@@ -1,90 +1,65 @@
 package tracker
 
 import (
+	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
+
+	"progressd/internal/trace"
+	"progressd/sizer"
 )
 
-// trace is what the disk shows at each second beside the true speed.
-type trace struct {
-	shown []int64
-	speed []float64
-}
-
-// traced makes a trace of 40 MB/s: steady, in small and in big Xet bursts,
-// slowing down from 100 to 20 after 300 s, or standing still from 300 to 480.
-func traced(kind string, seed uint64) trace {
-	rnd := rand.New(rand.NewPCG(seed, 1))
-	between := func(a, b float64) float64 { return a + (b-a)*rnd.Float64() }
-	var tr trace
-	net, shown, flush := 0.0, 0.0, 0.0
-	for t := 0.0; net < 60e9 && t < 7200; {
-		speed, plateau := 40e6, 0.0
-		switch {
-		case kind == "small bursts":
-			plateau = between(2, 16)
-		case kind == "big bursts":
-			plateau = between(10, 75)
-		case kind == "slowdown" && t < 300:
-			speed = 100e6
-		case kind == "slowdown":
-			speed = 20e6
-		case kind == "stall" && t >= 300 && t < 480:
-			speed = 0
-		}
-		net = min(60e9, net+speed*between(.9, 1.1))
-		t++
-		if t >= flush {
-			shown, flush = net, t+plateau
-		}
-		tr.shown, tr.speed = append(tr.shown, int64(shown)), append(tr.speed, speed)
-	}
-	return tr
-}
-
+// TestRateOnTraces holds the estimate against what is true, looked at as often
+// as progressd does while something is written, and as rarely as a poll.
 func TestRateOnTraces(t *testing.T) {
-	for _, tt := range []struct {
-		kind        string
-		median, p95 float64 // of the error, relative
-	}{
-		{"steady", .02, .04}, {"small bursts", .06, .16}, {"big bursts", .05, .14}, {"slowdown", .02, .04}, {"stall", .02, .04},
-	} {
-		t.Run(tt.kind, func(t *testing.T) {
-			var errs []float64
-			for seed := range uint64(8) {
-				errs = append(errs, rateErrors(t, tt.kind, traced(tt.kind, seed))...)
-			}
-			slices.Sort(errs)
-			median, p95 := errs[len(errs)/2], errs[len(errs)*95/100]
-			t.Logf("median %.3f, p95 %.3f of %d", median, p95, len(errs))
-			if median > tt.median || p95 > tt.p95 {
-				t.Errorf("error %.3f and %.3f, want at most %.2f and %.2f", median, p95, tt.median, tt.p95)
-			}
-		})
+	for _, kind := range trace.Kinds() {
+		for _, every := range []time.Duration{500 * time.Millisecond, 5 * time.Second} {
+			t.Run(fmt.Sprint(kind.Name, " every ", every), func(t *testing.T) {
+				var errs []float64
+				for seed := range uint64(8) {
+					errs = append(errs, rateErrors(t, kind, seed, every)...)
+				}
+				slices.Sort(errs)
+				median, p95 := errs[len(errs)/2], errs[len(errs)*95/100]
+				t.Logf("median %.4f, p95 %.4f of %d", median, p95, len(errs))
+				if median > .03 || p95 > .10 {
+					t.Errorf("error %.4f and %.4f, want at most 3%% and 10%%", median, p95)
+				}
+			})
+		}
 	}
 }
 
-// rateErrors looks at a trace every 5 s, as a poll does.
-func rateErrors(t *testing.T, kind string, tr trace) []float64 {
-	var r rate
+func rateErrors(t *testing.T, kind trace.Kind, seed uint64, every time.Duration) []float64 {
+	t.Helper()
+	var s Speed
 	var errs []float64
 	start := time.Now()
-	for i := 4; i < len(tr.shown); i += 5 {
-		now := start.Add(time.Duration(i+1) * time.Second)
-		r.add(now, tr.shown[i])
-		rate := r.perSecond(now)
-		if kind == "stall" && i >= 365 && i < 480 && rate != 0 {
-			t.Errorf("%d s: a rate of %d after more than a minute of nothing", i, rate)
+	for look := range kind.Looks(seed, every) {
+		now := start.Add(look.At)
+		s.Add(now, look.Bytes, named(look))
+		rate := s.PerSecond(now)
+		if look.Speed == 0 && look.Changed() > rateCut+every && rate != 0 {
+			t.Errorf("%v: a rate of %d after more than a minute of nothing", look.At, rate)
 		}
-		settled := i >= 30 && (kind != "slowdown" || i >= 335 || i < 295) && (kind != "stall" || i < 300 || i >= 540)
-		if rate > 0 && settled {
-			errs = append(errs, math.Abs(float64(rate)/tr.speed[i]-1))
+		if rate > 0 && look.Settled && look.Speed > 0 {
+			errs = append(errs, math.Abs(float64(rate)/look.Speed-1))
 		}
 	}
 	return errs
+}
+
+// named gives each file of the trace a name.
+func named(look trace.Look) (files []sizer.InFlight) {
+	for i, bytes := range look.Files {
+		files = append(files, sizer.InFlight{Etag: strconv.Itoa(i), Bytes: bytes})
+	}
+	return files
 }
 
 func TestRateSaysNothing(t *testing.T) {
@@ -99,24 +74,28 @@ func TestRateSaysNothing(t *testing.T) {
 		at   int
 		want int64
 	}{
-		{"without samples", nil, 0, 0},
-		{"with two samples", []add{{0, 0}, {60, 600}}, 60, 0},
-		{"within ten seconds", []add{{0, 0}, {4, 40}, {9, 90}}, 9, 0},
-		{"but then", []add{{0, 0}, {4, 40}, {10, 100}}, 10, 10},
-		{"of what isn't growth", []add{{0, 0}, {4, 40}, {10, 40}, {20, 40}}, 20, 0},
-		{"a minute after the last growth, not before", []add{{0, 0}, {4, 40}, {10, 100}}, 70, 10},
-		{"a minute after the last growth", []add{{0, 0}, {4, 40}, {10, 100}}, 71, 0},
-		{"three median gaps after it, where these are long", []add{{0, 0}, {50, 500}, {100, 1000}}, 250, 10},
-		{"after them", []add{{0, 0}, {50, 500}, {100, 1000}}, 251, 0},
+		{"without a look", nil, 0, 0},
+		{"of what was there at the first look", []add{{0, 5000}, {1, 5010}, {12, 5120}, {13, 5130}}, 13, 10},
+		{"before two increases", []add{{0, 0}, {60, 600}}, 60, 0},
+		{"within ten seconds", []add{{0, 0}, {1, 40}, {10, 90}}, 10, 0},
+		{"but then", []add{{0, 0}, {3, 30}, {10, 100}, {13, 130}}, 13, 0},
+		{"of what isn't growth", []add{{0, 0}, {1, 10}, {4, 40}, {10, 40}, {20, 40}}, 20, 0},
+		{"a minute after the last growth, not before", []add{{0, 0}, {1, 10}, {12, 10}, {13, 130}}, 73, 10},
+		{"a minute after the last growth", []add{{0, 0}, {1, 10}, {12, 10}, {13, 130}}, 74, 0},
+		{"three median gaps after it, where these are long", []add{{0, 0}, {49, 0}, {50, 500}, {99, 500}, {100, 1000}}, 250, 10},
+		{"after them", []add{{0, 0}, {49, 0}, {50, 500}, {99, 500}, {100, 1000}}, 251, 0},
+		{"right after a pause", []add{{0, 0}, {1, 10}, {12, 120}, {13, 130}, {113, 130}, {114, 140}}, 114, 0},
+		{"of the pause, later", []add{{0, 0}, {1, 10}, {12, 120}, {13, 130}, {113, 130}, {114, 140}, {124, 230}, {125, 250}}, 125, 10},
 		{"after a decrease", []add{{0, 0}, {10, 100}, {20, 200}, {30, 100}, {31, 110}}, 31, 0},
-		{"of old times", []add{{0, 0}, {10, 1000}, {20, 2000}, {60, 2100}}, 60, 2},
+		{"of old times", []add{{0, 0}, {1, 0}, {10, 1000}, {20, 2000}, {59, 2000}, {60, 2080}}, 60, 2},
+		{"while it can't be known when within a long gap it grew", []add{{0, 0}, {10, 100}, {20, 200}, {30, 300}}, 30, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var r rate
 			for _, a := range tt.adds {
 				r.add(start.Add(time.Duration(a.at)*time.Second), a.bytes)
 			}
-			if got := r.perSecond(start.Add(time.Duration(tt.at) * time.Second)); got != tt.want {
+			if got := r.perSecond(start.Add(time.Duration(tt.at)*time.Second), rateLeast, rateSpan); got != tt.want {
 				t.Errorf("rate %d, want %d", got, tt.want)
 			}
 		})
@@ -132,10 +111,10 @@ func TestRateIsBounded(t *testing.T) {
 		r.add(now, i)
 		m.add(now, 1)
 	}
-	if len(r.samples) > 700 || len(m.arrived) > 61 {
-		t.Errorf("%d and %d samples kept", len(r.samples), len(m.arrived))
+	if len(r.grown) > rateMost || len(m.arrived) > 61 {
+		t.Errorf("%d and %d samples kept", len(r.grown), len(m.arrived))
 	}
-	if got := r.perSecond(now); got < 19 || got > 20 {
+	if got := r.perSecond(now, rateLeast, rateSpan); got < 19 || got > 20 {
 		t.Errorf("rate %d, want 20", got)
 	}
 	if got := m.sum(now); got < 1180 || got > 1200 {
@@ -146,6 +125,46 @@ func TestRateIsBounded(t *testing.T) {
 	if got := m.sum(now.Add(2 * time.Second)); got != math.MaxInt64 {
 		t.Errorf("sum %d", got)
 	}
+}
+
+// TestRateIsNeverAboveWhatArrived holds random counts of bytes against the
+// fastest that any ten seconds of them were.
+func TestRateIsNeverAboveWhatArrived(t *testing.T) {
+	type look struct {
+		at    time.Time
+		bytes int64
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		var r rate
+		var looks []look
+		now, bytes := time.Now(), rapid.Int64Range(0, gb).Draw(rt, "there")
+		for range rapid.IntRange(1, 80).Draw(rt, "looks") {
+			now = now.Add(time.Duration(rapid.Int64Range(0, 40_000).Draw(rt, "ms")) * time.Millisecond)
+			if rapid.IntRange(0, 9).Draw(rt, "lost") == 0 {
+				bytes -= rapid.Int64Range(0, bytes).Draw(rt, "less")
+			} else if rapid.Bool().Draw(rt, "grows") {
+				bytes += rapid.Int64Range(0, 3*gb).Draw(rt, "more")
+			}
+			r.add(now, bytes)
+			if n := len(looks); n > 0 && bytes < looks[n-1].bytes {
+				looks = nil
+			}
+			looks = append(looks, look{now, bytes})
+			span := time.Duration(rapid.IntRange(30, 300).Draw(rt, "span")) * time.Second
+			var fastest int64
+			for i, from := range looks {
+				for _, to := range looks[i:] {
+					if d := to.at.Sub(from.at); d >= rateLeast {
+						fastest = max(fastest, perSecond(to.bytes-from.bytes, d))
+					}
+				}
+			}
+			later := now.Add(time.Duration(rapid.IntRange(0, 400).Draw(rt, "later")) * time.Second)
+			if rate := r.perSecond(later, rateLeast, span); rate < 0 || rate > fastest {
+				rt.Fatalf("rate %d, at most %d came a second in %+v", rate, fastest, looks)
+			}
+		}
+	})
 }
 
 func TestPerSecondAndTimeLeft(t *testing.T) {

@@ -74,8 +74,7 @@ func (d *download) finish(kind Kind) []Event {
 	last := d.event(kind)
 	if kind == Completed {
 		last.Proof = proof
-		last.Took = max(d.lastByte.Sub(d.began), 0)
-		last.Rate, last.Left = perSecond(d.ep.Bytes-d.ep.Base, last.Took), 0
+		d.mean(&last)
 	}
 	d.ep.Over = true
 	return append(events, last)
@@ -84,7 +83,7 @@ func (d *download) finish(kind Kind) []Event {
 // silent makes a verdict that says how long no byte has come.
 func (d *download) silent(kind Kind) Event {
 	event := d.event(kind)
-	event.Silence, event.Rate, event.Left = d.silence(), 0, 0
+	event.Silence = d.silence()
 	return event
 }
 

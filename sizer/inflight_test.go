@@ -1,0 +1,37 @@
+package sizer
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestFilesInFlightAreNamedInOrderAndCountedAll(t *testing.T) {
+	c := newCache(t)
+	list := map[string]listedFile{}
+	for i := range 12 {
+		word := string(rune('l' - i)) // the names' order is not that of the etags
+		list[fmt.Sprintf("file-%02d", i)] = listedFile{word, 2 * kib}
+		c.partial(word, ".01234567.incomplete", 4*kib)
+	}
+	list["later"] = listedFile{"z", kib}
+	c.list(commitA, list)
+	l := c.look()
+	if l.Partials != 12 || len(l.InFlight) != maxInFlight {
+		t.Fatalf("%d named of %d: %+v", len(l.InFlight), l.Partials, l.InFlight)
+	}
+	for i, in := range l.InFlight {
+		want := InFlight{Etag: etag(string(rune('l' - i))), Name: fmt.Sprintf("file-%02d", i), Bytes: 2 * kib, Size: 2 * kib}
+		if in != want {
+			t.Errorf("number %d is %+v, want %+v", i, in, want)
+		}
+	}
+}
+
+func TestAFileInFlightThatNothingListsHasItsEtagForAName(t *testing.T) {
+	c := newCache(t)
+	c.partial("a", ".01234567.incomplete", 4*kib)
+	l := c.look()
+	if len(l.InFlight) != 1 || l.InFlight[0] != (InFlight{Etag: etag("a"), Name: etag("a"), Bytes: 4 * kib}) {
+		t.Errorf("in flight is %+v", l.InFlight)
+	}
+}

@@ -1,0 +1,114 @@
+package tracker
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"progressd/sizer"
+)
+
+// Each of several files jumps at its own times, so that at either end of what is
+// compared some have more in memory than on disk. So many of a file's plateaus
+// must lie between, at once and with time.
+const leastPlateaus, spanPlateaus = 2, 6
+
+// Speed estimates how fast a download comes, as a whole and each of its files
+// in flight. The zero value is ready.
+type Speed struct {
+	all   rate
+	files map[string]*rate // by etag; at most as many as a look names
+}
+
+// Add notes a look: the bytes that the download has brought so far, and the
+// files in flight. Times carry a monotonic reading.
+func (s *Speed) Add(at time.Time, bytes int64, files []sizer.InFlight) {
+	s.all.add(at, bytes)
+	maps.DeleteFunc(s.files, func(etag string, _ *rate) bool {
+		return !slices.ContainsFunc(files, func(f sizer.InFlight) bool { return f.Etag == etag })
+	})
+	for _, f := range files {
+		if s.files == nil {
+			s.files = make(map[string]*rate)
+		}
+		if s.files[f.Etag] == nil {
+			s.files[f.Etag] = &rate{}
+		}
+		s.files[f.Etag].add(at, f.Bytes)
+	}
+}
+
+// PerSecond is the speed of the download in bytes a second, 0 if unknown. It is
+// never more than the fastest ten seconds have brought.
+func (s *Speed) PerSecond(now time.Time) int64 {
+	plateau := s.plateau()
+	return s.all.perSecond(now, max(rateLeast, leastPlateaus*plateau), max(rateSpan, spanPlateaus*plateau))
+}
+
+// File is the speed of a file in flight in bytes a second, 0 if unknown.
+func (s *Speed) File(etag string, now time.Time) int64 {
+	if r := s.files[etag]; r != nil {
+		return r.perSecond(now, rateLeast, rateSpan)
+	}
+	return 0
+}
+
+// plateau is how long one of several files is flat in the mean; 0 for a single
+// one, whose increases can be compared as they are.
+func (s *Speed) plateau() time.Duration {
+	if len(s.files) < 2 {
+		return 0
+	}
+	var sum time.Duration
+	for _, r := range s.files {
+		// One that hangs is no reason to be silent about the others.
+		sum += min(r.plateau(), rateKept/spanPlateaus)
+	}
+	return sum / time.Duration(len(s.files))
+}
+
+// reset begins afresh, where the count of bytes is another one.
+func (s *Speed) reset() { s.all.reset() }
+
+// moves reports whether an event of that kind tells of a download that moves.
+// A keepalive may or may not.
+func moves(kind Kind) bool {
+	switch kind {
+	case Preparing, Started, Resumed, Progress, Moving, Restarted, TotalDropped, SizeDiffers:
+		return true
+	default:
+		return false
+	}
+}
+
+// measure adds the speeds to an event, and the time that is left.
+func (d *download) measure(e *Event) {
+	e.Rate = d.speed.PerSecond(d.now)
+	if e.Total > 0 {
+		e.Left = timeLeft(e.Total-e.Bytes, e.Rate)
+	}
+	for i := range e.InFlight {
+		e.InFlight[i].Rate = d.speed.File(d.look.InFlight[i].Etag, d.now)
+	}
+}
+
+// flying is the files in flight as an event has them.
+func flying(files []sizer.InFlight) []File {
+	var all []File
+	for _, f := range files {
+		all = append(all, File{Name: f.Name, Bytes: f.Bytes, Size: f.Size})
+	}
+	return all
+}
+
+// mean adds to a completed download how long it took and its speed over all of
+// that, pauses included. What was there before is no part of either; where the
+// last bytes came while nobody watched, nothing is said.
+func (d *download) mean(e *Event) {
+	took := d.lastByte.Sub(d.began)
+	if d.ep.Unwatched || took < time.Second {
+		return
+	}
+	e.Took, e.Fetched = took, max(d.ep.Bytes-d.ep.Base-d.ep.Ahead, 0)
+	e.Rate = perSecond(e.Fetched, took)
+}
