@@ -25,6 +25,8 @@ type section struct {
 	title string
 	notes []string
 	rows  []row
+	// tail is the quantile shown beside the median.
+	tail float64
 }
 
 type row struct {
@@ -34,10 +36,12 @@ type row struct {
 	reach     string // what is aimed at, for progressd
 	// ratio: the values are bounds and a median, not measurements.
 	ratio bool
+	// each: the values are the median and the tail themselves.
+	each bool
 }
 
 func (r *report) section(title string) *section {
-	s := &section{title: title}
+	s := &section{title: title, tail: 0.99}
 	r.sections = append(r.sections, s)
 	return s
 }
@@ -57,6 +61,16 @@ func (s *section) compare(what string, one, other series, reach string) {
 	}
 }
 
+// times adds how many times as much as the other the one is, in the middle and
+// in its tail.
+func (s *section) times(what string, one, other series) {
+	if len(one) == 0 || len(other) == 0 {
+		return
+	}
+	cells := series{one.median() / other.median(), one.quantile(s.tail) / other.quantile(s.tail)}
+	s.rows = append(s.rows, row{what: what, unit: times, values: cells, each: true})
+}
+
 func (s *section) explain(format string, args ...any) {
 	s.notes = append(s.notes, fmt.Sprintf(format, args...))
 }
@@ -74,24 +88,35 @@ func (r *report) markdown() string {
 		for _, note := range s.notes {
 			fmt.Fprintf(&b, "%s\n\n", note)
 		}
-		b.WriteString("| what | who | n | min | median | p99 | max | reach |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |\n")
+		fmt.Fprintf(&b, "| what | who | n | min | median | p%.0f | max | reach |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |\n", 100*s.tail)
 		for _, row := range s.rows {
-			b.WriteString(row.markdown())
+			b.WriteString(row.markdown(s.tail))
 		}
 	}
 	return b.String()
 }
 
-func (r row) markdown() string {
-	p99, n := "", strconv.Itoa(len(r.values))
-	if r.ratio {
+func (r row) markdown(tail float64) string {
+	n, least, median, high, most := strconv.Itoa(len(r.values)), r.values.min(), r.values.median(), math.NaN(), r.values.max()
+	if len(r.values) >= 100 {
+		high = r.values.quantile(tail)
+	}
+	if r.each {
+		least, median, high, most = math.NaN(), r.values[0], r.values[1], math.NaN()
+	}
+	if r.ratio || r.each {
 		n = ""
 	}
-	if len(r.values) >= 100 {
-		p99 = r.unit(r.values.quantile(0.99))
-	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.what, r.who, n,
-		r.unit(r.values.min()), r.unit(r.values.median()), p99, r.unit(r.values.max()), r.reach)
+		r.cell(least), r.cell(median), r.cell(high), r.cell(most), r.reach)
+}
+
+// cell is empty for what was not measured, or can't be compared.
+func (r row) cell(v float64) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return ""
+	}
+	return r.unit(v)
 }
 
 // facts are what the figures depend on.
