@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -10,32 +11,29 @@ import (
 )
 
 func TestTheEstimatorWorkloadNeedsNoDaemonAndGivesTheSameTwice(t *testing.T) {
-	var texts []string
-	for range 2 {
-		o, err := parse([]string{"--only", "estimator", "--progressd", "/nowhere"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := newBench(t.Context(), o, io.Discard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := b.close(o); err != nil {
-				t.Error(err)
-			}
-		}()
-		if err := b.estimator(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		texts = append(texts, b.report.markdown())
-	}
+	texts := []string{estimatorReport(t), estimatorReport(t)}
 	if texts[0] != texts[1] {
 		t.Error("two runs differ")
 	}
 	if !strings.Contains(texts[0], "| median | p95 |") || !strings.Contains(texts[0], "| steady | progressd | ") {
 		t.Errorf("the report is\n%s", texts[0])
 	}
+}
+
+func estimatorReport(t *testing.T) string {
+	t.Helper()
+	o, err := parse([]string{"--only", "estimator", "--progressd", "/nowhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBench(t.Context(), o, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.estimator(t.Context()), b.close(o)); err != nil {
+		t.Fatal(err)
+	}
+	return b.report.markdown()
 }
 
 // The peers are what they are called, so that a comparison means something.
