@@ -46,6 +46,8 @@ var messageIDs = map[tracker.Kind]string{
 	tracker.TotalDropped: "5815fb5c05b341fd8c307d943046a0da",
 	tracker.SizeDiffers:  "0e34611e9e7f4f31a97230b322e9afdd",
 	tracker.OrphansFound: "ddcb6c232b8149de8ebff5d3e672484c",
+	tracker.LowSpace:     "4f09bf30a385486787b403e5c59c8d2b",
+	tracker.SpaceBack:    "7b016d11a37544368a3dbfe99d885633",
 	tracker.RootGone:     "0948e96d9c7943dfaab11502f07e3d12",
 	tracker.RootBack:     "7a7beead89f04f748eec700d76c801dc",
 	tracker.LinesLost:    "b3283110f67b466ea81e72242ae4f814",
@@ -168,7 +170,9 @@ func (f fieldSet) repo(e tracker.Event) {
 	if e.Kind == tracker.LinesLost {
 		return
 	}
-	f.number("PROGRESSD_BYTES", e.Bytes)
+	if e.Bytes > 0 || e.Kind != tracker.OrphansFound { // of a repository at rest nothing is counted
+		f.number("PROGRESSD_BYTES", e.Bytes)
+	}
 	f.positive("PROGRESSD_TOTAL", e.Total)
 	f.text("PROGRESSD_TOTAL_SOURCE", string(e.TotalSource))
 	if percent, ok := sizer.FormatPercent(e.Bytes, e.Total); ok {
@@ -180,6 +184,13 @@ func (f fieldSet) repo(e tracker.Event) {
 	f.seconds("PROGRESSD_TOOK_SECONDS", e.Took)
 	f.positive("PROGRESSD_FETCHED_BYTES", e.Fetched)
 	f.positive("PROGRESSD_LOST_BYTES", e.Lost)
+	f.seconds("PROGRESSD_AGE_SECONDS", e.Age)
+	f.positive("PROGRESSD_RESUMABLE", int64(e.Resumable))
+	if e.Disk != tracker.DiskUnknown {
+		f.text("PROGRESSD_DISK", string(e.Disk))
+		f.number("PROGRESSD_FREE_BYTES", e.Free)
+		f.positive("PROGRESSD_NEEDED_BYTES", e.Needed)
+	}
 	if e.Files > 0 || e.FilesDone > 0 {
 		f.number("PROGRESSD_FILES_DONE", int64(e.FilesDone))
 	}

@@ -71,13 +71,13 @@ func Message(e tracker.Event) string {
 	case tracker.Keepalive:
 		return keepalive(e)
 	case tracker.Stalled:
-		return fmt.Sprintf("Download stalled at %s: %s, downloader still running%s", progress(e), noNewData(e), process(e))
+		return fmt.Sprintf("Download stalled at %s: %s, downloader still running%s%s", progress(e), noNewData(e), process(e), disk(e))
 	case tracker.Moving:
 		return "Download moving again: " + progress(e)
 	case tracker.Restarted:
 		return fmt.Sprintf("Download began again: %s of %s kept", sizer.FormatBytes(e.Bytes), sizer.FormatBytes(e.Lost))
 	case tracker.Interrupted:
-		return interrupted(e)
+		return interrupted(e) + disk(e)
 	case tracker.Ended:
 		return "Download ended: " + filesOnDisk(e)
 	case tracker.Completed:
@@ -99,7 +99,9 @@ func warning(e tracker.Event) string {
 	case tracker.SizeDiffers:
 		return sizeDiffers(e)
 	case tracker.OrphansFound:
-		return fmt.Sprintf("Leftovers of dead attempts found: %s in %s, not counted", sizer.FormatBytes(e.Lost), count(e.Count, "partial file"))
+		return orphans(e)
+	case tracker.LowSpace, tracker.SpaceBack:
+		return lowSpace(e)
 	case tracker.RootGone:
 		return "Cache is gone, waiting for it to come back: " + Clean(e.Root) + because(e)
 	case tracker.RootBack:

@@ -45,6 +45,15 @@ func bytesOnly(n int64) func(*tracker.Event) {
 	return func(e *tracker.Event) { e.Bytes = n }
 }
 
+// room is an event that tells of the disk.
+func room(kind tracker.Kind, disk tracker.Disk, needed, free int64, downloads int) tracker.Event {
+	return with(kind, func(e *tracker.Event) {
+		e.Bytes, e.Total, e.Silence = 550e6, 1.2e9, 10*time.Minute
+		e.Downloader = &downloader.Process{PID: 4242, Command: "hf"}
+		e.Disk, e.Needed, e.Free, e.Count = disk, needed, free, downloads
+	})
+}
+
 func samples() []sample {
 	return append(ordinarySamples(), rareSamples()...)
 }
@@ -138,6 +147,22 @@ func rareSamples() []sample {
 		{"size differs, not told", event(tracker.SizeDiffers, "e1")},
 		{"orphans", with(tracker.OrphansFound, func(e *tracker.Event) { e.Count, e.Lost = 742, 741e9 })},
 		{"one orphan", with(tracker.OrphansFound, func(e *tracker.Event) { e.Count, e.Lost = 1, 10e6 })},
+		{"old orphans", with(tracker.OrphansFound, func(e *tracker.Event) {
+			e.Count, e.Lost, e.Age, e.Resumable = 742, 741e9, 12*24*time.Hour+time.Hour, 2
+		})},
+		{"one old orphan that may be resumed", with(tracker.OrphansFound, func(e *tracker.Event) {
+			e.Count, e.Lost, e.Age, e.Resumable = 1, 10e6, 26*time.Hour+5*time.Minute, 1
+		})},
+		{"low space", room(tracker.LowSpace, tracker.DiskShort, 82e9, 61e9, 1)},
+		{"low space for several", room(tracker.LowSpace, tracker.DiskShort, 82e9, 61e9, 3)},
+		{"low space by a hair", room(tracker.LowSpace, tracker.DiskShort, 82_000_000_001, 82_000_000_000, 1)},
+		{"low space, upper bound", room(tracker.LowSpace, tracker.DiskMaybeShort, 82e9, 61e9, 2)},
+		{"enough space", room(tracker.SpaceBack, tracker.DiskEnough, 41e9, 61e9, 1)},
+		{"interrupted, disk full", room(tracker.Interrupted, tracker.DiskFull, 650e6, 4096, 0)},
+		{"interrupted, disk all but full", room(tracker.Interrupted, tracker.DiskFull, 650e6, 8.4e6, 0)},
+		{"interrupted, disk was full", room(tracker.Interrupted, tracker.DiskWasFull, 650e6, 61e9, 0)},
+		{"interrupted, disk short", room(tracker.Interrupted, tracker.DiskShort, 650e6, 550e6, 0)},
+		{"stalled, disk full", room(tracker.Stalled, tracker.DiskFull, 650e6, 0, 0)},
 		{"root gone", tracker.Event{Kind: tracker.RootGone, At: at, Root: "/mnt/cache"}},
 		{"root gone, reason", tracker.Event{Kind: tracker.RootGone, At: at, Root: "/mnt/a\nb", Reason: "unmounted"}},
 		{"root back", tracker.Event{Kind: tracker.RootBack, At: at, Root: "/mnt/cache"}},

@@ -204,14 +204,14 @@ var errNotRegular = errors.New("not a regular file")
 // entry is what stat tells of a file that matters here.
 type entry struct {
 	dev, ino     uint64
-	mode         uint32
+	mode, uid    uint32
 	size, blocks int64
 	mtime, ctime time.Time
 }
 
 func entryOf(st *unix.Stat_t) entry {
 	return entry{
-		dev: st.Dev, ino: st.Ino, mode: st.Mode, size: max(st.Size, 0), blocks: st.Blocks,
+		dev: st.Dev, ino: st.Ino, mode: st.Mode, uid: st.Uid, size: max(st.Size, 0), blocks: st.Blocks,
 		mtime: time.Unix(st.Mtim.Unix()), ctime: time.Unix(st.Ctim.Unix()),
 	}
 }

@@ -12,7 +12,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.InPlay, look.Play = true, pl.id
 	look.Revisions = slices.Clone(pl.revisions)
 	look.Base, look.Bytes = pl.base, pl.bytes
-	look.Locked = p.held.any
+	look.Locked, look.Room = p.held.any, p.room
 	look.Downloaders = slices.Clone(pl.downloaders)
 	look.Alive = slices.Clone(pl.running)
 	look.WantedKnown = pl.wanted != nil
@@ -68,12 +68,12 @@ func (pl *play) describePartials(p *pass, look *Look) {
 		case part.live && part.attached:
 			look.Partials++
 			flying = append(flying, part.inFlight(f))
+			look.Ahead = addSaturating(look.Ahead, part.ahead(f))
 		case part.attached && f != nil && f.wanted:
 			// What a later attempt continues, or the last one left.
 			look.Unfinished++
 		default:
-			look.Orphans++
-			look.OrphanBytes = addSaturating(look.OrphanBytes, part.bytes)
+			look.addOrphan(part, p.now)
 			if p.unfinished(pl, f, part.Etag) {
 				look.Unfinished++
 			}

@@ -52,7 +52,8 @@ type Look struct {
 	// facts stand. Nil otherwise.
 	Unreadable error
 	// InPlay: a download is, or lately was, under way. False for a repo
-	// that merely lies there; then only Root, Repo, At are set.
+	// that merely lies there; then only Root, Repo, At and, of partials
+	// that nobody has written to for a day, the orphans are set.
 	InPlay bool
 	// Play identifies this play among those of the repository; empty if
 	// not InPlay. New bytes after a verdict may come in the same play.
@@ -89,6 +90,11 @@ type Look struct {
 	Orphans     int
 	OrphanBytes int64
 	Unfinished  int
+	// OrphanAge is how long ago the orphan that is the longest untouched was
+	// written to. Resumable counts those, of a repo at rest, that a client
+	// which resumes would continue.
+	OrphanAge time.Duration
+	Resumable int
 	// Failed counts the attempts seen to fail in this play: a partial
 	// vanished and no blob came of it, and nothing has mended it since.
 	Failed int
@@ -101,6 +107,10 @@ type Look struct {
 	ShardGap bool
 	// Mismatched is a finished blob whose size differs from the listing.
 	Mismatched *Mismatch
+	// Room on the file system of the blobs; zero if unknown. Ahead is what
+	// the partials take of it beyond what of them is written.
+	Room  Room
+	Ahead int64
 	// Proof that the download is complete, if this look is one.
 	Proof Proof
 

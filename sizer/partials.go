@@ -15,7 +15,9 @@ type partial struct {
 	ino   uint64
 	size  int64 // st_size at the last look
 	bytes int64 // truly written: never falls but with st_size
-	mtime time.Time
+	// allocated is what it takes of the disk, 0 if unknown.
+	allocated int64
+	mtime     time.Time
 	// base is what lay in it when the play began, or when it was found.
 	base int64
 	// grown is when it last grew; zero if nobody saw it grow.
@@ -27,6 +29,8 @@ type partial struct {
 	// attempt is over or a better one of its blob is there, and it hasn't
 	// grown since.
 	live, attached, beaten bool
+	// spent: its blob is there; asked: that was found out, at rest.
+	asked, spent bool
 }
 
 // maxPartials bounds what a hostile repository can make us keep.
@@ -82,6 +86,7 @@ func (p *pass) measurePartials(blobs dir) error {
 		} else {
 			part.measure(e, p.root.fs.written(e), p.now)
 		}
+		part.allocated = p.root.fs.allocated(e)
 	}
 	return nil
 }

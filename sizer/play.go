@@ -175,6 +175,6 @@ func (p *pass) end() {
 	p.releaseTemps()
 	for _, part := range p.repo.partials {
 		part.base, part.grown = part.bytes, time.Time{}
-		part.live, part.attached, part.fresh, part.midflight = false, false, false, false
+		part.live, part.attached, part.fresh, part.midflight, part.asked = false, false, false, false, false
 	}
 }

@@ -193,6 +193,8 @@ type pass struct {
 	// arrivedNew are etags of finished blobs that came since the last play.
 	arrivedNew []string
 	held       held
+	// room is read in a play only.
+	room Room
 }
 
 func (p *pass) run(look *Look) error {
@@ -219,6 +221,7 @@ func (p *pass) run(look *Look) error {
 	p.stageTemps()
 	p.judge()
 	if p.repo.play == nil && !p.begin() {
+		p.leftovers(look)
 		return nil
 	}
 	return p.playOn(look)
@@ -241,6 +244,9 @@ func (p *pass) readBlobs() error {
 	}
 	p.root.fs.learn(blobs, e.dev)
 	p.blobsTime = e.mtime
+	if p.repo.play != nil {
+		p.room = roomOf(blobs, e)
+	}
 	if p.repo.blobs.stale(e) {
 		born := blobs.born(".")
 		if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {

@@ -103,6 +103,7 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 	for _, t := range told {
 		if t.event.Repo.ID != "" {
 			t.event.Log = s.logName(repoKey{t.event.Root, t.event.Repo})
+			s.noteLeftovers(t.event)
 		}
 		if s.pend(t) {
 			events = append(events, t.event)

@@ -39,6 +39,8 @@ type repoRecord struct {
 	Log string `json:"log,omitempty"`
 	// Number is that of the episode that Since comes from.
 	Number uint64 `json:"number,omitempty"`
+	// Leftovers is when those of dead attempts were told last.
+	Leftovers time.Time `json:"leftovers,omitzero"`
 }
 
 // episodeRecord is one file in episodes/.

@@ -186,6 +186,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	d.ep.Play, d.ep.Memory = look.Play, look.Memory
 	d.ep.Base, d.ep.Bytes, d.ep.Peak = base, look.Bytes, max(d.ep.Peak, look.Bytes)
 	d.drop()
+	d.fill()
 	d.announce(min(look.Base, look.Bytes))
 	d.announce(base)
 	if restored {

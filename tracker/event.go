@@ -32,6 +32,8 @@ const (
 	TotalDropped Kind = "total-dropped"
 	SizeDiffers  Kind = "size-differs"
 	OrphansFound Kind = "orphans"
+	LowSpace     Kind = "low-space"    // what is left to download doesn't fit on the disk
+	SpaceBack    Kind = "enough-space" // it fits again
 	RootGone     Kind = "root-gone"
 	RootBack     Kind = "root-back"
 	LinesLost    Kind = "lines-lost" // made by a sink, about itself
@@ -99,8 +101,19 @@ type Event struct {
 	Proof sizer.Proof `json:"proof,omitempty"`
 	// Mismatch is set for SizeDiffers.
 	Mismatch *sizer.Mismatch `json:"mismatch,omitempty"`
-	// Count and Lost serve OrphansFound (number, bytes) and LinesLost.
+	// Count and Lost serve OrphansFound (number, bytes) and LinesLost; Count
+	// is how many downloads share the room, for LowSpace and SpaceBack.
 	Count int `json:"count,omitempty"`
+	// Age is how long ago the oldest of the orphans was written to, and
+	// Resumable how many of them a client may yet continue.
+	Age       time.Duration `json:"age,omitempty"`
+	Resumable int           `json:"resumable,omitempty"`
+	// Disk says what the room on the file system means for this event.
+	// Where it is set, Needed is what is left to download and Free what
+	// can be written, both in bytes.
+	Disk   Disk  `json:"disk,omitempty"`
+	Needed int64 `json:"needed,omitempty"`
+	Free   int64 `json:"free,omitempty"`
 	// Reason is free text of our own making (never of a cache's) for
 	// events of a root and lines lost.
 	Reason string `json:"reason,omitempty"`
@@ -123,18 +136,19 @@ func (e Event) Level() Level {
 	switch e.Kind {
 	case Completed:
 		return Success
-	case Stalled, Restarted, Interrupted, Removed, TotalDropped, SizeDiffers, OrphansFound, RootGone, LinesLost:
+	case Stalled, Restarted, Interrupted, Removed, TotalDropped, SizeDiffers, OrphansFound, LowSpace, RootGone, LinesLost:
 		return Warning
 	default:
 		return Info
 	}
 }
 
-// Verdict reports whether losing this line would be losing a verdict: it goes
-// through the outbox and is the last to be dropped anywhere.
+// Verdict reports whether losing this line would be losing a verdict, or a
+// warning that is given once: it goes through the outbox and is the last to be
+// dropped anywhere.
 func (e Event) Verdict() bool {
 	switch e.Kind {
-	case Completed, Ended, Interrupted, Removed, Stalled:
+	case Completed, Ended, Interrupted, Removed, Stalled, SizeDiffers, LowSpace:
 		return true
 	default:
 		return false
@@ -176,6 +190,10 @@ type Episode struct {
 	// TotalDropped: bytes once passed the total; it is not used again.
 	TotalDropped bool          `json:"total_dropped,omitempty"`
 	Warned       map[Kind]bool `json:"warned,omitempty"`
+	// Room is what was said of the room on the disk. DiskFull: it was full
+	// when the download last went on.
+	Room     Disk `json:"room,omitempty"`
+	DiskFull bool `json:"disk_full,omitempty"`
 	// Over: the episode has ended; Memory is then what remains of it.
 	Over   bool         `json:"over,omitempty"`
 	Memory sizer.Memory `json:"memory"`

@@ -84,6 +84,15 @@ func TestFaults(t *testing.T) {
 			}))
 			p.until(time.Hour)
 		}, []string{"0s preparing 950", "0s started 950", "0s progress 950", "10s size-differs 950", "40s ended 950"}},
+		{"D15 is said once over a restart, and proof doesn't outweigh it", func(p *player) {
+			wrong := func(l *sizer.Look) {
+				l.Mismatched, l.Proof = &sizer.Mismatch{Path: "a", Got: 1, Want: 2}, sizer.ProvenByListing
+			}
+			p.see(also(by(vllm), listing(gb, 9, 0), bytes(950*mb), wrong))
+			p.restart(5 * time.Second)
+			p.see(also(tidy, wrong))
+			p.until(time.Hour)
+		}, []string{"0s preparing 950", "0s started 950", "0s size-differs 950", "0s progress 950", "35s ended 950"}},
 		{"D16 wanted subset known", func(p *player) {
 			p.see(also(by(cli), listing(100*mb, 2, 2), func(l *sizer.Look) { l.WantedKnown = true }))
 			p.see(also(tidy, listing(100*mb, 2, 0), bytes(100*mb), func(l *sizer.Look) { l.Proof = sizer.ProvenByRequest }))
@@ -115,6 +124,7 @@ func TestFaults(t *testing.T) {
 			p.want(tt.want...)
 		})
 	}
+	t.Run("D19 a disk that is full, or too small, is named by the verdict", testDiskFull)
 	t.Run("T1 wall clock a year forth and back", testWallClock)
 	t.Run("T2 suspend for an hour", testSuspend)
 	t.Run("V2 total below what is on disk", testTotalDropped)

@@ -43,8 +43,11 @@ type Tracker struct {
 	// play are nothing new. One is forgotten as soon as it is at rest.
 	closed map[key]string
 	// away are the roots that are gone.
-	away   map[string]bool
-	status status
+	away  map[string]bool
+	rooms map[uint64]*room
+	// reports are those of leftovers.
+	reports reports
+	status  status
 }
 
 // key names a download: there is one per root and repository.
@@ -65,9 +68,11 @@ type entry struct {
 func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 	return &Tracker{
 		set: set, rec: rec, hooks: hooks, log: log,
-		open:   map[key]*entry{},
-		closed: map[key]string{},
-		away:   map[string]bool{},
+		open:    map[key]*entry{},
+		closed:  map[key]string{},
+		away:    map[string]bool{},
+		rooms:   map[uint64]*room{},
+		reports: reports{at: map[key]time.Time{}},
 	}
 }
 
@@ -134,6 +139,7 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 // observe gives a look to its download, beginning one if it is due.
 func (t *Tracker) observe(look sizer.Look) {
 	k := key{look.Root, look.Repo}
+	t.leftovers(k, look)
 	e := t.open[k]
 	if e == nil {
 		if e = t.begin(k, look); e == nil {
@@ -142,6 +148,7 @@ func (t *Tracker) observe(look sizer.Look) {
 	}
 	t.note(e, e.observe(look))
 	if !e.ep.Over {
+		t.weigh(e)
 		return
 	}
 	delete(t.open, k)
@@ -214,13 +221,19 @@ func (t *Tracker) root(event Event) {
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.Bytes || e.ep.Base != e.noted.Base)
-	if len(events) == 0 && !old && e.ep.Fell == e.noted.Fell && !learned(e.noted.Memory, e.ep.Memory) {
+	if len(events) == 0 && !old && e.ep.Fell == e.noted.Fell &&
+		e.ep.DiskFull == e.noted.DiskFull && !learned(e.noted.Memory, e.ep.Memory) {
 		return
 	}
 	t.commit(e, events)
 }
 
 func (t *Tracker) commit(e *entry, events []Event) {
+	for _, event := range events {
+		if event.Kind == OrphansFound {
+			t.reports.at[key{event.Root, event.Repo}] = event.At
+		}
+	}
 	e.noted, e.notedAt = e.episode(), e.now
 	ep := e.noted
 	t.rec.Commit(&ep, events)

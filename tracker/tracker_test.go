@@ -51,6 +51,7 @@ func (c *commits) want(t *testing.T, lines ...string) {
 // engine is a running tracker in a bubble of its own time.
 type engine struct {
 	commits
+	t      *testing.T
 	looks  chan sizer.Look
 	roots  chan Event
 	status []string

@@ -84,6 +84,7 @@ func (d *download) finish(kind Kind) []Event {
 func (d *download) silent(kind Kind) Event {
 	event := d.event(kind)
 	event.Silence = d.silence()
+	d.disk(&event)
 	return event
 }
 
@@ -93,7 +94,7 @@ func (d *download) orphans() []Event {
 		return nil
 	}
 	event := d.event(OrphansFound)
-	event.Count, event.Lost = d.look.Orphans, d.look.OrphanBytes
+	event.Count, event.Lost, event.Age = d.look.Orphans, d.look.OrphanBytes, d.look.OrphanAge
 	return []Event{event}
 }
 

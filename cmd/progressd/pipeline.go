@@ -58,6 +58,7 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 	}, p.ledger, tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog}, log)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
+	p.tracker.Remember(store.Reported())
 	sight := &sight{
 		set: set, store: store, looks: p.looks, opened: now, log: log,
 		procs: sizer.NewProcs("/proc"),

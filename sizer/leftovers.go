@@ -1,0 +1,39 @@
+package sizer
+
+import "time"
+
+// leftAlone is how long nobody must have written to a partial that lies in a
+// repository at rest before it is reported: a download may be paused, or its
+// client be one that shows no lock.
+const leftAlone = 24 * time.Hour
+
+// leftovers fills in what dead attempts have left in a repository at rest. It
+// takes no more than what the look has found out anyway.
+func (p *pass) leftovers(look *Look) {
+	for _, part := range p.repo.partials {
+		if part.live || p.held.etags[part.Etag] || p.now.Sub(part.mtime) < leftAlone {
+			continue
+		}
+		look.addOrphan(part, p.now)
+		if part.Attempt == "" && !p.spent(part) {
+			look.Resumable++
+		}
+	}
+}
+
+// spent reports whether the blob of a partial is there. It is asked for again
+// only when names in blobs/ came or went.
+func (p *pass) spent(part *partial) bool {
+	if p.relisted || !part.asked {
+		_, err := p.top.lstatPath(p.repo.folder + "/blobs/" + part.Etag)
+		part.asked, part.spent = true, err == nil
+	}
+	return part.spent
+}
+
+// addOrphan counts one partial of a dead attempt.
+func (l *Look) addOrphan(part *partial, now time.Time) {
+	l.Orphans++
+	l.OrphanBytes = addSaturating(l.OrphanBytes, part.bytes)
+	l.OrphanAge = max(l.OrphanAge, now.Sub(part.mtime))
+}

@@ -1,0 +1,82 @@
+package sizer
+
+import (
+	"errors"
+	"math"
+
+	"golang.org/x/sys/unix"
+)
+
+// Room is what the file system that a download is written to has left. Quotas
+// don't show there, nor that two devices share one pool (subvolumes of btrfs,
+// datasets of ZFS).
+type Room struct {
+	// Dev is the file system's device number: downloads of one Dev share
+	// the room.
+	Dev uint64
+	// Size of the file system in bytes; 0 means that nothing is known: some
+	// FUSE file systems don't say.
+	Size int64
+	// Free is how many bytes the owner of the blobs directory may still
+	// write: root also what is reserved for it. It is read before the bytes
+	// of the same look, so that what is written meanwhile seems to fit.
+	Free int64
+}
+
+// roomOf reads the room of the file system that an open blobs directory is
+// on. The downloader has made that directory, so its owner writes there.
+func roomOf(blobs dir, e entry) Room {
+	var st unix.Statfs_t
+	for {
+		err := unix.Fstatfs(blobs.fd, &st)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return Room{}
+		}
+		break
+	}
+	unit := st.Frsize
+	if unit <= 0 {
+		unit = st.Bsize
+	}
+	free := st.Bavail
+	if e.uid == 0 {
+		free = max(free, st.Bfree)
+	}
+	return roomIn(e.dev, st.Blocks, free, int64(unit)) //nolint:unconvert // int32 on 32-bit machines
+}
+
+// roomIn makes a Room of blocks; counts that make no sense are unknown.
+func roomIn(dev, size, free uint64, unit int64) Room {
+	if size == 0 || free > size || unit <= 0 {
+		return Room{}
+	}
+	return Room{Dev: dev, Size: mulSaturating(size, unit), Free: mulSaturating(free, unit)}
+}
+
+func mulSaturating(n uint64, unit int64) int64 {
+	if n > math.MaxInt64 || int64(n) > math.MaxInt64/unit {
+		return math.MaxInt64
+	}
+	return int64(n) * unit
+}
+
+// allocated is how many bytes a partial takes of the room, 0 where block
+// counts tell nothing.
+func (f *fileSystem) allocated(e entry) int64 {
+	if !f.blocks || e.blocks <= 0 {
+		return 0
+	}
+	return mulSaturating(uint64(e.blocks), 512)
+}
+
+// ahead is what a partial has taken of the room beyond what is written: XFS
+// gives up to 511 MiB ahead while a file is open (seen).
+func (part *partial) ahead(f *file) int64 {
+	if f == nil || f.want < 0 {
+		return 0
+	}
+	return max(min(part.allocated, f.want)-part.bytes, 0)
+}

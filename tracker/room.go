@@ -1,0 +1,231 @@
+package tracker
+
+import (
+	"math"
+	"time"
+
+	"progressd/sizer"
+)
+
+// Disk is what the room on a download's file system means for it.
+type Disk string
+
+// The states of a disk. Their names appear in PROGRESSD_DISK and never change.
+const (
+	// DiskUnknown: nothing is known, or there is nothing to say.
+	DiskUnknown Disk = ""
+	// DiskMaybeShort: what is left to download doesn't fit if all that is
+	// listed is wanted.
+	DiskMaybeShort Disk = "maybe-short"
+	// DiskShort: what is left to download doesn't fit.
+	DiskShort Disk = "short"
+	// DiskEnough: it fits again.
+	DiskEnough Disk = "enough"
+	// DiskFull: next to nothing more can be written now.
+	DiskFull Disk = "full"
+	// DiskWasFull: so it was when the download last brought something. A
+	// client that fails removes what it had begun, and there is room again.
+	DiskWasFull Disk = "was-full"
+)
+
+// brim is how little room counts as none: huggingface_hub writes 10 MiB at a
+// time, so it fails before the last byte is taken.
+const brim = 16 << 20
+
+// full reports whether next to nothing can be written any more, and that is
+// less than what is left to download.
+func (d *download) full() bool {
+	room := d.look.Room
+	if room.Size <= 0 || room.Free >= brim {
+		return false
+	}
+	return d.total() == 0 || d.left() > room.Free
+}
+
+// fill notes whether the disk is full, and forgets it only when an attempt
+// has gone on with room.
+func (d *download) fill() {
+	switch {
+	case d.full():
+		d.ep.DiskFull = true
+	case d.look.Room.Size > 0 && attempting(d.look) && !abandoned(d.look):
+		d.ep.DiskFull = false
+	}
+}
+
+// left is how many bytes have yet to be written, 0 without a total.
+func (d *download) left() int64 {
+	return max(d.total()-d.ep.Bytes-d.look.Ahead, 0)
+}
+
+// exact reports whether the total is known to be what is wanted.
+func (d *download) exact() bool { return d.look.TotalSource == sizer.FromListing }
+
+// disk adds to a verdict what speaks for the disk as its cause.
+func (d *download) disk(e *Event) {
+	room := d.look.Room
+	switch {
+	case d.full():
+		e.Disk = DiskFull
+	case d.ep.DiskFull:
+		e.Disk = DiskWasFull
+	case room.Size > 0 && d.exact() && d.left() > room.Free:
+		e.Disk = DiskShort
+	default:
+		return
+	}
+	e.Needed, e.Free = d.left(), room.Free
+}
+
+// writing reports whether the download is about to use up room that is known.
+func (d *download) writing() bool {
+	return d.active() && d.seen && !d.resting && d.look.Room.Size > 0 && !quiet(d.look) && !abandoned(d.look)
+}
+
+const (
+	// roomEvery is how often the downloads of one file system are added up.
+	roomEvery = time.Second
+	// shortAfter is how long they must not fit before that is said: the
+	// first looks may not know yet who downloads, and so what is wanted.
+	// enoughAfter is the same for the room's being back, so that what
+	// others write and remove doesn't make it flap.
+	shortAfter  = 2 * time.Second
+	enoughAfter = time.Minute
+)
+
+// A room is one file system that is downloaded to. What was said of it stands
+// in the episodes of its downloads (Episode.Room) and so outlives the process.
+type room struct {
+	checked time.Time
+	// leaning is what would be said, since when.
+	leaning Disk
+	since   time.Time
+}
+
+// demand is what the downloads of one file system want of it.
+type demand struct {
+	// sure is left to download where the total is exact, most at most.
+	sure, most, free int64
+	sureOf, mostOf   int
+	// told is what was said last.
+	told Disk
+}
+
+// demand adds up. A look is a moment old and others have written since: of
+// the free counts, the highest belongs to the oldest look, so that what was
+// written meanwhile seems to fit, and never the other way round.
+func (t *Tracker) demand(dev uint64) demand {
+	var sum demand
+	for k, e := range t.open {
+		if t.away[k.root] || !e.writing() || e.look.Room.Dev != dev {
+			continue
+		}
+		sum.free = max(sum.free, e.look.Room.Free)
+		if e.ep.Room == DiskShort || sum.told == DiskUnknown {
+			sum.told = e.ep.Room
+		}
+		left := e.left()
+		if left == 0 {
+			continue
+		}
+		sum.most, sum.mostOf = addSaturating(sum.most, left), sum.mostOf+1
+		if e.exact() {
+			sum.sure, sum.sureOf = addSaturating(sum.sure, left), sum.sureOf+1
+		}
+	}
+	return sum
+}
+
+func addSaturating(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// due is what has to be said when it has been so for a while; empty if
+// nothing. Enough is only what fits with a twentieth to spare.
+func (s demand) due() Disk {
+	switch {
+	case s.sure > s.free && s.told != DiskShort:
+		return DiskShort
+	case s.most > s.free && s.told == DiskUnknown:
+		return DiskMaybeShort
+	case s.told != DiskUnknown && s.most > 0 && addSaturating(s.most, s.most/20) <= s.free:
+		return DiskEnough
+	default:
+		return DiskUnknown
+	}
+}
+
+// weigh holds what is left to download against the room, once for all the
+// downloads of one file system, and says in the log of e what comes of it.
+func (t *Tracker) weigh(e *entry) {
+	if !e.writing() {
+		return
+	}
+	dev := e.look.Room.Dev
+	r := t.rooms[dev]
+	if r == nil {
+		r = &room{}
+		t.rooms[dev] = r
+	}
+	if !r.checked.IsZero() && e.now.Sub(r.checked) < roomEvery {
+		return
+	}
+	r.checked = e.now
+	sum := t.demand(dev)
+	said := r.settle(sum.due(), e.now)
+	if said != DiskUnknown {
+		t.commit(e, []Event{e.space(said, sum)})
+	} else {
+		said = sum.told
+	}
+	t.share(dev, said)
+}
+
+// settle returns what is due if it has been so for long enough.
+func (r *room) settle(due Disk, now time.Time) Disk {
+	if due != r.leaning {
+		r.leaning, r.since = due, now
+	}
+	wait := shortAfter
+	if due == DiskEnough {
+		wait = enoughAfter
+	}
+	if due == DiskUnknown || now.Sub(r.since) < wait {
+		return DiskUnknown
+	}
+	r.leaning = DiskUnknown
+	return due
+}
+
+// share notes with every download of a file system what was said of it, so
+// that none says it again, after a restart neither.
+func (t *Tracker) share(dev uint64, said Disk) {
+	if said == DiskEnough {
+		said = DiskUnknown
+	}
+	for k, e := range t.open {
+		if !t.away[k.root] && e.writing() && e.look.Room.Dev == dev && e.ep.Room != said {
+			e.ep.Room = said
+			t.commit(e, nil)
+		}
+	}
+}
+
+// space makes the event that says how the room stands.
+func (d *download) space(said Disk, sum demand) Event {
+	kind := LowSpace
+	if said == DiskEnough {
+		kind, d.ep.Room = SpaceBack, DiskUnknown
+	} else {
+		d.ep.Room = said
+	}
+	e := d.event(kind)
+	e.Disk, e.Free, e.Needed, e.Count = said, sum.free, sum.most, sum.mostOf
+	if said == DiskShort {
+		e.Needed, e.Count = sum.sure, sum.sureOf
+	}
+	return e
+}
