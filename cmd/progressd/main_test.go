@@ -147,10 +147,12 @@ func TestADownloadIsToldInConsoleAndLog(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
+	t.Run("D3 leftovers are told once a day", faultD3)
 	t.Run("D10 a model that is there at the first start is silent", faultD10)
 	t.Run("D14 finished while the daemon was down: completed once", faultD14)
 	t.Run("D9 removed while the daemon was down: told once", faultD9)
 	t.Run("D11 killed, then resumed", faultD11)
+	t.Run("D19 a disk that is too small is told ahead, a full one named by the verdict", faultD19)
 	t.Run("P1 a bad reload keeps the old configuration, a good one is taken up", faultP1)
 	t.Run("P2 the second signal is obeyed at once", faultP2)
 	t.Run("P3 a second daemon on the same state harms nothing", faultP3)
