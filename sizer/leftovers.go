@@ -7,11 +7,12 @@ import "time"
 // client be one that shows no lock.
 const leftAlone = 24 * time.Hour
 
-// leftovers fills in what dead attempts have left in a repository at rest. It
-// takes no more than what the look has found out anyway.
+// leftovers fills in what dead attempts have left in a repository at rest,
+// where no partial is live. It costs no more than the look does anyway, but
+// for a stat when names came or went.
 func (p *pass) leftovers(look *Look) {
 	for _, part := range p.repo.partials {
-		if part.live || p.held.etags[part.Etag] || p.now.Sub(part.mtime) < leftAlone {
+		if p.now.Sub(part.mtime) < leftAlone {
 			continue
 		}
 		look.addOrphan(part, p.now)

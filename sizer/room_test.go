@@ -133,6 +133,29 @@ func TestABlobThatComesLaterSparesResuming(t *testing.T) {
 	}
 }
 
+func TestABlobThatADownloadBringsSparesResumingToo(t *testing.T) {
+	c := newCache(t)
+	untouched(t, c.partial("a", ".incomplete", mib), 72*time.Hour)
+	c.watch(time.Now().Add(time.Second), nil)
+	if l := c.look(); l.Resumable != 1 {
+		t.Fatalf("look %+v", l)
+	}
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
+	c.run(42, "hf", "download", "org/demo")
+	c.lock(42, "a")
+	c.partial("a", ".01234567.incomplete", 2*mib)
+	c.look()
+	c.finish("a", ".01234567.incomplete", commitA, "a.bin")
+	c.now = c.now.Add(2 * racy)
+	if l := c.look(); l.Proof == NoProof {
+		t.Fatalf("look %+v", l)
+	}
+	c.kill(42)
+	if l := c.look(); l.InPlay || l.Orphans != 1 || l.Resumable != 0 {
+		t.Fatalf("look %+v", l)
+	}
+}
+
 // faultD15: the last byte of a finished file is missing.
 func faultD15(t *testing.T) {
 	short := func(c *cache) {

@@ -161,6 +161,19 @@ func TestLowSpaceIsSaidOnceOverARestart(t *testing.T) {
 	})
 }
 
+func TestAFullDiskIsNotedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := runEngine(t, nil, nil)
+		e.see("/hub", "a/b", by(cli), sized(gb, 50*mb), free(gb))
+		e.see("/hub", "a/b", by(cli), sized(gb, 60*mb), free(0))
+		noted := e.record() // a kill leaves this
+		e.stop()
+		if len(noted) != 1 || !noted[0].DiskFull {
+			t.Errorf("noted %+v", noted)
+		}
+	})
+}
+
 func TestSkewBetweenLooksIsNoShortage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := runEngine(t, nil, nil)
