@@ -56,7 +56,8 @@ func disk(e tracker.Event) string {
 	}
 }
 
-// orphans tells of leftovers, of which nobody counts a byte.
+// orphans tells of leftovers, of which nobody counts a byte; of old ones also
+// what removes them (seen: prune of huggingface_hub 1.28 and newer does).
 func orphans(e tracker.Event) string {
 	text := fmt.Sprintf("Leftovers of dead attempts found: %s in %s", sizer.FormatBytes(e.Lost), count(e.Count, "partial file"))
 	if e.Age >= time.Hour {
@@ -65,22 +66,30 @@ func orphans(e tracker.Event) string {
 		}
 		text += " " + age(e.Age) + " old"
 	}
-	text += ", not counted"
+	text += ", not counted" + resumable(e)
+	if e.Age >= day {
+		text += " (hf cache prune, or rm, frees the room)"
+	}
+	return text
+}
+
+func resumable(e tracker.Event) string {
 	switch {
 	case e.Resumable <= 0:
-		return text
+		return ""
 	case e.Resumable < e.Count:
-		return text + fmt.Sprintf("; %d of them may yet be resumed", e.Resumable)
+		return fmt.Sprintf("; %d of them may yet be resumed", e.Resumable)
 	case e.Count == 1:
-		return text + "; it may yet be resumed"
+		return "; it may yet be resumed"
 	default:
-		return text + "; they may yet be resumed"
+		return "; they may yet be resumed"
 	}
 }
 
+const day = 24 * time.Hour
+
 // age is in days from the second on: "26h05m", "12 days".
 func age(d time.Duration) string {
-	const day = 24 * time.Hour
 	if d < 2*day {
 		return sizer.FormatDuration(d)
 	}

@@ -95,7 +95,7 @@ func faultD3(t *testing.T) {
 		}
 		d.stop(exitOK)
 	}
-	const line = "[WARNING] Leftovers of dead attempts found: 1.0MB in 1 partial file 3 days old, not counted\n"
+	const line = "[WARNING] Leftovers of dead attempts found: 1.0MB in 1 partial file 3 days old, not counted (hf cache prune, or rm, frees the room)\n"
 	if log := d.log("org--demo.log"); log != line {
 		t.Errorf("log:\n%s", log)
 	}

@@ -40,6 +40,9 @@ var beginnings = []struct{ text, kind, level string }{
 	{"Download removed at ", "removed", "WARNING"},
 	{"Leftovers of dead attempts found: ", "orphans", "WARNING"},
 	{"Size of ", "size-differs", "WARNING"},
+	{"Disk space is short: ", "low-space", "WARNING"},
+	{"Disk space may be short: up to ", "low-space", "WARNING"},
+	{"Disk space is enough again: ", "enough-space", "INFO"},
 	{"Total ", "total-dropped", "WARNING"},
 }
 

@@ -78,7 +78,7 @@ var (
 // scenes are played in this order, the longest first.
 var scenes = []scene{
 	{name: "hub-dies", about: "the hub dies in the middle", files: few, play: hubDies, want: oneInterrupted},
-	{name: "full-disk", about: "the disk is full", files: few, home: smallDisk, play: fullDisk, want: oneInterrupted},
+	{name: "full-disk", about: "the disk is full", files: few, home: smallDisk, play: fullDisk, want: diskFull},
 	{name: "sigkill", about: "SIGKILL, then once more", files: few, home: os.MkdirAll, play: killed(syscall.SIGKILL), want: resumed},
 	{name: "sigterm", about: "SIGTERM, then once more", files: few, home: os.MkdirAll, play: killed(syscall.SIGTERM), want: resumed},
 	{name: "paused", about: "SIGSTOP, then SIGCONT", files: few, play: paused, want: stalled},
@@ -261,11 +261,19 @@ func smallDisk(root string, perm fs.FileMode) error {
 	return os.Mkdir(root, perm)
 }
 
+// fullDisk: when the next step doesn't fit any more, and that it won't was told
+// where it can be known, the client goes on.
 func fullDisk(ctx context.Context, a *act) error {
-	p, err := a.begin()
+	p, gate, err := a.toTheGate(ctx, "weights.bin", 35*mb, func() (*process, error) { return a.begin() })
 	if err != nil {
 		return err
 	}
+	if a.listing {
+		if err := a.told(ctx, "low-space", 1); err != nil {
+			return err
+		}
+	}
+	gate.Open()
 	if err := p.fail(ctx); err != nil {
 		return err
 	}

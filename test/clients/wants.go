@@ -109,6 +109,19 @@ func oneInterrupted(a *act) []want {
 	return []want{w.says("Download interrupted at " + a.gone())}
 }
 
+// diskFull: the releases from 1.18 on remove what they had begun.
+func diskFull(a *act) []want {
+	lines := "preparing started( progress)+ interrupted"
+	texts := []string{"Download interrupted at " + a.gone() + `, disk (?:is full|is all but full \(.*\)|was full)`}
+	if a.listing {
+		lines = "preparing started( progress| low-space)+ interrupted"
+		texts = append(texts, `Disk space is short: [0-9.]+MB left to download, [0-9.]+MB free`)
+	}
+	w := a.about(lines, few)
+	w.listed = a.listing
+	return []want{w.says(texts...)}
+}
+
 func stalled(a *act) []want {
 	lines := "preparing started( progress)+ stalled moving( progress)* "
 	if a.listing {
