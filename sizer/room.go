@@ -18,7 +18,7 @@ type Room struct {
 	// FUSE file systems don't say.
 	Size int64
 	// Free is how many bytes the owner of the blobs directory may still
-	// write: root also what is reserved for it. It is read before the bytes
+	// write: root also what ext4 reserves for it. It is read before the bytes
 	// of the same look, so that what is written meanwhile seems to fit.
 	Free int64
 }
@@ -41,11 +41,16 @@ func roomOf(blobs dir, e entry) Room {
 	if unit <= 0 {
 		unit = st.Bsize
 	}
-	free := st.Bavail
-	if e.uid == 0 {
-		free = max(free, st.Bfree)
+	return roomIn(e.dev, st.Blocks, freeFor(e.uid, &st), int64(unit)) //nolint:unconvert // int32 on 32-bit machines
+}
+
+// freeFor is how many blocks a user may still write. What ext2 to 4 reserve is
+// for root; elsewhere the two counts differ by what nobody gets (btrfs).
+func freeFor(uid uint32, st *unix.Statfs_t) uint64 {
+	if uid == 0 && st.Type == unix.EXT4_SUPER_MAGIC {
+		return st.Bfree
 	}
-	return roomIn(e.dev, st.Blocks, free, int64(unit)) //nolint:unconvert // int32 on 32-bit machines
+	return st.Bavail
 }
 
 // roomIn makes a Room of blocks; counts that make no sense are unknown.

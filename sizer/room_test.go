@@ -52,6 +52,22 @@ func TestRoomOfAFileSystemThatMakesNoSenseIsUnknown(t *testing.T) {
 	}
 }
 
+func TestOnlyRootGetsWhatIsReservedForIt(t *testing.T) {
+	for _, tt := range []struct {
+		uid  uint32
+		kind int64
+		want uint64
+	}{
+		{0, unix.EXT4_SUPER_MAGIC, 9},
+		{1000, unix.EXT4_SUPER_MAGIC, 4},
+		{0, unix.BTRFS_SUPER_MAGIC, 4},
+	} {
+		if got := freeFor(tt.uid, &unix.Statfs_t{Type: tt.kind, Bavail: 4, Bfree: 9}); got != tt.want {
+			t.Errorf("%+v: %d blocks", tt, got)
+		}
+	}
+}
+
 func TestPreallocatedRoomIsTakenAhead(t *testing.T) {
 	listed, unlisted := &file{want: 100}, &file{want: -1}
 	for _, tt := range []struct {
