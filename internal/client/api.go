@@ -166,13 +166,22 @@ func (e *statusError) Error() string {
 
 // request asks once, from an offset on. Redirects are left to the caller.
 func (d *download) request(ctx context.Context, method, address string, from int64) (*http.Response, error) {
+	span := ""
+	if from > 0 {
+		span = fmt.Sprintf("bytes=%d-", from)
+	}
+	return d.ask(ctx, method, address, span)
+}
+
+// ask is request for a span as the header Range has it, empty for all.
+func (d *download) ask(ctx context.Context, method, address, span string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Accept-Encoding", "identity")
-	if from > 0 {
-		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+	if span != "" {
+		r.Header.Set("Range", span)
 	}
 	answer, err := d.transport.RoundTrip(r)
 	if err != nil {

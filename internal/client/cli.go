@@ -23,6 +23,10 @@ const (
 	chunkVar      = "CLIENT_CHUNK"
 	sharedVar     = "CLIENT_SHARED_STORE"
 	lockVar       = "CLIENT_REMOVE_LOCKS"
+	transferVar   = "CLIENT_TRANSFER"
+	aheadVar      = "CLIENT_AHEAD"
+	burstVar      = "CLIENT_BURST"
+	noLinksVar    = "CLIENT_NO_SYMLINKS"
 )
 
 // Names under which a program that calls RunIfCalled downloads: those of the
@@ -32,14 +36,21 @@ const (
 	hfLegacy = "huggingface-cli"
 )
 
+// programs are names under which the other clients go: of hfrs, Node.js and
+// llama.cpp their own, else of programs that use them.
+var programs = map[string]Kind{
+	"candle": Rust03, "candle-tokio": Rust03Tokio, "mistralrs": Rust04, "router": Rust04Tokio,
+	"hfrs": Rust1, "node": JS, "llama-server": LlamaCpp, "mlx-run": Swift,
+}
+
 // RunIfCalled turns the process into the downloader, and doesn't return, if
 // it was started under the name of the real client; see Command. It belongs
 // at the top of main or TestMain.
 func RunIfCalled() {
-	if name := filepath.Base(os.Args[0]); name != hf && name != hfLegacy {
+	if name := filepath.Base(os.Args[0]); name != hf && name != hfLegacy && programs[name] == "" {
 		return
 	}
-	os.Exit(Main(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(Main(context.Background(), os.Args, os.Getenv, os.Stdout, os.Stderr))
 }
 
 // Command is a downloader in a process of its own: this executable, which
@@ -47,13 +58,28 @@ func RunIfCalled() {
 // dir. The arguments are those of hf download. Of h, what can be said in words
 // is passed on: not Workers, Include, Pause and the retries.
 func Command(ctx context.Context, dir string, h HH, args ...string) (*exec.Cmd, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find this executable: %w", err)
-	}
 	name := hf
 	if !generations[h.Generation].listing {
 		name = hfLegacy
+	}
+	return command(ctx, dir, name, h, args)
+}
+
+// Command is Command for another client. The arguments are those of hf
+// download all the same, but for file names.
+func (o *Other) Command(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) {
+	for name, kind := range programs {
+		if kind == o.Kind {
+			return command(ctx, dir, name, o.HH, args)
+		}
+	}
+	return nil, fmt.Errorf("cannot start a client %q: there is none", o.Kind)
+}
+
+func command(ctx context.Context, dir, name string, h HH, args []string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find this executable: %w", err)
 	}
 	path := filepath.Join(dir, name)
 	if err := os.Symlink(self, path); err != nil && !errors.Is(err, os.ErrExist) {
@@ -62,7 +88,9 @@ func Command(ctx context.Context, dir string, h HH, args ...string) (*exec.Cmd, 
 	cmd := exec.CommandContext(ctx, path, append([]string{"download"}, args...)...)
 	cmd.Env = append(os.Environ(),
 		"HF_ENDPOINT="+h.Endpoint, "HF_HUB_CACHE="+h.Root, generationVar+"="+string(h.Generation),
-		chunkVar+"="+strconv.Itoa(h.Chunk), sharedVar+"="+strconv.FormatBool(h.SharedStore), lockVar+"="+strconv.FormatBool(h.RemoveLocks))
+		chunkVar+"="+strconv.Itoa(h.Chunk), sharedVar+"="+strconv.FormatBool(h.SharedStore), lockVar+"="+strconv.FormatBool(h.RemoveLocks),
+		transferVar+"="+string(h.Transfer), aheadVar+"="+strconv.Itoa(h.Ahead), burstVar+"="+strconv.FormatInt(h.Burst, 10),
+		noLinksVar+"="+strconv.FormatBool(h.NoSymlinks))
 	return cmd, nil
 }
 
@@ -75,12 +103,16 @@ type request struct {
 	hh       HH
 }
 
-// Main is hf download: "download REPO [FILE ...] [options]" with the options
-// of the real client that matter here. Ctrl-C lets the files in flight be
+// Main is hf download: "NAME download REPO [FILE ...] [options]" with the
+// options of the real client that matter here; another client if NAME is that
+// of one. Ctrl-C lets the files in flight be
 // finished; a second one ends the process at once. It returns the process's
 // exit status.
 func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	r, err := parse(args, getenv, stderr)
+	if len(args) == 0 {
+		args = []string{hf}
+	}
+	r, err := parse(args[1:], getenv, stderr)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "Error: %v\n", err)
 		return 2
@@ -88,7 +120,9 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdout
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	var path string
-	if len(r.files) == 1 {
+	if kind := programs[filepath.Base(args[0])]; kind != "" {
+		path, err = (&Other{HH: r.hh, Kind: kind}).Download(ctx, r.repo, r.revision)
+	} else if len(r.files) == 1 {
 		path, err = r.hh.DownloadFile(ctx, r.repo, r.revision, r.files[0])
 	} else {
 		path, err = r.hh.Download(ctx, r.repo, r.revision)
@@ -180,6 +214,10 @@ func writer(getenv func(string) string) HH {
 	h.Chunk, _ = strconv.Atoi(getenv(chunkVar))
 	h.SharedStore, _ = strconv.ParseBool(getenv(sharedVar))
 	h.RemoveLocks, _ = strconv.ParseBool(getenv(lockVar))
+	h.Transfer = Transfer(getenv(transferVar))
+	h.Ahead, _ = strconv.Atoi(getenv(aheadVar))
+	h.Burst, _ = strconv.ParseInt(getenv(burstVar), 10, 64)
+	h.NoSymlinks, _ = strconv.ParseBool(getenv(noLinksVar))
 	return h
 }
 

@@ -132,12 +132,12 @@ func TestMainTellsOfFailure(t *testing.T) {
 	f.Break(demo, "", hub.Fault{Status: 403, ErrorCode: "GatedRepo"})
 	var stdout, stderr bytes.Buffer
 	env := map[string]string{"HF_ENDPOINT": f.URL(), "HF_HUB_CACHE": f.Root}
-	status := Main(t.Context(), []string{"download", demo.ID}, func(k string) string { return env[k] }, &stdout, &stderr)
+	status := Main(t.Context(), []string{"hf", "download", demo.ID}, func(k string) string { return env[k] }, &stdout, &stderr)
 	if status != 1 || !strings.HasPrefix(stderr.String(), "Error: ") || stdout.Len() > 0 {
 		t.Errorf("exit %d, stdout %q, stderr %q", status, stdout.String(), stderr.String())
 	}
 	f.Break(demo, "", hub.Fault{})
-	status = Main(t.Context(), []string{"download", demo.ID, "config.json"}, func(k string) string { return env[k] }, &stdout, &stderr)
+	status = Main(t.Context(), []string{"hf", "download", demo.ID, "config.json"}, func(k string) string { return env[k] }, &stdout, &stderr)
 	if status != 0 || !strings.Contains(stdout.String(), "config.json") {
 		t.Errorf("exit %d, stdout %q, stderr %q", status, stdout.String(), stderr.String())
 	}

@@ -1,7 +1,8 @@
-// Package client writes a Hugging Face cache as huggingface_hub does: the
-// same files, locks, transients and renames in the same order, with the bytes
-// from a hub over HTTP. It is for tests and the demo. What it does was seen
-// with the real versions; see Generation.
+// Package client writes a Hugging Face cache as huggingface_hub (HH) and the
+// other clients (Other) do: the same files, locks, transients and renames in
+// the same order, with the bytes from a hub over HTTP. It is for tests and the
+// demo. What HH does was seen with the real versions, see Generation; what the
+// others do was read in their sources, each named where it is.
 package client
 
 import (
@@ -111,6 +112,17 @@ type HH struct {
 	// SharedStore publishes Xet files to ROOT/blobs and takes them from
 	// there (Trees only).
 	SharedStore bool
+	// Transfer is how bytes get into a partial; Ahead and Burst are its
+	// scale.
+	Transfer Transfer
+	// Ahead is how many pieces of Chunk bytes HFTransfer and XetSparse have
+	// in flight, written in any order; 0 is 100.
+	Ahead int
+	// Burst is how many bytes XetBurst writes at once; 0 is 1.5 GiB.
+	Burst int64
+	// NoSymlinks leaves no link in the snapshot but the file itself, as on
+	// a file system without symlinks, or with HF_HUB_DISABLE_SYMLINKS=1.
+	NoSymlinks bool
 	// RemoveLocks removes lock files when they are released, as some
 	// versions of the lock library do.
 	RemoveLocks bool
@@ -150,8 +162,17 @@ func (h *HH) begin(repo hfcache.Repo) (*download, error) {
 	if d.Workers == 0 {
 		d.Workers = 8
 	}
+	if d.Transfer == HFTransfer {
+		d.Workers = 1
+	}
 	if d.Chunk == 0 {
 		d.Chunk = 10 << 20
+	}
+	if d.Ahead == 0 {
+		d.Ahead = 100
+	}
+	if d.Burst == 0 {
+		d.Burst = 3 << 29
 	}
 	if d.Retries == 0 {
 		d.Retries = 5

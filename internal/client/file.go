@@ -22,31 +22,53 @@ type job struct {
 	path    string // in the repository
 	blob    string
 	pointer string // in the snapshot
+	fresh   bool   // the blob was fetched, not found
+}
+
+// job is what there is to do for one file of a commit.
+func (d *download) job(ctx context.Context, commit string, f listed) (*job, error) {
+	a, err := d.about(ctx, commit, f)
+	if err != nil {
+		return nil, err
+	}
+	return &job{
+		download: d, about: a, path: f.Path, blob: filepath.Join(d.dir, "blobs", a.etag), pointer: d.pointer(commit, f.Path),
+	}, nil
+}
+
+// pointer is a file's place in the snapshot.
+func (d *download) pointer(commit, path string) string {
+	return filepath.Join(d.dir, "snapshots", commit, filepath.FromSlash(path))
 }
 
 // file brings one file of a commit, in the order in which the real client
 // touches the cache.
 func (d *download) file(ctx context.Context, commit string, f listed) error {
-	pointer := filepath.Join(d.dir, "snapshots", commit, filepath.FromSlash(f.Path))
-	if exists(pointer) {
+	if exists(d.pointer(commit, f.Path)) {
 		return nil
 	}
-	a, err := d.about(ctx, commit, f)
+	j, err := d.job(ctx, commit, f)
 	if err != nil {
 		return err
 	}
-	j := &job{download: d, about: a, path: f.Path, blob: filepath.Join(d.dir, "blobs", a.etag), pointer: pointer}
 	if err := j.prepare(); err != nil {
 		return err
 	}
 	if exists(j.blob) && !d.lockForLink {
 		return j.link()
 	}
-	unlock, err := d.lock(ctx, filepath.Join(d.locks, a.etag+".lock"), 0o664, f.Path)
+	return j.underLock(ctx, filepath.Join(d.locks, j.etag+".lock"), 0o664, j.locked)
+}
+
+// underLock does something while the lock of the file is held.
+func (j *job) underLock(ctx context.Context, path string, perm fs.FileMode, do func(context.Context) error) error {
+	unlock, err := j.lock(ctx, path, perm, j.path)
 	if err != nil {
 		return err
 	}
-	err = j.locked(ctx)
+	if err = j.Pause(ctx, Locked, j.path); err == nil {
+		err = do(ctx)
+	}
 	if unlockErr := unlock(ctx, err); err == nil {
 		err = unlockErr
 	}
@@ -79,9 +101,6 @@ func (j *job) prepare() error {
 
 // locked does what is done under the file's lock.
 func (j *job) locked(ctx context.Context) error {
-	if err := j.Pause(ctx, Locked, j.path); err != nil {
-		return err
-	}
 	if err := j.fill(ctx); err != nil {
 		return err
 	}
@@ -107,6 +126,7 @@ func (j *job) fill(ctx context.Context) error {
 	if err := j.fetch(ctx); err != nil {
 		return err
 	}
+	j.fresh = true
 	if err := j.Pause(ctx, Renamed, j.path); err != nil || !j.shares() {
 		return err
 	}
@@ -123,6 +143,11 @@ func (j *job) fetch(ctx context.Context) (err error) {
 	case j.rootPartial:
 		partial, mode, perm = filepath.Join(j.Root, tempName()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600
 	}
+	if j.Transfer == HFTransfer {
+		if err := remove(partial); err != nil {
+			return err
+		}
+	}
 	defer func() {
 		if err != nil && j.ownPartial && !killed(ctx, err) {
 			err = errors.Join(err, os.Remove(partial))
@@ -132,7 +157,7 @@ func (j *job) fetch(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	err = j.append(ctx, f)
+	err = j.transfer(ctx, f)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -166,9 +191,17 @@ func (j *job) finish(ctx context.Context, partial string) error {
 
 // link puts the file's symlink into the snapshot.
 func (j *job) link() error {
+	if j.NoSymlinks {
+		return j.place()
+	}
 	if err := once(&j.repoProbe, j.dir); err != nil {
 		return err
 	}
+	return j.symlink()
+}
+
+// symlink makes the link that every client makes.
+func (j *job) symlink() error {
 	text, err := filepath.Rel(filepath.Dir(j.pointer), j.blob)
 	if err != nil {
 		return err
@@ -222,6 +255,14 @@ func (d *download) tryLock(f *os.File, path string) bool {
 	}
 	there, err := os.Stat(path)
 	return err == nil && os.SameFile(mine, there)
+}
+
+// remove removes a file that may not be there.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func exists(path string) bool {
