@@ -17,7 +17,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.Alive = slices.Clone(pl.running)
 	look.WantedKnown = pl.wanted != nil
 	look.Failed = pl.formerFailed
-	pl.describeFiles(look)
+	pl.describeFiles(p, look)
 	pl.describePartials(p, look)
 	if !pl.listed {
 		look.ShardGap = hfcache.ShardGap(p.linkedPaths(pl))
@@ -28,7 +28,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	}
 }
 
-func (pl *play) describeFiles(look *Look) {
+func (pl *play) describeFiles(p *pass, look *Look) {
 	for _, f := range pl.files {
 		if !f.wanted {
 			continue
@@ -47,7 +47,7 @@ func (pl *play) describeFiles(look *Look) {
 		look.Total = addSaturating(look.Total, f.want)
 		if !done {
 			look.Missing += paths
-		} else if f.size != f.want && (look.Mismatched == nil || f.path < look.Mismatched.Path) {
+		} else if f.size != f.want && !p.held.etags[f.etag] && (look.Mismatched == nil || f.path < look.Mismatched.Path) {
 			look.Mismatched = &Mismatch{Path: f.path, Got: f.size, Want: f.want}
 		}
 	}

@@ -10,8 +10,9 @@ type file struct {
 	want  int64 // listed size, -1 if unlisted
 	path  string
 	paths int
-	// wanted: it is part of the download.
-	wanted bool
+	// wanted: it is part of the download. loose: it has no etag that is
+	// known, but lies in a snapshot itself.
+	wanted, loose bool
 
 	done  bool
 	size  int64
@@ -67,13 +68,13 @@ func (p *pass) findFinished(pl *play) error {
 	defer blobs.close()
 	scans := 0
 	for _, f := range pl.files {
-		e, err := p.finished(blobs, f.etag)
+		e, err := p.finishedFile(pl, blobs, f)
 		if f.done && absent(err) && scans < maxScans {
 			scans++
 			if blobs.moving(f.etag) {
 				continue
 			}
-			e, err = p.finished(blobs, f.etag)
+			e, err = p.finishedFile(pl, blobs, f)
 		}
 		switch {
 		case err == nil:

@@ -13,13 +13,13 @@ func (p *pass) rebuild(pl *play) error {
 	}
 	p.chooseRevisions(pl)
 	for _, f := range pl.files {
-		f.paths, f.wanted, f.want = 0, f.wanted && f.known && f.want < 0, -1
+		f.paths, f.wanted, f.want = 0, f.wanted && f.known && f.want < 0 && !f.loose, -1
 	}
 	if err := p.addRevisions(pl); err != nil {
 		return err
 	}
 	for _, part := range p.repo.partials {
-		if part.live {
+		if part.live || part.kept {
 			pl.file(part.Etag).wanted = true
 		}
 	}
@@ -28,6 +28,8 @@ func (p *pass) rebuild(pl *play) error {
 			pl.file(etag).wanted = true
 		}
 	}
+	p.addUnlinked(pl)
+	p.addOutside(pl)
 	for _, f := range pl.files {
 		pl.listed = pl.listed && (f.want >= 0 || !f.wanted)
 	}
@@ -51,6 +53,7 @@ func (p *pass) addRevisions(pl *play) error {
 		for path, etag := range rev.links {
 			pl.file(etag).name(path)
 		}
+		p.addPlaced(pl, rev)
 	}
 	if pl.listed && !selected && pl.wanted != nil {
 		pl.want(nil)
@@ -123,6 +126,9 @@ func (p *pass) evidence(pl *play) map[string]bool {
 		add(etag)
 	}
 	pl.justDone = nil
+	if p.placedNew {
+		commits[p.repo.revs.newest()] = true
+	}
 	delete(commits, "")
 	return commits
 }

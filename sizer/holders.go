@@ -50,6 +50,9 @@ type held struct {
 	seen bool
 	// temps counts the files in the root that are this repository's.
 	temps int
+	// outside are those of the etags whose content is written outside of
+	// the cache until it is whole.
+	outside map[string]bool
 }
 
 // lockDir remembers the lock files of a repository by their inode.
@@ -67,9 +70,10 @@ type lockFile struct {
 const maxLocks = 16384
 
 // readHeld finds the held locks of the repository: .locks/<folder>/<etag>.lock
-// of huggingface_hub >= 0.19, blobs/<etag>.lock of older and of Rust clients.
+// of huggingface_hub >= 0.19, blobs/<etag>.lock of older and of Rust clients,
+// .locks/<folder>/blobs/<etag>.lock of swift.
 func (p *pass) readHeld() held {
-	h := held{etags: make(map[string]bool), seen: p.repo.play != nil && p.repo.play.lockSeen}
+	h := held{etags: make(map[string]bool), outside: make(map[string]bool), seen: p.repo.play != nil && p.repo.play.lockSeen}
 	oldest := locksAge
 	if p.repo.play == nil || p.relisted {
 		oldest = 0 // what has just appeared has its lock since a moment ago
@@ -82,12 +86,16 @@ func (p *pass) readHeld() held {
 	if table.Empty() {
 		return h
 	}
-	p.readLockDir(&p.repo.locks, ".locks/"+p.repo.folder)
+	p.readLockDir(&p.repo.locks, hfcache.LockDir(p.repo.folder))
+	p.readLockDir(&p.repo.outsideLocks, hfcache.OutsideLockDir(p.repo.folder))
 	pids := make(map[int]bool)
-	for _, file := range append(p.repo.locks.files, p.blobLocks()...) {
+	for i, file := range slices.Concat(p.repo.outsideLocks.files, p.repo.locks.files, p.blobLocks()) {
 		pid, ok := p.holder(table, file)
 		if !ok {
 			continue
+		}
+		if i < len(p.repo.outsideLocks.files) {
+			h.outside[file.etag] = true
 		}
 		h.any, h.seen, h.etags[file.etag] = true, true, true
 		if !pids[pid] {

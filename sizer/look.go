@@ -98,6 +98,14 @@ type Look struct {
 	// Failed counts the attempts seen to fail in this play: a partial
 	// vanished and no blob came of it, and nothing has mended it since.
 	Failed int
+	// Unseen: bytes may be coming that can't be counted, so that silence
+	// proves nothing: a partial is written to and doesn't grow (hf_xet <= 1.2
+	// over old content), a client fetches outside of the cache (swift), a
+	// file grows in the root that may be this repository's (Rust <= 0.3).
+	Unseen bool
+	// Unclaimed counts files in the root that were written to in this play
+	// and may be its own: if so, it isn't complete.
+	Unclaimed int
 	// WantedKnown: some command line says what is wanted.
 	WantedKnown bool
 	// Missing counts wanted listed files (all listed files if not

@@ -20,8 +20,9 @@ type partial struct {
 	mtime     time.Time
 	// base is what lay in it when the play began, or when it was found.
 	base int64
-	// grown is when it last grew; zero if nobody saw it grow.
-	grown time.Time
+	// grown is when it last grew, or was written to without growing; zero
+	// if nobody saw that. touched is when the latter was.
+	grown, touched time.Time
 	// fresh: it was made while somebody watched; midflight: it lay there
 	// before, and no play of it was seen to end.
 	fresh, midflight bool
@@ -31,6 +32,8 @@ type partial struct {
 	live, attached, beaten bool
 	// spent: its blob is there; asked: that was found out, at rest.
 	asked, spent bool
+	// kept: a former play has counted it, and it can be gone on with.
+	kept bool
 }
 
 // maxPartials bounds what a hostile repository can make us keep.
@@ -84,7 +87,7 @@ func (p *pass) measurePartials(blobs dir) error {
 		if part.ino == 0 {
 			p.found(part, e, blobs.born(name))
 		} else {
-			part.measure(e, p.root.fs.written(e), p.now)
+			part.measure(e, p.root.fs.content(part.BlobName, e), p.now)
 		}
 		part.allocated = p.root.fs.allocated(e)
 	}
@@ -95,7 +98,7 @@ func (p *pass) measurePartials(blobs dir) error {
 // touched, since watching began.
 func (p *pass) found(part *partial, e entry, born time.Time) {
 	part.ino, part.size, part.mtime = e.ino, e.size, e.mtime
-	part.bytes = p.root.fs.written(e)
+	part.bytes = p.root.fs.content(part.BlobName, e)
 	if born.IsZero() {
 		born = e.ctime
 	}
@@ -111,15 +114,25 @@ func (p *pass) found(part *partial, e entry, born time.Time) {
 }
 
 func (part *partial) measure(e entry, written int64, now time.Time) {
-	if e.ino != part.ino || e.size < part.size {
+	if e.ino != part.ino || e.size < part.size && !part.cut(e) {
 		// Truncated, or another file under the name: it begins again.
 		part.ino, part.bytes, part.base = e.ino, written, 0
 		part.grown, part.beaten = now, false
 	} else if written > part.bytes || e.size > part.size {
 		part.grown, part.beaten = now, false
 		part.bytes = max(part.bytes, written)
+	} else if !e.mtime.Equal(part.mtime) {
+		// Old content written over (hf_xet <= 1.2), or a length that says
+		// nothing: bytes come that can't be counted.
+		part.grown, part.touched, part.beaten = now, now, false
 	}
 	part.size, part.mtime = e.size, e.mtime
+}
+
+// cut reports whether a preallocated partial has lost no more than the counter
+// behind its content: it is whole.
+func (part *partial) cut(e entry) bool {
+	return part.Preallocated && e.size == part.size-hfcache.PartCounter
 }
 
 // vanished is told of a partial that is no more: renamed to its blob, or
@@ -245,10 +258,33 @@ func (f *fileSystem) learn(d dir, dev uint64) {
 	*f = fileSystem{dev: dev, known: true, blocks: trueBlocks[kind], sameDev: kind != unix.BTRFS_SUPER_MAGIC && kind != unix.OVERLAYFS_SUPER_MAGIC}
 }
 
+// content is how many bytes of a partial's content are truly on disk. Of one
+// that has its length from the start, where block counts say nothing, that is
+// none until it is in its place.
+func (f *fileSystem) content(name hfcache.BlobName, e entry) int64 {
+	written := f.written(e)
+	if !name.Preallocated {
+		return written
+	}
+	whole := max(e.size-hfcache.PartCounter, 0)
+	switch {
+	case !f.blocks:
+		return 0
+	case written >= whole:
+		return whole
+	default: // the counter has a block of its own
+		return max(written-diskBlock, 0)
+	}
+}
+
+// diskBlock is what a file takes on the disk at least, in bytes.
+const diskBlock = 4096
+
 // written is how many bytes of a partial are truly on disk.
 func (f *fileSystem) written(e entry) int64 {
 	if !f.blocks || e.blocks < 0 || e.blocks > e.size/512 {
 		return e.size
 	}
-	return e.blocks * 512
+	// With a hole somewhere: the last block may be there, and isn't full.
+	return max(e.blocks*512-(diskBlock-e.size%diskBlock)%diskBlock, 0)
 }

@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"maps"
 	"strconv"
 	"time"
 
@@ -34,6 +35,10 @@ type play struct {
 	match       []func(path string) bool
 	unhelpful   bool // what is wanted names nothing that is listed
 	lockSeen    bool
+	partialSeen bool
+	outside     map[string]bool // etags fetched outside of the cache
+	inodes      map[uint64]string
+	linkless    bool                 // files lie in the snapshot themselves
 	locked      map[string]time.Time // when an etag was last seen locked
 
 	failed       map[string]bool
@@ -53,7 +58,7 @@ func newPlay(now, since time.Time) *play {
 	return &play{
 		id: strconv.FormatInt(now.UnixNano(), 36), since: since, changed: now,
 		files: make(map[string]*file), locked: make(map[string]time.Time),
-		failed: make(map[string]bool),
+		failed: make(map[string]bool), outside: make(map[string]bool), inodes: make(map[uint64]string),
 	}
 }
 
@@ -71,7 +76,7 @@ func restored(m Memory) *play {
 // A lock, a ref or a tree file is none: what is cached takes its lock too.
 func (p *pass) begin() bool {
 	since := p.repo.since
-	sign := len(p.arrivedNew) > 0 || p.held.temps > 0
+	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
 	for _, part := range p.repo.partials {
 		if !part.live {
 			continue
@@ -83,6 +88,7 @@ func (p *pass) begin() bool {
 	}
 	if sign {
 		p.repo.play = newPlay(p.now, since)
+		p.repo.play.linkless = p.placedNew
 	}
 	return sign
 }
@@ -105,7 +111,8 @@ func (p *pass) playOn(look *Look) error {
 	}
 	pl.attach(p)
 	arrived := pl.count(p.countTemps())
-	if arrived > 0 || p.held.any {
+	p.unseen(pl, look)
+	if arrived > 0 || p.held.any || look.Unseen {
 		pl.changed = p.now
 	}
 	pl.describe(p, look)
@@ -130,12 +137,33 @@ func (pl *play) note(p *pass) {
 	for etag := range p.held.etags {
 		pl.locked[etag] = p.now
 	}
+	maps.Copy(pl.outside, p.held.outside)
+	for _, part := range p.repo.partials {
+		if part.live {
+			pl.partialSeen = true
+			pl.inodes[part.ino] = part.Etag
+		}
+	}
+}
+
+// unseen says what of a play this look can't see.
+func (p *pass) unseen(pl *play, look *Look) {
+	look.Unseen = len(p.held.outside) > 0
+	for _, part := range p.repo.partials {
+		look.Unseen = look.Unseen || part.live && part.touched.Equal(p.now)
+	}
+	// Clients with locks, and with partials of their own, write no such file.
+	if !pl.lockSeen && !pl.partialSeen {
+		look.Unseen = look.Unseen || p.strangers.growing
+		look.Unclaimed = p.strangers.seen
+	}
 }
 
 // newAttempt: another process has taken over from those that are gone. What
 // failed before is its business now, and so is which revision is wanted.
 func (pl *play) newAttempt() {
 	clear(pl.failed)
+	clear(pl.outside)
 	pl.formerFailed = 0
 	pl.unhelpful = false
 	if len(pl.downloaders) > 0 {
@@ -162,7 +190,7 @@ func (pl *play) over(p *pass, look *Look) bool {
 	}
 	// All blobs and no proof: a link is missing, and comes without a blob.
 	unlinked := pl.listed && look.Files > 0 && look.Missing == 0 && look.Mismatched == nil
-	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0 && !unlinked
+	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0 && look.Unclaimed == 0 && !unlinked
 	return tidy && still > p.root.opts.Quiet
 }
 
@@ -175,6 +203,7 @@ func (p *pass) end() {
 	p.releaseTemps()
 	for _, part := range p.repo.partials {
 		part.base, part.grown = part.bytes, time.Time{}
+		part.kept = part.attached && part.Attempt == ""
 		part.live, part.attached, part.fresh, part.midflight, part.asked = false, false, false, false, false
 	}
 }

@@ -27,7 +27,9 @@ type revision struct {
 	listing *listing
 	// links maps the paths of the snapshot to etags; read only where there
 	// is no listing.
-	links     map[string]string
+	links map[string]string
+	// places are the files in it that are no links, likewise.
+	places    map[string]entry
 	linksMark mark
 }
 
@@ -232,6 +234,20 @@ func (rev *revision) newerThan(other *revision) bool {
 	return rev.commit < other.commit
 }
 
+// newest is the commit whose snapshot changed last, empty if there is none.
+func (revs *revisions) newest() string {
+	var found *revision
+	for _, rev := range revs.byCommit {
+		if !rev.linked.IsZero() && (found == nil || rev.linked.After(found.linked)) {
+			found = rev
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	return found.commit
+}
+
 // Bounds of a snapshot that is walked for its links: each may be a block read
 // from the disk, and nothing is told meanwhile.
 const (
@@ -243,7 +259,7 @@ const (
 func (p *pass) readLinks(rev *revision) error {
 	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err != nil {
-		rev.links = nil
+		rev.links, rev.places = nil, nil
 		return notAbsent(err)
 	}
 	defer top.close()
@@ -255,18 +271,18 @@ func (p *pass) readLinks(rev *revision) error {
 		return nil
 	}
 	rev.linksMark = markOf(e, p.now)
-	links := make(map[string]string)
-	if err := walkLinks(top, "", links); err != nil {
+	links, places := make(map[string]string), make(map[string]entry)
+	if err := walkLinks(top, "", links, places); err != nil {
 		return err
 	}
-	if len(links) >= maxLinks {
+	if len(links) >= maxLinks || len(places) >= maxLinks {
 		p.root.warn(p.repo.folder, "snapshot "+rev.commit+" has no listing and more files than are looked up: what was there before is not all counted", nil)
 	}
-	rev.links = links
+	rev.links, rev.places = links, places
 	return nil
 }
 
-func walkLinks(d dir, prefix string, links map[string]string) error {
+func walkLinks(d dir, prefix string, links map[string]string, places map[string]entry) error {
 	var below []string
 	err := d.names(func(name string) bool {
 		name = strings.Clone(name)
@@ -285,10 +301,13 @@ func walkLinks(d dir, prefix string, links map[string]string) error {
 	}
 	for _, name := range below {
 		sub, err := d.sub(name)
-		if err != nil {
-			continue // a file, or gone
+		if err != nil { // a file, or gone
+			if e, err := d.lstat(name); err == nil && e.regular() && len(places) < maxLinks {
+				places[prefix+name] = e
+			}
+			continue
 		}
-		err = walkLinks(sub, prefix+name+"/", links)
+		err = walkLinks(sub, prefix+name+"/", links, places)
 		sub.close()
 		if err != nil {
 			return err

@@ -80,8 +80,10 @@ type repo struct {
 	born     time.Time // of blobs/: inodes are used again
 	partials map[string]*partial
 	locks    lockDir
-	revs     revisions
-	play     *play
+	// outsideLocks are those of hfcache.OutsideLockDir.
+	outsideLocks lockDir
+	revs         revisions
+	play         *play
 	// bareless is when no bare lock was held last; see temps.
 	bareless time.Time
 	// unreadable: the last look failed, and that was said.
@@ -192,7 +194,11 @@ type pass struct {
 	blobsTime time.Time
 	// arrivedNew are etags of finished blobs that came since the last play.
 	arrivedNew []string
-	held       held
+	// placedNew: so did files in a snapshot that are no links.
+	placedNew bool
+	held      held
+	places    places
+	strangers strangers
 	// room is read in a play only.
 	room Room
 }
@@ -214,11 +220,12 @@ func (p *pass) run(look *Look) error {
 	if err := p.readBlobs(); err != nil {
 		return err
 	}
-	if p.repo.play == nil && len(p.repo.partials) == 0 && len(p.arrivedNew) == 0 && !p.mayStage() {
+	if p.repo.play == nil && len(p.repo.partials) == 0 && len(p.arrivedNew) == 0 && !p.placedNew && !p.mayStage() {
 		return nil
 	}
 	p.held = p.readHeld()
 	p.stageTemps()
+	p.stageLoose()
 	p.judge()
 	if p.repo.play == nil && !p.begin() {
 		p.leftovers(look)
@@ -320,7 +327,10 @@ func (p *pass) findNew(blobs dir, since time.Time) error {
 		}
 		return len(p.arrivedNew) < enough && (p.repo.play == nil || unknown < some)
 	})
-	if err == nil && p.repo.play == nil && len(p.arrivedNew) == 0 && !p.repo.blobs.young {
+	if err != nil || p.repo.play != nil || len(p.arrivedNew) > 0 {
+		return err
+	}
+	if p.placedNew, err = p.placedSince(since); err == nil && !p.placedNew && !p.repo.blobs.young {
 		p.repo.since = p.blobsTime // deletions only: don't ask again
 	}
 	return err

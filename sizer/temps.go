@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"iter"
 	"strings"
 	"time"
 
@@ -17,6 +18,21 @@ import (
 type temps struct {
 	mark  mark
 	found map[string]*temp
+	// loose are those of Rust's clients; see stageLoose.
+	looseMark mark
+	loose     map[string]*temp
+}
+
+func (t *temps) all() iter.Seq[*temp] {
+	return func(yield func(*temp) bool) {
+		for _, found := range []map[string]*temp{t.found, t.loose} {
+			for _, one := range found {
+				if !yield(one) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // A temp is one of them. Where it counts, what was counted is its base.
@@ -26,6 +42,8 @@ type temp struct {
 	// owner is the folder of the repository that claimed it at claimed.
 	owner   string
 	claimed time.Time
+	// during is the play in which nobody claimed it while it grew.
+	during string
 }
 
 // maxTemps bounds how many are looked at.
@@ -54,7 +72,7 @@ func (p *pass) listTemps() {
 		if e, err := root.lstat(name); err == nil && e.regular() {
 			if t.found[name] = former[name]; former[name] == nil {
 				t.found[name] = &temp{born: root.born(name), seen: p.now, partial: partial{
-					ino: e.ino, size: e.size, bytes: p.root.fs.written(e),
+					ino: e.ino, size: e.size, bytes: p.root.fs.written(e), mtime: e.mtime,
 				}}
 			}
 		}
@@ -70,7 +88,8 @@ func (p *pass) listTemps() {
 // mayStage: there are such files at all.
 func (p *pass) mayStage() bool {
 	p.listTemps()
-	return len(p.root.temps.found) > 0
+	p.listLoose()
+	return len(p.root.temps.found) > 0 || len(p.root.temps.loose) > 0
 }
 
 // moved: the file is in its place now, or gone. Its bytes must not arrive a
@@ -85,7 +104,7 @@ func (r *Root) moved(gone *temp) {
 // stageTemps claims what this repository's bare locks entitle it to, and
 // measures it.
 func (p *pass) stageTemps() {
-	if !p.mayStage() {
+	if !p.mayStage() || len(p.root.temps.found) == 0 {
 		return
 	}
 	bare := p.bareLocks()
@@ -187,7 +206,7 @@ func (p *pass) bareLocks() int {
 // releaseTemps gives up the claims that are older than now: those of a dead
 // attempt, or of a play that is over.
 func (p *pass) releaseTemps() {
-	for _, t := range p.root.temps.found {
+	for t := range p.root.temps.all() {
 		if t.owner == p.repo.folder && t.claimed.Before(p.now) {
 			t.owner, t.claimed, t.live = "", p.now, false
 		}
@@ -198,7 +217,7 @@ func (p *pass) releaseTemps() {
 // them is new.
 func (p *pass) countTemps() (staged, fresh int64) {
 	staged = p.repo.play.landing()
-	for _, t := range p.root.temps.found {
+	for t := range p.root.temps.all() {
 		if t.owner != p.repo.folder {
 			continue
 		}
@@ -223,7 +242,7 @@ func (pl *play) landing() int64 {
 // countOwners counts the repository's temporary files: those that are being
 // written, and those that a dead attempt has left.
 func (p *pass) countOwners() (live, dead int) {
-	for _, t := range p.root.temps.found {
+	for t := range p.root.temps.all() {
 		switch {
 		case t.owner != p.repo.folder:
 		case t.live:

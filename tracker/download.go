@@ -195,8 +195,10 @@ func (d *download) take(look sizer.Look) (news bool) {
 	d.speed.Add(d.now, look.Bytes-base, look.InFlight)
 	d.minute.add(d.now, look.Arrived)
 	if news {
-		d.clocks.moved()
 		d.lastByte, d.ep.Unwatched = d.now, restored
+	}
+	if news || look.Unseen {
+		d.clocks.moved()
 	}
 	d.wait()
 	return news

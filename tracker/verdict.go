@@ -33,6 +33,9 @@ func (d *download) due(ahead time.Duration) Kind {
 	kind, watch, limit := Interrupted, d.clocks.silent, d.set.StallAfter
 	if end, ok := d.ending(); ok {
 		kind, watch, limit = end, d.clocks.quiet, d.set.QuietAfter
+		if d.look.Unclaimed > 0 { // what was being written may be missing here
+			kind, watch, limit = Ended, d.clocks.silent, d.set.StallAfter
+		}
 	} else if working(d.look) {
 		kind = Stalled
 	} else if abandoned(d.look) {
@@ -131,7 +134,9 @@ func working(look sizer.Look) bool {
 }
 
 // quiet reports whether nothing is under way.
-func quiet(look sizer.Look) bool { return !working(look) && look.Partials == 0 }
+func quiet(look sizer.Look) bool {
+	return !working(look) && look.Partials == 0 && !look.Unseen
+}
 
 // attempting reports whether an attempt is going on. A lock alone is none: a
 // loader takes it for a file that is there, too.

@@ -1,0 +1,133 @@
+package sizer
+
+import (
+	"strings"
+
+	"progressd/hfcache"
+)
+
+// Rust's hf-hub up to 0.3 writes a blob to tmp/<7 alnum> in the root and moves
+// it to its repository when it is finished. No lock says whose it is, so it is
+// counted before that only where the root holds a single repository. Elsewhere
+// it keeps those from being called complete that may be waiting for it.
+
+// strangers are such files that nobody claims.
+type strangers struct {
+	seen    int
+	growing bool
+}
+
+// listLoose brings their names up to date.
+func (p *pass) listLoose() {
+	t := &p.root.temps
+	dir, err := p.top.sub(hfcache.RustTempDir)
+	if err != nil {
+		for _, gone := range t.loose {
+			p.root.moved(gone)
+		}
+		t.looseMark, t.loose = mark{}, nil
+		return
+	}
+	defer dir.close()
+	e, err := dir.stat()
+	if err != nil || !t.looseMark.stale(e) {
+		return
+	}
+	former := t.loose
+	t.looseMark, t.loose = markOf(e, p.now), make(map[string]*temp)
+	_ = dir.names(func(name string) bool {
+		if !hfcache.IsRustTemp(name) {
+			return true
+		}
+		path := hfcache.RustTempDir + "/" + strings.Clone(name)
+		if known := former[path]; known != nil {
+			t.loose[path] = known
+		} else if e, err := dir.lstat(name); err == nil && e.regular() {
+			t.loose[path] = p.newLoose(dir, name, e)
+		}
+		return len(t.loose) < maxTemps
+	})
+	for path, gone := range former {
+		if t.loose[path] == nil {
+			p.root.moved(gone)
+		}
+	}
+}
+
+// newLoose takes up a file: what lay there before the watch began isn't new.
+func (p *pass) newLoose(dir dir, name string, e entry) *temp {
+	t := &temp{born: dir.born(name), seen: p.now, partial: partial{
+		ino: e.ino, size: e.size, bytes: p.root.fs.written(e), mtime: e.mtime,
+	}}
+	if t.born.IsZero() {
+		t.born = e.ctime
+	}
+	if t.born.Before(p.root.opts.Opened) {
+		t.base = t.bytes
+	} else {
+		t.grown = p.now
+	}
+	return t
+}
+
+// stageLoose measures them and claims those that only this repository can own.
+func (p *pass) stageLoose() {
+	for path, t := range p.root.temps.loose {
+		if t.owner != "" && t.owner != p.repo.folder {
+			continue
+		}
+		e, err := p.top.lstatPath(path)
+		if err != nil || !e.regular() {
+			delete(p.root.temps.loose, path)
+			p.root.moved(t)
+			continue
+		}
+		t.measure(e, p.root.fs.written(e), p.now)
+		growing := t.grown.After(t.claimed) && p.now.Sub(t.grown) < grace
+		if t.owner == "" && growing && p.root.fs.blocks && p.sole() {
+			t.owner, t.claimed, t.live = p.repo.folder, p.now, true
+		}
+		if t.owner != "" {
+			p.held.temps++
+			continue
+		}
+		p.strangers.growing = p.strangers.growing || growing
+		if pl := p.repo.play; pl != nil && growing {
+			t.during = pl.id
+		}
+		if pl := p.repo.play; pl != nil && t.during == pl.id {
+			p.strangers.seen++
+		}
+	}
+	p.supersede()
+}
+
+// supersede gives up what nobody writes to while another is written to that
+// was begun later: a new attempt begins with a file of its own.
+func (p *pass) supersede() {
+	for _, t := range p.root.temps.loose {
+		for _, next := range p.root.temps.loose {
+			later := next != t && !next.born.Before(t.mtime)
+			if later && t.owner == p.repo.folder && next.owner == t.owner && p.now.Sub(t.grown) >= grace {
+				t.owner, t.claimed, t.live = "", p.now, false
+				p.held.temps--
+			}
+		}
+	}
+}
+
+// sole reports whether the root holds no other repository.
+func (p *pass) sole() bool {
+	root, err := p.top.sub(".")
+	if err != nil {
+		return false
+	}
+	defer root.close()
+	sole := true
+	err = root.names(func(name string) bool {
+		_, repo := hfcache.ParseFolder(name)
+		sole = !repo || name == p.repo.folder
+		return sole
+	})
+	return err == nil && sole
+}

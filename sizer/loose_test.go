@@ -1,0 +1,73 @@
+package sizer
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func (c *cache) loose(name string, size int) string {
+	path := filepath.Join(c.path, "tmp", name)
+	c.write(path, size)
+	return path
+}
+
+func TestAFileInTheRootIsTheOnlyRepositorys(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	path := c.loose("aB3dE5g", mib)
+	c.loose("no.alnum", 7*mib)
+	c.expect("counted", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	c.loose("aB3dE5g", 2*mib)
+	c.expect("grows", want{play: true, bytes: 2 * mib, arrived: mib, partials: 1})
+	must(t, os.Rename(path, c.in(demo, "blobs", etag("a"))))
+	c.link("a", commitA, "a.bin")
+	c.expect("moved into place, nothing new", want{play: true, bytes: 2 * mib, done: 1})
+}
+
+func TestALeftoverInTheRootIsNobodysUntilItGrows(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.loose("aB3dE5g", mib)
+	c.watch(time.Now().Add(time.Second), nil)
+	c.expect("a leftover", want{})
+	c.loose("aB3dE5g", mib+1000)
+	c.expect("resumed", want{play: true, bytes: mib + 1000, arrived: 1000, partials: 1})
+}
+
+func TestANewFileInTheRootReplacesTheOneOfADeadAttempt(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.loose("aB3dE5g", 3*mib)
+	c.expect("first attempt", want{play: true, bytes: 3 * mib, arrived: 3 * mib, partials: 1})
+	c.now = c.now.Add(grace)
+	c.loose("Z000000", mib)
+	c.expect("second", want{play: true, bytes: mib, arrived: mib, partials: 1})
+}
+
+func TestAFileInTheRootIsNotCountedWhereItsLengthSaysNothing(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.root.fs.blocks = false
+	c.loose("aB3dE5g", mib)
+	c.expect("its length may be there from the start", want{})
+}
+
+func TestTheNextPlayCountsWhatCanBeGoneOnWith(t *testing.T) {
+	c := newCache(t)
+	c.partial("a", ".incomplete", mib)
+	c.partial("b", ".incomplete", mib)
+	c.partial("c", ".01234567.incomplete", mib)
+	c.expect("first", want{play: true, bytes: 3 * mib, arrived: 3 * mib, partials: 3})
+	c.now = c.now.Add(12 * time.Minute)
+	c.look()
+	c.expect("over", want{})
+	c.partial("b", ".incomplete", mib+1000)
+	l := c.expect("the second", want{play: true, bytes: 2*mib + 1000, base: 2 * mib, arrived: 1000, partials: 1})
+	if l.Orphans != 1 || l.Unfinished != 2 {
+		t.Fatalf("look %+v", l)
+	}
+}

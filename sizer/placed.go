@@ -1,0 +1,214 @@
+package sizer
+
+import (
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"progressd/hfcache"
+)
+
+// Where links can't be made, huggingface_hub moves a blob that it has fetched
+// to snapshots/<commit>/<path>, and copies one that it finds (_create_symlink
+// in 0.26 to 2.4). So a file of the listing, or one whose inode was seen as a
+// partial, is finished where it lies in the snapshot itself. Any other file is
+// taken for a copy if a blob has its size, else for a download, and that only
+// in a snapshot without any link: elsewhere it is no client's.
+
+// places are the finished files in snapshots, as far as a pass asks for them.
+type places struct {
+	paths   map[string][]string // of listed etags, below the folder
+	entries map[string]entry    // of unlisted files
+	sizes   map[int64]string    // of the blobs; any etag of that size
+}
+
+// finishedFile is finished for a file of a play, wherever that lies.
+func (p *pass) finishedFile(pl *play, blobs dir, f *file) (entry, error) {
+	e, err := entry{}, error(unix.ENOENT)
+	if !f.loose {
+		e, err = p.finished(blobs, f.etag)
+	}
+	if !absent(err) || !p.mayBePlaced(pl, f) {
+		return e, err
+	}
+	if placed, ok := p.placed(pl, f.etag); ok {
+		pl.linkless = true
+		return placed, nil
+	}
+	return e, err
+}
+
+// mayBePlaced keeps those out that are only on their way: one look for each of
+// them at each look would be dear.
+func (p *pass) mayBePlaced(pl *play, f *file) bool {
+	if pl.linkless || f.loose || f.done {
+		return true
+	}
+	for _, part := range p.repo.partials {
+		if part.Etag == f.etag && part.live {
+			return false
+		}
+	}
+	return f.former != nil
+}
+
+func (p *pass) placed(pl *play, etag string) (entry, bool) {
+	if e, ok := p.places.entries[etag]; ok {
+		return e, true
+	}
+	if p.places.paths == nil {
+		p.indexPaths(pl)
+	}
+	for _, path := range p.places.paths[etag] {
+		if e, err := p.top.lstatPath(p.repo.folder + "/" + path); err == nil && e.regular() {
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+func (p *pass) indexPaths(pl *play) {
+	p.places.paths = make(map[string][]string)
+	for _, commit := range pl.revisions {
+		rev := p.repo.revs.at(commit)
+		if !rev.listed() {
+			continue
+		}
+		for _, listed := range rev.listing.files {
+			paths := p.places.paths[listed.Etag]
+			p.places.paths[listed.Etag] = append(paths, "snapshots/"+commit+"/"+listed.Path)
+		}
+	}
+}
+
+// addPlaced adds the files that lie in a snapshot without a listing.
+func (p *pass) addPlaced(pl *play, rev *revision) {
+	if p.places.entries == nil {
+		p.places.entries = make(map[string]entry)
+	}
+	for path, e := range rev.places {
+		etag, known := pl.fetched(e)
+		if !known && len(rev.links) > 0 {
+			continue
+		}
+		if !known {
+			etag, known = p.blobSizes()[e.size]
+		} else {
+			p.places.entries[etag] = e
+		}
+		if !known {
+			etag = "snapshots/" + rev.commit + "/" + path
+			p.places.entries[etag] = e
+		}
+		f := pl.file(etag)
+		f.loose = !known
+		f.name(path)
+	}
+}
+
+// fetched names the etag of a file that was seen as a partial. Some file
+// systems number a file anew when it is moved: it then has its time still.
+func (pl *play) fetched(e entry) (etag string, ok bool) {
+	if etag, ok = pl.inodes[e.ino]; ok {
+		return etag, true
+	}
+	for _, f := range pl.files {
+		if f.former != nil && f.former.size == e.size && f.former.mtime.Equal(e.mtime) {
+			return f.etag, true
+		}
+	}
+	return "", false
+}
+
+// blobSizes are the sizes of the blobs, each with one that has it.
+func (p *pass) blobSizes() map[int64]string {
+	if p.places.sizes != nil {
+		return p.places.sizes
+	}
+	p.places.sizes = make(map[int64]string)
+	blobs, err := p.top.sub(p.repo.folder + "/blobs")
+	if err != nil {
+		return p.places.sizes
+	}
+	defer blobs.close()
+	_ = blobs.names(func(name string) bool {
+		if hfcache.ParseBlob(name).Kind != hfcache.Finished {
+			return true
+		}
+		name = strings.Clone(name)
+		if e, err := p.finished(blobs, name); err == nil {
+			p.places.sizes[e.size] = name
+		}
+		return len(p.places.sizes) < maxPartials
+	})
+	return p.places.sizes
+}
+
+// placedSince reports whether files came to the newest snapshot after a time,
+// which are neither links nor copies: a small model may be fetched and moved
+// there between two looks.
+func (p *pass) placedSince(since time.Time) (bool, error) {
+	if err := p.readRevisions(); err != nil {
+		return false, err
+	}
+	commit := p.repo.revs.newest()
+	if commit == "" {
+		return false, nil
+	}
+	rev := p.repo.revs.at(commit)
+	if err := p.readLinks(rev); err != nil || len(rev.links) > 0 {
+		return false, err
+	}
+	for _, e := range rev.places {
+		if _, copied := p.blobSizes()[e.size]; e.after(since) && !copied {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// addUnlinked adds all finished blobs where no revision has a listing or a
+// snapshot: llama.cpp and Rust's hf-hub 1.x make their links when everything
+// is there, so what an attempt before has brought is known by nothing else.
+func (p *pass) addUnlinked(pl *play) {
+	if len(pl.revisions) > 0 || len(p.repo.revs.byCommit) > 0 {
+		return
+	}
+	blobs, err := p.top.sub(p.repo.folder + "/blobs")
+	if err != nil {
+		return
+	}
+	defer blobs.close()
+	var names []string
+	_ = blobs.names(func(name string) bool {
+		if hfcache.ParseBlob(name).Kind == hfcache.Finished {
+			names = append(names, strings.Clone(name))
+		}
+		return len(names) <= maxUnlinked
+	})
+	if len(names) > maxUnlinked {
+		return // no such client's
+	}
+	for _, etag := range names {
+		pl.file(etag).wanted = true
+	}
+}
+
+// maxUnlinked bounds how many blobs without a link are taken for a download's.
+const maxUnlinked = 256
+
+// addOutside notes which fetches outside of the cache came to nothing: the
+// lock is gone, and no blob is there.
+func (p *pass) addOutside(pl *play) {
+	for etag := range pl.outside {
+		if p.held.outside[etag] || pl.listed && pl.files[etag] == nil {
+			continue
+		}
+		f := pl.file(etag)
+		f.wanted = true
+		if !f.done {
+			pl.failed[etag] = true
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package sizer
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"progressd/hfcache"
+)
+
+// place moves a file into the snapshot, as huggingface_hub does where links
+// can't be made.
+func (c *cache) place(from, commit, path string) {
+	c.t.Helper()
+	to := c.in(demo, "snapshots", commit, path)
+	c.must(os.MkdirAll(filepath.Dir(to), 0o755))
+	c.must(os.Rename(from, to))
+}
+
+func TestAFileMovedIntoTheSnapshotIsFinished(t *testing.T) {
+	t.Run("with a listing", func(t *testing.T) {
+		c := newCache(t)
+		c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}, "b/b.bin": {"b", 2 * mib}, "twin.bin": {"b", 2 * mib}})
+		path := c.partial("a", ".01234567.incomplete", mib)
+		c.expect("under way", want{play: true, bytes: mib, arrived: mib, total: 3 * mib, files: 3, missing: 3, partials: 1})
+		c.place(path, commitA, "a.bin")
+		c.expect("in its place", want{play: true, bytes: mib, total: 3 * mib, files: 3, missing: 2, done: 1})
+		// The next one comes between two looks.
+		c.place(c.partial("b", ".01234567.incomplete", 2*mib), commitA, "b/b.bin")
+		c.expect("one of two paths", want{play: true, bytes: 3 * mib, arrived: 2 * mib, total: 3 * mib, files: 3, done: 3})
+		path = c.partial("b", ".89abcdef.incomplete", mib)
+		c.expect("fetched a second time, counted once", want{play: true, bytes: 3 * mib, total: 3 * mib, files: 3, done: 3, partials: 1})
+		c.partial("b", ".89abcdef.incomplete", 2*mib)
+		c.place(path, commitA, "twin.bin")
+		c.expect("proven", want{play: true, bytes: 3 * mib, total: 3 * mib, files: 3, done: 3, proof: ProvenByListing})
+		c.expect("then it rests", want{})
+	})
+	t.Run("without", func(t *testing.T) {
+		c := newCache(t)
+		must(t, os.MkdirAll(c.in(demo, "snapshots", commitA), 0o755)) // before the partial
+		path := c.partial("a", ".01234567.incomplete", mib)
+		c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
+		c.place(path, commitA, "a.bin")
+		if l := c.expect("in its place", want{play: true, bytes: mib, done: 1}); l.Failed != 0 {
+			t.Fatalf("look %+v", l)
+		}
+		c.place(c.partial("b", ".01234567.incomplete", 2*mib), commitA, "b.bin")
+		c.expect("one that nobody saw come", want{play: true, bytes: 3 * mib, arrived: 2 * mib, done: 2})
+	})
+	t.Run("all of it between two looks", func(t *testing.T) {
+		c := newCache(t)
+		must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+		c.expect("nothing", want{})
+		c.place(c.partial("a", ".01234567.incomplete", mib), commitA, "a.bin")
+		c.expect("it is there", want{play: true, bytes: mib, arrived: mib, done: 1})
+		c.now = c.now.Add(time.Minute)
+		c.expect("last look", want{play: true, bytes: mib, done: 1})
+		c.expect("told once", want{})
+	})
+}
+
+func TestWhatWasPlacedBeforeIsThereAndNotNew(t *testing.T) {
+	c := newCache(t)
+	c.place(c.partial("a", ".incomplete", mib), commitA, "a.bin")
+	c.age()
+	c.watch(time.Now().Add(-time.Second), nil)
+	c.expect("silent", want{})
+	c.partial("b", ".incomplete", mib)
+	c.expect("the base", want{play: true, bytes: 2 * mib, base: mib, arrived: mib, done: 1, partials: 1})
+}
+
+func TestACopyOfAKnownBlobIsNoDownload(t *testing.T) {
+	copyOf := func(c *cache, commit string) {
+		c.write(c.in(demo, "snapshots", commit, "a.bin"), mib)
+	}
+	t.Run("at rest", func(t *testing.T) {
+		c := newCache(t)
+		c.partial("a", "", mib)
+		c.age()
+		c.watch(time.Now().Add(-time.Second), nil)
+		copyOf(c, commitA)
+		must(t, os.Remove(c.partial("probe", ".x", 0))) // something moves in blobs/
+		c.expect("silent", want{})
+	})
+	t.Run("in a play", func(t *testing.T) {
+		c := newCache(t)
+		c.partial("a", "", mib)
+		c.age()
+		c.watch(time.Now().Add(-time.Second), nil)
+		copyOf(c, commitA)
+		c.partial("b", ".incomplete", 1000)
+		c.expect("counted once, as what was there", want{play: true, bytes: mib + 1000, base: mib, arrived: 1000, done: 1, partials: 1})
+	})
+}
+
+func TestAFileOfNobodysBetweenLinksIsNoDownload(t *testing.T) {
+	c := newCache(t)
+	c.whole("a", mib, commitA, "a.py")
+	c.write(c.in(demo, "snapshots", commitA, "__pycache__", "a.pyc"), 5000)
+	c.expect("only the blob", want{play: true, bytes: mib, arrived: mib, done: 1})
+}
+
+func TestTheLengthOfAPreallocatedPartialSaysNothing(t *testing.T) {
+	name := hfcache.ParseBlob(etag("a") + ".sync.part")
+	tests := map[string]struct {
+		blocks bool
+		e      entry
+		want   int64
+	}{
+		"nothing written":                {true, entry{size: mib + 8, blocks: 0}, 0},
+		"a piece and the counter's":      {true, entry{size: mib + 8, blocks: 256 + 8}, 128*kib - 8},
+		"all but the cut":                {true, entry{size: mib + 8, blocks: 2048 + 8}, mib},
+		"small":                          {true, entry{size: 108, blocks: 8}, 100},
+		"shorter than the counter":       {true, entry{size: 5, blocks: 8}, 0},
+		"where block counts are made up": {false, entry{size: mib + 8, blocks: 2056}, 0},
+	}
+	for what, tt := range tests {
+		t.Run(what, func(t *testing.T) {
+			fs := fileSystem{blocks: tt.blocks}
+			if got := fs.content(name, tt.e); got > tt.want || got < tt.want-diskBlock {
+				t.Errorf("got %d, want %d or a block less", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCuttingTheCounterOffIsNoNewBeginning(t *testing.T) {
+	c := newCache(t)
+	path := c.partial("a", ".sync.part", mib+hfcache.PartCounter)
+	c.expect("written", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	must(t, os.Truncate(path, mib))
+	c.expect("cut", want{play: true, bytes: mib, partials: 1})
+	c.finish("a", ".sync.part", commitA, "a.bin")
+	c.expect("renamed", want{play: true, bytes: mib, done: 1})
+}
+
+func TestABlobThatIsCopiedToItsPlaceHasNoWrongSizeYet(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", 4 * mib}})
+	c.run(42, "mlx")
+	c.lockIn(filepath.Join(demo, "blobs"), 42, "a")
+	if l := c.expect("fetched elsewhere", want{}); l.InPlay {
+		t.Fatalf("look %+v", l)
+	}
+	c.partial("a", "", mib)
+	l := c.expect("copied", want{play: true, bytes: mib, arrived: mib, total: 4 * mib, files: 1, done: 1})
+	if l.Mismatched != nil || !l.Locked || !l.Unseen || l.Downloaders[0].PID != 42 {
+		t.Fatalf("look %+v", l)
+	}
+	c.unlock("a")
+	if l := c.look(); l.Mismatched == nil {
+		t.Fatalf("D15: look %+v", l)
+	}
+}
