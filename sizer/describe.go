@@ -69,7 +69,7 @@ func (pl *play) describePartials(p *pass, look *Look) {
 			look.Partials++
 			flying = append(flying, part.inFlight(f))
 			look.Ahead = addSaturating(look.Ahead, part.ahead(f))
-		case part.attached && f != nil && f.wanted:
+		case part.attached && f != nil && f.wanted && !f.finished():
 			// What a later attempt continues, or the last one left.
 			look.Unfinished++
 		default:

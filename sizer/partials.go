@@ -182,7 +182,16 @@ func (p *pass) alive(part *partial) bool {
 	if growing && !p.lockLost(part) {
 		return true
 	}
-	return part.live && !p.held.any && !p.held.seen
+	return part.live && !p.held.any && !p.held.seen && !p.bettered(part)
+}
+
+// bettered: another attempt has finished the blob meanwhile.
+func (p *pass) bettered(part *partial) bool {
+	if p.repo.play == nil {
+		return false
+	}
+	f := p.repo.play.files[part.Etag]
+	return f != nil && f.done && f.isNew
 }
 
 // lockMemory bridges a lock that one reading of /proc/locks missed: the

@@ -150,7 +150,9 @@ func (pl *play) note(p *pass) {
 func (p *pass) unseen(pl *play, look *Look) {
 	look.Unseen = len(p.held.outside) > 0
 	for _, part := range p.repo.partials {
-		look.Unseen = look.Unseen || part.live && part.touched.Equal(p.now)
+		f := pl.files[part.Etag]
+		again := f != nil && f.finished() && part.grown.Equal(p.now)
+		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || again)
 	}
 	// Clients with locks, and with partials of their own, write no such file.
 	if !pl.lockSeen && !pl.partialSeen {
