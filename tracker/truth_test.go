@@ -145,7 +145,9 @@ func newScene(t *testing.T, known string) *scene {
 	return s
 }
 
-func (s *scene) in(parts ...string) string { return filepath.Join(append([]string{s.base}, parts...)...) }
+func (s *scene) in(parts ...string) string {
+	return filepath.Join(append([]string{s.base}, parts...)...)
+}
 
 func (s *scene) write(path string, data []byte) {
 	s.Helper()
