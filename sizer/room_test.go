@@ -114,6 +114,7 @@ func TestLeftoversInARepositoryAtRest(t *testing.T) {
 	untouched(t, c.partial("b", ".incomplete", mib), 3*day)
 	untouched(t, c.partial("c", ".incomplete", mib), 3*day)
 	c.write(c.in(demo, "blobs", etag("c")), 2*mib)
+	must(t, os.MkdirAll(c.in(demo, "snapshots", commitB), 0o755)) // c is another revision's
 	untouched(t, c.partial("young", ".01234567.incomplete", mib), time.Hour)
 	untouched(t, c.partial("locked", ".incomplete", mib), 3*day)
 	c.watch(time.Now().Add(time.Second), nil)
