@@ -9,8 +9,9 @@ const (
 	// maxValue bounds one entry of a listing, or one string outside of
 	// them, in bytes as written: a decoder holds as much in memory.
 	maxValue = 64 << 10
-	// entryDepth is how many brackets are open around an entry.
-	entryDepth = 2
+	// entryDepth is how many brackets are open around an entry of a tree
+	// file, pageDepth around one of a page.
+	entryDepth, pageDepth = 2, 1
 )
 
 // guard reads JSON and fails as soon as it is too long as a whole, or as some
@@ -19,6 +20,8 @@ const (
 type guard struct {
 	r    io.Reader
 	left int64
+	// outer is how many brackets are open around an entry.
+	outer int
 
 	depth    int
 	inString bool
@@ -67,7 +70,7 @@ func (g *guard) next(c byte) {
 // newValue begins to count anew outside of entries: within one, all belongs
 // to the same value.
 func (g *guard) newValue() {
-	if g.depth <= entryDepth {
+	if g.depth <= g.outer {
 		g.value = 0
 	}
 }

@@ -63,7 +63,7 @@ const listingVersion = "1"
 // wrong total.
 func ParseListing(r io.Reader, limits Limits) (Listing, error) {
 	p := listingParser{max: limits}
-	p.dec = json.NewDecoder(&guard{r: r, left: limits.Bytes})
+	p.dec = json.NewDecoder(&guard{r: r, left: limits.Bytes, outer: entryDepth})
 	if err := p.top(); err != nil {
 		return Listing{}, fmt.Errorf("cannot parse listing: %w", err)
 	}
@@ -148,6 +148,11 @@ func (p *listingParser) top() error {
 	if !p.listed {
 		return errors.New(`"files" is missing`)
 	}
+	return p.end()
+}
+
+// end makes sure that nothing follows.
+func (p *listingParser) end() error {
 	switch _, err := p.dec.Token(); {
 	case err == nil:
 		return errors.New("data after the end")
