@@ -58,7 +58,7 @@ func speedDetails(e tracker.Event) []string {
 	}
 	switch {
 	case e.Left <= 0:
-	case e.TotalSource != sizer.FromListingAtMost:
+	case !e.TotalSource.AtMost():
 		parts = append(parts, sizer.FormatLeft(e.Left)+" left")
 	case e.Left <= 24*time.Hour: // what is at most more than a day may be anything
 		parts = append(parts, "at most "+sizer.FormatLeft(e.Left)+" left")

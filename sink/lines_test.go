@@ -83,7 +83,7 @@ func ordinarySamples() []sample {
 		})},
 		{"progress with an upper bound more than a day ahead", with(tracker.Progress, func(e *tracker.Event) {
 			moving(e)
-			e.TotalSource, e.Left = sizer.FromListingAtMost, 25*time.Hour
+			e.TotalSource, e.Left = sizer.FromHubAtMost, 25*time.Hour
 		})},
 		{"progress of one file without a size, long name", with(tracker.Progress, func(e *tracker.Event) {
 			e.Bytes, e.Rate, e.Partials = 350e6, 1_500_000, 1

@@ -52,10 +52,21 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 		}
 	}
 	if look.Total > 0 {
-		look.TotalSource = FromListing
-		if pl.wanted == nil {
-			look.TotalSource = FromListingAtMost
-		}
+		look.TotalSource = pl.source()
+	}
+}
+
+// source is where the total comes from.
+func (pl *play) source() Source {
+	switch {
+	case pl.fromHub && pl.wanted == nil:
+		return FromHubAtMost
+	case pl.fromHub:
+		return FromHub
+	case pl.wanted == nil:
+		return FromListingAtMost
+	default:
+		return FromListing
 	}
 }
 
@@ -145,7 +156,7 @@ func (p *pass) linked(pl *play, rev *revision) bool {
 		return false
 	}
 	defer top.close()
-	for _, listed := range rev.listing.files {
+	for _, listed := range rev.list().files {
 		if !pl.wants(listed.Path) {
 			continue
 		}
@@ -167,7 +178,7 @@ func (p *pass) linked(pl *play, rev *revision) bool {
 // filtered reports whether only part of a listing was wanted.
 func (pl *play) filtered(p *pass) bool {
 	for _, commit := range pl.revisions {
-		for _, listed := range p.repo.revs.at(commit).listing.files {
+		for _, listed := range p.repo.revs.at(commit).list().files {
 			if !pl.wants(listed.Path) {
 				return true
 			}

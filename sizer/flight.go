@@ -38,12 +38,13 @@ func (p *pass) rebuild(pl *play) error {
 
 // addRevisions adds the files of the revisions in flight.
 func (p *pass) addRevisions(pl *play) error {
-	pl.listed = len(pl.revisions) > 0
+	pl.listed, pl.fromHub = len(pl.revisions) > 0, false
 	selected := false
 	for _, commit := range pl.revisions {
 		rev := p.repo.revs.at(commit)
-		if rev.listed() {
-			selected = pl.addListed(rev.listing) || selected
+		if rev.listed() || p.askHub(rev) {
+			pl.fromHub = pl.fromHub || !rev.ownList()
+			selected = pl.addListed(rev.list()) || selected
 			continue
 		}
 		pl.listed = false
@@ -100,7 +101,7 @@ func (p *pass) chooseRevisions(pl *play) {
 func (p *pass) writes(commit string) bool {
 	rev := p.repo.revs.at(commit)
 	for _, part := range p.repo.partials {
-		if part.live && rev.listed() && rev.listing.byEtag[part.Etag] {
+		if part.live && rev.listed() && rev.list().byEtag[part.Etag] {
 			return true
 		}
 	}
@@ -151,7 +152,7 @@ func (p *pass) whole(pl *play, rev *revision) bool {
 	if !rev.listed() {
 		return false
 	}
-	for _, listed := range rev.listing.files {
+	for _, listed := range rev.list().files {
 		f := pl.files[listed.Etag]
 		if pl.wants(listed.Path) && (f == nil || !f.done || f.size != listed.Size) {
 			return false

@@ -22,6 +22,10 @@ const (
 	// FromListingAtMost is a tree listing of which perhaps not all is
 	// wanted: an upper bound.
 	FromListingAtMost Source = "listing-upper-bound"
+	// FromHub and FromHubAtMost are the same of a listing that is not in
+	// the cache: the hub was asked for it.
+	FromHub       Source = "hub"
+	FromHubAtMost Source = "hub-upper-bound"
 )
 
 // Proof says why a download is known to be complete.

@@ -26,8 +26,9 @@ type play struct {
 	rebuilt   time.Time
 	justDone  []string // etags finished since that was last done
 	files     map[string]*file
-	// listed: every revision in flight has a listing.
-	listed bool
+	// listed: every revision in flight has a listing; fromHub: of one of
+	// them only the hub has it.
+	listed, fromHub bool
 
 	downloaders []downloader.Process
 	running     []bool
@@ -102,7 +103,7 @@ func (p *pass) playOn(look *Look) error {
 	pl.people(p)
 	news := pl.updateWanted(p.repo.name)
 	pl.note(p)
-	if p.relisted || news || pl.renewed || len(pl.justDone) > 0 || !pl.listed && p.now.Sub(pl.rebuilt) >= livelyAfter {
+	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || len(pl.justDone) > 0 || !pl.listed && p.now.Sub(pl.rebuilt) >= livelyAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
 		if err := p.rebuild(pl); err != nil {

@@ -25,6 +25,8 @@ type revision struct {
 	hasTree         bool
 	// listing is nil where there is none, or none that can be used.
 	listing *listing
+	// hub is what the hub lists; used only where the cache has no listing.
+	hub *listing
 	// links maps the paths of the snapshot to etags; read only where there
 	// is no listing.
 	links map[string]string
@@ -149,10 +151,8 @@ func (p *pass) parseListing(d dir, f namedEntry) *listing {
 		p.root.warn(p.repo.folder, "cannot use the listing "+f.name+": progress is told without a total", err)
 		return unusable
 	}
-	l := &listing{file: markOf(e, p.now), size: e.size, files: parsed.Files, byEtag: make(map[string]bool, len(parsed.Files))}
-	for _, listed := range parsed.Files {
-		l.byEtag[listed.Etag] = true
-	}
+	l := newListing(parsed.Files)
+	l.file, l.size = markOf(e, p.now), e.size
 	return l
 }
 
@@ -188,12 +188,22 @@ func notAbsent(err error) error {
 	return err
 }
 
-func (rev *revision) listed() bool { return rev.hasTree && len(rev.listing.files) > 0 }
+// list is the listing to go by: the cache's own, else the hub's, else nil.
+func (rev *revision) list() *listing {
+	if rev.ownList() {
+		return rev.listing
+	}
+	return rev.hub
+}
+
+func (rev *revision) ownList() bool { return rev.hasTree && len(rev.listing.files) > 0 }
+
+func (rev *revision) listed() bool { return rev.list() != nil }
 
 // touched is when the downloader that wants the revision began: it writes the
 // listing first. Without one, the snapshot must do.
 func (rev *revision) touched() time.Time {
-	if rev.listed() {
+	if rev.ownList() {
 		return rev.written
 	}
 	return rev.linked
@@ -207,7 +217,7 @@ func (revs *revisions) of(etag string) string {
 	for _, rev := range revs.byCommit {
 		switch {
 		case rev.listed():
-			if rev.listing.byEtag[etag] && rev.newerThan(listing) {
+			if rev.list().byEtag[etag] && rev.newerThan(listing) {
 				listing = rev
 			}
 		case !rev.linked.IsZero() && rev.newerThan(bare):

@@ -27,7 +27,7 @@ const (
 	Fast
 )
 
-// Options say how a Root looks. All fields are needed but Recall.
+// Options say how a Root looks. All fields are needed but Recall and Listing.
 type Options struct {
 	// Path of the cache root; the only path that may lead through links.
 	Path string
@@ -41,6 +41,10 @@ type Options struct {
 	Opened time.Time
 	// Recall gives what was remembered about a repository, if anything.
 	Recall func(hfcache.Repo) (Memory, bool)
+	// Listing gives the files of a commit of which the cache has no listing,
+	// as the hub has them. It never waits: what it doesn't know yet it may
+	// know at a later look.
+	Listing func(repo hfcache.Repo, commit string) (hfcache.Listing, bool)
 	// Procs knows who holds which lock; shared by all roots.
 	Procs *Procs
 	// Quiet is how long nothing must move before a play that left nothing

@@ -59,7 +59,9 @@ func (d *download) left() int64 {
 }
 
 // exact reports whether the total is known to be what is wanted.
-func (d *download) exact() bool { return d.look.TotalSource == sizer.FromListing }
+func (d *download) exact() bool {
+	return d.look.TotalSource != sizer.NoTotal && !d.look.TotalSource.AtMost()
+}
 
 // disk adds to a verdict what speaks for the disk as its cause.
 func (d *download) disk(e *Event) {

@@ -201,3 +201,13 @@ func TestSizeAndRoomWarningsAreNotLost(t *testing.T) {
 		}
 	}
 }
+
+func TestATotalIsExactUnlessPerhapsNotAllIsWanted(t *testing.T) {
+	for source, want := range map[sizer.Source]bool{
+		sizer.NoTotal: false, sizer.FromListing: true, sizer.FromListingAtMost: false, sizer.FromHub: true, sizer.FromHubAtMost: false,
+	} {
+		if got := (&download{look: sizer.Look{TotalSource: source}}).exact(); got != want {
+			t.Errorf("%q is exact: %v", source, got)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package sizer
+
+import "progressd/hfcache"
+
+// AtMost reports whether a total of that source is an upper bound: perhaps
+// not all of it is wanted.
+func (s Source) AtMost() bool { return s == FromListingAtMost || s == FromHubAtMost }
+
+// newListing makes a listing of files that are sorted and checked.
+func newListing(files []hfcache.ListedFile) *listing {
+	l := &listing{files: files, byEtag: make(map[string]bool, len(files))}
+	for _, listed := range files {
+		l.byEtag[listed.Etag] = true
+	}
+	return l
+}
+
+// hubAnswered reports whether what was asked for is there now.
+func (p *pass) hubAnswered(pl *play) bool {
+	answered := false
+	for _, commit := range pl.revisions {
+		if rev := p.repo.revs.byCommit[commit]; rev != nil {
+			answered = p.askHub(rev) || answered
+		}
+	}
+	return answered
+}
+
+// askHub takes the hub's listing of a revision in flight that has no usable
+// one in the cache, and reports whether there is one now.
+// Options.Listing waits for nobody, so this may be asked at every look.
+func (p *pass) askHub(rev *revision) bool {
+	if p.root.opts.Listing == nil || rev.listed() {
+		return false
+	}
+	found, ok := p.root.opts.Listing(p.repo.name, rev.commit)
+	if !ok || len(found.Files) == 0 {
+		return false
+	}
+	rev.hub = newListing(found.Files)
+	return true
+}
