@@ -74,13 +74,16 @@ man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
 	mandoc -T lint -W warning docs/man/progressd.8 docs/man/progressd.toml.5
 
 # "security" counts tenths: 10 is an exposure of 1.0.
-unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0 (systemd 252 or newer)
+unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0, 1.8 with a network (systemd 252 or newer)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(call unit,progressd.service,$(abspath $(dir $(BINARY)))) >"$$dir/progressd.service" && mkdir "$$dir/user" && \
 	$(call unit,progressd.user.service,$(abspath $(dir $(BINARY)))) >"$$dir/user/progressd.service" && set -x && \
 	systemd-analyze verify --man=no "$$dir/progressd.service" && \
 	XDG_RUNTIME_DIR="$$dir" systemd-analyze --user verify --man=no "$$dir/user/progressd.service" && \
-	systemd-analyze security --offline=true --no-pager --threshold=10 "$$dir/progressd.service"
+	systemd-analyze security --offline=true --no-pager --threshold=10 "$$dir/progressd.service" && \
+	mkdir "$$dir/progressd.service.d" && cp packaging/systemd/examples/hub-lookup.conf "$$dir/progressd.service.d" && \
+	systemd-analyze verify --man=no "$$dir/progressd.service" && \
+	systemd-analyze security --offline=true --no-pager --threshold=18 "$$dir/progressd.service"
 
 e2e: e2e-systemd e2e-clients ## the two below: the whole, as it is used
 

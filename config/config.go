@@ -53,10 +53,15 @@ type State struct {
 	Dir string
 }
 
-// Hub is about asking the hub for what the cache doesn't tell. This version
-// can't: Enabled is always false.
+// Hub is about asking the hub for what the cache doesn't tell.
 type Hub struct {
 	Enabled bool
+	// Endpoint is the hub's address, without a slash at its end: https, or
+	// http on loopback.
+	Endpoint string
+	// TokenFile is as the file has it; empty means no token. See the
+	// function TokenFile.
+	TokenFile string
 }
 
 // Download says after how long a silence which verdict is due.
@@ -78,6 +83,7 @@ func Default() Config {
 		Step:              100_000_000,
 		Log:               Log{Timestamps: Clock, Style: Plain},
 		Journal:           Journal{Enabled: true},
+		Hub:               Hub{Endpoint: "https://huggingface.co"},
 		Download: Download{
 			StallAfter:     Duration(10 * time.Minute),
 			InterruptAfter: Duration(60 * time.Second),

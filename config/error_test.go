@@ -68,10 +68,24 @@ func TestProblemsNameFileLineAndKey(t *testing.T) {
 		{"key a table", "[log.dir]\nx = 1", "1: log.dir: found a table, expected a string"},
 		{"a date", "step = 1979-05-27", "1: step: found a date or time, expected a string"},
 
-		{"hub on", "[hub]\n\nenabled = true", "3: hub.enabled: the hub look-up is not available in this version, expected false"},
+		{"hub on", "[hub]\n\nenabled = true", ""},
 		{"hub neither", "hub.enabled = 'x'", "1: hub.enabled: found a string, expected true or false"},
-		{"hub endpoint", "[hub]\nendpoint = 'https://x'", "2: hub.endpoint: the hub look-up is not available in this version"},
-		{"hub token", "[hub]\ntoken_file = '/x'", "2: hub.token_file: the hub look-up is not available in this version"},
+		{"endpoint", "[hub]\nendpoint = 'https://hf.example:8443/mirror'", ""},
+		{"endpoint on loopback", "[hub]\nendpoint = 'http://[::1]:80'", ""},
+		{"endpoint empty", "[hub]\nendpoint = ''", `2: hub.endpoint: "" is no address, expected one such as "https://huggingface.co"`},
+		{"endpoint a host", "[hub]\nendpoint = 'huggingface.co'", `2: hub.endpoint: "huggingface.co" is no address`},
+		{"endpoint a port", "[hub]\nendpoint = 'https://:443'", `2: hub.endpoint: "https://:443" is no address`},
+		{"endpoint with a space", "[hub]\nendpoint = 'https://h/a b'", `2: hub.endpoint: "https://h/a b" is no address`},
+		{"endpoint unencrypted", "[hub]\nendpoint = 'http://hf.example'", `2: hub.endpoint: "http://hf.example" is not encrypted, expected https://`},
+		{"endpoint that only looks like loopback", "[hub]\nendpoint = 'http://localhost.example'", `2: hub.endpoint: "http://localhost.example" is not encrypted`},
+		{"endpoint of a scheme", "[hub]\nendpoint = 'ftp://h'", `2: hub.endpoint: "ftp://h" is of another scheme, expected https://`},
+		{"endpoint with a query", "[hub]\nendpoint = 'https://h/?x=1'", `2: hub.endpoint: "https://h/?x=1" is an address with ? or #`},
+		{"endpoint with a secret", "[hub]\nendpoint = 'https://me:hf_secret@h'", `2: hub.endpoint: holds a name or a password`},
+		{"endpoint a list", "[hub]\nendpoint = []", `2: hub.endpoint: found a list, expected a string`},
+		{"token relative", "[hub]\ntoken_file = 'token'", `2: hub.token_file: "token" is relative`},
+		{"token a credential", "[hub]\ntoken_file = '$CREDENTIALS_DIRECTORY/hf_token'", ""},
+		{"token no credential", "[hub]\ntoken_file = '$CREDENTIALS_DIRECTORY/../x'", `2: hub.token_file: "$CREDENTIALS_DIRECTORY/../x" is no credential`},
+		{"token of a variable", "[hub]\ntoken_file = '$HOME/x'", `2: hub.token_file: "$HOME/x" is relative`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg, err := parse("config.toml", []byte(test.text), withHome.get)
@@ -133,7 +147,7 @@ func TestHomeUnknownIsSaid(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("roots = ['/a', '~/b*']\npoll_interval = '5s'\nstep = 'auto'\n[log]\nstyle = 'plain'\n")
-	f.Add("[hub]\nenabled = true\n[x.y]\n'\x1b' = {a = 1}\n[[log]]\n")
+	f.Add("[hub]\nenabled = true\nendpoint = 'https://h'\ntoken_file = '$CREDENTIALS_DIRECTORY/t'\n[x.y]\n'\x1b' = {a = 1}\n[[log]]\n")
 	f.Add("log.dir.x = 1\n[journal]\nenabled = 0x1\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		// The library takes memory by the square of a dotted key's length.
@@ -160,8 +174,8 @@ func checkValid(t *testing.T, cfg Config) {
 			t.Errorf("interval %s is out of bounds", d)
 		}
 	}
-	if cfg.Step < 0 || cfg.Hub.Enabled {
-		t.Errorf("step %d, hub %t", cfg.Step, cfg.Hub.Enabled)
+	if cfg.Step < 0 {
+		t.Errorf("step %d", cfg.Step)
 	}
 	for _, path := range append(cfg.Roots, cfg.Log.Dir, cfg.State.Dir) {
 		if path != "" && path[0] != '/' {

@@ -26,8 +26,6 @@ const (
 	longestPoll = time.Hour
 )
 
-const noHub = "the hub look-up is not available in this version"
-
 // settings returns all keys, in the order in which the example has them.
 func settings(cfg *Config, getenv func(string) string) []setting {
 	return []setting{
@@ -40,9 +38,9 @@ func settings(cfg *Config, getenv func(string) string) []setting {
 		{"log.style", oneOf(&cfg.Log.Style, Plain, Detailed)},
 		{"journal.enabled", boolean(&cfg.Journal.Enabled)},
 		{"state.dir", directory(&cfg.State.Dir, getenv)},
-		{"hub.enabled", disabled(&cfg.Hub.Enabled)},
-		{"hub.endpoint", unavailable},
-		{"hub.token_file", unavailable},
+		{"hub.enabled", boolean(&cfg.Hub.Enabled)},
+		{"hub.endpoint", address(&cfg.Hub.Endpoint)},
+		{"hub.token_file", tokenFile(&cfg.Hub.TokenFile, getenv)},
 		{"download.stall_after", interval(&cfg.Download.StallAfter, longest)},
 		{"download.interrupt_after", interval(&cfg.Download.InterruptAfter, longest)},
 		{"download.quiet_after", interval(&cfg.Download.QuietAfter, longest)},
@@ -110,20 +108,6 @@ func boolean(to *bool) func(any) error {
 		*to = b
 		return nil
 	}
-}
-
-func disabled(to *bool) func(any) error {
-	store := boolean(to)
-	return func(value any) error {
-		if value == true {
-			return errors.New(noHub + ", expected false")
-		}
-		return store(value)
-	}
-}
-
-func unavailable(any) error {
-	return errors.New(noHub + ", expected this key to be left out")
 }
 
 func roots(to *[]string, getenv func(string) string) func(any) error {

@@ -103,7 +103,7 @@ func TestThePackagedConfigurationWatchesEverybody(t *testing.T) {
 		t.Errorf("roots are %q, want %q", got.Roots, want.Roots)
 	}
 	got.Roots, want.Roots = nil, nil
-	if got.Step != want.Step || got.Log != want.Log || got.State != want.State || got.Journal != want.Journal || got.Download != want.Download {
+	if got.Step != want.Step || got.Log != want.Log || got.State != want.State || got.Journal != want.Journal || got.Hub != want.Hub || got.Download != want.Download {
 		t.Errorf("it differs from the defaults in more than the roots: %+v, want %+v", got, want)
 	}
 }
@@ -209,6 +209,7 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/lib/sysusers.d/progressd.conf -rw-r--r--",
 		"/usr/share/doc/progressd/LICENSE -rw-r--r--",
 		"/usr/share/doc/progressd/config.example.toml -rw-r--r--",
+		"/usr/share/doc/progressd/examples/hub-lookup.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/notify-reload.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/private-logs.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/tmp-caches.conf -rw-r--r--",

@@ -22,6 +22,9 @@ func check(set settings, out io.Writer) int {
 	fmt.Fprintf(w, "state\t%s\n", place(set.stateDir))
 	fmt.Fprintf(w, "poll interval\t%v\n", set.PollInterval)
 	fmt.Fprintf(w, "step\t%v\n", set.Step)
+	if set.Hub.Enabled {
+		fmt.Fprintf(w, "hub look-up\t%s\n", set.Hub.Endpoint)
+	}
 	for _, pattern := range set.roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
 		if len(found) == 0 {

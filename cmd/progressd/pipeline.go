@@ -12,6 +12,7 @@ import (
 
 	"progressd/config"
 	"progressd/hfcache"
+	"progressd/hublist"
 	"progressd/sink"
 	"progressd/sizer"
 	"progressd/state"
@@ -34,6 +35,7 @@ type pipeline struct {
 	watcher *watcher.Watcher
 	tracker *tracker.Tracker
 	ledger  *state.Ledger
+	hub     *hublist.Hub // nil if it is switched off
 	queues  map[string]*sink.Queue
 	looks   chan sizer.Look
 	roots   chan tracker.Event
@@ -62,6 +64,9 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 	sight := &sight{
 		set: set, store: store, looks: p.looks, opened: now, log: log,
 		procs: sizer.NewProcs("/proc"),
+	}
+	if p.hub = hubOf(set, w, log); p.hub != nil {
+		sight.listing = p.hub.Listing
 	}
 	p.watcher = watcher.New(watcher.Options{
 		Roots: set.roots, Poll: time.Duration(set.PollInterval), Active: active, Notify: true,
@@ -120,6 +125,7 @@ func (p *pipeline) run(ctx context.Context) {
 	judging, stopJudging := startAfter(ctx, "tracker", func(ctx context.Context) error {
 		return p.tracker.Run(ctx, p.looks, p.roots)
 	}, p.log)
+	asking := p.ask(ctx)
 	if p.sd.listens {
 		start(ctx, "status", p.refresh, p.log)
 	}
@@ -135,6 +141,7 @@ func (p *pipeline) run(ctx context.Context) {
 	case <-watching:
 	case <-time.After(patience / 4): // a file system hangs: it isn't waited for
 	}
+	<-asking
 	stopJudging()
 	<-judging
 	stopNoting()

@@ -13,12 +13,14 @@ import (
 
 // sight makes the sizer's eyes, one for each root.
 type sight struct {
-	set    settings
-	store  *state.Store
-	procs  *sizer.Procs
-	looks  chan<- sizer.Look
-	opened time.Time
-	log    *slog.Logger
+	set   settings
+	store *state.Store
+	procs *sizer.Procs
+	// listing asks the hub; nil if that is switched off.
+	listing func(hfcache.Repo, string) (hfcache.Listing, bool)
+	looks   chan<- sizer.Look
+	opened  time.Time
+	log     *slog.Logger
 }
 
 // eye looks at the repositories of one root, when its watcher says so.
@@ -41,8 +43,9 @@ func (s *sight) looker(ctx context.Context, root watcher.Root) watcher.Looker {
 	}
 	e := &eye{looks: s.looks, root: sizer.NewRoot(sizer.Options{
 		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
-		Recall: func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
-		Procs:  s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: s.linger(), Log: s.log,
+		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
+		Listing: s.listing,
+		Procs:   s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: s.linger(), Log: s.log,
 	})}
 	// What was under way when the daemon stopped comes first, also if its
 	// folder is gone by now, which no listing would show.
