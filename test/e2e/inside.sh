@@ -62,13 +62,16 @@ start_hub() {
 
 logfile() { echo "$log/${1/\//--}.log"; }
 
-# start_download USER ORG/NAME: the real client, to the middle, where the hub holds it; finish_download
-# lets it go on to its end.
-start_download() {
+# start_client USER ORG/NAME FILE...: the real client. start_download is that, of all files, to the
+# middle, where the hub holds it; finish_download lets it go on to its end.
+start_client() {
 	model=$2
 	as "$1" HF_ENDPOINT="$endpoint" HF_HUB_DISABLE_XET=1 HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DOWNLOAD_TIMEOUT=300 \
-		PYTHONPATH=/hf PYTHONPYCACHEPREFIX=/var/tmp/python python3 /hf/bin/hf download "$model" >/var/tmp/client.log 2>&1 </dev/null &
+		PYTHONPATH=/hf PYTHONPYCACHEPREFIX=/var/tmp/python python3 /hf/bin/hf download "${@:2}" >/var/tmp/client.log 2>&1 </dev/null &
 	client=$!
+}
+start_download() {
+	start_client "$1" "$2"
 	eventually 30 has "$(logfile "$model")" 'Download progress: 105MB/130MB ~ 80.7%$' || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
 }
 finish_download() {
@@ -264,6 +267,31 @@ refuses_bad_configuration() {
 	ok "a bad configuration: exit status 2, not tried again"
 }
 
+# A single file leaves no listing in the cache.
+asks_the_hub() {
+	local dropin=/etc/systemd/system/progressd.service.d/hub-lookup.conf
+	install -D /usr/local/share/doc/progressd/examples/hub-lookup.conf $dropin
+	sed -i 's/^#LoadCredential=/LoadCredential=/' $dropin
+	install -m 600 <(echo hf_of_the_tests) /etc/progressd/hf_token
+	cat >>/etc/progressd/config.toml <<-END
+		[hub]
+		enabled = true
+		endpoint = "$endpoint"
+		token_file = "\$CREDENTIALS_DIRECTORY/hf_token"
+	END
+	systemctl daemon-reload && systemctl restart progressd || die "restart with hub-lookup.conf"
+	systemd-analyze security --no-pager --threshold=18 progressd.service >/dev/null || die "more exposed than it says"
+	start_client alice org/asked model.safetensors
+	eventually 30 has "$(logfile org/asked)" ' 105MB' || die "no progress line of org/asked"
+	finish_download
+	eventually 20 is_completed org/asked || die "no completed line of org/asked"
+	entry EVENT=completed MODEL=org/asked TOTAL=130000000 TOTAL_SOURCE=hub FILES=1 PROOF=request || die "the hub was not asked"
+	rm -r ${dropin%/*} /etc/progressd/hf_token
+	cp /src/packaging/systemd/config.toml /etc/progressd/config.toml
+	systemctl daemon-reload && systemctl restart progressd || die "restart"
+	ok "the drop-in hub-lookup.conf: total and proof of a file without a listing, by a token of systemd's"
+}
+
 as_alice() { as alice "$@"; }
 users_property() { as_alice systemctl --user show --property="$1" --value progressd; }
 
@@ -316,7 +344,7 @@ uninstalls() {
 }
 
 systemctl --version | head -1
-start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,mine}
+start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,asked,mine}
 installs
 is_confined
 starts
@@ -330,6 +358,7 @@ survives_kills
 stops
 is_watched_over
 sees_mounts
+asks_the_hub
 serves_users
 refuses_bad_configuration
 uninstalls
