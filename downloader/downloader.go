@@ -28,4 +28,8 @@ type Request struct {
 	Revision string       `json:"revision,omitempty"`
 	// Filter selects the files that are wanted; the zero Filter wants all.
 	Filter hfcache.Filter `json:"filter"`
+	// LocalDir is the value of --local-dir, as it was written: perhaps a
+	// path relative to a directory that nobody knows. Empty for a download
+	// into a cache. With it nothing of the request is about a cache.
+	LocalDir string `json:"local_dir,omitempty"`
 }

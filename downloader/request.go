@@ -17,9 +17,9 @@ const (
 )
 
 // ParseRequest returns what a command line (program first, an interpreter
-// before it or not) asks to be downloaded into a cache. It is nil for all that
-// it doesn't surely understand, for a trial run and for a download into a
-// directory of its own.
+// before it or not) asks to be downloaded, into a cache or, with LocalDir set,
+// into a directory of its own. It is nil for all that it doesn't surely
+// understand and for a trial run.
 //
 // hf was built on argparse before 1.0 and on Click since, and nothing in a
 // command line tells which it is: where both readings are possible and differ,
@@ -110,7 +110,8 @@ type target struct {
 
 // newRequest applies what all versions of the client do alike.
 func newRequest(w words, t target) *Request {
-	if w.has("--local-dir") || w.has("--dry-run") {
+	localDir := w.last("--local-dir")
+	if w.has("--dry-run") || w.has("--local-dir") && localDir == "" || !validText(localDir) {
 		return nil
 	}
 	repo, ok := hfcache.NewRepo(hfcache.RepoType(t.repoType), t.id)
@@ -121,7 +122,7 @@ func newRequest(w words, t target) *Request {
 	if !ok || !bounded(filter) {
 		return nil
 	}
-	return &Request{Repo: repo, Revision: t.revision, Filter: filter}
+	return &Request{Repo: repo, Revision: t.revision, Filter: filter, LocalDir: localDir}
 }
 
 // newFilter follows the client's download command: a single name is a file,

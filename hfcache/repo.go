@@ -65,8 +65,12 @@ func IsRepoFolderLike(name string) bool {
 	return ok
 }
 
-// Folder is the name of the repository's folder in a cache root.
+// Folder is the name of the repository's folder in a cache root; of a Local
+// one it is the path relative to the root.
 func (r Repo) Folder() string {
+	if r.Type == Local {
+		return r.localFolder()
+	}
 	return string(r.Type) + "s" + separator + strings.Replace(r.ID, "/", separator, 1)
 }
 

@@ -101,6 +101,15 @@ func (d dir) born(name string) time.Time {
 	return time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))
 }
 
+// bornPath is born for a path of several elements.
+func (d dir) bornPath(path string) (t time.Time) {
+	_ = d.below(path, func(parent dir, name string) error {
+		t = parent.born(name)
+		return nil
+	})
+	return t
+}
+
 // readlink gives the text of a link; longer ones than any client writes are
 // cut and so match nothing.
 func (d dir) readlink(name string) (string, error) {

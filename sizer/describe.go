@@ -24,7 +24,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	}
 	look.Memory = Memory{
 		Since: later(p.repo.since, p.blobsTime), Play: pl.id, Revisions: look.Revisions,
-		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Failed: look.Failed,
+		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Failed: look.Failed, Name: pl.name,
 	}
 }
 
@@ -105,7 +105,7 @@ func (p *pass) unfinished(pl *play, f *file, etag string) bool {
 	if pl.listed {
 		return false
 	}
-	_, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag)
+	_, err := p.top.lstatPath(p.repo.folder + p.repo.layout.home + "/" + etag)
 	return err != nil
 }
 
@@ -125,7 +125,7 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	}
 	// What is looked at again here may have come since this look began, and
 	// would then seem new to the next: that one shall prove it.
-	if err := p.findFinished(pl); err != nil || p.blobsMoved() {
+	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return NoProof
 	}
 	for _, f := range pl.files {
@@ -134,7 +134,7 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 		}
 	}
 	for _, commit := range pl.revisions {
-		if !p.linked(pl, p.repo.revs.at(commit)) {
+		if !p.repo.layout.linked(p, pl, p.repo.revs.at(commit)) {
 			return NoProof
 		}
 	}

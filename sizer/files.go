@@ -6,8 +6,11 @@ import (
 
 // A file is one blob of the download, however many paths name it.
 type file struct {
-	etag  string
-	want  int64 // listed size, -1 if unlisted
+	etag string
+	want int64 // listed size, -1 if unlisted
+	// content is the listed etag, empty if unlisted.
+	content string
+
 	path  string
 	paths int
 	// wanted: it is part of the download. loose: it has no etag that is
@@ -45,10 +48,12 @@ func (f *file) name(path string) {
 
 // addListed adds the files of a listing; selected says whether any of them
 // is wanted.
-func (pl *play) addListed(l *listing) (selected bool) {
+func (pl *play) addListed(l *listing, key func(hfcache.ListedFile) string) (selected bool) {
 	for _, listed := range l.files {
-		f := pl.file(listed.Etag)
-		f.want = listed.Size
+		f := pl.file(key(listed))
+		if f.want < 0 { // else a newer revision has said it
+			f.want, f.content = listed.Size, listed.Etag
+		}
 		if pl.wants(listed.Path) {
 			f.name(listed.Path)
 			selected = true
@@ -61,20 +66,20 @@ func (pl *play) addListed(l *listing) (selected bool) {
 
 // findFinished looks which files are finished.
 func (p *pass) findFinished(pl *play) error {
-	blobs, err := p.top.sub(p.repo.folder + "/blobs")
+	home, err := p.top.sub(p.repo.folder + p.repo.layout.home)
 	if err != nil {
 		return notAbsent(err)
 	}
-	defer blobs.close()
+	defer home.close()
 	scans := 0
 	for _, f := range pl.files {
-		e, err := p.finishedFile(pl, blobs, f)
+		e, err := p.repo.layout.finished(p, home, f)
 		if f.done && absent(err) && scans < maxScans {
 			scans++
-			if blobs.moving(f.etag) {
+			if home.moving(f.etag) {
 				continue
 			}
-			e, err = p.finishedFile(pl, blobs, f)
+			e, err = p.repo.layout.finished(p, home, f)
 		}
 		switch {
 		case err == nil:
@@ -119,7 +124,7 @@ func (pl *play) attach(p *pass) {
 		f.part = nil
 	}
 	for _, part := range p.repo.partials {
-		if f := pl.files[part.Etag]; f != nil && part.attached {
+		if f := pl.files[part.Etag]; f != nil && part.attached && part.belongs(f) {
 			f.take(part)
 		}
 	}

@@ -13,7 +13,7 @@ func (p *pass) rebuild(pl *play) error {
 	}
 	p.chooseRevisions(pl)
 	for _, f := range pl.files {
-		f.paths, f.wanted, f.want = 0, f.wanted && f.known && f.want < 0 && !f.loose, -1
+		f.paths, f.wanted, f.want, f.content = 0, f.wanted && f.known && f.want < 0 && !f.loose, -1, ""
 	}
 	if err := p.addRevisions(pl); err != nil {
 		return err
@@ -44,11 +44,11 @@ func (p *pass) addRevisions(pl *play) error {
 		rev := p.repo.revs.at(commit)
 		if rev.listed() || p.askHub(rev) {
 			pl.fromHub = pl.fromHub || !rev.ownList()
-			selected = pl.addListed(rev.list()) || selected
+			selected = pl.addListed(rev.list(), p.repo.layout.key) || selected
 			continue
 		}
 		pl.listed = false
-		if err := p.readLinks(rev); err != nil {
+		if err := p.repo.layout.links(p, rev); err != nil {
 			return err
 		}
 		for path, etag := range rev.links {
@@ -68,7 +68,7 @@ func (p *pass) addRevisions(pl *play) error {
 // written, locked or new. When another one joins, those of which nothing is
 // written any more have had their time, unless a downloader still lives.
 func (p *pass) chooseRevisions(pl *play) {
-	inFlight := p.evidence(pl)
+	inFlight := p.repo.layout.evidence(p, pl)
 	if pl.restored && !pl.looked && len(inFlight) > 0 {
 		pl.revisions = nil // perhaps of an attempt that ended meanwhile
 	}
@@ -101,7 +101,7 @@ func (p *pass) chooseRevisions(pl *play) {
 func (p *pass) writes(commit string) bool {
 	rev := p.repo.revs.at(commit)
 	for _, part := range p.repo.partials {
-		if part.live && rev.listed() && rev.list().byEtag[part.Etag] {
+		if part.live && rev.listed() && rev.list().byIndex[part.index()] {
 			return true
 		}
 	}
@@ -153,10 +153,10 @@ func (p *pass) whole(pl *play, rev *revision) bool {
 		return false
 	}
 	for _, listed := range rev.list().files {
-		f := pl.files[listed.Etag]
+		f := pl.files[p.repo.layout.key(listed)]
 		if pl.wants(listed.Path) && (f == nil || !f.done || f.size != listed.Size) {
 			return false
 		}
 	}
-	return p.linked(pl, rev)
+	return p.repo.layout.linked(p, pl, rev)
 }

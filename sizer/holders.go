@@ -64,6 +64,8 @@ type lockDir struct {
 type lockFile struct {
 	etag     string
 	dev, ino uint64
+	// outside: the content is written outside of the cache until it is whole.
+	outside bool
 }
 
 // maxLocks bounds how many lock files of a repository are looked at.
@@ -86,15 +88,13 @@ func (p *pass) readHeld() held {
 	if table.Empty() {
 		return h
 	}
-	p.readLockDir(&p.repo.locks, hfcache.LockDir(p.repo.folder))
-	p.readLockDir(&p.repo.outsideLocks, hfcache.OutsideLockDir(p.repo.folder))
 	pids := make(map[int]bool)
-	for i, file := range slices.Concat(p.repo.outsideLocks.files, p.repo.locks.files, p.blobLocks()) {
+	for _, file := range p.repo.layout.locks(p) {
 		pid, ok := p.holder(table, file)
 		if !ok {
 			continue
 		}
-		if i < len(p.repo.outsideLocks.files) {
+		if file.outside {
 			h.outside[file.etag] = true
 		}
 		h.any, h.seen, h.etags[file.etag] = true, true, true
@@ -104,6 +104,15 @@ func (p *pass) readHeld() held {
 		}
 	}
 	return h
+}
+
+func (p *pass) cacheLocks() []lockFile {
+	p.readLockDir(&p.repo.locks, hfcache.LockDir(p.repo.folder))
+	p.readLockDir(&p.repo.outsideLocks, hfcache.OutsideLockDir(p.repo.folder))
+	for i := range p.repo.outsideLocks.files {
+		p.repo.outsideLocks.files[i].outside = true
+	}
+	return slices.Concat(p.repo.outsideLocks.files, p.repo.locks.files, p.blobLocks())
 }
 
 func (p *pass) holder(table downloader.Locks, file lockFile) (pid int, ok bool) {
@@ -135,7 +144,7 @@ func (p *pass) readLockDir(into *lockDir, path string) {
 			return true
 		}
 		if e, err := d.lstat(name); err == nil && e.regular() {
-			into.files = append(into.files, lockFile{strings.Clone(etag), e.dev, e.ino})
+			into.files = append(into.files, lockFile{etag: strings.Clone(etag), dev: e.dev, ino: e.ino})
 		}
 		return len(into.files) < maxLocks
 	})
@@ -148,7 +157,7 @@ func (p *pass) blobLocks() []lockFile {
 		name := part.Etag + ".lock"
 		e, err := p.top.lstatPath(p.repo.folder + "/blobs/" + name)
 		if err == nil && e.regular() {
-			files = append(files, lockFile{part.Etag, e.dev, e.ino})
+			files = append(files, lockFile{etag: part.Etag, dev: e.dev, ino: e.ino})
 		}
 	}
 	return files
@@ -168,6 +177,7 @@ func (pl *play) people(p *pass) {
 		if err != nil {
 			continue // gone between the two readings
 		}
+		process.Request = pl.credible(process.Request, p.repo)
 		if !pl.anyAlive(p.root.opts.Procs.dir) {
 			pl.newAttempt()
 			p.releaseTemps()
@@ -204,7 +214,7 @@ func (pl *play) updateWanted(name hfcache.Repo) bool {
 			continue
 		}
 		running++
-		if d.Request != nil && d.Request.Repo == name {
+		if d.Request != nil && (d.Request.Repo == name || name.Type == hfcache.Local) {
 			filters = append(filters, d.Request.Filter)
 		}
 	}

@@ -7,10 +7,10 @@ import "progressd/hfcache"
 func (s Source) AtMost() bool { return s == FromListingAtMost || s == FromHubAtMost }
 
 // newListing makes a listing of files that are sorted and checked.
-func newListing(files []hfcache.ListedFile) *listing {
-	l := &listing{files: files, byEtag: make(map[string]bool, len(files))}
+func newListing(files []hfcache.ListedFile, index func(hfcache.ListedFile) string) *listing {
+	l := &listing{files: files, byIndex: make(map[string]bool, len(files))}
 	for _, listed := range files {
-		l.byEtag[listed.Etag] = true
+		l.byIndex[index(listed)] = true
 	}
 	return l
 }
@@ -37,6 +37,6 @@ func (p *pass) askHub(rev *revision) bool {
 	if !ok || len(found.Files) == 0 {
 		return false
 	}
-	rev.hub = newListing(found.Files)
+	rev.hub = newListing(found.Files, p.repo.layout.index)
 	return true
 }

@@ -149,4 +149,7 @@ type Memory struct {
 	Bytes       int64                `json:"bytes,omitempty"`
 	Downloaders []downloader.Process `json:"downloaders,omitempty"`
 	Failed      int                  `json:"failed,omitempty"`
+	// Name is what a Local repository holds, as its downloader asked for
+	// it; zero while nobody knows, and for others.
+	Name hfcache.Repo `json:"name,omitzero"`
 }

@@ -72,6 +72,9 @@ func (p *pass) newLoose(dir dir, name string, e entry) *temp {
 
 // stageLoose measures them and claims those that only this repository can own.
 func (p *pass) stageLoose() {
+	if p.repo.tree != nil {
+		return // its clients write beneath it
+	}
 	for path, t := range p.root.temps.loose {
 		if t.owner != "" && t.owner != p.repo.folder {
 			continue

@@ -12,6 +12,9 @@ import (
 // A partial is a blob that is being written, or was.
 type partial struct {
 	hfcache.BlobName
+	// content is the etag of what it is to be, where Etag is a path.
+	content string
+
 	ino   uint64
 	size  int64 // st_size at the last look
 	bytes int64 // truly written: never falls but with st_size
@@ -75,7 +78,7 @@ func (p *pass) listPartials(blobs dir) error {
 // nothing.
 func (p *pass) measurePartials(blobs dir) error {
 	for name, part := range p.repo.partials {
-		e, err := blobs.lstat(name)
+		e, err := blobs.lstatPath(name)
 		if absent(err) || err == nil && !e.regular() {
 			delete(p.repo.partials, name)
 			p.vanished(part)
@@ -85,7 +88,7 @@ func (p *pass) measurePartials(blobs dir) error {
 			return err
 		}
 		if part.ino == 0 {
-			p.found(part, e, blobs.born(name))
+			p.found(part, e, blobs.bornPath(name))
 		} else {
 			part.measure(e, p.root.fs.content(part.BlobName, e), p.now)
 		}

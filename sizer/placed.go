@@ -24,7 +24,8 @@ type places struct {
 }
 
 // finishedFile is finished for a file of a play, wherever that lies.
-func (p *pass) finishedFile(pl *play, blobs dir, f *file) (entry, error) {
+func (p *pass) finishedFile(blobs dir, f *file) (entry, error) {
+	pl := p.repo.play
 	e, err := entry{}, error(unix.ENOENT)
 	if !f.loose {
 		e, err = p.finished(blobs, f.etag)
@@ -172,7 +173,7 @@ func (p *pass) placedSince(since time.Time) (bool, error) {
 // snapshot: llama.cpp and Rust's hf-hub 1.x make their links when everything
 // is there, so what an attempt before has brought is known by nothing else.
 func (p *pass) addUnlinked(pl *play) {
-	if len(pl.revisions) > 0 || len(p.repo.revs.byCommit) > 0 {
+	if p.repo.tree != nil || len(pl.revisions) > 0 || len(p.repo.revs.byCommit) > 0 {
 		return
 	}
 	blobs, err := p.top.sub(p.repo.folder + "/blobs")

@@ -32,6 +32,7 @@ type play struct {
 
 	downloaders []downloader.Process
 	running     []bool
+	name        hfcache.Repo     // see Memory.Name
 	wanted      []hfcache.Filter // nil: unknown
 	match       []func(path string) bool
 	unhelpful   bool // what is wanted names nothing that is listed
@@ -67,7 +68,7 @@ func restored(m Memory) *play {
 	pl := newPlay(time.Time{}, m.Since)
 	pl.id, pl.restored, pl.restoredBytes = m.Play, true, m.Bytes
 	pl.revisions, pl.base, pl.formerFailed = m.Revisions, m.Base, m.Failed
-	pl.downloaders = m.Downloaders
+	pl.downloaders, pl.name = m.Downloaders, m.Name
 	pl.running = make([]bool, len(pl.downloaders))
 	pl.lockSeen = len(pl.downloaders) > 0
 	return pl
@@ -103,7 +104,7 @@ func (p *pass) playOn(look *Look) error {
 	pl.people(p)
 	news := pl.updateWanted(p.repo.name)
 	pl.note(p)
-	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || len(pl.justDone) > 0 || !pl.listed && p.now.Sub(pl.rebuilt) >= livelyAfter {
+	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= livelyAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
 		if err := p.rebuild(pl); err != nil {

@@ -37,10 +37,11 @@ type revision struct {
 
 // A listing is a parsed tree file.
 type listing struct {
-	file   mark
-	size   int64
-	files  []hfcache.ListedFile
-	byEtag map[string]bool
+	file  mark
+	size  int64
+	files []hfcache.ListedFile
+	// byIndex has the index that the layout gives each file.
+	byIndex map[string]bool
 }
 
 // maxRevisions bounds how many listings are read: the newest.
@@ -55,7 +56,7 @@ func (p *pass) readRevisions() error {
 	if err := p.readTrees(revs); err != nil {
 		return err
 	}
-	return p.readSnapshots(revs)
+	return p.repo.layout.snapshots(p, revs)
 }
 
 func (revs *revisions) at(commit string) *revision {
@@ -68,7 +69,7 @@ func (revs *revisions) at(commit string) *revision {
 }
 
 func (p *pass) readTrees(revs *revisions) error {
-	d, err := p.top.sub(p.repo.folder + "/trees")
+	d, err := p.top.sub(p.repo.folder + p.repo.layout.trees)
 	if err != nil {
 		if refused(err) {
 			p.root.warn(p.repo.folder, "trees is no directory, and is not followed", err)
@@ -151,7 +152,7 @@ func (p *pass) parseListing(d dir, f namedEntry) *listing {
 		p.root.warn(p.repo.folder, "cannot use the listing "+f.name+": progress is told without a total", err)
 		return unusable
 	}
-	l := newListing(parsed.Files)
+	l := newListing(parsed.Files, p.repo.layout.index)
 	l.file, l.size = markOf(e, p.now), e.size
 	return l
 }
@@ -212,12 +213,12 @@ func (rev *revision) touched() time.Time {
 // of names the revision that a blob in flight belongs to: of those that list
 // it, the one touched last; else the one touched last that has no listing.
 // Empty if there is none.
-func (revs *revisions) of(etag string) string {
+func (revs *revisions) of(index string) string {
 	var listing, bare *revision
 	for _, rev := range revs.byCommit {
 		switch {
 		case rev.listed():
-			if rev.list().byEtag[etag] && rev.newerThan(listing) {
+			if rev.list().byIndex[index] && rev.newerThan(listing) {
 				listing = rev
 			}
 		case !rev.linked.IsZero() && rev.newerThan(bare):

@@ -79,6 +79,8 @@ func NewRoot(opts Options) *Root {
 type repo struct {
 	name     hfcache.Repo
 	folder   string
+	layout   *layout
+	tree     *tree // of a Local one, else nil
 	since    time.Time
 	blobs    mark
 	born     time.Time // of blobs/: inodes are used again
@@ -95,9 +97,9 @@ type repo struct {
 }
 
 // Look passes once over a repository. folder must be one that
-// hfcache.ParseFolder accepts.
+// hfcache.ParseFolder or hfcache.LocalRepo accepts.
 func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
-	name, ok := hfcache.ParseFolder(folder)
+	name, ok := parseFolder(folder)
 	if !ok {
 		return Look{Root: r.opts.Path, At: now}, Idle
 	}
@@ -139,6 +141,7 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 		return rp
 	}
 	rp := &repo{name: name, folder: folder, since: r.opts.Since}
+	rp.layout, rp.tree = layoutOf(name)
 	memory, known := Memory{}, false
 	if r.opts.Recall != nil {
 		memory, known = r.opts.Recall(name)
@@ -157,9 +160,9 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 // rest decides how closely to look, and forgets a repo that needs no memory.
 func (r *Root) rest(rp *repo) Pace {
 	switch {
-	case rp.play != nil && rp.play.lively:
+	case rp.play != nil && rp.play.lively, rp.tree != nil && rp.tree.stirring:
 		return Fast
-	case rp.play != nil || len(rp.partials) > 0:
+	case rp.play != nil || len(rp.partials) > 0, rp.tree != nil && len(rp.tree.dirs) > 1:
 		return Slow
 	}
 	if rp.since.After(r.opts.Since) {
@@ -221,7 +224,7 @@ func (p *pass) run(look *Look) error {
 		return errReplaced
 	}
 	p.top = top
-	if err := p.readBlobs(); err != nil {
+	if err := p.repo.layout.scan(p); err != nil {
 		return err
 	}
 	if p.repo.play == nil && len(p.repo.partials) == 0 && len(p.arrivedNew) == 0 && !p.placedNew && !p.mayStage() {

@@ -87,6 +87,9 @@ func (p *pass) listTemps() {
 
 // mayStage: there are such files at all.
 func (p *pass) mayStage() bool {
+	if p.repo.tree != nil {
+		return false // its clients write beneath it
+	}
 	p.listTemps()
 	p.listLoose()
 	return len(p.root.temps.found) > 0 || len(p.root.temps.loose) > 0

@@ -8,11 +8,11 @@ import (
 )
 
 // noteLeftovers remembers with its repository when leftovers were told.
-func (s *Store) noteLeftovers(e tracker.Event) {
-	if e.Kind != tracker.OrphansFound || e.Repo.ID == "" {
+func (s *Store) noteLeftovers(of repoKey, e tracker.Event) {
+	if e.Kind != tracker.OrphansFound {
 		return
 	}
-	s.repoRecord(repoKey{e.Root, e.Repo}).Leftovers = sane(e.At.Round(0))
+	s.repoRecord(of).Leftovers = sane(e.At.Round(0))
 	s.stateDirty = true
 }
 

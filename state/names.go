@@ -25,9 +25,13 @@ func (s *Store) logName(key repoKey) string {
 	if rec.Log != "" {
 		return rec.Log
 	}
-	slug := key.repo.Slug()
+	slug, hash := key.repo.Slug(), hexHash(key.root)
+	if key.repo.Type == hfcache.Local {
+		// Named by its directory, and so for ever: what is downloaded
+		// there may become known only later.
+		slug, hash = key.repo.LocalName(key.root).ID+"@"+string(hfcache.Local), hexHash(key.repo.Within(key.root))
+	}
 	name := slug + ".log"
-	hash := hexHash(key.root)
 	for n := 8; n <= 40 && s.logTaken(name); n += 8 {
 		name = slug + "@" + hash[:n] + ".log"
 	}

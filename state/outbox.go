@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
 )
@@ -102,8 +103,13 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 	events := make([]tracker.Event, 0, len(told))
 	for _, t := range told {
 		if t.event.Repo.ID != "" {
-			t.event.Log = s.logName(repoKey{t.event.Root, t.event.Repo})
-			s.noteLeftovers(t.event)
+			key := s.keyOf(t)
+			t.event.Log = s.logName(key)
+			s.noteLeftovers(key, t.event)
+			if key.repo.Type == hfcache.Local && t.event.Repo == key.repo {
+				// At rest, it is called by where it is.
+				t.event.Repo, t.event.Root = key.repo.LocalName(key.root), key.repo.Within(key.root)
+			}
 		}
 		if s.pend(t) {
 			events = append(events, t.event)
@@ -116,6 +122,15 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 	}
 	s.syncUnlessBroken()
 	return events
+}
+
+// keyOf is whom an event is about: that of its episode, since the event says
+// what the repository is called.
+func (s *Store) keyOf(t telling) repoKey {
+	if e := s.episodes[t.episode]; e != nil {
+		return e.key()
+	}
+	return repoKey{t.event.Root, t.event.Repo}
 }
 
 // keep takes the newest record of an episode.

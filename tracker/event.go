@@ -60,7 +60,9 @@ type Event struct {
 	Kind Kind      `json:"kind"`
 	At   time.Time `json:"at"`
 
-	// Root is the cache root's path. Repo is zero for events of a root.
+	// Root is the cache root's path, or the directory of a download that
+	// goes into one of its own. Repo is what it is called, not its key in
+	// an Episode; zero for events of a root.
 	Root     string       `json:"root"`
 	Repo     hfcache.Repo `json:"repo"`
 	Revision string       `json:"revision,omitempty"`
@@ -197,6 +199,19 @@ type Episode struct {
 	// Over: the episode has ended; Memory is then what remains of it.
 	Over   bool         `json:"over,omitempty"`
 	Memory sizer.Memory `json:"memory"`
+}
+
+// Named is what the repository is called: itself, or what is known to be
+// downloaded into the directory that it is.
+func (ep Episode) Named() hfcache.Repo {
+	switch {
+	case ep.Repo.Type != hfcache.Local:
+		return ep.Repo
+	case ep.Memory.Name.ID != "":
+		return ep.Memory.Name
+	default:
+		return ep.Repo.LocalName(ep.Root)
+	}
 }
 
 // Recorder takes what must be remembered and said, in order. Commit never

@@ -110,7 +110,7 @@ func (d *download) event(kind Kind) Event {
 	d.lastLine = d.now
 	e := Event{
 		ID:   fmt.Sprintf("%s-%d", d.ep.ID, d.ep.Seq),
-		Kind: kind, At: d.now, Root: d.ep.Root, Repo: d.ep.Repo,
+		Kind: kind, At: d.now, Root: d.ep.Repo.Within(d.ep.Root), Repo: d.ep.Named(),
 		Bytes: d.ep.Bytes, Total: d.total(),
 		FilesDone: d.look.FilesDone, Files: d.look.Files,
 		InFlight: flying(d.look.InFlight), Partials: d.look.Partials,

@@ -40,9 +40,9 @@ const mostNamed = 8
 // describe says in a line what is going on.
 func (t *Tracker) describe() string {
 	var parts []string
-	for k, e := range t.open {
+	for _, e := range t.open {
 		if e.active() {
-			parts = append(parts, k.repo.ID+" "+amount(e.ep.Bytes, e.total()))
+			parts = append(parts, e.ep.Named().ID+" "+amount(e.ep.Bytes, e.total()))
 		}
 	}
 	slices.Sort(parts)

@@ -58,6 +58,9 @@ func (r *runner) distrust(p *repo) {
 }
 
 func (r *runner) path(p *repo, w where) string {
+	if p.local {
+		return r.localPath(p, w)
+	}
 	switch w {
 	case onFolder:
 		return r.root.Path + "/" + p.folder()

@@ -16,7 +16,8 @@ const young = 2 * time.Second
 // A repo is what is kept about one repository: some 200 bytes, its name
 // included. Times are since the runner began.
 type repo struct {
-	// blobs is "<folder>/blobs"; empty for the root itself.
+	// blobs is "<folder>/blobs", or a local one's stage; empty for the
+	// root itself.
 	blobs string
 	// listed is the inode by which the root's listing knew the folder.
 	listed uint64
@@ -25,19 +26,21 @@ type repo struct {
 	stamp stamp
 	watch watch
 	// due is when to visit, if heaped; rest is until when not to. paid is
-	// when all looks so far will have had their rest.
-	due, rest, paid time.Duration
-	heaped          int32 // index in the heap + 1
-	seen            uint32
-	events          uint32 // in that second
-	second          uint32
-	pace            Pace
-	fails           uint8
-	chain           uint8
-	young           bool
-	looked          bool
-	noisy           bool
-	gone            bool
+	// when all looks so far will have had their rest; found when a local one
+	// appeared.
+	due, rest, paid, found time.Duration
+	heaped                 int32 // index in the heap + 1
+	seen                   uint32
+	events                 uint32 // in that second
+	second                 uint32
+	pace                   Pace
+	fails                  uint8
+	chain                  uint8
+	young                  bool
+	looked                 bool
+	noisy                  bool
+	gone                   bool
+	local                  bool
 }
 
 // A stamp tells by one stat whether anything came or went.
@@ -56,6 +59,8 @@ const (
 	// onFolder: there is no blobs directory yet.
 	onFolder
 	onBlobs
+	// onMeta: a local one has no stage yet.
+	onMeta
 )
 
 // A watch is the one that a repository at rest has.
@@ -71,7 +76,12 @@ func newRepo(folder string, listed uint64) *repo {
 	return &repo{blobs: folder + blobsSuffix, listed: listed}
 }
 
-func (p *repo) folder() string { return p.blobs[:len(p.blobs)-len(blobsSuffix)] }
+func (p *repo) folder() string {
+	if p.local {
+		return p.blobs[:len(p.blobs)-len(localSuffix)]
+	}
+	return p.blobs[:len(p.blobs)-len(blobsSuffix)]
+}
 
 // watched reports whether events tell what becomes of what the stamp is of.
 func (p *repo) watched() bool {

@@ -55,6 +55,8 @@ type runner struct {
 	remote string
 	// onListed is called once, when the names are listed or can't be.
 	onListed func()
+	// claimed reports whether another root has that path; nil: none has.
+	claimed func(path string) bool
 	// suspect is the folder in whose look a panic came.
 	suspect string
 
@@ -63,6 +65,7 @@ type runner struct {
 	began  time.Time
 	index  *index
 	self   *repo // stands for the root itself
+	locals locals
 	st     unix.Stat_t
 	gen    uint32
 	// listed: the names are known. listDue and pollDue are when to look at
@@ -140,6 +143,8 @@ func (r *runner) begin() {
 	if r.notify != nil {
 		r.notify.join(r.box)
 	}
+	r.locals = locals{shelves: make(map[*repo]*shelf)}
+	r.addLocal(".", r.root.Inode)
 	r.looker = r.opts.NewLooker(r.root)
 	if !r.ensure(r.self, stamp{where: onRoot, inode: r.root.Inode}) {
 		r.listDue = firstArmPatience

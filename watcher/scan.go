@@ -68,6 +68,7 @@ func (r *runner) note(e *entry) {
 	}
 	folder := string(e.name)
 	if !r.opts.IsRepo(folder) {
+		r.addLocal(folder, e.ino)
 		return
 	}
 	p := newRepo(folder, e.ino)
@@ -122,6 +123,7 @@ func (r *runner) poll(ctx context.Context, fd int) {
 // may be something to see.
 func (r *runner) check(fd, place int) {
 	p := r.index.order[place]
+	r.shelve(fd, p)
 	if !p.looked || p.heaped > 0 {
 		return
 	}
@@ -144,6 +146,9 @@ func (r *runner) check(fd, place int) {
 // mark reads the stamp of a repository. The error is ENOENT or ENOTDIR if its
 // folder isn't there.
 func (r *runner) mark(fd int, p *repo) (stamp, error) {
+	if p.local {
+		return r.localMark(fd, p)
+	}
 	err := r.files.Stat(fd, p.blobs, &r.st)
 	where := onFolder
 	switch {
@@ -183,6 +188,9 @@ func (r *runner) visitDue(ctx context.Context, fd int) {
 
 // visit looks at one repository, after its watch is armed.
 func (r *runner) visit(ctx context.Context, fd int, p *repo) {
+	if r.visitLocal(ctx, fd, p) {
+		return
+	}
 	s, err := r.mark(fd, p)
 	if absent(err) {
 		r.drop(ctx, p)
@@ -209,6 +217,7 @@ func (r *runner) visit(ctx context.Context, fd int, p *repo) {
 		if !r.ensure(p, s) { // it was Fast: arm, then look once more
 			r.index.at(p, r.now()+armPatience)
 		}
+		r.follow(p, s)
 	}
 }
 
@@ -268,4 +277,5 @@ func (r *runner) drop(ctx context.Context, p *repo) {
 		r.look(ctx, p)
 	}
 	r.index.remove(p)
+	r.forgetLocal(p)
 }

@@ -30,6 +30,10 @@ type Options struct {
 	// IsRepo says which directory names in a root are repositories. It is
 	// called by several goroutines.
 	IsRepo func(folder string) bool
+	// IsLocal says which directories, "." or one or two levels below a root,
+	// may be filled by a download that goes into a directory of its own; they
+	// are watched like repositories. Called by several goroutines; nil is none.
+	IsLocal func(rel string) bool
 	// NewLooker makes the Looker of a root: when the root is found, and
 	// again after a panic. Called by that root's goroutine.
 	NewLooker func(Root) Looker
@@ -69,7 +73,8 @@ const (
 
 // Looker looks at the repositories of one root. It is called by one goroutine.
 type Looker interface {
-	// Look passes once over the repository in the folder of that name. A
+	// Look passes once over the repository in the folder of that name, or
+	// the directory of that path if Options.IsLocal accepts it. A
 	// folder that vanished is looked at once more, then forgotten.
 	Look(ctx context.Context, folder string) Pace
 }

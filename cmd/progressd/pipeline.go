@@ -70,7 +70,7 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 	}
 	p.watcher = watcher.New(watcher.Options{
 		Roots: set.roots, Poll: time.Duration(set.PollInterval), Active: active, Notify: true,
-		IsRepo: isRepo, Log: log, Changed: p.changed,
+		IsRepo: isRepo, IsLocal: isLocal, Log: log, Changed: p.changed,
 		NewLooker: func(root watcher.Root) watcher.Looker { return sight.looker(ctx, root) },
 	})
 	return p
@@ -78,6 +78,11 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 
 func isRepo(folder string) bool {
 	_, ok := hfcache.ParseFolder(folder)
+	return ok
+}
+
+func isLocal(rel string) bool {
+	_, ok := hfcache.LocalRepo(rel)
 	return ok
 }
 

@@ -1,0 +1,62 @@
+package sizer
+
+import "progressd/hfcache"
+
+// A layout says where a repository's partials, finished files, locks and
+// listings lie, and what tells its files apart. All else is the same for every
+// layout. A file's key stands in file.etag, partial.Etag and lockFile.etag.
+type layout struct {
+	// home holds the finished files under their keys, trees the listings;
+	// both follow the repository's folder.
+	home, trees string
+	// scan brings the partials up to date and finds new files.
+	scan func(*pass) error
+	// locks are the lock files that there are.
+	locks func(*pass) []lockFile
+	// finished tells of a finished file; home is open.
+	finished func(p *pass, home dir, f *file) (entry, error)
+	// moved: names came or went since this look began.
+	moved func(*pass) bool
+	// key tells a listed file from others; index, also from those that
+	// another revision has under that key.
+	key, index func(hfcache.ListedFile) string
+	// evidence is the commits that something is known to be done for.
+	evidence func(*pass, *play) map[string]bool
+	// snapshots finds the revisions that there are beside the listings,
+	// links what files one of them has, linked whether each is in its place.
+	snapshots func(*pass, *revisions) error
+	links     func(*pass, *revision) error
+	linked    func(*pass, *play, *revision) bool
+}
+
+// cached is the layout of a repository in a cache: files are blobs, named by
+// their content, and paths are links in snapshots/.
+var cached = layout{
+	home: "/blobs", trees: "/trees",
+	scan:      (*pass).readBlobs,
+	locks:     (*pass).cacheLocks,
+	finished:  (*pass).finishedFile,
+	moved:     (*pass).blobsMoved,
+	key:       func(f hfcache.ListedFile) string { return f.Etag },
+	index:     func(f hfcache.ListedFile) string { return f.Etag },
+	evidence:  (*pass).evidence,
+	snapshots: (*pass).readSnapshots,
+	links:     (*pass).readLinks,
+	linked:    (*pass).linked,
+}
+
+// layoutOf gives the repository's layout, and what that keeps between looks.
+func layoutOf(name hfcache.Repo) (*layout, *tree) {
+	if name.Type == hfcache.Local {
+		return &local, newTree()
+	}
+	return &cached, nil
+}
+
+// parseFolder names the repository that a look at folder is about.
+func parseFolder(folder string) (hfcache.Repo, bool) {
+	if name, ok := hfcache.ParseFolder(folder); ok {
+		return name, true
+	}
+	return hfcache.LocalRepo(folder)
+}

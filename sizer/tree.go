@@ -1,0 +1,500 @@
+package sizer
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"progressd/downloader"
+	"progressd/hfcache"
+)
+
+// local is the layout of a directory that a client fills by --local-dir: files
+// lie there under their paths, which are their keys, and everything else
+// beneath .cache/huggingface. Two paths with one content are two files.
+var local = layout{
+	home: "", trees: "/" + hfcache.LocalTrees,
+	scan:      (*pass).readTree,
+	locks:     (*pass).treeLocks,
+	finished:  (*pass).treeFinished,
+	moved:     (*pass).treeMoved,
+	key:       func(f hfcache.ListedFile) string { return f.Path },
+	index:     func(f hfcache.ListedFile) string { return indexed(f.Path, f.Etag) },
+	evidence:  (*pass).treeEvidence,
+	snapshots: (*pass).readNotes,
+	links:     func(*pass, *revision) error { return nil },
+	linked:    func(*pass, *play, *revision) bool { return true },
+}
+
+const stage = "/" + hfcache.LocalStage
+
+// indexed tells the content that one revision has at a path from another's.
+func indexed(path, etag string) string { return path + "\x00" + etag }
+
+// A tree is what is kept between looks of a directory filled by --local-dir.
+type tree struct {
+	// dirs are those beneath download/ by path, that itself under "". The
+	// directory of a path moves no time stamp but its own.
+	dirs map[string]*treeDir
+	// notes are the metadata of files by path, read while a play is on.
+	notes map[string]note
+	// stirring: some directory has changed just now.
+	stirring bool
+}
+
+func newTree() *tree { return &tree{dirs: make(map[string]*treeDir), notes: make(map[string]note)} }
+
+type treeDir struct {
+	mark     mark
+	relisted bool
+	subs     []string // paths
+	locks    []lockFile
+	noted    []string // paths of files that have metadata
+	partials []partialName
+}
+
+type partialName struct {
+	path string // beneath download/
+	name hfcache.LocalPartial
+}
+
+// A note is what a client has written about a file when it was in its place.
+type note struct {
+	mark         mark
+	size         int64
+	commit, etag string
+}
+
+// vouches reports whether the file is as it was when the note was made: the
+// rule, with its second, by which the client itself believes it.
+func (n note) vouches(e entry) bool {
+	return n.commit != "" && !e.mtime.After(n.mark.mtime.Add(time.Second))
+}
+
+const (
+	// maxTreeDirs bounds how many directories beneath download/ are looked
+	// at, maxStaged how many entries of one.
+	maxTreeDirs = 256
+	maxStaged   = 2 * maxLocks
+	// maxNote is far more than a client writes, in bytes.
+	maxNote = 4096
+)
+
+// readTree brings the partials up to date and, at rest, finds files that came
+// since the last play.
+func (p *pass) readTree() error {
+	down, err := p.top.sub(p.repo.folder + stage)
+	if absent(err) || p.isStranger(err) {
+		return p.noTree(err)
+	}
+	if err != nil {
+		return err
+	}
+	defer down.close()
+	e, err := down.stat()
+	if err != nil {
+		return err
+	}
+	p.root.fs.learn(down, e.dev)
+	if p.repo.blobs.stale(e) {
+		born := down.born(".")
+		if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {
+			return errGone // removed and made again: what was is over
+		}
+		p.repo.blobs, p.repo.born = markOf(e, p.now), born
+	}
+	if err := p.walkTree(down); err != nil {
+		return err
+	}
+	if p.relisted {
+		p.takePartials()
+	}
+	if err := p.measurePartials(down); err != nil || !p.relisted {
+		return err
+	}
+	if since, ok := p.lookForNew(); ok {
+		return p.findNoted(down, since)
+	}
+	return nil
+}
+
+// isStranger: a directory that can't be entered and that nobody knows to be
+// filled by a client is none of ours.
+func (p *pass) isStranger(err error) bool {
+	return errors.Is(err, fs.ErrPermission) && p.repo.blobs.ino == 0 && p.repo.play == nil
+}
+
+// noTree is a directory that no client fills, or not any more.
+func (p *pass) noTree(err error) error {
+	if errors.Is(err, unix.ELOOP) {
+		p.root.warn(p.repo.folder, hfcache.LocalStage+" is reached by a link, and is not followed", err)
+	}
+	e, err := p.top.lstatPath(p.repo.folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errGone
+	}
+	if err != nil {
+		return err
+	}
+	if e.mode&unix.S_IFMT != unix.S_IFDIR {
+		return errGone
+	}
+	p.relisted = p.repo.play != nil
+	p.repo.blobs, p.repo.partials = mark{}, nil
+	p.repo.tree = newTree()
+	return nil
+}
+
+// walkTree looks at each directory beneath download/, and lists those that may
+// hold other names than before.
+func (p *pass) walkTree(down dir) error {
+	t := p.repo.tree
+	t.stirring, p.blobsTime = false, time.Time{}
+	queue := []string{""}
+	seen := make(map[string]bool)
+	for len(queue) > 0 {
+		path := queue[0]
+		queue = queue[1:]
+		td, err := p.treeDir(down, path)
+		if absent(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		seen[path] = true
+		p.relisted = p.relisted || td.relisted
+		p.blobsTime = later(p.blobsTime, td.mark.mtime)
+		age := p.now.Sub(td.mark.mtime)
+		t.stirring = t.stirring || age < racy && age > -racy
+		for _, sub := range td.subs {
+			if len(seen)+len(queue) >= maxTreeDirs || strings.Count(sub, "/") >= maxDepth {
+				p.root.warn(p.repo.folder, "more directories of a download than are looked at: files in the others are told late", nil)
+				break
+			}
+			queue = append(queue, sub)
+		}
+	}
+	for path := range t.dirs {
+		if !seen[path] {
+			delete(t.dirs, path)
+			p.relisted = true
+		}
+	}
+	return nil
+}
+
+// treeDir looks at one directory beneath download/.
+func (p *pass) treeDir(down dir, path string) (*treeDir, error) {
+	known := p.repo.tree.dirs[path]
+	if known != nil && path != "" {
+		e, err := down.lstatPath(path)
+		if err == nil && e.mode&unix.S_IFMT != unix.S_IFDIR {
+			err = errNotRegular
+		}
+		if err != nil {
+			return nil, err
+		}
+		if known.relisted = known.mark.stale(e); !known.relisted {
+			return known, nil
+		}
+	}
+	d := down
+	if path != "" {
+		var err error
+		if d, err = down.sub(path); err != nil {
+			return nil, err
+		}
+		defer d.close()
+	}
+	e, err := d.stat()
+	if err != nil {
+		return nil, err
+	}
+	if known != nil && !known.mark.stale(e) {
+		known.relisted = false
+		return known, nil
+	}
+	td := &treeDir{mark: markOf(e, p.now), relisted: true}
+	if err := p.listTreeDir(d, path, td); err != nil {
+		return nil, err
+	}
+	p.repo.tree.dirs[path] = td
+	return td, nil
+}
+
+// listTreeDir reads the names of one directory.
+func (p *pass) listTreeDir(d dir, path string, td *treeDir) error {
+	entries := 0
+	err := d.names(func(name string) bool {
+		name = strings.Clone(name)
+		entries++
+		if file, ok := hfcache.ParseLocalNote(name); ok {
+			td.noted = append(td.noted, beneath(path, file))
+		} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
+			td.partials = append(td.partials, partialName{beneath(path, name), partial})
+		} else if e, err := d.lstat(name); err == nil {
+			file, isLock := strings.CutSuffix(name, ".lock")
+			switch {
+			case e.mode&unix.S_IFMT == unix.S_IFDIR:
+				td.subs = append(td.subs, beneath(path, name))
+			case isLock && e.regular():
+				td.locks = append(td.locks, lockFile{etag: beneath(path, file), dev: e.dev, ino: e.ino})
+			}
+		}
+		return entries < maxStaged
+	})
+	if entries >= maxStaged {
+		p.root.warn(p.repo.folder, "more files of a download than are looked at", nil)
+	}
+	return err
+}
+
+func beneath(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "/" + name
+}
+
+// takePartials brings the set of partials in line with the names.
+func (p *pass) takePartials() {
+	former := p.repo.partials
+	now := make(map[string]*partial)
+	for path, td := range p.repo.tree.dirs {
+		var byHash map[string]string
+		for _, named := range td.partials {
+			if byHash == nil {
+				byHash = td.hashes(path)
+			}
+			file := beneath(path, named.name.File)
+			if named.name.File == "" {
+				file = byHash[named.name.Hash]
+			}
+			part := former[named.path]
+			switch {
+			case part == nil && file == "" && td.mark.young || len(now) >= maxPartials:
+				continue // the name of its lock may have been missed
+			case part == nil:
+				part = &partial{content: named.name.Etag}
+				part.BlobName = hfcache.BlobName{Kind: hfcache.Partial, Etag: beneath(path, named.name.Hash), Attempt: named.name.Attempt}
+			}
+			if file != "" {
+				part.Etag = file
+			}
+			now[named.path] = part
+		}
+	}
+	for path, gone := range former {
+		if now[path] == nil {
+			p.vanished(gone)
+		}
+	}
+	p.repo.partials = now
+}
+
+// hashes tells by the names of locks and metadata which files the hashes in
+// the names of partials stand for.
+func (td *treeDir) hashes(path string) map[string]string {
+	byHash := make(map[string]string)
+	add := func(file string) { byHash[hfcache.LocalHash(file[strings.LastIndexByte(file, '/')+1:])] = file }
+	for _, l := range td.locks {
+		add(l.etag)
+	}
+	for _, file := range td.noted {
+		add(file)
+	}
+	return byHash
+}
+
+// findNoted looks for files that came after the last play, by their metadata:
+// what somebody else has put into the directory has none.
+func (p *pass) findNoted(down dir, since time.Time) error {
+	const enough, some = 64, 4096
+	home, err := p.top.sub(p.repo.folder)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer home.close()
+	unknown, young := 0, false
+	for _, td := range p.repo.tree.dirs {
+		young = young || td.mark.young
+		for _, path := range td.noted {
+			if len(p.arrivedNew) >= enough || unknown >= some {
+				return nil
+			}
+			if p.repo.play.has(path) {
+				continue
+			}
+			unknown++
+			noted, err := down.lstatPath(hfcache.LocalNote(path))
+			if err != nil || !noted.regular() || !noted.mtime.After(since) {
+				continue
+			}
+			n := note{mark: markOf(noted, p.now), commit: "?"}
+			if e, err := home.lstatPath(path); err == nil && e.regular() && e.after(since) && n.vouches(e) {
+				p.arrivedNew = append(p.arrivedNew, path)
+			}
+		}
+	}
+	if p.repo.play == nil && len(p.arrivedNew) == 0 && !young {
+		p.repo.since = p.blobsTime // deletions only: don't ask again
+	}
+	return nil
+}
+
+func (p *pass) treeLocks() []lockFile {
+	var files []lockFile
+	for _, td := range p.repo.tree.dirs {
+		files = append(files, td.locks...)
+	}
+	return files[:min(len(files), maxLocks)]
+}
+
+// treeFinished believes a file that was seen as a partial, and one that its
+// metadata vouch for. Any other may be of an older revision, and about to be
+// fetched anew, or somebody else's.
+func (p *pass) treeFinished(home dir, f *file) (entry, error) {
+	e, err := home.lstatPath(f.etag)
+	if err != nil {
+		return e, err
+	}
+	if !e.regular() {
+		return e, errNotRegular
+	}
+	if f.former != nil && f.former.ino == e.ino && (f.content == "" || f.former.content == f.content) {
+		return e, nil
+	}
+	n := p.repo.tree.notes[f.etag]
+	if !n.vouches(e) || f.content != "" && n.etag != f.content {
+		return e, fs.ErrNotExist
+	}
+	return e, nil
+}
+
+func (p *pass) treeMoved() bool {
+	down, err := p.top.sub(p.repo.folder + stage)
+	if err != nil {
+		return true
+	}
+	defer down.close()
+	for path, td := range p.repo.tree.dirs {
+		e, err := down.stat()
+		if path != "" {
+			e, err = down.lstatPath(path)
+		}
+		if err != nil || !e.mtime.Equal(td.mark.mtime) {
+			return true
+		}
+	}
+	return false
+}
+
+// treeEvidence: a partial names its path and content, a finished file's
+// metadata its commit. A lock says nothing: a file that is there has it taken.
+func (p *pass) treeEvidence(pl *play) map[string]bool {
+	commits := make(map[string]bool)
+	for _, part := range p.repo.partials {
+		if part.live {
+			commits[p.repo.revs.of(part.index())] = true
+		}
+	}
+	for _, path := range append(pl.justDone, p.arrivedNew...) {
+		commits[p.repo.tree.notes[path].commit] = true
+	}
+	pl.justDone = nil
+	delete(commits, "")
+	return commits
+}
+
+// index is how the listing that a partial is fetched for has it.
+func (part *partial) index() string {
+	if part.content == "" {
+		return part.Etag
+	}
+	return indexed(part.Etag, part.content)
+}
+
+// belongs: the partial holds what the file is to be, as far as can be known.
+func (part *partial) belongs(f *file) bool {
+	return part.content == "" || f.content == "" || part.content == f.content
+}
+
+// readNotes reads what metadata there are. They say what files a revision
+// has, of those that are there.
+func (p *pass) readNotes(revs *revisions) error {
+	for _, rev := range revs.byCommit {
+		rev.linked, rev.links = time.Time{}, make(map[string]string)
+	}
+	down, err := p.top.sub(p.repo.folder + stage)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer down.close()
+	former := p.repo.tree.notes
+	notes := make(map[string]note)
+	for _, td := range p.repo.tree.dirs {
+		for _, path := range td.noted {
+			if len(notes) >= maxLinks {
+				p.root.warn(p.repo.folder, "more files than are looked up: what was there before is not all counted", nil)
+				break
+			}
+			n, ok := p.readNote(down, path, former[path])
+			if !ok {
+				continue
+			}
+			notes[path] = n
+			rev := revs.at(n.commit)
+			if rev.links == nil {
+				rev.links = make(map[string]string)
+			}
+			rev.links[path], rev.linked = path, later(rev.linked, n.mark.mtime)
+		}
+	}
+	p.repo.tree.notes = notes
+	return nil
+}
+
+// readNote reads the metadata of one file, if they have changed.
+func (p *pass) readNote(down dir, path string, former note) (n note, ok bool) {
+	err := down.below(hfcache.LocalNote(path), func(parent dir, name string) error {
+		e, err := parent.lstat(name)
+		if err != nil {
+			return err
+		}
+		if former.commit != "" && !former.mark.stale(e) && former.size == e.size {
+			n = former
+			return nil
+		}
+		f, e, err := parent.openRegular(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		text, err := io.ReadAll(io.LimitReader(f, maxNote))
+		if err != nil {
+			return err
+		}
+		n = note{mark: markOf(e, p.now), size: e.size}
+		n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text))
+		return nil
+	})
+	return n, err == nil && n.commit != ""
+}
+
+// credible is the request of a process that holds a lock here: of a command
+// line that downloads into a cache, if this is one, or into a directory of its
+// own, if this is such a directory. Then it tells what the directory holds.
+func (pl *play) credible(r *downloader.Request, here *repo) *downloader.Request {
+	if r == nil || (r.LocalDir != "") != (here.tree != nil) {
+		return nil
+	}
+	if here.tree != nil {
+		pl.name = r.Repo
+	}
+	return r
+}

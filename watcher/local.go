@@ -1,0 +1,193 @@
+package watcher
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A download by --local-dir goes into a directory of its own, which no name
+// tells from others: only what the client keeps in it does. So each directory
+// up to two levels below a root, and the root itself, may become one. It is
+// checked at every poll like a repository, its stage being what blobs/ is to
+// that; what is none costs three stats.
+
+const (
+	// localSuffix leads from such a directory to its stage, in which the
+	// partials lie; metaSuffix to where the stage will appear.
+	localSuffix = metaSuffix + "/download"
+	metaSuffix  = cacheSuffix + "/huggingface"
+	cacheSuffix = "/.cache"
+	// maxLocals bounds how many directories of one root are checked.
+	maxLocals = 1024
+)
+
+// locals is what a runner keeps about such directories.
+type locals struct {
+	count int
+	full  bool
+	// shelves are those directly in the root, which may hold others.
+	shelves map[*repo]*shelf
+}
+
+// A shelf is the listing of one of them.
+type shelf struct {
+	stamp stamp
+	young bool
+}
+
+// newLocal is the repo for the directory at rel. found is when it appeared,
+// long ago for one that was there before.
+func newLocal(rel string, listed uint64, found time.Duration) *repo {
+	return &repo{blobs: rel + localSuffix, listed: listed, local: true, found: found}
+}
+
+// addLocal begins to check a directory, unless it can't be one that a client
+// fills, or is a root itself.
+func (r *runner) addLocal(rel string, inode uint64) {
+	if r.opts.IsLocal == nil || !r.opts.IsLocal(rel) || r.isRoot(rel) {
+		return
+	}
+	if r.locals.count >= maxLocals {
+		if !r.locals.full {
+			r.locals.full = true
+			r.opts.Log.Warn("more directories than are checked for downloads that go into one of their own: name those as roots",
+				keyRoot, clean(r.root.Path), "limit", maxLocals)
+		}
+		return
+	}
+	r.locals.count++
+	found := r.now()
+	if !r.listed && r.root.Since.IsZero() {
+		found = -young
+	}
+	p := newLocal(rel, inode, found)
+	p.seen = r.gen
+	r.index.add(p)
+	if rel != "." && !strings.Contains(rel, "/") {
+		r.locals.shelves[p] = &shelf{}
+	}
+	switch {
+	case rel == r.suspect:
+		r.index.at(p, r.now()+r.opts.Poll)
+	case r.listed:
+		r.index.fresh = append(r.index.fresh, p)
+	default:
+		r.index.backlog = append(r.index.backlog, p)
+	}
+}
+
+func (r *runner) forgetLocal(p *repo) {
+	if p.local {
+		r.locals.count--
+		delete(r.locals.shelves, p)
+	}
+}
+
+// isRoot reports whether a directory is looked after by another runner.
+func (r *runner) isRoot(rel string) bool {
+	return r.claimed != nil && rel != "." && r.claimed(r.root.Path+"/"+rel)
+}
+
+// shelve lists the directories in one that lies directly in the root, if some
+// may have come.
+func (r *runner) shelve(fd int, p *repo) {
+	s := r.locals.shelves[p]
+	if s == nil || r.files.Stat(fd, p.folder(), &r.st) != nil || r.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return
+	}
+	now := stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano()}
+	if now == s.stamp && !s.young {
+		return
+	}
+	s.stamp, s.young = now, now.youngAt(time.Now())
+	dir, err := r.files.Open(r.root.Path + "/" + p.folder())
+	if err != nil {
+		return // gone, or not for us: what is in it is no concern of ours
+	}
+	defer unix.Close(dir)
+	// What can't be listed to its end is listed again when it changes.
+	_ = r.files.List(dir, func(entries []entry) error {
+		for _, e := range entries {
+			if rel := p.folder() + "/" + string(e.name); e.dir && r.index.byFolder[rel] == nil {
+				r.addLocal(rel, e.ino)
+			}
+		}
+		return nil
+	})
+}
+
+// localMark is mark for a directory that a client may fill. Nothing is reached
+// by a link, and no directory but the client's own is watched: others may be
+// written to.
+func (r *runner) localMark(fd int, p *repo) (stamp, error) {
+	meta := p.folder() + metaSuffix
+	for _, at := range []struct {
+		path  string
+		where where
+	}{{p.blobs, onBlobs}, {meta, onMeta}} {
+		if !r.isDir(fd, at.path) {
+			continue
+		}
+		s := stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: at.where}
+		if r.st.Dev != r.root.Dev {
+			s.where = nowhere
+		}
+		if s == p.stamp || r.isDir(fd, meta) && r.isDir(fd, p.folder()+cacheSuffix) {
+			return s, nil
+		}
+	}
+	if err := r.files.Stat(fd, p.folder(), &r.st); err != nil {
+		return stamp{}, err
+	}
+	if r.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return stamp{}, unix.ENOTDIR
+	}
+	return stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: nowhere}, nil
+}
+
+// isDir reports whether there is a directory at path, and leaves in r.st what
+// it is.
+func (r *runner) isDir(fd int, path string) bool {
+	return r.files.Stat(fd, path, &r.st) == nil && r.st.Mode&unix.S_IFMT == unix.S_IFDIR
+}
+
+// visitLocal is done before the visit to a directory that a client may fill.
+// It reports whether there is nothing to visit.
+func (r *runner) visitLocal(ctx context.Context, fd int, p *repo) (done bool) {
+	if !p.local {
+		return false
+	}
+	if r.isRoot(p.folder()) {
+		r.drop(ctx, p)
+		return true
+	}
+	r.shelve(fd, p)
+	return false
+}
+
+// follow looks again soon at a directory that has just appeared: the client
+// makes it a moment before its stage, and it isn't watched.
+func (r *runner) follow(p *repo, s stamp) {
+	if p.local && s.where != onBlobs && r.now()-p.found < young {
+		r.index.at(p, r.now()+r.opts.Active)
+	}
+}
+
+// localPath is cleaned as the names of events are.
+func (r *runner) localPath(p *repo, w where) string {
+	path := p.blobs
+	if w == onMeta {
+		path = p.folder() + metaSuffix
+	}
+	return r.root.Path + "/" + strings.TrimPrefix(path, "./")
+}
+
+// isRoot reports whether a directory is watched as a root.
+func (w *Watcher) isRoot(path string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.runners[path] != nil
+}
