@@ -30,6 +30,11 @@ func (r *Request) without(exclude ...string) *Request {
 	return r
 }
 
+func (r *Request) into(dir string) *Request {
+	r.LocalDir = dir
+	return r
+}
+
 // split cuts at spaces: no argument of these tests has one.
 func split(line string) []string {
 	return strings.Split(line, " ")

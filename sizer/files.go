@@ -179,6 +179,10 @@ func (f *file) before() int64 {
 	}
 }
 
+// foundThere: it was there before the play, and only now is it known to be
+// part of it. Nothing was transferred.
+func (f *file) foundThere() bool { return f.finished() && !f.isNew && f.former == nil }
+
 // count adds up the files and what is staged elsewhere, of which some is fresh,
 // and gives what arrived since the last count.
 func (pl *play) count(staged, fresh int64) int64 {
@@ -198,7 +202,9 @@ func (pl *play) count(staged, fresh int64) int64 {
 				f.counted = cur
 			}
 		}
-		if cur > f.counted {
+		if cur > f.counted && f.foundThere() {
+			pl.base = addSaturating(pl.base, cur-f.counted)
+		} else if cur > f.counted {
 			arrived = addSaturating(arrived, cur-f.counted)
 		}
 		f.counted = cur

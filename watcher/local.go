@@ -86,9 +86,14 @@ func (r *runner) forgetLocal(p *repo) {
 	}
 }
 
-// isRoot reports whether a directory is looked after by another runner.
+// isRoot reports whether a directory, or the one it lies in, is looked after
+// by another runner.
 func (r *runner) isRoot(rel string) bool {
-	return r.claimed != nil && rel != "." && r.claimed(r.root.Path+"/"+rel)
+	if r.claimed == nil || rel == "." {
+		return false
+	}
+	parent, _, nested := strings.Cut(rel, "/")
+	return r.claimed(r.root.Path+"/"+rel) || nested && r.claimed(r.root.Path+"/"+parent)
 }
 
 // shelve lists the directories in one that lies directly in the root, if some

@@ -178,6 +178,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (request
 	kind := set.String("repo-type", "model", "model, dataset, space or kernel")
 	set.StringVar(&r.revision, "revision", "main", "branch, tag or commit")
 	set.StringVar(&r.hh.Root, "cache-dir", r.hh.Root, "root of the cache")
+	set.StringVar(&r.hh.LocalDir, "local-dir", "", "directory for the files, instead of the cache")
 	set.IntVar(&r.hh.Workers, "max-workers", 0, "files in flight")
 	set.Var(&include, "include", "pattern of wanted files")
 	set.Var(&exclude, "exclude", "pattern of unwanted files")

@@ -30,8 +30,10 @@ const (
 	Trees Generation = ""
 	// HH118 (seen in 1.18) has partials of its own and no listing.
 	HH118 Generation = "1.18"
-	// HH023 (seen in 0.26) resumes <etag>.incomplete. Later ones that do,
-	// 0.36 for one, differ in that they take the lock for a mere symlink.
+	// HH036 (seen in 0.36) resumes <etag>.incomplete, as does what follows.
+	HH036 Generation = "0.36"
+	// HH023 (seen in 0.26) takes no lock for a mere symlink, and names the
+	// partials of a download into a directory of its own by their files.
 	HH023 Generation = "0.23"
 	// HH022 (seen in 0.21) writes to tmpXXXXXXXX in the cache's root.
 	HH022 Generation = "0.22"
@@ -47,11 +49,13 @@ type traits struct {
 	probeInBlobs bool // tmp_<uuid> lies in blobs/, else in the repo's folder
 	lockForLink  bool // takes the lock for a mere symlink
 	mendsCuts    bool // goes on after a broken connection
+	localHash    bool // a hash stands for the file in a partial's name
 }
 
 var generations = map[Generation]traits{
-	Trees: {listing: true, atomicRef: true, cacheTag: true, ownPartial: true, probeInBlobs: true, lockForLink: true, mendsCuts: true},
-	HH118: {cacheTag: true, ownPartial: true, probeInBlobs: true, lockForLink: true},
+	Trees: {listing: true, atomicRef: true, cacheTag: true, ownPartial: true, probeInBlobs: true, lockForLink: true, mendsCuts: true, localHash: true},
+	HH118: {cacheTag: true, ownPartial: true, probeInBlobs: true, lockForLink: true, localHash: true},
+	HH036: {lockForLink: true, localHash: true},
 	HH023: {},
 	HH022: {rootPartial: true},
 }
@@ -102,7 +106,10 @@ var (
 type HH struct {
 	// Endpoint is the hub's address, Root the root of the cache.
 	Endpoint, Root string
-	Generation     Generation
+	// LocalDir is where the files go; empty is the cache. Only the ref of
+	// the revision goes there in either case.
+	LocalDir   string
+	Generation Generation
 	// Workers is how many files are in flight at most; 0 is 8.
 	Workers int
 	// Chunk is how many bytes are appended at a time; 0 is 10 MiB.
@@ -211,7 +218,7 @@ func (h *HH) Download(ctx context.Context, repo hfcache.Repo, revision string) (
 		}
 	}
 	return filepath.Join(d.dir, "snapshots", tree.commit), d.each(ctx, wanted, func(ctx context.Context, f listed) error {
-		return d.file(ctx, tree.commit, f)
+		return d.bring(ctx, tree.commit, f)
 	})
 }
 
@@ -231,7 +238,7 @@ func (h *HH) DownloadFile(ctx context.Context, repo hfcache.Repo, revision, path
 	}
 	return filepath.Join(d.dir, "snapshots", about.commit, filepath.FromSlash(path)),
 		d.each(ctx, []listed{{Path: path}}, func(ctx context.Context, f listed) error {
-			return d.file(ctx, about.commit, f)
+			return d.bring(ctx, about.commit, f)
 		})
 }
 
@@ -290,7 +297,11 @@ func killed(ctx context.Context, err error) bool {
 // saveListing writes trees/<commit>.json unless it is there. Its mode stays
 // that of a temporary file.
 func (d *download) saveListing(ctx context.Context, tree tree) error {
-	path := filepath.Join(d.dir, "trees", tree.commit+".json")
+	dir := d.dir
+	if d.LocalDir != "" {
+		dir = d.meta()
+	}
+	path := filepath.Join(dir, "trees", tree.commit+".json")
 	if _, err := os.Stat(path); !d.listing || err == nil {
 		return nil
 	}

@@ -45,7 +45,7 @@ var files = []hub.File{
 }
 
 // everyGeneration by its name.
-var everyGeneration = map[string]Generation{"trees": Trees, "1.18": HH118, "0.23": HH023, "0.22": HH022}
+var everyGeneration = map[string]Generation{"trees": Trees, "1.18": HH118, "0.36": HH036, "0.23": HH023, "0.22": HH022}
 
 type fixture struct {
 	*hub.Hub

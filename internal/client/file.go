@@ -20,7 +20,9 @@ type job struct {
 	*download
 	about
 	path    string // in the repository
-	blob    string
+	blob    string // where the content goes
+	stem    string // what the partial's name begins with
+	probe   string // the directory of the umask probe
 	pointer string // in the snapshot
 	fresh   bool   // the blob was fetched, not found
 }
@@ -31,9 +33,13 @@ func (d *download) job(ctx context.Context, commit string, f listed) (*job, erro
 	if err != nil {
 		return nil, err
 	}
-	return &job{
-		download: d, about: a, path: f.Path, blob: filepath.Join(d.dir, "blobs", a.etag), pointer: d.pointer(commit, f.Path),
-	}, nil
+	blobs := filepath.Join(d.dir, "blobs")
+	j := &job{download: d, about: a, path: f.Path, blob: filepath.Join(blobs, a.etag), probe: d.dir, pointer: d.pointer(commit, f.Path)}
+	j.stem = j.blob
+	if d.probeInBlobs {
+		j.probe = blobs
+	}
+	return j, nil
 }
 
 // pointer is a file's place in the snapshot.
@@ -135,11 +141,11 @@ func (j *job) fill(ctx context.Context) error {
 
 // fetch downloads to a partial and renames that.
 func (j *job) fetch(ctx context.Context) (err error) {
-	partial, mode := j.blob+".incomplete", os.O_WRONLY|os.O_CREATE|os.O_APPEND
+	partial, mode := j.stem+".incomplete", os.O_WRONLY|os.O_CREATE|os.O_APPEND
 	perm := fs.FileMode(0o666)
 	switch {
 	case j.ownPartial:
-		partial, mode = j.blob+"."+hex8()+".incomplete", os.O_WRONLY|os.O_CREATE|os.O_TRUNC
+		partial, mode = j.stem+"."+hex8()+".incomplete", os.O_WRONLY|os.O_CREATE|os.O_TRUNC
 	case j.rootPartial:
 		partial, mode, perm = filepath.Join(j.Root, tempName()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600
 	}
@@ -166,10 +172,7 @@ func (j *job) fetch(ctx context.Context) (err error) {
 
 // finish gives a full partial its mode and its name.
 func (j *job) finish(ctx context.Context, partial string) error {
-	probe := filepath.Join(j.dir, "tmp_"+uuid4())
-	if j.probeInBlobs {
-		probe = filepath.Join(filepath.Dir(j.blob), "tmp_"+uuid4())
-	}
+	probe := filepath.Join(j.probe, "tmp_"+uuid4())
 	if err := os.WriteFile(probe, nil, 0o666); err != nil {
 		return err
 	}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"progressd/internal/client"
+	"progressd/internal/hub"
+)
+
+// newLocalService watches roots below its directory beside the cache.
+func newLocalService(t *testing.T, roots ...string) *service {
+	d := newService(t)
+	list := d.path("hub") + `"`
+	for _, root := range roots {
+		list += `, "` + d.path(root) + `"`
+	}
+	d.write("config.toml", strings.Replace(d.config(), d.path("hub")+`"`, list, 1))
+	return d
+}
+
+const weights = "sub/model.safetensors"
+
+func TestADownloadIntoADirectoryOfItsOwnIsTold(t *testing.T) {
+	for _, c := range []struct {
+		gen    client.Generation
+		listed bool
+	}{{client.Trees, true}, {client.HH118, false}, {client.HH036, false}, {client.HH023, false}} {
+		t.Run(string(c.gen), func(t *testing.T) {
+			d := newLocalService(t, "models")
+			mkdir(t, d.path("models", "org"))
+			d.start()
+			d.until(d.errout, "watching")
+			h := serveHub(t)
+			gate := hub.NewGate()
+			h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: gate})
+			d.download(h, c.gen, "--local-dir", d.path("models", "org", "demo"))
+			middle, end := "org/demo: Downloaded 2.0MB...", "[INFO] No listing to check against: 5.0MB in 2 files on disk\n"
+			if c.listed {
+				middle, end = "org/demo: Download progress: 2.0MB/5.0MB ~ 40.0%", ""
+			}
+			d.until(d.out, middle)
+			gate.Open()
+			d.until(d.out, "[SUCCESS] org/demo: Model downloaded successfully\n")
+			d.stop(exitOK)
+			log := d.log("demo@local.log")
+			if !strings.HasPrefix(log, "[INFO] Preparing to download model: ") ||
+				!strings.HasSuffix(log, end+"[SUCCESS] Model downloaded successfully\n") {
+				t.Errorf("log:\n%s", log)
+			}
+			// What such a download leaves in the cache, a ref, is none.
+			if logs, err := os.ReadDir(d.path("log")); err != nil || len(logs) != 1 {
+				t.Errorf("logs %v (%v)", logs, err)
+			}
+		})
+	}
+}
+
+func TestWhatALocalDirectoryWasAskedForProvesIt(t *testing.T) {
+	d := newLocalService(t, "models")
+	mkdir(t, d.path("models"))
+	d.start()
+	d.until(d.errout, "watching")
+	h := serveHub(t)
+	gate := hub.NewGate()
+	h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: gate})
+	d.download(h, client.Trees, "--local-dir", d.path("models"), "--include", "*.safetensors")
+	d.until(d.out, "Downloading model: 5.0MB in 1 file\n")
+	gate.Open()
+	d.until(d.out, "[SUCCESS] org/demo: Model downloaded successfully\n")
+	d.stop(exitOK)
+	d.log("models@local.log")
+}
+
+func TestALocalDownloadKilledAndResumedOverARestartIsToldOnce(t *testing.T) {
+	for _, gen := range []client.Generation{client.Trees, client.HH023} {
+		d := newLocalService(t, "models")
+		mkdir(t, d.path("models"))
+		h := serveHub(t)
+		h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: hub.NewGate(), Times: 1})
+		d.start()
+		d.until(d.errout, "watching")
+		cmd := d.download(h, gen, "--local-dir", d.path("models", "demo"))
+		d.until(d.out, "2.0MB")
+		d.stop(exitOK)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		d.start()
+		d.until(d.out, fmt.Sprintf("downloader (pid %d, ", cmd.Process.Pid))
+		d.stop(exitOK)
+		wait(t, d.download(h, gen, "--local-dir", d.path("models", "demo")))
+		d.start()
+		d.until(d.out, "[SUCCESS] org/demo: Model downloaded successfully\n")
+		d.stop(exitOK)
+		d.start()
+		d.until(d.errout, "watching")
+		d.stop(exitOK)
+		if d.out.String() != "" {
+			t.Errorf("told again:\n%s", d.out)
+		}
+		log := d.log("demo@local.log")
+		for _, line := range []string{"Preparing", "is gone", "successfully"} {
+			if strings.Count(log, line) != 1 {
+				t.Errorf("%q: log:\n%s", line, log)
+			}
+		}
+	}
+}
+
+func TestALocalDirectoryRemovedWhileDownloadingIsOneLine(t *testing.T) {
+	d := newLocalService(t, "models")
+	mkdir(t, d.path("models"))
+	h := serveHub(t)
+	h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: hub.NewGate()})
+	d.start()
+	d.until(d.errout, "watching")
+	cmd := d.download(h, client.Trees, "--local-dir", d.path("models", "demo"))
+	d.until(d.out, "2.0MB/5.0MB")
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err := os.RemoveAll(d.path("models", "demo")); err != nil {
+		t.Fatal(err)
+	}
+	d.until(d.out, "Download removed at 2.0MB/5.0MB")
+	d.stop(exitOK)
+	if n := strings.Count(d.log("demo@local.log"), "removed"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// One directory may be reached by two roots, and two may have one name.
+func TestLocalDirectoriesAreToldOnceAndEachInALogOfItsOwn(t *testing.T) {
+	d := newLocalService(t, "models", "models/a")
+	mkdir(t, d.path("models", "a"))
+	mkdir(t, d.path("models", "b"))
+	h := serveHub(t)
+	d.start()
+	d.until(d.errout, "watching")
+	for _, dir := range []string{"a", "b"} {
+		wait(t, d.download(h, client.Trees, "--local-dir", d.path("models", dir, "demo")))
+	}
+	for strings.Count(d.out.String(), "successfully") < 2 {
+		<-d.out.news
+	}
+	d.stop(exitOK)
+	logs, err := os.ReadDir(d.path("log"))
+	if err != nil || len(logs) != 2 || strings.Count(d.out.String(), "Preparing") != 2 {
+		t.Fatalf("logs %v (%v)\n%s", logs, err, d.out)
+	}
+	for _, log := range logs {
+		if !strings.HasPrefix(log.Name(), "demo@local") || strings.Count(d.log(log.Name()), "\n") != 3 {
+			t.Errorf("%s:\n%s", log.Name(), d.log(log.Name()))
+		}
+	}
+}
+
+func TestLocalDirectoriesThatAreCompleteAtTheFirstStartAreSilent(t *testing.T) {
+	d := newLocalService(t, "models")
+	h := serveHub(t)
+	wait(t, d.download(h, client.Trees, "--local-dir", d.path("models", "demo")))
+	for range 2 {
+		d.start()
+		d.until(d.errout, "watching")
+		d.stop(exitOK)
+		if d.out.String() != "" {
+			t.Fatalf("it spoke:\n%s", d.out)
+		}
+	}
+}
