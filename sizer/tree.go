@@ -2,14 +2,12 @@ package sizer
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"progressd/downloader"
 	"progressd/hfcache"
 )
 
@@ -44,6 +42,8 @@ type tree struct {
 	notes map[string]note
 	// stirring: some directory has changed just now.
 	stirring bool
+	// sign is when a file came of which nobody knew the downloader.
+	sign time.Time
 }
 
 func newTree() *tree { return &tree{dirs: make(map[string]*treeDir), notes: make(map[string]note)} }
@@ -62,26 +62,11 @@ type partialName struct {
 	name hfcache.LocalPartial
 }
 
-// A note is what a client has written about a file when it was in its place.
-type note struct {
-	mark         mark
-	size         int64
-	commit, etag string
-}
-
-// vouches reports whether the file is as it was when the note was made: the
-// rule, with its second, by which the client itself believes it.
-func (n note) vouches(e entry) bool {
-	return n.commit != "" && !e.mtime.After(n.mark.mtime.Add(time.Second))
-}
-
 const (
 	// maxTreeDirs bounds how many directories beneath download/ are looked
 	// at, maxStaged how many entries of one.
 	maxTreeDirs = 256
 	maxStaged   = 2 * maxLocks
-	// maxNote is far more than a client writes, in bytes.
-	maxNote = 4096
 )
 
 // readTree brings the partials up to date and, at rest, finds files that came
@@ -269,7 +254,7 @@ func (p *pass) takePartials() {
 		var byHash map[string]string
 		for _, named := range td.partials {
 			if byHash == nil {
-				byHash = td.hashes(path)
+				byHash = td.hashes()
 			}
 			file := beneath(path, named.name.File)
 			if named.name.File == "" {
@@ -299,7 +284,7 @@ func (p *pass) takePartials() {
 
 // hashes tells by the names of locks and metadata which files the hashes in
 // the names of partials stand for.
-func (td *treeDir) hashes(path string) map[string]string {
+func (td *treeDir) hashes() map[string]string {
 	byHash := make(map[string]string)
 	add := func(file string) { byHash[hfcache.LocalHash(file[strings.LastIndexByte(file, '/')+1:])] = file }
 	for _, l := range td.locks {
@@ -331,12 +316,7 @@ func (p *pass) findNoted(down dir, since time.Time) error {
 				continue
 			}
 			unknown++
-			noted, err := down.lstatPath(hfcache.LocalNote(path))
-			if err != nil || !noted.regular() || !noted.mtime.After(since) {
-				continue
-			}
-			n := note{mark: markOf(noted, p.now), commit: "?"}
-			if e, err := home.lstatPath(path); err == nil && e.regular() && e.after(since) && n.vouches(e) {
+			if noted(down, home, path, since) {
 				p.arrivedNew = append(p.arrivedNew, path)
 			}
 		}
@@ -347,154 +327,20 @@ func (p *pass) findNoted(down dir, since time.Time) error {
 	return nil
 }
 
+// noted reports whether a client put the file there after since.
+func noted(down, home dir, path string, since time.Time) bool {
+	written, err := down.lstatPath(hfcache.LocalNote(path))
+	if err != nil || !written.regular() || !written.mtime.After(since) {
+		return false
+	}
+	e, err := home.lstatPath(path)
+	return err == nil && e.regular() && e.after(since) && vouches(written.mtime, e)
+}
+
 func (p *pass) treeLocks() []lockFile {
 	var files []lockFile
 	for _, td := range p.repo.tree.dirs {
 		files = append(files, td.locks...)
 	}
 	return files[:min(len(files), maxLocks)]
-}
-
-// treeFinished believes a file that was seen as a partial, and one that its
-// metadata vouch for. Any other may be of an older revision, and about to be
-// fetched anew, or somebody else's.
-func (p *pass) treeFinished(home dir, f *file) (entry, error) {
-	e, err := home.lstatPath(f.etag)
-	if err != nil {
-		return e, err
-	}
-	if !e.regular() {
-		return e, errNotRegular
-	}
-	if f.former != nil && f.former.ino == e.ino && (f.content == "" || f.former.content == f.content) {
-		return e, nil
-	}
-	n := p.repo.tree.notes[f.etag]
-	if !n.vouches(e) || f.content != "" && n.etag != f.content {
-		return e, fs.ErrNotExist
-	}
-	return e, nil
-}
-
-func (p *pass) treeMoved() bool {
-	down, err := p.top.sub(p.repo.folder + stage)
-	if err != nil {
-		return true
-	}
-	defer down.close()
-	for path, td := range p.repo.tree.dirs {
-		e, err := down.stat()
-		if path != "" {
-			e, err = down.lstatPath(path)
-		}
-		if err != nil || !e.mtime.Equal(td.mark.mtime) {
-			return true
-		}
-	}
-	return false
-}
-
-// treeEvidence: a partial names its path and content, a finished file's
-// metadata its commit. A lock says nothing: a file that is there has it taken.
-func (p *pass) treeEvidence(pl *play) map[string]bool {
-	commits := make(map[string]bool)
-	for _, part := range p.repo.partials {
-		if part.live {
-			commits[p.repo.revs.of(part.index())] = true
-		}
-	}
-	for _, path := range append(pl.justDone, p.arrivedNew...) {
-		commits[p.repo.tree.notes[path].commit] = true
-	}
-	pl.justDone = nil
-	delete(commits, "")
-	return commits
-}
-
-// index is how the listing that a partial is fetched for has it.
-func (part *partial) index() string {
-	if part.content == "" {
-		return part.Etag
-	}
-	return indexed(part.Etag, part.content)
-}
-
-// belongs: the partial holds what the file is to be, as far as can be known.
-func (part *partial) belongs(f *file) bool {
-	return part.content == "" || f.content == "" || part.content == f.content
-}
-
-// readNotes reads what metadata there are. They say what files a revision
-// has, of those that are there.
-func (p *pass) readNotes(revs *revisions) error {
-	for _, rev := range revs.byCommit {
-		rev.linked, rev.links = time.Time{}, make(map[string]string)
-	}
-	down, err := p.top.sub(p.repo.folder + stage)
-	if err != nil {
-		return notAbsent(err)
-	}
-	defer down.close()
-	former := p.repo.tree.notes
-	notes := make(map[string]note)
-	for _, td := range p.repo.tree.dirs {
-		for _, path := range td.noted {
-			if len(notes) >= maxLinks {
-				p.root.warn(p.repo.folder, "more files than are looked up: what was there before is not all counted", nil)
-				break
-			}
-			n, ok := p.readNote(down, path, former[path])
-			if !ok {
-				continue
-			}
-			notes[path] = n
-			rev := revs.at(n.commit)
-			if rev.links == nil {
-				rev.links = make(map[string]string)
-			}
-			rev.links[path], rev.linked = path, later(rev.linked, n.mark.mtime)
-		}
-	}
-	p.repo.tree.notes = notes
-	return nil
-}
-
-// readNote reads the metadata of one file, if they have changed.
-func (p *pass) readNote(down dir, path string, former note) (n note, ok bool) {
-	err := down.below(hfcache.LocalNote(path), func(parent dir, name string) error {
-		e, err := parent.lstat(name)
-		if err != nil {
-			return err
-		}
-		if former.commit != "" && !former.mark.stale(e) && former.size == e.size {
-			n = former
-			return nil
-		}
-		f, e, err := parent.openRegular(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxNote))
-		if err != nil {
-			return err
-		}
-		n = note{mark: markOf(e, p.now), size: e.size}
-		n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text))
-		return nil
-	})
-	return n, err == nil && n.commit != ""
-}
-
-// credible is the request of a process that holds a lock here: of a command
-// line that downloads into a cache, if this is one, or into a directory of its
-// own, if this is such a directory. Then it tells what the directory holds.
-func (pl *play) credible(r *downloader.Request, here *repo) *downloader.Request {
-	if r == nil || (r.LocalDir != "") != (here.tree != nil) {
-		return nil
-	}
-	if here.tree != nil {
-		pl.name = r.Repo
-	}
-	return r
 }

@@ -132,6 +132,8 @@ func TestASmallModelDoneInALocalDirBetweenTwoLooksIsSeen(t *testing.T) {
 	c := newCache(t)
 	c.listLocal(commitA, map[string]listedFile{"sub/a.bin": {"a", 10}})
 	c.put("sub/a.bin", "a", 10, commitA)
+	c.local("perhaps somebody says whose it is", want{})
+	c.local("nobody yet", want{})
 	c.local("D12", want{play: true, bytes: 10, arrived: 10, total: 10, files: 1, done: 1, proof: ProvenByListing})
 	c.local("once", want{})
 }
@@ -226,6 +228,9 @@ func TestAFileThatWasFoundUnchangedCountsAtLast(t *testing.T) {
 	c.age()
 	c.watch(time.Now().Add(-time.Second), nil)
 	c.put("b.bin", "b", mib, commitA)
+	c.now = c.now.Add(-2 * c.step)
+	c.local("nobody to be seen", want{})
+	c.local("nor now", want{})
 	c.local("not yet", want{play: true, bytes: mib, arrived: mib, total: 2 * mib, files: 2, done: 1, missing: 1})
 	c.note("a.bin", "a", commitA)
 	c.now = c.now.Add(livelyAfter)
@@ -311,6 +316,9 @@ func TestALinkAtTheListedPathIsNoFile(t *testing.T) {
 	c.must(os.Symlink(elsewhere, c.in(llama, "b.bin")))
 	c.note("b.bin", "b", commitA)
 	c.put("a.bin", "a", mib, commitA)
+	c.now = c.now.Add(-2 * c.step)
+	c.local("nobody to be seen", want{})
+	c.local("nor now", want{})
 	c.local("one of two", want{play: true, bytes: mib, arrived: mib, total: 2 * mib, files: 2, done: 1, missing: 1})
 }
 

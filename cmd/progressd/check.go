@@ -3,10 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
+	"progressd/hfcache"
 	"progressd/sink"
 )
 
@@ -62,10 +66,28 @@ func repos(root string) string {
 			}
 		}
 		if err == io.EOF {
-			return fmt.Sprintf("%d repositories", n)
+			return fmt.Sprintf("%d repositories", n) + localDirs(root)
 		}
 		if err != nil {
 			return sink.Clean(err.Error())
 		}
 	}
+}
+
+// localDirs says how many directories a root is, or holds, that a client has
+// filled by --local-dir; empty if none.
+func localDirs(root string) string {
+	n := 0
+	for _, rel := range []string{".", "*", "*/*"} {
+		found, _ := fs.Glob(os.DirFS(root), path.Join(rel, hfcache.LocalStage)) // its form is good
+		for _, stage := range found {
+			if isLocal(path.Clean(strings.TrimSuffix(stage, hfcache.LocalStage) + ".")) {
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d filled by --local-dir", n)
 }

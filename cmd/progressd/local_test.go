@@ -169,3 +169,16 @@ func TestLocalDirectoriesThatAreCompleteAtTheFirstStartAreSilent(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckCountsLocalDirectories(t *testing.T) {
+	d := newLocalService(t, "models")
+	for _, dir := range []string{".", "llama", "org/llama", "org/models--a--b", ".hidden", "a/b/too-deep"} {
+		mkdir(t, d.path("models", dir, ".cache/huggingface/download"))
+	}
+	mkdir(t, d.path("models", "models--org--demo"))
+	d.start("--check", "--config", d.path("config.toml"))
+	d.ended(exitOK)
+	if want := d.path("models") + "  1 repositories, 3 filled by --local-dir\n"; !strings.Contains(d.out.String(), want) {
+		t.Errorf("%q is missing:\n%s", want, d.out)
+	}
+}

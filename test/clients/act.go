@@ -49,7 +49,16 @@ func (a *act) other(suffix string) hfcache.Repo {
 	return hfcache.Repo{Type: repoType, ID: a.scene.name + suffix + "/hh-" + a.name}
 }
 
-func (a *act) root() string { return filepath.Join(a.home, "hub") }
+// root is the cache, or the directory of its own that it goes to.
+func (a *act) root() string {
+	if a.scene.local {
+		return filepath.Join(a.dir, localRoot, a.scene.name+"-"+a.name)
+	}
+	return filepath.Join(a.home, "hub")
+}
+
+// localRoot holds the directories of those that go into one of their own.
+const localRoot = "local"
 
 // as is the same act in the eyes of another user with a home of 0700.
 func (a *act) as(name string, uid uint32) (*act, error) {
@@ -113,6 +122,9 @@ func (a *act) beginOn(repo hfcache.Repo, args ...string) (*process, error) {
 	argv := []string{filepath.Join(a.venv(), "bin", a.command), "download", repo.ID}
 	if repo.Type != hfcache.Model {
 		argv = append(argv, "--repo-type", string(repo.Type))
+	}
+	if a.scene.local {
+		argv = append(argv, "--local-dir", a.root())
 	}
 	return a.start(append(argv, args...))
 }

@@ -15,7 +15,7 @@ import (
 
 // configuration is the daemon's: short verdicts and small steps, so that a
 // case takes seconds. The rest is as it is by default.
-const configuration = `roots = ["%[1]s/homes/*/hub", "%[1]s/users/*/.cache/huggingface/hub"]
+const configuration = `roots = ["%[1]s/homes/*/hub", "%[1]s/users/*/.cache/huggingface/hub", "%[1]s/local"]
 step = "10MB"
 [log]
 dir = "%[1]s/log"

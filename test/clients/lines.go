@@ -80,8 +80,12 @@ func kindOf(l line) string {
 }
 
 // logPath is where the log of a repository is: where the same id is in two
-// caches, the second has a part of its root's hash in its name.
+// caches, the second has a part of its root's hash in its name. A directory
+// of its own has its log by that name.
 func (s *stage) logPath(root string, repo hfcache.Repo) string {
+	if filepath.Dir(root) == filepath.Join(s.dir, localRoot) {
+		return filepath.Join(s.dir, "log", filepath.Base(root)+"@local.log")
+	}
 	sum := sha256.Sum256([]byte(root))
 	hashed := filepath.Join(s.dir, "log", repo.Slug()+"@"+hex.EncodeToString(sum[:4])+".log")
 	if _, err := os.Stat(hashed); err == nil {

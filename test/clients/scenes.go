@@ -28,8 +28,10 @@ type scene struct {
 	// home makes a cache for this scene alone; nil shares the release's. In
 	// a shared one nobody can tell whose the partial files of 0.21 are.
 	home func(root string, perm fs.FileMode) error
-	play func(ctx context.Context, a *act) error
-	want func(a *act) []want
+	// local: into a directory of its own, by --local-dir.
+	local bool
+	play  func(ctx context.Context, a *act) error
+	want  func(a *act) []want
 }
 
 const mb = 1_000_000
@@ -100,10 +102,17 @@ var scenes = []scene{
 	{name: "library-file", about: "`hf_hub_download`", files: many, play: script("file.py", "model.safetensors"), want: single(many[1])},
 	{name: "two-models", about: "two models at once", files: few, play: twoModels, want: bothModels},
 	{name: "two-users", about: "two users at once, with homes of 0700", files: few, play: twoUsers, want: bothUsers},
+	{name: "local", about: "`--local-dir`", applies: hasLocal, files: many, local: true, home: absent, play: download(), want: complete(many...)},
+	{name: "local-include", about: "`--local-dir` with `--include`", applies: hasLocal, files: many, local: true, home: absent, play: download("--include", "*.safetensors"), want: asked(many[1])},
+	{name: "local-sigkill", about: "`--local-dir`, SIGKILL, then once more", applies: hasLocal, files: few, local: true, home: absent, play: killed(syscall.SIGKILL), want: resumed},
+	{name: "local-again", about: "`--local-dir`, where all is there", applies: hasLocal, files: few, local: true, home: absent, play: again, want: complete(few...)},
 	{name: "store", about: "the shared store, and a second model from it", applies: hasStore, files: stored, play: sharedStore, want: storeThenSilence},
 }
 
 func hasWorkers(r release) bool { return r.workers }
+
+// hasLocal: older ones bring such a download through the cache.
+func hasLocal(r release) bool { return r.version != "0.21.4" }
 
 func hasStore(r release) bool { return r.version == "2.4.0" && len(r.env) == 0 }
 

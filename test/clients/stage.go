@@ -83,7 +83,7 @@ func (s *stage) prepare(ctx context.Context) ([]*act, error) {
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, sub := range []string{"homes", "users", "log", "output"} {
+	for _, sub := range []string{"homes", "users", "log", "output", localRoot} {
 		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o755); err != nil {
 			return nil, err
 		}
