@@ -124,6 +124,11 @@ func (p *pass) readNotes(revs *revisions) error {
 		}
 	}
 	p.repo.tree.notes = notes
+	for commit, rev := range revs.byCommit {
+		if !rev.hasTree && len(rev.links) == 0 {
+			delete(revs.byCommit, commit) // whoever writes metadata may write new ones for ever
+		}
+	}
 	return nil
 }
 
@@ -154,8 +159,8 @@ func (p *pass) readNote(down dir, path string, former note) (n note, ok bool) {
 	return n, err == nil && n.commit != ""
 }
 
-// introduction is how long a file that is there already waits for somebody who
-// tells whose it is: between two files a client holds no lock.
+// introduction is how long a sign waits for somebody who tells whose it is:
+// between two files a client holds no lock.
 const introduction = time.Second
 
 // mayBeNamed reports whether a moment is worth waiting before a play begins:

@@ -78,7 +78,7 @@ func restored(m Memory) *play {
 // A lock, a ref or a tree file is none: what is cached takes its lock too.
 func (p *pass) begin() bool {
 	since := p.repo.since
-	sign := len(p.arrivedNew) > 0 && !p.mayBeNamed() || p.placedNew || p.held.temps > 0
+	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
 	for _, part := range p.repo.partials {
 		if !part.live {
 			continue
@@ -88,7 +88,7 @@ func (p *pass) begin() bool {
 			since = later(since, p.blobsTime)
 		}
 	}
-	if sign {
+	if sign = sign && !p.mayBeNamed(); sign {
 		p.repo.play = newPlay(p.now, since)
 		p.repo.play.linkless = p.placedNew
 	}

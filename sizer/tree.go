@@ -42,7 +42,7 @@ type tree struct {
 	notes map[string]note
 	// stirring: some directory has changed just now.
 	stirring bool
-	// sign is when a file came of which nobody knew the downloader.
+	// sign is when something came of which nobody knew the downloader.
 	sign time.Time
 }
 

@@ -46,7 +46,7 @@ func TestADownloadIntoADirectoryOfItsOwnIsTold(t *testing.T) {
 			d.until(d.out, "[SUCCESS] org/demo: Model downloaded successfully\n")
 			d.stop(exitOK)
 			log := d.log("demo@local.log")
-			if !strings.HasPrefix(log, "[INFO] Preparing to download model: ") ||
+			if !strings.HasPrefix(log, "[INFO] Preparing to download model: org/demo\n") ||
 				!strings.HasSuffix(log, end+"[SUCCESS] Model downloaded successfully\n") {
 				t.Errorf("log:\n%s", log)
 			}
@@ -150,8 +150,9 @@ func TestLocalDirectoriesAreToldOnceAndEachInALogOfItsOwn(t *testing.T) {
 		t.Fatalf("logs %v (%v)\n%s", logs, err, d.out)
 	}
 	for _, log := range logs {
-		if !strings.HasPrefix(log.Name(), "demo@local") || strings.Count(d.log(log.Name()), "\n") != 3 {
-			t.Errorf("%s:\n%s", log.Name(), d.log(log.Name()))
+		text := d.log(log.Name())
+		if !strings.HasPrefix(log.Name(), "demo@local") || strings.Count(text, "Preparing") != 1 || strings.Count(text, "successfully") != 1 {
+			t.Errorf("%s:\n%s", log.Name(), text)
 		}
 	}
 }

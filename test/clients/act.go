@@ -123,10 +123,11 @@ func (a *act) beginOn(repo hfcache.Repo, args ...string) (*process, error) {
 	if repo.Type != hfcache.Model {
 		argv = append(argv, "--repo-type", string(repo.Type))
 	}
+	argv = append(argv, args...)
 	if a.scene.local {
 		argv = append(argv, "--local-dir", a.root())
 	}
-	return a.start(append(argv, args...))
+	return a.start(argv)
 }
 
 // beginScript starts a program of somebody's own that uses the library.

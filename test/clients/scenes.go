@@ -106,6 +106,11 @@ var scenes = []scene{
 	{name: "local-include", about: "`--local-dir` with `--include`", applies: hasLocal, files: many, local: true, home: absent, play: download("--include", "*.safetensors"), want: asked(many[1])},
 	{name: "local-sigkill", about: "`--local-dir`, SIGKILL, then once more", applies: hasLocal, files: few, local: true, home: absent, play: killed(syscall.SIGKILL), want: resumed},
 	{name: "local-again", about: "`--local-dir`, where all is there", applies: hasLocal, files: few, local: true, home: absent, play: again, want: complete(few...)},
+	{name: "local-file", about: "`--local-dir`, one file", applies: hasLocal, files: many, local: true, home: absent, play: download("model.safetensors"), want: single(many[1])},
+	{name: "local-dataset", about: "`--local-dir` of a dataset", applies: hasLocal, repoType: hfcache.Dataset, files: few, local: true, home: absent, play: download(), want: complete(few...)},
+	{name: "local-revision", about: "`--local-dir`, then a new revision", applies: hasLocal, files: before, local: true, home: absent, play: newRevision, want: twoRevisions},
+	{name: "local-ctrl-c", about: "`--local-dir`, Ctrl-C, then once more", applies: hasLocal, files: numbered, local: true, home: absent, play: interruptedByHand, want: endedByHand},
+	{name: "local-hub-dies", about: "`--local-dir`, the hub dies in the middle", applies: hasLocal, files: few, local: true, home: absent, play: hubDies, want: oneInterrupted},
 	{name: "store", about: "the shared store, and a second model from it", applies: hasStore, files: stored, play: sharedStore, want: storeThenSilence},
 }
 
