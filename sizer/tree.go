@@ -85,6 +85,9 @@ func (p *pass) readTree() error {
 		return err
 	}
 	p.root.fs.learn(down, e.dev)
+	if p.repo.play != nil {
+		p.room = roomOf(down, e)
+	}
 	if p.repo.blobs.stale(e) {
 		born := down.born(".")
 		if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {

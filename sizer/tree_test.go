@@ -89,7 +89,7 @@ func TestALocalDirIsFollowedFromItsFirstPartialToItsProof(t *testing.T) {
 	c.local("an empty partial begins it", want{play: true, total: 8 * mib, files: 3, missing: 3, partials: 1})
 	c.fetch("a.bin", "a", mib)
 	l := c.local("bytes arrive", want{play: true, bytes: mib, arrived: mib, total: 8 * mib, files: 3, missing: 3, partials: 1})
-	if len(l.InFlight) != 1 || l.InFlight[0] != "a.bin" || l.TotalSource != FromListing || l.Memory.Name.ID != "org/demo" {
+	if len(l.InFlight) != 1 || l.InFlight[0].Name != "a.bin" || l.TotalSource != FromListing || l.Memory.Name.ID != "org/demo" {
 		t.Fatalf("look %+v", l)
 	}
 	c.put("a.bin", "a", 3*mib, commitA)
@@ -345,5 +345,38 @@ func TestADirectoryThatNoClientFillsIsNothing(t *testing.T) {
 	c.local("nothing", want{})
 	if len(c.root.repos) != 0 || c.log.Len() > 0 {
 		t.Errorf("%d kept, log %s", len(c.root.repos), c.log)
+	}
+}
+
+// Leftovers lie in a directory of its own as in a cache, and room is weighed.
+func TestALeftoverInALocalDirIsReportedAtRest(t *testing.T) {
+	c := newCache(t)
+	partial := c.staged(hfcache.LocalHash("a.bin") + "." + etag("a") + ".incomplete")
+	c.write(c.staged("a.bin.lock"), 0)
+	c.write(partial, mib)
+	old := time.Now().Add(-2 * leftAlone)
+	c.must(os.Chtimes(partial, old, old))
+	c.age()
+	c.must(os.Chtimes(partial, old, old))
+	c.watch(time.Now().Add(time.Second), nil)
+	l, pace := c.lookAt(llama)
+	if l.InPlay || pace != Slow || l.Orphans != 1 || l.OrphanBytes != mib || l.Resumable != 1 {
+		t.Fatalf("look %+v pace %v", l, pace)
+	}
+	c.write(c.in(llama, "a.bin"), mib)
+	c.write(c.staged("x.lock"), 0)
+	if l, _ := c.lookAt(llama); l.Resumable != 0 {
+		t.Errorf("the file is there: %+v", l)
+	}
+}
+
+func TestRoomIsWeighedForALocalDir(t *testing.T) {
+	c := newCache(t)
+	c.fetch("a.bin", "a", mib)
+	if l, _ := c.lookAt(llama); !l.InPlay {
+		t.Fatalf("look %+v", l)
+	}
+	if l, _ := c.lookAt(llama); l.Room.Size == 0 {
+		t.Errorf("room %+v", l.Room)
 	}
 }

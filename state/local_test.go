@@ -55,3 +55,19 @@ func TestLogsOfLocalDirectoriesKeepTheirNames(t *testing.T) {
 		s, _ = openStore(t, dir, &testDisk{})
 	}
 }
+
+// What is told of a directory at rest has its log, and its name, too.
+func TestLeftoversOfALocalDirectoryAtRest(t *testing.T) {
+	s, _ := openStore(t, t.TempDir(), &testDisk{})
+	l, log, _ := start(s)
+	repo, _ := hfcache.LocalRepo("org/my model")
+	l.Commit(nil, []tracker.Event{{ID: "x", Kind: tracker.OrphansFound, At: day, Root: "/data", Repo: repo, Count: 1}})
+	l.pass()
+	e := log.events[0]
+	if e.Log != "my_model@local.log" || e.Repo.ID != "my_model" || e.Repo.Type != hfcache.Model || e.Root != "/data/org/my%20model" {
+		t.Errorf("event %+v", e)
+	}
+	if got := s.Reported(); len(got) != 1 || got[0].Repo != repo || got[0].Root != "/data" {
+		t.Errorf("reported %+v", got)
+	}
+}
