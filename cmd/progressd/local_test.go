@@ -58,9 +58,9 @@ func TestADownloadIntoADirectoryOfItsOwnIsTold(t *testing.T) {
 	}
 }
 
+// The root is the directory itself, and made by its first download.
 func TestWhatALocalDirectoryWasAskedForProvesIt(t *testing.T) {
 	d := newLocalService(t, "models")
-	mkdir(t, d.path("models"))
 	d.start()
 	d.until(d.errout, "watching")
 	h := serveHub(t)
