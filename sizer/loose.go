@@ -86,23 +86,30 @@ func (p *pass) stageLoose() {
 			continue
 		}
 		t.measure(e, p.root.fs.written(e), p.now)
-		growing := t.grown.After(t.claimed) && p.now.Sub(t.grown) < grace
-		if t.owner == "" && growing && p.root.fs.blocks && p.sole() {
-			t.owner, t.claimed, t.live = p.repo.folder, p.now, true
-		}
-		if t.owner != "" {
-			p.held.temps++
-			continue
-		}
-		p.strangers.growing = p.strangers.growing || growing
-		if pl := p.repo.play; pl != nil && growing {
-			t.during = pl.id
-		}
-		if pl := p.repo.play; pl != nil && t.during == pl.id {
-			p.strangers.seen++
-		}
+		p.claimLoose(t)
 	}
 	p.supersede()
+}
+
+func (p *pass) claimLoose(t *temp) {
+	growing := t.grown.After(t.claimed) && p.now.Sub(t.grown) < grace
+	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks && p.sole() {
+		t.owner, t.claimed, t.live = p.repo.folder, p.now, true
+	}
+	if t.owner != "" {
+		p.held.temps++
+		return
+	}
+	p.strangers.growing = p.strangers.growing || growing
+	if p.repo.play == nil {
+		return
+	}
+	if growing {
+		t.during = p.repo.play.id
+	}
+	if t.during == p.repo.play.id {
+		p.strangers.seen++
+	}
 }
 
 // supersede gives up what nobody writes to while another is written to that

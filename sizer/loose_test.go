@@ -71,3 +71,34 @@ func TestTheNextPlayCountsWhatCanBeGoneOnWith(t *testing.T) {
 		t.Fatalf("look %+v", l)
 	}
 }
+
+func TestBlobsWithoutALinkYetAreNotForgotten(t *testing.T) {
+	begin := func(t *testing.T) *cache {
+		c := newCache(t)
+		for _, word := range []string{"a", "b"} {
+			c.partial(word, ".downloadInProgress", mib)
+		}
+		c.partial("c", ".downloadInProgress", 10)
+		c.look()
+		for _, word := range []string{"a", "b"} {
+			must(t, os.Rename(c.in(demo, "blobs", etag(word)+".downloadInProgress"), c.in(demo, "blobs", etag(word))))
+		}
+		c.expect("two are there, their links come later", want{play: true, bytes: 2*mib + 10, done: 2, partials: 1})
+		return c
+	}
+	t.Run("over a restart", func(t *testing.T) {
+		c := begin(t)
+		c.restart(c.look().Memory)
+		c.expect("as before", want{play: true, bytes: 2*mib + 10, done: 2})
+		c.partial("c", ".downloadInProgress", 20)
+		c.expect("going on", want{play: true, bytes: 2*mib + 20, arrived: 10, done: 2, partials: 1})
+	})
+	t.Run("in the next play", func(t *testing.T) {
+		c := begin(t)
+		c.now = c.now.Add(12 * time.Minute)
+		c.look()
+		c.expect("over", want{})
+		c.partial("c", ".downloadInProgress", 20)
+		c.expect("going on", want{play: true, bytes: 2*mib + 20, base: 2*mib + 10, arrived: 10, done: 2, partials: 1})
+	})
+}

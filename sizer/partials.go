@@ -35,7 +35,7 @@ type partial struct {
 	live, attached, beaten bool
 	// spent: its blob is there; asked: that was found out, at rest.
 	asked, spent bool
-	// kept: a former play has counted it, and it can be gone on with.
+	// kept: a former play, or a former life, has counted it.
 	kept bool
 }
 
@@ -144,6 +144,23 @@ func (p *pass) vanished(part *partial) {
 	if p.repo.play != nil && part.attached {
 		p.repo.play.lost(part, p.now)
 	}
+}
+
+// takeUp lets a play of a former life of the daemon keep its partials.
+func (p *pass) takeUp() {
+	for _, part := range p.repo.partials {
+		if p.resumes(part) {
+			part.kept, part.attached = true, true
+		}
+	}
+}
+
+// resumes reports whether this look is the first of a play of a former life of
+// the daemon and the file was written to lately, where no lock was seen to
+// tell whether somebody is still at it.
+func (p *pass) resumes(part *partial) bool {
+	pl := p.repo.play
+	return pl != nil && pl.restored && !pl.looked && !pl.lockSeen && p.now.Sub(part.mtime) < p.root.opts.Linger
 }
 
 // judge tells live partials from those of dead attempts, and one of twins

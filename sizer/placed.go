@@ -21,7 +21,12 @@ type places struct {
 	paths   map[string][]string // of listed etags, below the folder
 	entries map[string]entry    // of unlisted files
 	sizes   map[int64]string    // of the blobs; any etag of that size
+	tries   int                 // without a reason to find any
 }
+
+// maxTries bounds how many files are looked for in the snapshot just to learn
+// whether any lies there, when a play begins.
+const maxTries = 256
 
 // finishedFile is finished for a file of a play, wherever that lies.
 func (p *pass) finishedFile(blobs dir, f *file) (entry, error) {
@@ -44,6 +49,10 @@ func (p *pass) finishedFile(blobs dir, f *file) (entry, error) {
 // them at each look would be dear.
 func (p *pass) mayBePlaced(pl *play, f *file) bool {
 	if pl.linkless || f.loose || f.done {
+		return true
+	}
+	if !pl.looked && p.places.tries < maxTries {
+		p.places.tries++
 		return true
 	}
 	for _, part := range p.repo.partials {
@@ -76,7 +85,7 @@ func (p *pass) indexPaths(pl *play) {
 		if !rev.listed() {
 			continue
 		}
-		for _, listed := range rev.listing.files {
+		for _, listed := range rev.list().files {
 			paths := p.places.paths[listed.Etag]
 			p.places.paths[listed.Etag] = append(paths, "snapshots/"+commit+"/"+listed.Path)
 		}
@@ -128,9 +137,15 @@ func (p *pass) blobSizes() map[int64]string {
 		return p.places.sizes
 	}
 	p.places.sizes = make(map[int64]string)
+	p.eachBlob(maxPartials, func(name string, e entry) { p.places.sizes[e.size] = name })
+	return p.places.sizes
+}
+
+// eachBlob goes through the finished blobs, as many as that at the most.
+func (p *pass) eachBlob(most int, do func(etag string, e entry)) {
 	blobs, err := p.top.sub(p.repo.folder + "/blobs")
 	if err != nil {
-		return p.places.sizes
+		return
 	}
 	defer blobs.close()
 	_ = blobs.names(func(name string) bool {
@@ -139,11 +154,11 @@ func (p *pass) blobSizes() map[int64]string {
 		}
 		name = strings.Clone(name)
 		if e, err := p.finished(blobs, name); err == nil {
-			p.places.sizes[e.size] = name
+			do(name, e)
+			most--
 		}
-		return len(p.places.sizes) < maxPartials
+		return most > 0
 	})
-	return p.places.sizes
 }
 
 // placedSince reports whether files came to the newest snapshot after a time,
@@ -169,31 +184,30 @@ func (p *pass) placedSince(since time.Time) (bool, error) {
 	return false, nil
 }
 
-// addUnlinked adds all finished blobs where no revision has a listing or a
-// snapshot: llama.cpp and Rust's hf-hub 1.x make their links when everything
-// is there, so what an attempt before has brought is known by nothing else.
+// addUnlinked adds the finished blobs of a play before this one, where no
+// revision has a listing or a snapshot: llama.cpp and Rust's hf-hub 1.x make
+// their links when everything is there, so they are known by nothing else.
+// After a restart those are all that there are.
 func (p *pass) addUnlinked(pl *play) {
 	if p.repo.tree != nil || len(pl.revisions) > 0 || len(p.repo.revs.byCommit) > 0 {
 		return
 	}
-	blobs, err := p.top.sub(p.repo.folder + "/blobs")
-	if err != nil {
-		return
-	}
-	defer blobs.close()
-	var names []string
-	_ = blobs.names(func(name string) bool {
-		if hfcache.ParseBlob(name).Kind == hfcache.Finished {
-			names = append(names, strings.Clone(name))
-		}
-		return len(names) <= maxUnlinked
-	})
-	if len(names) > maxUnlinked {
-		return // no such client's
-	}
-	for _, etag := range names {
+	for _, etag := range p.repo.unlinked {
 		pl.file(etag).wanted = true
 	}
+	if pl.restored && !pl.looked {
+		p.eachBlob(maxUnlinked, func(etag string, _ entry) { pl.file(etag).wanted = true })
+	}
+}
+
+// finishedUnlinked are the blobs that the next play has to remember.
+func (pl *play) finishedUnlinked() (etags []string) {
+	for _, f := range pl.files {
+		if len(pl.revisions) == 0 && f.wanted && f.done && len(etags) < maxUnlinked {
+			etags = append(etags, f.etag)
+		}
+	}
+	return etags
 }
 
 // maxUnlinked bounds how many blobs without a link are taken for a download's.

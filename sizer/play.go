@@ -202,6 +202,7 @@ func (pl *play) over(p *pass, look *Look) bool {
 func (p *pass) end() {
 	p.repo.since = later(p.repo.since, p.blobsTime)
 	p.root.since[p.repo.folder] = p.repo.since
+	p.repo.unlinked = p.repo.play.finishedUnlinked()
 	p.repo.play = nil
 	p.repo.revs = revisions{}
 	p.releaseTemps()

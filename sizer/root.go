@@ -90,6 +90,8 @@ type repo struct {
 	outsideLocks lockDir
 	revs         revisions
 	play         *play
+	// unlinked are blobs of the last play that no snapshot names.
+	unlinked []string
 	// bareless is when no bare lock was held last; see temps.
 	bareless time.Time
 	// unreadable: the last look failed, and that was said.
@@ -201,13 +203,13 @@ type pass struct {
 	blobsTime time.Time
 	// arrivedNew are etags of finished blobs that came since the last play.
 	arrivedNew []string
+	// room is read in a play only.
+	room Room
 	// placedNew: so did files in a snapshot that are no links.
 	placedNew bool
 	held      held
 	places    places
 	strangers strangers
-	// room is read in a play only.
-	room Room
 }
 
 func (p *pass) run(look *Look) error {
@@ -233,6 +235,7 @@ func (p *pass) run(look *Look) error {
 	p.held = p.readHeld()
 	p.stageTemps()
 	p.stageLoose()
+	p.takeUp()
 	p.judge()
 	if p.repo.play == nil && !p.begin() {
 		p.leftovers(look)

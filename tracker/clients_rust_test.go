@@ -72,7 +72,7 @@ func TestALeftoverInTheRootHoldsNothingUp(t *testing.T) {
 	old := filepath.Join(w.hh.Root, "tmp", "aB3dE5g")
 	must(t, errors.Join(os.MkdirAll(filepath.Dir(old), 0o755), os.WriteFile(old, make([]byte, piece), 0o644)))
 	must(t, os.Chtimes(old, time.Time{}, time.Now().Add(-time.Hour)))
-	w.watch(time.Now())
+	w.watch(time.Now(), nil)
 	_, err := rust03(w).Download(t.Context(), demoRepo, "main")
 	must(t, err)
 	w.rest(2 * time.Minute)

@@ -2,12 +2,15 @@ package tracker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"progressd/hfcache"
 	"progressd/internal/client"
+	"progressd/sizer"
 )
 
 func TestWhereNoLockIsVisibleDeathIsNoticedBySilence(t *testing.T) {
@@ -110,4 +113,47 @@ func TestOldContentThatIsWrittenOverIsNoStandstill(t *testing.T) {
 	if want := "preparing started interrupted moving unlisted completed"; w.told() != want || w.highest != w.size() {
 		t.Errorf("told %s, want %s; %d bytes, want %d", w.told(), want, w.highest, w.size())
 	}
+}
+
+// restart ends the daemon and begins another with what the first remembered.
+func (w *witness) restart() {
+	raw, err := json.Marshal(w.d.episode())
+	must(w.t, err)
+	var ep Episode
+	must(w.t, json.Unmarshal(raw, &ep))
+	w.watch(time.Now(), func(hfcache.Repo) (sizer.Memory, bool) { return ep.Memory, true })
+	w.d = restoreDownload(defaults, ep, time.Now().Add(w.ahead))
+}
+
+func TestEveryClientsDownloadGoesOnOverARestart(t *testing.T) {
+	eachWriter(t, func(t *testing.T, w *witness, name string, _ func() error) {
+		at, n := client.Written, 2
+		if name == "swift" {
+			at, n = client.Locked, 1
+		}
+		w.hh.Workers = 1
+		w.hh.Pause = func(_ context.Context, stage client.Stage, path string) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.look(0)
+			if stage != at || path != bigFile {
+				return nil
+			}
+			if n--; n == 0 {
+				w.restart()
+				w.look(0)
+			}
+			return nil
+		}
+		must(t, w.writers()[name]())
+		w.die()
+		w.rest(2 * time.Minute)
+		want := "preparing started unlisted completed"
+		if strings.Contains(name, ", listed") {
+			want = "preparing started completed"
+		}
+		if w.told() != want || w.highest != w.size() {
+			t.Errorf("told %s, want %s; %d bytes, want %d", w.told(), want, w.highest, w.size())
+		}
+	})
 }

@@ -75,7 +75,7 @@ func newWitness(t *testing.T) *witness {
 	}
 	must(t, os.MkdirAll(w.hh.Root, 0o755))
 	w.live()
-	w.watch(time.Now().Add(-time.Minute))
+	w.watch(time.Now().Add(-time.Minute), nil)
 	return w
 }
 
@@ -86,11 +86,11 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (w *witness) watch(since time.Time) {
+func (w *witness) watch(since time.Time, recall func(hfcache.Repo) (sizer.Memory, bool)) {
 	var st syscall.Stat_t
 	must(w.t, syscall.Stat(w.hh.Root, &st))
 	w.root = sizer.NewRoot(sizer.Options{
-		Path: w.hh.Root, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: sizer.NewProcs(w.proc),
+		Path: w.hh.Root, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall, Procs: sizer.NewProcs(w.proc),
 		Quiet: defaults.QuietAfter, Linger: defaults.StallAfter + time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 }
