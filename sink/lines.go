@@ -160,6 +160,9 @@ func sizeDiffers(e tracker.Event) string {
 		return "A file's size differs from the listing"
 	}
 	m := e.Mismatch
+	if m.Holes {
+		return fmt.Sprintf("File %s has holes: %d of its %d bytes were ever written", Clean(m.Path), m.Got, m.Want)
+	}
 	return fmt.Sprintf("Size of %s differs from the listing: %d bytes on disk, %d listed", Clean(m.Path), m.Got, m.Want)
 }
 

@@ -144,6 +144,9 @@ func rareSamples() []sample {
 		{"size differs, hostile name", with(tracker.SizeDiffers, func(e *tracker.Event) {
 			e.Mismatch = &sizer.Mismatch{Path: "a\n\x1b[31m\u202e", Got: 1, Want: 2}
 		})},
+		{"holes", with(tracker.SizeDiffers, func(e *tracker.Event) {
+			e.Mismatch = &sizer.Mismatch{Path: "model.safetensors", Got: 2_560_000, Want: 120_000_000, Holes: true}
+		})},
 		{"size differs, not told", event(tracker.SizeDiffers, "e1")},
 		{"orphans", with(tracker.OrphansFound, func(e *tracker.Event) { e.Count, e.Lost = 742, 741e9 })},
 		{"one orphan", with(tracker.OrphansFound, func(e *tracker.Event) { e.Count, e.Lost = 1, 10e6 })},

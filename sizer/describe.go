@@ -40,6 +40,9 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 		} else if pl.failed[f.etag] && (f.part == nil || !f.part.live) {
 			look.Failed++
 		}
+		if done && !p.held.etags[f.etag] {
+			look.mismatch(f)
+		}
 		if !pl.listed {
 			continue
 		}
@@ -47,8 +50,6 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 		look.Total = addSaturating(look.Total, f.want)
 		if !done {
 			look.Missing += paths
-		} else if f.size != f.want && !p.held.etags[f.etag] && (look.Mismatched == nil || f.path < look.Mismatched.Path) {
-			look.Mismatched = &Mismatch{Path: f.path, Got: f.size, Want: f.want}
 		}
 	}
 	if look.Total > 0 {

@@ -18,7 +18,8 @@ type file struct {
 	wanted, loose bool
 
 	done  bool
-	size  int64
+	size  int64 // of a finished file, without its holes
+	holes int64
 	isNew bool
 
 	part    *partial
@@ -90,7 +91,8 @@ func (p *pass) findFinished(pl *play) error {
 					pl.justDone = append(pl.justDone, f.etag)
 				}
 			}
-			f.done, f.size = true, e.size
+			f.holes = p.root.fs.holes(e)
+			f.done, f.size = true, e.size-f.holes
 		case !absent(err):
 			return err
 		case f.done:

@@ -117,7 +117,8 @@ type Look struct {
 	// (-00003-of-00012) are missing where there is no listing.
 	Missing  int
 	ShardGap bool
-	// Mismatched is a finished blob whose size differs from the listing.
+	// Mismatched is a finished blob whose size differs from the listing, or
+	// that has holes.
 	Mismatched *Mismatch
 	// Room on the file system of the blobs; zero if unknown. Ahead is what
 	// the partials take of it beyond what of them is written.
@@ -130,10 +131,13 @@ type Look struct {
 	Memory Memory
 }
 
-// Mismatch is a finished blob of another size than listed.
+// Mismatch is a finished blob of another size than listed, or one of which
+// not all was ever written: then Holes is set, Got is what was, and Want what
+// st_size says.
 type Mismatch struct {
 	Path      string
 	Got, Want int64
+	Holes     bool `json:",omitempty"`
 }
 
 // Memory is what has to survive a restart about one repository in play, or

@@ -260,7 +260,7 @@ func TestAWrongSizeIsNoProof(t *testing.T) {
 	c.list(commitA, map[string]listedFile{"a.bin": {"a", 4 * mib}})
 	c.whole("a", mib, commitA, "a.bin")
 	l := c.expect("D15", want{play: true, bytes: mib, arrived: mib, total: 4 * mib, files: 1, done: 1})
-	if l.Mismatched == nil || *l.Mismatched != (Mismatch{"a.bin", mib, 4 * mib}) {
+	if l.Mismatched == nil || *l.Mismatched != (Mismatch{Path: "a.bin", Got: mib, Want: 4 * mib}) {
 		t.Fatalf("look %+v", l)
 	}
 }

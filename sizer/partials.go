@@ -259,6 +259,8 @@ type fileSystem struct {
 	dev    uint64
 	known  bool
 	blocks bool
+	// dense: a whole file has as many blocks as bytes.
+	dense bool
 	// sameDev: /proc/locks names the device that stat does (not on btrfs
 	// and overlayfs).
 	sameDev bool
@@ -284,7 +286,7 @@ func (f *fileSystem) learn(d dir, dev uint64) {
 		return
 	}
 	kind := int64(st.Type) //nolint:unconvert // int32 on 32-bit machines
-	*f = fileSystem{dev: dev, known: true, blocks: trueBlocks[kind], sameDev: kind != unix.BTRFS_SUPER_MAGIC && kind != unix.OVERLAYFS_SUPER_MAGIC}
+	*f = fileSystem{dev: dev, known: true, blocks: trueBlocks[kind], dense: densely[kind], sameDev: kind != unix.BTRFS_SUPER_MAGIC && kind != unix.OVERLAYFS_SUPER_MAGIC}
 }
 
 // content is how many bytes of a partial's content are truly on disk. Of one

@@ -185,7 +185,7 @@ func faultD15(t *testing.T) {
 	}
 	check := func(t *testing.T, l Look) {
 		t.Helper()
-		if l.Mismatched == nil || *l.Mismatched != (Mismatch{"a.bin", mib - 1, mib}) || l.Proof != NoProof {
+		if l.Mismatched == nil || *l.Mismatched != (Mismatch{Path: "a.bin", Got: mib - 1, Want: mib}) || l.Proof != NoProof {
 			t.Fatalf("mismatch %+v in %+v", l.Mismatched, l)
 		}
 	}
