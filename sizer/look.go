@@ -104,8 +104,9 @@ type Look struct {
 	Failed int
 	// Unseen: bytes may be coming that can't be counted, so that silence
 	// proves nothing: a partial is written to and doesn't grow (hf_xet <= 1.2
-	// over old content), one grows whose blob is there, a client fetches outside of the cache (swift), a
-	// file grows in the root that may be this repository's (Rust <= 0.3).
+	// over old content), one grows whose blob is there, a client fetches
+	// outside of the cache (swift), a file grows in the root that may be this
+	// repository's (Rust <= 0.3).
 	Unseen bool
 	// Unclaimed counts files in the root that were written to in this play
 	// and may be its own: if so, it isn't complete.

@@ -203,13 +203,13 @@ type pass struct {
 	blobsTime time.Time
 	// arrivedNew are etags of finished blobs that came since the last play.
 	arrivedNew []string
-	// room is read in a play only.
-	room Room
 	// placedNew: so did files in a snapshot that are no links.
 	placedNew bool
 	held      held
 	places    places
 	strangers strangers
+	// room is read in a play only.
+	room Room
 }
 
 func (p *pass) run(look *Look) error {
