@@ -33,6 +33,10 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveCDN(w, r, rest)
 		return
 	}
+	if rest, ok := strings.CutPrefix(path, "cas/"); ok {
+		h.serveCAS(w, r, rest)
+		return
+	}
 	if where, rest, ok := strings.Cut(path, "/resolve/"); ok {
 		repo := hfcache.Repo{Type: hfcache.Model, ID: where}
 		if first, id, ok := strings.Cut(where, "/"); ok && plural[first] != "" {
@@ -44,8 +48,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse(w, Fault{Status: http.StatusNotFound})
 }
 
-// serveAPI answers {type}/{id}, {type}/{id}/revision/{rev} and
-// {type}/{id}/tree/{rev}.
+// serveAPI answers {type}/{id}, and {type}/{id}/{question}/{rev}.
 func (h *Hub) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 	first, rest, ok := strings.Cut(path, "/")
 	if !ok || plural[first] == "" {
@@ -57,6 +60,11 @@ func (h *Hub) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 		id, rev = before, unescape(after)
 	} else if before, after, ok := strings.Cut(rest, "/tree/"); ok {
 		id, rev, answer = before, unescape(after), h.treeJSON
+	} else if before, after, ok := strings.Cut(rest, "/xet-read-token/"); ok {
+		id, rev, answer = before, unescape(after), h.tokenJSON
+	} else if before, after, ok := strings.Cut(rest, "/paths-info/"); ok {
+		id, rev = before, unescape(after)
+		answer = func(_ http.Header, _ *url.URL, _ hfcache.Repo, rev revision) any { return pathsJSON(r.Body, rev) }
 	}
 	repo := hfcache.Repo{Type: plural[first], ID: id}
 	if f := h.fault(repo, ""); f.Status != 0 {
@@ -167,13 +175,17 @@ func (h *Hub) treeJSON(header http.Header, u *url.URL, _ hfcache.Repo, rev revis
 	}
 	page := []node{}
 	for _, e := range rev.files[from:to] {
-		n := node{Type: "file", OID: e.gitOID, Size: e.Size, Path: e.Path, XetHash: e.XetHash}
-		if e.sha256 != "" {
-			n.LFS = &lfsNode{e.sha256, e.Size, len(pointer(e.sha256, e.Size))}
-		}
-		page = append(page, n)
+		page = append(page, nodeOf(e))
 	}
 	return page
+}
+
+func nodeOf(e Entry) node {
+	n := node{Type: "file", OID: e.gitOID, Size: e.Size, Path: e.Path, XetHash: e.XetHash}
+	if e.sha256 != "" {
+		n.LFS = &lfsNode{e.sha256, e.Size, len(pointer(e.sha256, e.Size))}
+	}
+	return n
 }
 
 // unescape undoes the escapes of a part of a path that was already accepted.

@@ -19,8 +19,8 @@ func (h *Hub) serveResolve(w http.ResponseWriter, r *http.Request, repo hfcache.
 	found, missing := h.lookup(repo, rev)
 	e, ok := found.find(path)
 	redirected := h.opts.CDN && e.Storage != Git
-	wrong := h.fault(repo, path)
-	if r.Method == http.MethodGet && !redirected {
+	wrong, info := h.fault(repo, path), wantsXetInfo(r, e)
+	if r.Method == http.MethodGet && !redirected && !info {
 		wrong = h.spend(repo, path)
 	}
 	if wrong.Status == 0 {
@@ -33,6 +33,11 @@ func (h *Hub) serveResolve(w http.ResponseWriter, r *http.Request, repo hfcache.
 	w.Header().Set("X-Repo-Commit", found.commit)
 	if !ok {
 		refuse(w, Fault{Status: http.StatusNotFound, ErrorCode: "EntryNotFound"})
+		return
+	}
+	h.announceXet(w.Header(), repo, found.commit, e)
+	if info {
+		w.Header().Set("Content-Type", xetInfo)
 		return
 	}
 	if !redirected {

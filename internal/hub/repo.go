@@ -18,10 +18,10 @@ const (
 	Git Storage = iota
 	// LFS is for large files: the etag is the sha256.
 	LFS
-	// Xet is LFS whose listing also names a Xet hash, which is what lets a
-	// client use its store of blobs shared between repositories. The bytes
-	// are served by plain HTTP all the same; a client that has hf_xet must
-	// be told HF_HUB_DISABLE_XET=1.
+	// Xet is LFS whose listing also names a Xet hash: a client that has
+	// hf_xet gets the bytes from the hub's content-addressed store, and may
+	// keep them in its store of blobs shared between repositories. All
+	// others get them by plain HTTP.
 	Xet
 )
 
