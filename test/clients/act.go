@@ -18,7 +18,7 @@ import (
 	"progressd/internal/hub"
 )
 
-//go:embed scripts/*.py
+//go:embed scripts
 var scripts embed.FS
 
 // act is one case with one release.
@@ -90,6 +90,12 @@ func (a *act) publish(branch string, files ...hub.File) error {
 }
 
 func (a *act) publishIn(repo hfcache.Repo, branch string, files ...hub.File) error {
+	files = slices.Clone(files)
+	for i := range files {
+		if files[i].Storage == hub.LFS && a.storage != 0 {
+			files[i].Storage = a.storage
+		}
+	}
 	_, entries, err := a.hub.Publish(repo, branch, files...)
 	if err != nil {
 		return err
@@ -98,10 +104,11 @@ func (a *act) publishIn(repo hfcache.Repo, branch string, files ...hub.File) err
 	return nil
 }
 
-// hold lets a file come no further than at, in bytes, until the gate opens.
+// hold lets a file come no further than at, in bytes, until the gate opens:
+// in any of the responses that bring it.
 func (a *act) hold(path string, at int64) *hub.Gate {
 	gate := hub.NewGate()
-	a.hub.Break(a.repo(), path, hub.Fault{Gate: gate, GateAt: at, Times: 1})
+	a.hub.Break(a.repo(), path, hub.Fault{Gate: gate, GateAt: at})
 	return gate
 }
 
@@ -119,6 +126,9 @@ func (a *act) begin(args ...string) (*process, error) {
 }
 
 func (a *act) beginOn(repo hfcache.Repo, args ...string) (*process, error) {
+	if a.command == "" {
+		return a.start(a.called(repo))
+	}
 	argv := []string{filepath.Join(a.venv(), "bin", a.command), "download", repo.ID}
 	if repo.Type != hfcache.Model {
 		argv = append(argv, "--repo-type", string(repo.Type))
@@ -136,7 +146,17 @@ func (a *act) beginScript(script string, args ...string) (*process, error) {
 	return a.start(append(argv, args...))
 }
 
-func (a *act) venv() string { return a.venvs.path(a.version) }
+// called is the command line of a client that is not huggingface_hub.
+func (a *act) called(repo hfcache.Repo) []string {
+	names := strings.NewReplacer("{dir}", a.venv(), "{scripts}", filepath.Join(a.dir, "scripts"))
+	var argv []string
+	for _, arg := range a.program {
+		argv = append(argv, names.Replace(arg))
+	}
+	return append(argv, repo.ID)
+}
+
+func (a *act) venv() string { return a.shelf.path(a.kit) }
 
 func (a *act) start(argv []string) (*process, error) {
 	output, err := os.CreateTemp(filepath.Join(a.dir, "output"), a.scene.name+"-"+a.name+"-")

@@ -162,7 +162,7 @@ func (c *checker) values(e entry) {
 	if n, err := strconv.Atoi(pid); ok && (err != nil || !c.pids[n]) {
 		c.fail("%q: pid %q is not one of those started", e["MESSAGE"], pid)
 	}
-	if kind == "interrupted" && !ok {
+	if kind == "interrupted" && ok == c.lockless {
 		c.fail("%q: whose?", e["MESSAGE"])
 	}
 	if kind == "completed" && len(c.want.wholes) > 0 {

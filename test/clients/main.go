@@ -1,10 +1,12 @@
 // Command clients puts progressd to the test with the real clients: every
-// supported version of huggingface_hub downloads from a hub on loopback in
-// every way there is, and what progressd tells of it, in the journal and in
-// the log files, is held against what was asked, served and written.
+// supported version of huggingface_hub, and others, download from a hub on
+// loopback in every way there is, and what progressd tells of it, in the
+// journal and in the log files, is held against what was asked, served and
+// written.
 //
 // It needs root (other users, a small disk), a journald of its own
-// (test/harness/journald-alone.sh) and, the first time, PyPI.
+// (test/harness/journald-alone.sh) and, the first time, PyPI, npm with its
+// registry, cargo with its own; a client whose tool is missing is left out.
 package main
 
 import (
@@ -17,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 )
 
@@ -93,24 +96,35 @@ func report(results []*result, w io.Writer) error {
 			failures = append(failures, fmt.Errorf("%s: %w", key, r.err))
 		}
 	}
-	row(w, "", func(r release) string { return r.name })
-	row(w, "---", func(release) string { return "---" })
-	for _, sc := range scenes {
-		row(w, sc.about, func(r release) string {
-			if v := verdicts[sc.name+"/"+r.name]; v != "" {
-				return v
-			}
-			return "-"
-		})
+	for _, group := range [][]release{releases, others} {
+		table(w, group, verdicts)
 	}
 	played := len(results)
 	_, _ = fmt.Fprintf(w, "%d passed, %d failed\n", played-len(failures), len(failures))
 	return errors.Join(failures...)
 }
 
-func row(w io.Writer, first string, cell func(release) string) {
+// table has a row for each scene that one of the releases can play.
+func table(w io.Writer, group []release, verdicts map[string]string) {
+	row(w, group, "", func(r release) string { return r.name })
+	row(w, group, "---", func(release) string { return "---" })
+	for _, sc := range scenes {
+		if !slices.ContainsFunc(group, sc.suits) {
+			continue
+		}
+		row(w, group, sc.about, func(r release) string {
+			if v := verdicts[sc.name+"/"+r.name]; v != "" {
+				return v
+			}
+			return "-"
+		})
+	}
+	_, _ = fmt.Fprintln(w)
+}
+
+func row(w io.Writer, group []release, first string, cell func(release) string) {
 	text := "| " + first
-	for _, r := range releases {
+	for _, r := range group {
 		text += " | " + cell(r)
 	}
 	_, _ = fmt.Fprintln(w, text+" |")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,7 +27,9 @@ type stage struct {
 	dir    string
 	hub    *hub.Hub
 	daemon *daemon
-	venvs  venvs
+	shelf  shelf
+	// absent are the kits that this machine can't have.
+	absent map[string]bool
 	// messageIDs are those seen so far.
 	messageIDs idsByKind
 }
@@ -56,7 +59,7 @@ func perform(ctx context.Context, opts options) (results []*result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{options: opts, dir: dir, venvs: venvs{opts.venvs, opts.python}, messageIDs: idsByKind{}}
+	s := &stage{options: opts, dir: dir, shelf: shelf{opts.venvs, opts.python}, absent: map[string]bool{}, messageIDs: idsByKind{}}
 	acts, err := s.prepare(ctx)
 	defer func() { err = errors.Join(err, s.clear(acts)) }()
 	if err != nil {
@@ -101,20 +104,25 @@ func (s *stage) prepare(ctx context.Context) ([]*act, error) {
 	return s.acts()
 }
 
-// install readies every release that is selected.
+// install readies every release that is selected. One that needs a tool which
+// isn't there is left out, and said so.
 func (s *stage) install(ctx context.Context) error {
-	done := map[string]bool{}
-	for _, r := range releases {
-		if done[r.version] || !s.selectsRelease(r) {
+	for _, r := range everyone() {
+		if !s.selectsRelease(r) {
 			continue
 		}
-		done[r.version] = true
-		if err := s.venvs.ensure(ctx, r.version); err != nil {
+		err := s.shelf.ensure(ctx, r.kit)
+		if errors.Is(err, errNoTool) {
+			s.say("SKIPPED %s: %v", r.name, err)
+			s.absent[r.kit.name] = true
+		} else if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func everyone() []release { return slices.Concat(releases, others) }
 
 func (s *stage) selectsRelease(r release) bool {
 	for _, sc := range scenes {
@@ -126,7 +134,7 @@ func (s *stage) selectsRelease(r release) bool {
 }
 
 func (o options) selects(sc scene, r release) bool {
-	if sc.applies != nil && !sc.applies(r) {
+	if !sc.suits(r) || r.costly && o.only == nil {
 		return false
 	}
 	return o.only == nil || o.only.MatchString(sc.name+"/"+r.name)
@@ -135,15 +143,18 @@ func (o options) selects(sc scene, r release) bool {
 func (s *stage) acts() ([]*act, error) {
 	var acts []*act
 	for _, sc := range scenes {
-		for _, r := range releases {
-			if !s.selects(sc, r) {
+		for _, r := range everyone() {
+			if !s.selects(sc, r) || s.absent[r.kit.name] {
 				continue
 			}
 			a := &act{stage: s, release: r, scene: sc, hub: s.hub, books: newBooks()}
 			a.home = filepath.Join(s.dir, "homes", r.name)
 			prepare := os.MkdirAll
-			if sc.home != nil {
+			if sc.home != nil || hasStore(r) {
+				// What another scene has brought would be shared.
 				a.home += "-" + sc.name
+			}
+			if sc.home != nil {
 				prepare = sc.home
 			}
 			if err := prepare(a.root(), 0o755); err != nil {

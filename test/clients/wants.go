@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"progressd/internal/hub"
 	"progressd/sizer"
@@ -13,6 +14,10 @@ var userNames = []string{"alice", "bob"}
 
 // about wants something to be told of the act's own repository.
 func (a *act) about(lines string, files []hub.File) want {
+	if a.storage == hub.Xet {
+		// Parts come at once, and may all be there at the first look.
+		lines = strings.ReplaceAll(lines, "( progress)+", "( progress)*")
+	}
 	return want{of: source{a.root(), a.repo()}, lines: lines, wholes: []whole{wholeOf(files)}}
 }
 
@@ -101,7 +106,21 @@ func unknownSubset(a *act) []want {
 	return []want{w.says("Downloading model"+w.started(), "Download ended: 36.0MB in 1 of 5 files")}
 }
 
-func (a *act) gone() string { return `.*: downloader \(pid [0-9]+, ` + a.command + `\) is gone` }
+func (a *act) gone() string {
+	if a.lockless {
+		return `.*: no new data for [0-9]+s, and no downloader to be seen`
+	}
+	return `.*: downloader ` + a.process() + ` is gone`
+}
+
+// process is how a text names who downloads.
+func (a *act) process() string {
+	command := a.command
+	if command == "" {
+		command = "fetch"
+	}
+	return `\(pid [0-9]+, ` + command + `\)`
+}
 
 func oneInterrupted(a *act) []want {
 	w := a.about("preparing started( progress)+ interrupted", few)
@@ -122,8 +141,20 @@ func diskFull(a *act) []want {
 	return []want{w.says(texts...)}
 }
 
+// stalled: who can't be seen may as well be dead. By Xet the rest may be in
+// memory already, and comes in no time.
 func stalled(a *act) []want {
-	lines := "preparing started( progress)+ stalled moving( progress)* "
+	verdict, text := "stalled", `Download stalled at `+a.reached()+`.*: no new data for [0-9]+s, downloader still running `+a.process()
+	if a.lockless {
+		verdict, text = "interrupted", "Download interrupted at "+a.gone()
+	}
+	moving := "moving( progress)*"
+	if a.storage == hub.Xet {
+		moving = "(" + moving + " )?"
+	} else {
+		moving += " "
+	}
+	lines := "preparing started( progress)+ " + verdict + " " + moving
 	if a.listing {
 		lines += "completed:listing"
 	} else {
@@ -131,8 +162,25 @@ func stalled(a *act) []want {
 	}
 	w := a.about(lines, few)
 	w.listed = a.listing
-	text := `Download stalled at 10\.5MB.*: no new data for [0-9]+s, downloader still running \(pid [0-9]+, ` + a.command + `\)`
-	return []want{w.says(text, "Download moving again: .*")}
+	return []want{w.says(text)}
+}
+
+// reached is how far a file came that stood at a gate: plain huggingface_hub
+// writes 10 MiB at a time.
+func (a *act) reached() string {
+	if plain(a.release) {
+		return `10\.5MB`
+	}
+	return `[1-4][0-9]\.[0-9]MB`
+}
+
+// kept is what a new attempt leaves of an old one. One that truncates the
+// file may have written again before it is seen.
+func (a *act) kept() string {
+	if plain(a.release) {
+		return "700B of 31.5MB"
+	}
+	return `[0-9.]+[KM]?B of [1-4][0-9]\.[0-9]MB`
 }
 
 // resumed: an attempt dies, the next one makes it good.
@@ -143,7 +191,7 @@ func resumed(a *act) []want {
 		lines += "moving( progress)*"
 	} else {
 		lines += "restarted( progress)*"
-		texts = append(texts, "Download began again: 700B of 31.5MB kept")
+		texts = append(texts, "Download began again: "+a.kept()+" kept")
 	}
 	if a.orphans {
 		lines += " orphans"
