@@ -90,7 +90,7 @@ e2e: e2e-systemd e2e-clients ## the two below: the whole, as it is used
 e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a real systemd (root, Debian, PyPI; SUITE=bookworm for that one)
 	GO='$(GO)' test/e2e/run.sh $(SUITE)
 
-e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI; some 6 min)
+e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI, npm, crates.io; some 7 min)
 	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
 
 soak: build ## SOAKTIME (60s) of made-up downloads while everything is killed at random, compared with the truth

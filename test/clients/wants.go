@@ -171,7 +171,7 @@ func (a *act) reached() string {
 	if plain(a.release) {
 		return `10\.5MB`
 	}
-	return `[1-4][0-9]\.[0-9]MB`
+	return `[1-5][0-9]\.[0-9]MB`
 }
 
 // kept is what a new attempt leaves of an old one. One that truncates the
@@ -180,7 +180,7 @@ func (a *act) kept() string {
 	if plain(a.release) {
 		return "700B of 31.5MB"
 	}
-	return `[0-9.]+[KM]?B of [1-4][0-9]\.[0-9]MB`
+	return `[0-9.]+[KM]?B of [1-5][0-9]\.[0-9]MB`
 }
 
 // resumed: an attempt dies, the next one makes it good.
