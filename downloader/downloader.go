@@ -16,8 +16,17 @@ type Process struct {
 	Command string `json:"command"`
 	// Unit is the systemd unit it runs in, empty if none.
 	Unit string `json:"unit,omitempty"`
+	// Container is the first 12 digits of its container's id, or the
+	// container's name; empty if it is in none that is known.
+	Container string `json:"container,omitempty"`
+	// User is the name of its effective user, or the number where this
+	// machine has no name for it, as for a container's users.
+	User string `json:"user,omitempty"`
 	// Request is what its command line asked for, nil if that can't be told.
 	Request *Request `json:"request,omitempty"`
+	// Loader is what it loads, or what the program loads that started it;
+	// nil if that can't be told.
+	Loader *Loader `json:"loader,omitempty"`
 }
 
 // Request is what a known command line (hf download, huggingface-cli

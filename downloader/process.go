@@ -22,7 +22,7 @@ const (
 // ReadProcess describes the process of a pid. procDir is /proc but in tests.
 // The error is fs.ErrNotExist if there is no such process (or it is hidden
 // from us, by hidepid). What may be kept from us or makes no sense, command
-// line and unit, is left out and is no error.
+// line, unit, container and user, is left out and is no error.
 func ReadProcess(procDir string, pid int) (Process, error) {
 	before, err := readStat(procDir, pid)
 	if err != nil {
@@ -33,8 +33,16 @@ func ReadProcess(procDir string, pid int) (Process, error) {
 		PID:     pid,
 		Started: before.started,
 		Command: shortName(before.comm, argv),
-		Unit:    readUnit(procDir, pid),
+		User:    readUser(procDir, pid),
 		Request: ParseRequest(argv),
+		Loader:  ParseLoader(argv),
+	}
+	p.Unit, p.Container = readCgroup(procDir, pid)
+	if p.Container == "" {
+		p.User = userName(passwd, p.User)
+	}
+	if p.Request == nil && p.Loader == nil {
+		p.Loader = inheritedLoader(procDir, before.parent)
 	}
 	after, err := readStat(procDir, pid)
 	if err != nil {
@@ -62,6 +70,7 @@ type stat struct {
 	comm    string
 	gone    bool
 	started uint64
+	parent  int
 }
 
 func readStat(procDir string, pid int) (stat, error) {
@@ -89,7 +98,7 @@ func parseStat(text string) (stat, bool) {
 	}
 	// The first field after comm is number 3, the state; the start time is 22.
 	fields := strings.Fields(text[end+1:])
-	const state, startTime = 0, 22 - 3
+	const state, parent, startTime = 0, 1, 22 - 3
 	if len(fields) <= startTime {
 		return stat{}, false
 	}
@@ -98,7 +107,9 @@ func parseStat(text string) (stat, bool) {
 		return stat{}, false
 	}
 	gone := fields[state] == "Z" || fields[state] == "X" || fields[state] == "x"
-	return stat{comm: text[open+1 : end], gone: gone, started: started}, true
+	// Without a parent that can be read it has none.
+	ppid, _ := strconv.Atoi(fields[parent])
+	return stat{comm: text[open+1 : end], gone: gone, started: started, parent: ppid}, true
 }
 
 // readCommandLine returns nil for one that is hidden, empty or too long.
@@ -110,12 +121,12 @@ func readCommandLine(procDir string, pid int) []string {
 	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
 }
 
-func readUnit(procDir string, pid int) string {
+func readCgroup(procDir string, pid int) (unit, container string) {
 	text, err := readBounded(procFile(procDir, pid, "cgroup"), maxProcFile)
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	return parseUnit(text)
+	return parseUnit(text), parseContainer(text)
 }
 
 // parseUnit finds the unit in the lines of /proc/PID/cgroup: the innermost

@@ -225,7 +225,7 @@ func TestParseStat(t *testing.T) {
 		}
 	}
 	s, ok := parseStat(statLine("a (b) S 1\n)", "R", "18446744073709551615"))
-	if !ok || s != (stat{comm: "a (b) S 1\n)", started: 1<<64 - 1}) {
+	if !ok || s != (stat{comm: "a (b) S 1\n)", started: 1<<64 - 1, parent: 1}) {
 		t.Errorf("got %+v, %v", s, ok)
 	}
 }

@@ -1,0 +1,28 @@
+package hfcache
+
+import "testing"
+
+func TestWeightFormat(t *testing.T) {
+	for path, want := range map[string]string{
+		"model.safetensors": ".safetensors", "a/pytorch_model.bin": ".bin", "tf_model.h5": ".h5", "q4.gguf": ".gguf",
+		"model.safetensors.index.json": "", "README.md": "", ".gitattributes": "", "bin": "", "": "", "a.bin/x": "",
+	} {
+		if got := WeightFormat(path); got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestShardGroup(t *testing.T) {
+	for path, want := range map[string]string{
+		"model-00003-of-00012.safetensors":   "model-#-of-00012.safetensors",
+		"model-00004-of-00012.safetensors":   "model-#-of-00012.safetensors",
+		"a/model-00004-of-00012.safetensors": "a/model-#-of-00012.safetensors",
+		"train-00000-of-00001":               "train-#-of-00001",
+		"model.safetensors":                  "", "best-of-breed.bin": "", "": "",
+	} {
+		if got, ok := ShardGroup(path); got != want || ok != (want != "") {
+			t.Errorf("%q: %q %v, want %q", path, got, ok, want)
+		}
+	}
+}
