@@ -46,8 +46,11 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 		if !pl.listed {
 			continue
 		}
-		look.Files += paths
-		look.Total = addSaturating(look.Total, f.want)
+		look.Listed += paths
+		if !f.out || pl.began(f) {
+			look.Files += paths
+			look.Total = addSaturating(look.Total, f.want)
+		}
 		if !done {
 			look.Missing += paths
 		}
@@ -60,15 +63,22 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 // source is where the total comes from.
 func (pl *play) source() Source {
 	switch {
-	case pl.fromHub && pl.wanted == nil:
-		return FromHubAtMost
-	case pl.fromHub:
-		return FromHub
-	case pl.wanted == nil:
-		return FromListingAtMost
+	case pl.wanted != nil:
+		return pl.from(FromListing, FromHub)
+	case pl.guess.sure:
+		return pl.from(FromLoader, FromHubLoader)
+	case pl.guess.narrowed:
+		return pl.from(FromHabits, FromHubHabits)
 	default:
-		return FromListing
+		return pl.from(FromListingAtMost, FromHubAtMost)
 	}
+}
+
+func (pl *play) from(cache, hub Source) Source {
+	if pl.fromHub {
+		return hub
+	}
+	return cache
 }
 
 func (pl *play) describePartials(p *pass, look *Look) {
@@ -135,7 +145,7 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 		}
 	}
 	for _, commit := range pl.revisions {
-		if !p.repo.layout.linked(p, pl, p.repo.revs.at(commit)) {
+		if !p.repo.layout.linked(p, p.repo.revs.at(commit), pl.wants) {
 			return NoProof
 		}
 	}
@@ -151,14 +161,14 @@ func (p *pass) blobsMoved() bool {
 }
 
 // linked reports whether each wanted path of the listing leads to its blob.
-func (p *pass) linked(pl *play, rev *revision) bool {
+func (p *pass) linked(rev *revision, wants func(path string) bool) bool {
 	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err != nil {
 		return false
 	}
 	defer top.close()
 	for _, listed := range rev.list().files {
-		if !pl.wants(listed.Path) {
+		if !wants(listed.Path) {
 			continue
 		}
 		text, err := top.readlinkPath(listed.Path)

@@ -25,6 +25,7 @@ func TestFaults(t *testing.T) {
 	t.Run("D8 one blob under two paths and hard links counts once", faultD8)
 	t.Run("D9 a removed repo is gone, a removed root is not", faultD9)
 	t.Run("D15 a finished blob of another size than listed is no success", faultD15)
+	t.Run("D16 a loader's choice is proof, an unknown subset never", faultD16)
 	t.Run("D17 holes are not bytes", faultD17)
 	t.Run("D18 repos don't mix", faultD18)
 	t.Run("V1 sizes beyond all bounds saturate", faultV1)
@@ -150,6 +151,35 @@ func faultD9(t *testing.T) {
 	must(t, os.RemoveAll(c.path))
 	if l := c.look(); l.Gone || l.Unreadable == nil {
 		t.Fatalf("look %+v", l)
+	}
+}
+
+func faultD16(t *testing.T) {
+	// The same files, fetched by a program whose choice is known, by one whose
+	// isn't, and by the first one stopped with Ctrl-C before the last weight.
+	for what, tt := range map[string]struct {
+		line    string
+		shards  int
+		settled Proof
+	}{
+		"known":   {"vllm serve org/demo", 2, ProvenByLoader},
+		"unknown": {"python3 train.py", 2, NoProof},
+		"ctrl-c":  {"vllm serve org/demo", 1, NoProof},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.run(42, strings.Split(tt.line, " ")...)
+			twoFormats(c)
+			for i, size := range []int{2 * mib, mib}[:tt.shards] {
+				c.bring(42, fmt.Sprintf("s%d", i+1), size, fmt.Sprintf("model-%05d-of-00002.safetensors", i+1))
+			}
+			c.kill(42)
+			c.now = c.now.Add(lockMemory)
+			c.look()
+			if l := c.look(); l.Proof != NoProof || l.Settled != tt.settled || l.Missing == 0 {
+				t.Fatalf("look %+v", l)
+			}
+		})
 	}
 }
 

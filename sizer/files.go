@@ -14,8 +14,9 @@ type file struct {
 	path  string
 	paths int
 	// wanted: it is part of the download. loose: it has no etag that is
-	// known, but lies in a snapshot itself.
-	wanted, loose bool
+	// known, but lies in a snapshot itself. out: it is left out of the total
+	// as long as nothing comes of it.
+	wanted, loose, out bool
 
 	done  bool
 	size  int64 // of a finished file, without its holes

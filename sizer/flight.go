@@ -158,5 +158,5 @@ func (p *pass) whole(pl *play, rev *revision) bool {
 			return false
 		}
 	}
-	return p.repo.layout.linked(p, pl, rev)
+	return p.repo.layout.linked(p, rev, pl.wants)
 }

@@ -19,6 +19,9 @@ type Procs struct {
 	locks downloader.Locks
 	at    time.Time
 	err   error
+	// loaders are what is being loaded, as it was at foundAt.
+	loaders map[hfcache.Repo]*downloader.Loader
+	foundAt time.Time
 }
 
 // NewProcs reads from a procfs mounted at dir, normally /proc.
@@ -38,6 +41,22 @@ func (p *Procs) read(now time.Time, oldest time.Duration) (downloader.Locks, err
 		p.at = now
 	}
 	return p.locks, p.err
+}
+
+// loadersAge is how long one reading of all command lines serves.
+const loadersAge = 10 * time.Second
+
+// loader gives what some program that runs loads of a repository, nil if none
+// is known to.
+func (p *Procs) loader(now time.Time, name hfcache.Repo) *downloader.Loader {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if age := now.Sub(p.foundAt); p.foundAt.IsZero() || age < 0 || age >= loadersAge {
+		// Where it can't be read, none is known.
+		p.loaders, _ = downloader.FindLoaders(p.dir)
+		p.foundAt = now
+	}
+	return p.loaders[name]
 }
 
 // held is which locks of a repository are held now.

@@ -6,6 +6,13 @@ import "progressd/hfcache"
 // not all of it is wanted.
 func (s Source) AtMost() bool { return s == FromListingAtMost || s == FromHubAtMost }
 
+// Loader reports whether a total of that source is what a program loads:
+// exact but for small files.
+func (s Source) Loader() bool { return s == FromLoader || s == FromHubLoader }
+
+// Estimate reports whether a total of that source may prove too low.
+func (s Source) Estimate() bool { return s.Loader() || s == FromHabits || s == FromHubHabits }
+
 // newListing makes a listing of files that are sorted and checked.
 func newListing(files []hfcache.ListedFile, index func(hfcache.ListedFile) string) *listing {
 	l := &listing{files: files, byIndex: make(map[string]bool, len(files))}

@@ -23,10 +23,11 @@ type layout struct {
 	// evidence is the commits that something is known to be done for.
 	evidence func(*pass, *play) map[string]bool
 	// snapshots finds the revisions that there are beside the listings,
-	// links what files one of them has, linked whether each is in its place.
+	// links what files one of them has, linked whether each that is wanted
+	// is in its place.
 	snapshots func(*pass, *revisions) error
 	links     func(*pass, *revision) error
-	linked    func(*pass, *play, *revision) bool
+	linked    func(p *pass, rev *revision, wants func(path string) bool) bool
 }
 
 // cached is the layout of a repository in a cache: files are blobs, named by

@@ -22,10 +22,19 @@ const (
 	// FromListingAtMost is a tree listing of which perhaps not all is
 	// wanted: an upper bound.
 	FromListingAtMost Source = "listing-upper-bound"
-	// FromHub and FromHubAtMost are the same of a listing that is not in
-	// the cache: the hub was asked for it.
+	// FromLoader is a tree listing narrowed to the weights that the program
+	// is known to load, and what else of it has come so far: right for the
+	// weights, an estimate for the small files.
+	FromLoader Source = "listing-loader"
+	// FromHabits is a tree listing without what is probably not wanted, by
+	// what the downloader has begun: an estimate, which may prove too low.
+	FromHabits Source = "listing-estimate"
+	// FromHub and the others are the same of a listing that is not in the
+	// cache: the hub was asked for it.
 	FromHub       Source = "hub"
 	FromHubAtMost Source = "hub-upper-bound"
+	FromHubLoader Source = "hub-loader"
+	FromHubHabits Source = "hub-estimate"
 )
 
 // Proof says why a download is known to be complete.
@@ -39,6 +48,9 @@ const (
 	// ProvenByRequest: every listed file that the downloader was seen to
 	// want is there with its size.
 	ProvenByRequest Proof = "request"
+	// ProvenByLoader: all weights that the program is known to load are
+	// there with their sizes; see Settled.
+	ProvenByLoader Proof = "loader"
 )
 
 // Look is what one pass over one repository found. It is a value: nothing in
@@ -77,6 +89,9 @@ type Look struct {
 	// FilesDone and Files count paths where there is a listing, else
 	// blobs; Files is 0 if unknown.
 	FilesDone, Files int
+	// Listed counts all paths of the listing that may be wanted: more than
+	// Files where the total was narrowed. 0 without a listing.
+	Listed int
 	// InFlight are the files being written now, by name. At most 8: Partials
 	// counts them all.
 	InFlight []InFlight
@@ -127,6 +142,11 @@ type Look struct {
 	Ahead int64
 	// Proof that the download is complete, if this look is one.
 	Proof Proof
+	// Settled is the proof that the download is complete, if it stays quiet.
+	Settled Proof
+	// Lacking: a program is known to load this model, and not all weights
+	// are there that it surely wants. Awaited: it runs.
+	Lacking, Awaited bool
 
 	// Memory is what this package wants to be given back after a restart.
 	Memory Memory

@@ -36,6 +36,7 @@ type play struct {
 	wanted      []hfcache.Filter // nil: unknown
 	match       []func(path string) bool
 	unhelpful   bool // what is wanted names nothing that is listed
+	guess       guess
 	lockSeen    bool
 	partialSeen bool
 	outside     map[string]bool // etags fetched outside of the cache
@@ -103,15 +104,18 @@ func (p *pass) playOn(look *Look) error {
 	}
 	pl.people(p)
 	news := pl.updateWanted(p.repo.name)
+	p.updateLoader(pl)
 	pl.note(p)
 	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= livelyAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
+		pl.guess.begun = -1
 		if err := p.rebuild(pl); err != nil {
 			return err
 		}
 	}
 	pl.attach(p)
+	p.reckon(pl)
 	arrived := pl.count(p.countTemps())
 	p.unseen(pl, look)
 	if arrived > 0 || p.held.any || look.Unseen {
@@ -121,6 +125,7 @@ func (p *pass) playOn(look *Look) error {
 	look.Arrived = arrived
 	look.Proof = p.prove(pl, look)
 	if look.Proof == NoProof {
+		p.loading(pl, look)
 		p.narrow(pl, look)
 	}
 	pl.lively = look.Partials > 0 || look.Locked || p.now.Sub(pl.changed) < 2*livelyAfter
@@ -194,7 +199,7 @@ func (pl *play) over(p *pass, look *Look) bool {
 	}
 	// All blobs and no proof: a link is missing, and comes without a blob.
 	unlinked := pl.listed && look.Files > 0 && look.Missing == 0 && look.Mismatched == nil
-	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0 && look.Unclaimed == 0 && !unlinked
+	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0 && look.Unclaimed == 0 && !unlinked && !look.Awaited
 	return tidy && still > p.root.opts.Quiet
 }
 

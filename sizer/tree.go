@@ -25,7 +25,7 @@ var local = layout{
 	evidence:  (*pass).treeEvidence,
 	snapshots: (*pass).readNotes,
 	links:     func(*pass, *revision) error { return nil },
-	linked:    func(*pass, *play, *revision) bool { return true },
+	linked:    func(*pass, *revision, func(string) bool) bool { return true },
 }
 
 const stage = "/" + hfcache.LocalStage
