@@ -107,7 +107,10 @@ func (d *download) episode() Episode {
 func (d *download) active() bool { return !d.ep.Over && !d.ep.Interrupted }
 
 // observe takes in a look and returns the lines that are due, in order.
-func (d *download) observe(look sizer.Look) []Event {
+func (d *download) observe(look sizer.Look) []Event { return d.tell(d.judge(look)) }
+
+// judge is observe before what is told of the total is settled.
+func (d *download) judge(look sizer.Look) []Event {
 	d.turn(look.At)
 	switch {
 	case d.ep.Over:
@@ -136,7 +139,10 @@ func (d *download) observe(look sizer.Look) []Event {
 
 // tick lets time pass and returns the lines that are due by it alone. Verdicts
 // need a fresh look, unless there is nothing left to look at.
-func (d *download) tick(now time.Time) []Event {
+func (d *download) tick(now time.Time) []Event { return d.tell(d.wake(now)) }
+
+// wake is tick before what is told of the total is settled.
+func (d *download) wake(now time.Time) []Event {
 	d.turn(now)
 	if !d.active() {
 		return nil

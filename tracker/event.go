@@ -99,7 +99,7 @@ type Event struct {
 	// whether it still runs.
 	Downloader      *downloader.Process `json:"downloader,omitempty"`
 	DownloaderAlive bool                `json:"downloader_alive,omitempty"`
-	// Proof is how Completed was proven: listing, request or quiet.
+	// Proof is how Completed was proven: listing, request, loader or quiet.
 	Proof sizer.Proof `json:"proof,omitempty"`
 	// Mismatch is set for SizeDiffers.
 	Mismatch *sizer.Mismatch `json:"mismatch,omitempty"`
@@ -190,8 +190,10 @@ type Episode struct {
 	Stalled     bool          `json:"stalled,omitempty"`
 	Interrupted bool          `json:"interrupted,omitempty"`
 	// TotalDropped: bytes once passed the total; it is not used again.
-	TotalDropped bool          `json:"total_dropped,omitempty"`
-	Warned       map[Kind]bool `json:"warned,omitempty"`
+	TotalDropped bool `json:"total_dropped,omitempty"`
+	// Told is the highest percentage told, in tenths, 0 if none was.
+	Told   int64         `json:"told,omitempty"`
+	Warned map[Kind]bool `json:"warned,omitempty"`
 	// Room is what was said of the room on the disk. DiskFull: it was full
 	// when the download last went on.
 	Room     Disk `json:"room,omitempty"`

@@ -102,6 +102,33 @@ func TestFaults(t *testing.T) {
 			p.see(also(tidy, listing(gb, 9, 5), bytes(90*mb)))
 			p.until(time.Hour)
 		}, []string{"0s preparing 0", "0s started 0", "30s ended 90"}},
+		{"D16 a loader's choice known, its server runs on", func(p *player) {
+			p.see(also(by(vllm), listing(gb, 9, 9)))
+			p.see(also(listing(gb, 9, 5), bytes(90*mb), func(l *sizer.Look) {
+				l.Locked, l.Partials, l.Settled = false, 0, sizer.ProvenByLoader
+			}))
+			p.until(time.Hour)
+		}, []string{"0s preparing 0", "0s started 0", "30s completed 90"}},
+		{"D16 a loader without a listing that has its configuration and no weights", func(p *player) {
+			p.see(also(by(vllm), bytes(1)))
+			p.see(func(l *sizer.Look) { l.Locked, l.Partials, l.FilesDone, l.Lacking, l.Awaited = false, 0, 1, true, true })
+			p.until(5 * time.Minute)
+			p.see(also(by(vllm), bytes(150*mb), func(l *sizer.Look) { l.Lacking, l.Awaited = false, false }))
+			p.see(func(l *sizer.Look) { l.Locked, l.Partials, l.FilesDone = false, 0, 2 })
+			p.until(time.Hour)
+		}, []string{"0s preparing 0", "0s started 0", "5m0s progress 150", "5m30s unlisted 150", "5m30s completed 150"}},
+		{"D16 a loader without a listing, gone before its weights", func(p *player) {
+			p.see(also(by(vllm), bytes(1)))
+			p.see(also(tidy, func(l *sizer.Look) { l.FilesDone, l.Lacking = 1, true }))
+			p.until(time.Hour)
+		}, []string{"0s preparing 0", "0s started 0", "30s ended 0"}},
+		{"D16 a loader stopped by ctrl-c", func(p *player) {
+			p.see(also(by(vllm), listing(gb, 9, 9)))
+			p.see(also(listing(gb, 9, 5), bytes(90*mb), func(l *sizer.Look) { l.Locked, l.Partials, l.Lacking, l.Awaited = false, 0, true, true }))
+			p.until(time.Minute)
+			p.see(also(tidy, func(l *sizer.Look) { l.Lacking, l.Awaited = false, false }))
+			p.until(time.Hour)
+		}, []string{"0s preparing 0", "0s started 0", "1m0s ended 90"}},
 		{"R7 unreadable for an hour: no verdict of silence", func(p *player) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.until(9 * time.Minute)

@@ -60,7 +60,8 @@ func (d *download) left() int64 {
 
 // exact reports whether the total is known to be what is wanted.
 func (d *download) exact() bool {
-	return d.look.TotalSource != sizer.NoTotal && !d.look.TotalSource.AtMost()
+	source := d.look.TotalSource
+	return source.Loader() || source != sizer.NoTotal && !source.AtMost() && !source.Estimate()
 }
 
 // disk adds to a verdict what speaks for the disk as its cause.
@@ -229,5 +230,5 @@ func (d *download) space(said Disk, sum demand) Event {
 	if said == DiskShort {
 		e.Needed, e.Count = sum.sure, sum.sureOf
 	}
-	return e
+	return d.tell([]Event{e})[0]
 }

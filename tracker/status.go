@@ -42,7 +42,7 @@ func (t *Tracker) describe() string {
 	var parts []string
 	for _, e := range t.open {
 		if e.active() {
-			parts = append(parts, e.ep.Named().ID+" "+amount(e.ep.Bytes, e.total()))
+			parts = append(parts, e.ep.Named().ID+" "+amount(e.ep.Bytes, e.shown()))
 		}
 	}
 	slices.Sort(parts)

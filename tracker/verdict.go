@@ -33,8 +33,11 @@ func (d *download) due(ahead time.Duration) Kind {
 	kind, watch, limit := Interrupted, d.clocks.silent, d.set.StallAfter
 	if end, ok := d.ending(); ok {
 		kind, watch, limit = end, d.clocks.quiet, d.set.QuietAfter
-		if d.look.Unclaimed > 0 { // what was being written may be missing here
+		switch {
+		case d.look.Unclaimed > 0: // what was being written may be missing here
 			kind, watch, limit = Ended, d.clocks.silent, d.set.StallAfter
+		case d.look.Awaited: // it may be about to go on
+			limit = d.set.StallAfter
 		}
 	} else if working(d.look) {
 		kind = Stalled
@@ -57,9 +60,14 @@ func (d *download) ending() (Kind, bool) {
 		return "", false
 	}
 	switch {
+	case look.Settled != sizer.NoProof && look.Mismatched == nil:
+		return Completed, true
 	case look.Mismatched != nil, look.ShardGap, look.Missing > 0 && !look.WantedKnown:
 		return Ended, true
 	case !listed(look) && (look.Bytes > 0 || look.FilesDone > 0):
+		if look.Lacking {
+			return Ended, true
+		}
 		return Completed, true
 	default:
 		return "", false
@@ -70,11 +78,17 @@ func (d *download) ending() (Kind, bool) {
 func (d *download) finish(kind Kind) []Event {
 	events := d.orphans()
 	proof := d.look.Proof
+	if proof == sizer.NoProof {
+		proof = d.look.Settled
+	}
 	if kind == Completed && proof == sizer.NoProof {
 		proof = ProvenByQuiet
 		events = append(events, d.event(Unlisted))
 	}
 	last := d.event(kind)
+	if kind == Ended {
+		last.Files = max(last.Files, d.look.Listed)
+	}
 	if kind == Completed {
 		last.Proof = proof
 		d.mean(&last)
