@@ -23,8 +23,8 @@ func Detailed(e tracker.Event) string {
 	case tracker.Resumed, tracker.Progress, tracker.Keepalive, tracker.Moving, tracker.Restarted:
 		parts = append(speedDetails(e), fileDetails(e)...)
 	case tracker.Stalled, tracker.Interrupted, tracker.Removed:
-		// No speed: nothing moves.
-		parts = fileDetails(e)
+		// No speed: nothing moves. Whose it is: somebody has to act.
+		parts = append(ownerDetails(e), fileDetails(e)...)
 	default: // the message says it all
 	}
 	if len(parts) == 0 {
@@ -62,6 +62,25 @@ func speedDetails(e tracker.Event) []string {
 		parts = append(parts, sizer.FormatLeft(e.Left)+" left")
 	case e.Left <= 24*time.Hour: // what is at most more than a day may be anything
 		parts = append(parts, "at most "+sizer.FormatLeft(e.Left)+" left")
+	}
+	return parts
+}
+
+// ownerDetails say where the downloader runs, and as whom. The scope of a
+// container says no more than the container does.
+func ownerDetails(e tracker.Event) []string {
+	var parts []string
+	p := e.Downloader
+	switch {
+	case p == nil:
+		return nil
+	case p.Container != "":
+		parts = append(parts, "container "+Clean(p.Container))
+	case p.Unit != "":
+		parts = append(parts, Clean(p.Unit))
+	}
+	if p.User != "" {
+		parts = append(parts, "user "+Clean(p.User))
 	}
 	return parts
 }

@@ -202,6 +202,8 @@ func (f fieldSet) repo(e tracker.Event) {
 		f.number("PROGRESSD_PID", int64(p.PID))
 		f.text("PROGRESSD_COMMAND", p.Command)
 		f.text("PROGRESSD_UNIT", p.Unit)
+		f.text("PROGRESSD_CONTAINER", p.Container)
+		f.text("PROGRESSD_USER", p.User)
 	}
 }
 

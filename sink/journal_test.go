@@ -90,6 +90,7 @@ func TestJournalEntryHoldsEveryNumber(t *testing.T) {
 	conn := listen(t, redirect(t))
 	e := event(tracker.Completed, "episode-7")
 	moving(&e)
+	e.Downloader.Container, e.Downloader.User = "0123456789ab", "alice"
 	e.Revision = strings.Repeat("a", 40)
 	e.Fetched = 425e6
 	e.InFlight[1].Name = "b\n\"<&>"
@@ -124,6 +125,8 @@ func TestJournalEntryHoldsEveryNumber(t *testing.T) {
 		"PROGRESSD_PID":        "4242",
 		"PROGRESSD_COMMAND":    "vllm",
 		"PROGRESSD_UNIT":       "vllm.service",
+		"PROGRESSD_CONTAINER":  "0123456789ab",
+		"PROGRESSD_USER":       "alice",
 		"PROGRESSD_PROOF":      "listing",
 	}
 	if got := receive(t, conn); !maps.Equal(got, want) {

@@ -123,6 +123,10 @@ func ordinarySamples() []sample {
 func rareSamples() []sample {
 	return []sample{
 		{"interrupted, gone", with(tracker.Interrupted, func(e *tracker.Event) { moving(e); e.Bytes = 550e6 })},
+		{"interrupted, in a container", with(tracker.Interrupted, func(e *tracker.Event) {
+			moving(e)
+			e.Downloader.Unit, e.Downloader.Container, e.Downloader.User = "docker-0123456789ab.scope", "0123456789ab", "1000"
+		})},
 		{"interrupted, no command", with(tracker.Interrupted, func(e *tracker.Event) {
 			e.Bytes, e.Downloader = 550e6, &downloader.Process{PID: 4242}
 		})},
