@@ -198,7 +198,7 @@ func (pl *play) people(p *pass) {
 		}
 		process.Request = pl.credible(process.Request, p.repo)
 		if !pl.anyAlive(p.root.opts.Procs.dir) {
-			pl.newAttempt()
+			pl.newAttempt(p.now)
 			p.releaseTemps()
 		}
 		pl.downloaders = append(pl.downloaders, process)

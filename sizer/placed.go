@@ -213,11 +213,16 @@ func (pl *play) finishedUnlinked() (etags []string) {
 // maxUnlinked bounds how many blobs without a link are taken for a download's.
 const maxUnlinked = 256
 
-// addOutside notes which fetches outside of the cache came to nothing: the
-// lock is gone, and no blob is there.
-func (p *pass) addOutside(pl *play) {
-	for etag := range pl.outside {
-		if p.held.outside[etag] || pl.listed && pl.files[etag] == nil {
+// addFruitless notes which locks of this attempt came to nothing: they are gone,
+// and no blob is there. So it is with a client that dies, or gives up, before
+// it has made its partial, and with one that writes elsewhere (swift). Where
+// there is a listing, that says better what is missing.
+func (p *pass) addFruitless(pl *play) {
+	if pl.listed {
+		return
+	}
+	for etag, at := range pl.locked {
+		if at.Before(pl.attempt) || p.locked(etag) {
 			continue
 		}
 		f := pl.file(etag)

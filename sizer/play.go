@@ -1,7 +1,6 @@
 package sizer
 
 import (
-	"maps"
 	"strconv"
 	"time"
 
@@ -39,10 +38,10 @@ type play struct {
 	guess       guess
 	lockSeen    bool
 	partialSeen bool
-	outside     map[string]bool // etags fetched outside of the cache
 	inodes      map[uint64]string
 	linkless    bool                 // files lie in the snapshot themselves
 	locked      map[string]time.Time // when an etag was last seen locked
+	attempt     time.Time            // when the last one began
 
 	failed       map[string]bool
 	formerFailed int
@@ -61,7 +60,7 @@ func newPlay(now, since time.Time) *play {
 	return &play{
 		id: strconv.FormatInt(now.UnixNano(), 36), since: since, changed: now,
 		files: make(map[string]*file), locked: make(map[string]time.Time),
-		failed: make(map[string]bool), outside: make(map[string]bool), inodes: make(map[uint64]string),
+		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
 }
 
@@ -144,7 +143,6 @@ func (pl *play) note(p *pass) {
 	for etag := range p.held.etags {
 		pl.locked[etag] = p.now
 	}
-	maps.Copy(pl.outside, p.held.outside)
 	for _, part := range p.repo.partials {
 		if part.live {
 			pl.partialSeen = true
@@ -170,9 +168,9 @@ func (p *pass) unseen(pl *play, look *Look) {
 
 // newAttempt: another process has taken over from those that are gone. What
 // failed before is its business now, and so is which revision is wanted.
-func (pl *play) newAttempt() {
+func (pl *play) newAttempt(now time.Time) {
 	clear(pl.failed)
-	clear(pl.outside)
+	pl.attempt = now
 	pl.formerFailed = 0
 	pl.unhelpful = false
 	if len(pl.downloaders) > 0 {
