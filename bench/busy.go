@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 
@@ -86,6 +87,8 @@ func (b *bench) busyWith(ctx context.Context, root string, chunk int) error {
 	out.add("writer's time", nobody+" watching", seconds, all[nobody].wall, "")
 	out.add("writer's time / unwatched, same round", us, factor, slowed, "at most 1.01")
 	out.add("writer's time / unwatched, same round", plain, factor, slowedPlain, "")
+	out.add("writer's least time / least unwatched", us, factor, series{least(all[us].wall) / least(all[nobody].wall)}, "at most 1.01")
+	out.add("writer's least time / least unwatched", plain, factor, series{least(all[plain].wall) / least(all[nobody].wall)}, "")
 	out.add("writer's processor time / unwatched", us, factor, cost, "at most 1.01")
 	out.add("writer's processor time / unwatched", plain, factor, costPlain, "")
 	out.add("watcher's processor time for the whole", us, seconds, all[us].watcher, "")
@@ -96,6 +99,9 @@ func (b *bench) busyWith(ctx context.Context, root string, chunk int) error {
 	out.add("resident memory", plain, megabytes, all[plain].resident, "")
 	return nil
 }
+
+// least is what neither the machine nor its neighbours have added to.
+func least(s series) float64 { return slices.Min(s) }
 
 // stint lets the writer write once, with that watcher.
 func (b *bench) stint(ctx context.Context, root, who string, chunk int, into *stints) (err error) {

@@ -28,7 +28,7 @@ Measures progressd against its peers and prints a table in Markdown.
 
   --quick        small trees and few repetitions: below 2 minutes, for orientation only
   --only NAMES   only these workloads, comma-separated: %s
-  --latencies N  downloads of the latency workload (else 200, quick 8)
+  --latencies N  downloads of the latency workload (else 1000, quick 8)
   --dir DIR      where the trees are built, and kept for the next run (else a temporary directory, removed)
   --out FILE     where the tables are written (else bench/results.md for a full run, nowhere for others)
   --progressd BIN  the binary to measure (else bin/progressd)
@@ -53,6 +53,7 @@ func workloads() []workload {
 		{name: "start", of: func(b *bench) measure { return b.start }},
 		{name: "million", of: func(b *bench) measure { return b.million }},
 		{name: "busy", of: func(b *bench) measure { return b.busy }},
+		{name: "steady", of: func(b *bench) measure { return b.steady }},
 		{name: "latency", of: func(b *bench) measure { return b.latency }},
 		{name: "estimator", alone: true, of: func(b *bench) measure { return b.estimator }},
 	}
@@ -85,6 +86,7 @@ type scale struct {
 	million, millions int // blobs of the one large repository, repetitions
 	rounds            int // of the busy workload
 	busyFile          int64
+	windows           int // of 5 s, of the steady workload
 	latencies         int
 }
 
@@ -92,7 +94,7 @@ func fullScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 40}, large: shape{repos: 10_000, files: 40},
 		interval: usualInterval, polls: 12, walks: 5, starts: 5,
-		million: 1_000_000, millions: 3, rounds: 20, busyFile: 1 << 30, latencies: 200,
+		million: 1_000_000, millions: 3, rounds: 40, busyFile: 512 << 20, windows: 6, latencies: 1000,
 	}
 }
 
@@ -100,7 +102,7 @@ func quickScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 10}, large: shape{repos: 5_000, files: 1},
 		interval: time.Second, polls: 3, walks: 2, starts: 2,
-		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, latencies: 8,
+		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, windows: 1, latencies: 8,
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// A tail reads the log files of a directory as they grow, and notes when each
-// line could be read.
+// A tail reads the log files of a directory as they grow, or the journal, and
+// notes when each line could be read.
 type tail struct {
-	watch *fsnotify.Watcher
-	done  chan struct{}
+	end  func()
+	done chan struct{}
 
 	mu    sync.Mutex
 	logs  map[string]*tailed
@@ -44,23 +44,27 @@ func follow(dir string) (*tail, error) {
 	if err := watch.Add(dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot watch the logs: %w", err), watch.Close())
 	}
-	t := &tail{watch: watch, done: make(chan struct{}), logs: make(map[string]*tailed), grown: make(chan struct{})}
-	go t.run()
+	t := newTail(func() { _ = watch.Close() })
+	go t.run(watch)
 	return t, nil
 }
 
+func newTail(end func()) *tail {
+	return &tail{end: end, done: make(chan struct{}), logs: make(map[string]*tailed), grown: make(chan struct{})}
+}
+
 func (t *tail) close() {
-	_ = t.watch.Close()
+	t.end()
 	<-t.done
 }
 
-func (t *tail) run() {
+func (t *tail) run(watch *fsnotify.Watcher) {
 	defer close(t.done)
 	go func() {
-		for range t.watch.Errors {
+		for range watch.Errors {
 		}
 	}()
-	for e := range t.watch.Events {
+	for e := range watch.Events {
 		if e.Has(fsnotify.Create) || e.Has(fsnotify.Write) {
 			t.read(e.Name)
 		}
