@@ -1,9 +1,8 @@
 package downloader
 
 import (
+	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -126,15 +125,28 @@ func parseFileID(s string) (fileID, bool) {
 }
 
 // readBounded reads at most limit bytes of a file of /proc, which has no size.
+// It is called for each look at a download, and does no more than it must: a
+// file of package os is also made known to the runtime's poller.
 func readBounded(path string, limit int64) (string, error) {
-	f, err := os.Open(path)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("cannot open %s: %w", path, err)
 	}
-	defer f.Close()
+	defer unix.Close(fd)
 	var text strings.Builder
-	if _, err := io.Copy(&text, io.LimitReader(f, limit)); err != nil {
-		return "", err
+	buf := make([]byte, 4096)
+	for left := limit; left > 0; {
+		n, err := unix.Read(fd, buf[:min(left, int64(len(buf)))])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return "", fmt.Errorf("cannot read %s: %w", path, err)
+		case n == 0:
+			return text.String(), nil
+		default:
+			text.Write(buf[:n])
+			left -= int64(n)
+		}
 	}
 	return text.String(), nil
 }
