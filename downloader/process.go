@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,6 +53,18 @@ func ReadProcess(procDir string, pid int) (Process, error) {
 		return Process{}, fmt.Errorf("cannot read process %d: it ended: %w", pid, fs.ErrNotExist)
 	}
 	return p, nil
+}
+
+// Began is when the process started, by the wall clock that shows now, to a
+// hundredth of a second.
+func (p Process) Began(now time.Time) time.Time {
+	var sinceBoot unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &sinceBoot) != nil {
+		return now
+	}
+	// USER_HZ is 100 on every architecture that Linux still has.
+	const tick = 10 * time.Millisecond
+	return now.Add(time.Duration(p.Started)*tick - time.Duration(sinceBoot.Nano())) //nolint:gosec // far from 2^63
 }
 
 // Alive reports whether the process still runs: the pid exists, has the same

@@ -244,3 +244,21 @@ func FuzzParseStat(f *testing.F) {
 		parseUnit(text)
 	})
 }
+
+func TestBeganIsWhenTheProcessStarted(t *testing.T) {
+	p, err := ReadProcess("/proc", os.Getpid())
+	if err != nil {
+		t.Skipf("no /proc here: %v", err)
+	}
+	// The directory of a process in /proc is as old as its first look, so only
+	// bounds can be held against it.
+	now := time.Now()
+	if began := p.Began(now); began.After(now) || began.Before(now.Add(-10*time.Minute)) {
+		t.Errorf("it is %v, and this test began at %v", now, began)
+	}
+	other := p
+	other.Started += 100
+	if d := other.Began(now).Sub(p.Began(now)); d < 900*time.Millisecond || d > 1100*time.Millisecond {
+		t.Errorf("100 ticks are %v", d)
+	}
+}

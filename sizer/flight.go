@@ -29,7 +29,6 @@ func (p *pass) rebuild(pl *play) error {
 		}
 	}
 	p.addUnlinked(pl)
-	p.addFruitless(pl)
 	for _, f := range pl.files {
 		pl.listed = pl.listed && (f.want >= 0 || !f.wanted)
 	}

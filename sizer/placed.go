@@ -216,19 +216,21 @@ const maxUnlinked = 256
 // addFruitless notes which locks of this attempt came to nothing: they are gone,
 // and no blob is there. So it is with a client that dies, or gives up, before
 // it has made its partial, and with one that writes elsewhere (swift). Where
-// there is a listing, that says better what is missing.
+// there is a listing, that says better what is missing; where files lie in the
+// snapshot themselves, a blob is nowhere else.
 func (p *pass) addFruitless(pl *play) {
-	if pl.listed {
+	if pl.listed || pl.linkless {
 		return
 	}
 	for etag, at := range pl.locked {
-		if at.Before(pl.attempt) || p.locked(etag) {
+		f := pl.files[etag]
+		if at.Before(pl.attempt) || p.locked(etag) || pl.failed[etag] || f != nil && f.done {
 			continue
 		}
-		f := pl.file(etag)
-		f.wanted = true
-		if !f.done {
-			pl.failed[etag] = true
+		if _, err := p.top.lstatPath(p.repo.folder + p.repo.layout.home + "/" + etag); !absent(err) {
+			continue
 		}
+		pl.file(etag).wanted = true
+		pl.failed[etag] = true
 	}
 }

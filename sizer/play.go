@@ -113,6 +113,7 @@ func (p *pass) playOn(look *Look) error {
 			return err
 		}
 	}
+	p.addFruitless(pl)
 	pl.attach(p)
 	p.reckon(pl)
 	arrived := pl.count(p.countTemps())

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 )
 
@@ -149,13 +150,29 @@ func (p *pass) stageTemps() {
 const tick = 10 * time.Millisecond
 
 // madeUnderLock: the file was made since this repository last held no bare
-// lock. What is older was left by an attempt that is dead; if not, it grows.
+// lock; at first sight, since those began who hold its locks. What is older was
+// left by an attempt that is dead; if not, it grows.
 func (p *pass) madeUnderLock(t *temp) bool {
 	since := p.repo.bareless
 	if since.IsZero() && t.seen.Equal(p.now) {
-		since = p.now.Add(-racy)
+		since = p.holdersBegan()
 	}
 	return t.claimed.IsZero() && !since.IsZero() && t.born.After(since.Add(-tick))
+}
+
+// holdersBegan is when the last of those began who hold the repository's locks,
+// or a moment ago if that can't be found out. A cache that is found by a poll
+// may have been written to for seconds.
+func (p *pass) holdersBegan() time.Time {
+	var began time.Time
+	for _, pid := range p.held.pids {
+		process, err := downloader.ReadProcess(p.root.opts.Procs.dir, pid)
+		if err != nil {
+			return p.now.Add(-racy)
+		}
+		began = later(began, process.Began(p.now))
+	}
+	return began
 }
 
 // othersStage reports whether another repository of the root holds a lock and

@@ -4,6 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func (c *cache) temp(name string, size int) string {
@@ -84,4 +87,33 @@ func TestAnOldClientThatDiesLeavesItsBytesUntilTheNextAttempt(t *testing.T) {
 	c.look()
 	c.temp("ijklmnop", 1000)
 	c.expect("a new attempt keeps nothing of it", want{play: true, bytes: 1000, arrived: 1000, partials: 1})
+}
+
+// A cache may be found seconds after its first download has begun.
+func TestAnOldClientsFileThatIsSeenLateIsItsDownloaders(t *testing.T) {
+	for what, tt := range map[string]struct {
+		began time.Duration // after the file was made
+		bytes int64
+	}{
+		"made by who holds the lock":      {-time.Hour, mib},
+		"left there before who came then": {time.Hour, 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.step = 0
+			must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+			c.temp("abcdefgh", mib)
+			var boot unix.Timespec
+			must(t, unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot))
+			// The made-up /proc starts a process at 1000 ticks and its pid.
+			ticks := (time.Duration(boot.Nano()) + tt.began) / (10 * time.Millisecond)
+			pid := max(int(ticks)-1000, 1)
+			c.run(pid, "huggingface-cli")
+			c.lock(pid, "a")
+			c.now = c.now.Add(4 * time.Second)
+			if l := c.look(); l.Bytes != tt.bytes {
+				t.Fatalf("look %+v", l)
+			}
+		})
+	}
 }
