@@ -132,7 +132,7 @@ func (b *bench) stint(ctx context.Context, root, who string, chunk int, into *st
 func (b *bench) busyWatcher(ctx context.Context, root, who string) (*process, error) {
 	switch who {
 	case us:
-		d, err := b.freshDaemon(ctx, root, "")
+		d, err := b.freshDaemon(ctx, root)
 		if err != nil {
 			return nil, err
 		}

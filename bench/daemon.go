@@ -108,8 +108,8 @@ func environment() []string {
 }
 
 // freshDaemon starts progressd on a root that it has never seen.
-func (b *bench) freshDaemon(ctx context.Context, root, more string) (*daemon, error) {
-	at, err := b.newPlace(root, more)
+func (b *bench) freshDaemon(ctx context.Context, root string) (*daemon, error) {
+	at, err := b.newPlace(root, "")
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func (b *bench) idle(ctx context.Context, s shape) error {
 
 // idleDaemon measures progressd and returns its processor time a poll.
 func (b *bench) idleDaemon(ctx context.Context, root string, s shape, out *section) (used series, err error) {
-	d, err := b.freshDaemon(ctx, root, "")
+	d, err := b.freshDaemon(ctx, root)
 	if err != nil {
 		return nil, err
 	}

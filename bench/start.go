@@ -141,7 +141,7 @@ func (b *bench) beginsLater(ctx context.Context, root, partial string, unchanged
 	if err := wait.For(ctx, unchanged); err != nil {
 		return err
 	}
-	d, err := b.freshDaemon(ctx, root, "")
+	d, err := b.freshDaemon(ctx, root)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (b *bench) steady(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	daemon, err := b.freshDaemon(ctx, root, "")
+	daemon, err := b.freshDaemon(ctx, root)
 	if err != nil {
 		return err
 	}
