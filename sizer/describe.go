@@ -3,6 +3,7 @@ package sizer
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"progressd/hfcache"
 )
@@ -16,16 +17,51 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.Downloaders = slices.Clone(pl.downloaders)
 	look.Alive = slices.Clone(pl.running)
 	look.WantedKnown = pl.wanted != nil
-	look.Failed = pl.formerFailed
+	look.Failed = pl.formerFailed + len(pl.failures())
 	pl.describeFiles(p, look)
 	pl.describePartials(p, look)
 	if !pl.listed {
 		look.ShardGap = hfcache.ShardGap(p.linkedPaths(pl))
 	}
+	failures := pl.failures()
+	known := failures[:min(len(failures), maxNamed)]
+	unlinked := slices.Concat(pl.justDone, pl.unlinked)
 	look.Memory = Memory{
-		Since: later(p.repo.since, p.blobsTime), Play: pl.id, Revisions: look.Revisions,
-		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Failed: look.Failed, Name: pl.name,
+		Since: p.told(pl), Play: pl.id, From: pl.opened, Revisions: look.Revisions,
+		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Name: pl.name,
+		Failed: look.Failed - len(known), FailedBlobs: known,
+		Unlinked: unlinked[:min(len(unlinked), maxNamed)],
 	}
+}
+
+// told is the time behind which a blob hasn't been told of: that of the last
+// that came, or of its content, where a client writes that under its name
+// (swift).
+func (p *pass) told(pl *play) time.Time {
+	at := later(p.repo.since, p.blobsTime)
+	for _, f := range pl.files {
+		if f.done && !f.loose {
+			at = later(at, f.came)
+		}
+	}
+	return at
+}
+
+// maxNamed bounds how many blobs of a kind are remembered by name.
+const maxNamed = 64
+
+// failures are the blobs whose attempt failed and that nobody has brought
+// since. What no listing in flight names is no part of the download any more.
+func (pl *play) failures() []string {
+	var etags []string
+	for etag := range pl.failed {
+		f := pl.files[etag]
+		if f == nil && !pl.listed || f != nil && f.wanted && !f.finished() && (f.part == nil || !f.part.live) {
+			etags = append(etags, etag)
+		}
+	}
+	slices.Sort(etags)
+	return etags
 }
 
 func (pl *play) describeFiles(p *pass, look *Look) {
@@ -37,13 +73,16 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 		done := f.finished()
 		if done {
 			look.FilesDone += paths
-		} else if pl.failed[f.etag] && (f.part == nil || !f.part.live) {
-			look.Failed++
 		}
 		if done && !p.held.etags[f.etag] {
 			look.mismatch(f)
 		}
 		if !pl.listed {
+			// What one of several revisions lists and lacks speaks against
+			// completion, also where the others have no listing.
+			if f.want >= 0 && !done {
+				look.Missing += paths
+			}
 			continue
 		}
 		look.Listed += paths
@@ -91,7 +130,7 @@ func (pl *play) describePartials(p *pass, look *Look) {
 			look.Partials++
 			flying = append(flying, part.inFlight(f))
 			look.Ahead = addSaturating(look.Ahead, part.ahead(f))
-		case part.attached && f != nil && f.wanted && !f.finished():
+		case part.attached && f != nil && f.wanted && !p.mended(pl, f, part):
 			// What a later attempt continues, or the last one left.
 			look.Unfinished++
 		default:
@@ -116,8 +155,13 @@ func (p *pass) unfinished(pl *play, f *file, etag string) bool {
 	if pl.listed {
 		return false
 	}
+	return !p.brought(etag)
+}
+
+// brought reports whether a finished file is there.
+func (p *pass) brought(etag string) bool {
 	_, err := p.top.lstatPath(p.repo.folder + p.repo.layout.home + "/" + etag)
-	return err != nil
+	return err == nil
 }
 
 func (p *pass) linkedPaths(pl *play) []string {
@@ -131,7 +175,7 @@ func (p *pass) linkedPaths(pl *play) []string {
 // prove checks a complete listing against the disk: every wanted path is in
 // the snapshot and its blob, looked at again, has the listed size.
 func (p *pass) prove(pl *play, look *Look) Proof {
-	if !pl.listed || look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil {
+	if !pl.listed || look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil || p.refetching(pl) {
 		return NoProof
 	}
 	// What is looked at again here may have come since this look began, and
@@ -153,6 +197,19 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 		return ProvenByRequest
 	}
 	return ProvenByListing
+}
+
+// refetching reports whether an attempt at a blob that is there has left its
+// partial: all may be there, and yet that attempt isn't done.
+func (p *pass) refetching(pl *play) bool {
+	for _, part := range p.repo.partials {
+		f := pl.files[part.Etag]
+		moved := part.left || !part.grown.IsZero()
+		if moved && part.attached && f != nil && f.wanted && f.done && !p.mended(pl, f, part) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *pass) blobsMoved() bool {

@@ -1,6 +1,8 @@
 package sizer
 
 import (
+	"time"
+
 	"progressd/hfcache"
 )
 
@@ -21,7 +23,10 @@ type file struct {
 	done  bool
 	size  int64 // of a finished file, without its holes
 	holes int64
-	isNew bool
+	came  time.Time // when it was put in its place
+	// isNew: it came in this play; own: also where a restart has made that
+	// forgotten.
+	isNew, own bool
 
 	part    *partial
 	former  *partial // the last one that counted
@@ -85,7 +90,7 @@ func (p *pass) findFinished(pl *play) error {
 		}
 		switch {
 		case err == nil:
-			f.isNew = e.after(pl.since)
+			f.isNew, f.own = e.after(pl.since), e.after(pl.opened)
 			if !f.done {
 				pl.changed = p.now
 				if f.isNew {
@@ -93,7 +98,7 @@ func (p *pass) findFinished(pl *play) error {
 				}
 			}
 			f.holes = p.root.fs.holes(e)
-			f.done, f.size = true, e.size-f.holes
+			f.done, f.size, f.came = true, e.size-f.holes, e.ctime
 		case !absent(err):
 			return err
 		case f.done:
@@ -132,7 +137,7 @@ func (pl *play) attach(p *pass) {
 		}
 	}
 	for etag := range pl.failed {
-		if f := pl.files[etag]; f == nil || f.done {
+		if f := pl.files[etag]; f != nil && f.done || f == nil && p.brought(etag) {
 			delete(pl.failed, etag)
 		}
 	}
@@ -151,6 +156,22 @@ func (f *file) take(part *partial) {
 // finished: its blob is there, and is not just being fetched anew.
 func (f *file) finished() bool {
 	return f.done && (f.part == nil || !f.part.live || f.isNew)
+}
+
+// mended reports whether nothing is missing of what was written to a partial of
+// a file: the blob came in this play, or it came or was linked after all of
+// that. Else somebody was about to fetch anew what is there.
+func (p *pass) mended(pl *play, f *file, part *partial) bool {
+	if !f.done || f.own || f.came.After(part.mtime) {
+		return f.done
+	}
+	for _, commit := range pl.revisions {
+		e, err := p.top.lstatPath(p.repo.folder + "/snapshots/" + commit + "/" + f.path)
+		if err == nil && e.link() && e.ctime.After(part.mtime) {
+			return true
+		}
+	}
+	return false
 }
 
 // now is what of the file is on disk.
@@ -199,7 +220,7 @@ func (pl *play) count(staged, fresh int64) int64 {
 		if !f.known {
 			f.known = true
 			f.counted = f.before()
-			if !pl.restored {
+			if !pl.restored || pl.looked {
 				pl.base = addSaturating(pl.base, f.counted)
 			} else {
 				f.counted = cur

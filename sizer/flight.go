@@ -3,6 +3,7 @@ package sizer
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // rebuild works out which files the download consists of, and which of them
@@ -19,20 +20,31 @@ func (p *pass) rebuild(pl *play) error {
 		return err
 	}
 	for _, part := range p.repo.partials {
-		if part.live || part.kept {
+		if part.live || part.kept && !p.spent(part) || part.left && part.attached && !pl.listed {
 			pl.file(part.Etag).wanted = true
 		}
 	}
-	for _, etag := range p.arrivedNew {
-		if pl.files[etag] == nil {
-			pl.file(etag).wanted = true
-		}
-	}
 	p.addUnlinked(pl)
+	pl.addNew(p)
 	for _, f := range pl.files {
 		pl.listed = pl.listed && (f.want >= 0 || !f.wanted)
 	}
 	return p.findFinished(pl)
+}
+
+// addNew adds what came and isn't part of a revision in flight, as far as is
+// known yet; what nobody has linked is no part of what is listed.
+func (pl *play) addNew(p *pass) {
+	for _, etag := range slices.Concat(p.arrivedNew, pl.unlinked) {
+		if pl.files[etag] == nil {
+			pl.file(etag).wanted = true
+		}
+	}
+	for _, etag := range pl.unlinked {
+		if f := pl.files[etag]; pl.listed && f.want < 0 {
+			f.wanted = false
+		}
+	}
 }
 
 // addRevisions adds the files of the revisions in flight.
@@ -68,8 +80,10 @@ func (p *pass) addRevisions(pl *play) error {
 // written any more have had their time, unless a downloader still lives.
 func (p *pass) chooseRevisions(pl *play) {
 	inFlight := p.repo.layout.evidence(p, pl)
-	if pl.restored && !pl.looked && len(inFlight) > 0 {
-		pl.revisions = nil // perhaps of an attempt that ended meanwhile
+	past := false // whether some are not of this attempt
+	if len(inFlight) > 0 && (pl.succeeded || pl.restored && !pl.looked) {
+		past = slices.ContainsFunc(pl.revisions, func(commit string) bool { return !inFlight[commit] })
+		pl.revisions, pl.succeeded = nil, false
 	}
 	joined := maps.Clone(inFlight)
 	for _, commit := range pl.revisions {
@@ -81,12 +95,12 @@ func (p *pass) chooseRevisions(pl *play) {
 	pl.changed = p.now
 	former := len(pl.revisions)
 	for _, commit := range pl.revisions {
-		if slices.Contains(pl.running, true) || len(pl.downloaders) == 0 && p.writes(commit) {
+		if slices.Contains(pl.running, true) && p.broughtTo(pl, commit) || len(pl.downloaders) == 0 && p.writes(commit) {
 			inFlight[commit] = true
 			former--
 		}
 	}
-	if former > 0 {
+	if former > 0 || past {
 		for _, f := range pl.files {
 			f.wanted = false // what the former left is not this one's
 		}
@@ -107,30 +121,102 @@ func (p *pass) writes(commit string) bool {
 	return false
 }
 
+// broughtTo reports whether something of this play is known to have gone to a
+// revision. Without a listing only its links tell: that a blob in flight was
+// taken for its own may have been a mistake.
+func (p *pass) broughtTo(pl *play, commit string) bool {
+	rev := p.repo.revs.at(commit)
+	if rev.listed() {
+		return p.lacks(pl, rev)
+	}
+	for _, etag := range rev.links {
+		if f := pl.files[etag]; f != nil && f.isNew {
+			return true
+		}
+	}
+	return false
+}
+
 // evidence is the commits that something is known to be done for.
 func (p *pass) evidence(pl *play) map[string]bool {
 	commits := make(map[string]bool)
-	add := func(etag string) { commits[p.repo.revs.of(etag)] = true }
-	for _, part := range p.repo.partials {
+	linkedLast := make(map[string]bool)
+	for name, part := range p.repo.partials {
 		if part.live {
-			add(part.Etag)
+			begun := !part.left && (part.midflight || part.base > 0)
+			linkedLast[part.Etag] = !begun && !strings.HasSuffix(name, ".incomplete") && p.lister(part.Etag) == nil
+			commits[p.of(pl, part.Etag, p.guess(linkedLast[part.Etag]))] = true
 		}
 	}
-	for _, etag := range p.arrivedNew {
-		add(etag)
-	}
 	for etag := range p.held.etags {
-		add(etag)
+		commits[p.of(pl, etag, p.guess(linkedLast[etag]))] = true
 	}
-	for _, etag := range pl.justDone {
-		add(etag)
+	done := slices.Concat(p.arrivedNew, pl.justDone, pl.unlinked)
+	pl.justDone, pl.unlinked = nil, nil
+	if len(done) > 0 {
+		snapshots := p.bare(2)
+		for _, etag := range done {
+			linker := p.linker(snapshots, etag)
+			if linker == nil && p.lister(etag) == nil {
+				pl.unlinked = append(pl.unlinked, etag) // its link is to come
+				continue
+			}
+			commits[p.of(pl, etag, linker)] = true
+		}
 	}
-	pl.justDone = nil
 	if p.placedNew {
 		commits[p.repo.revs.newest()] = true
 	}
 	delete(commits, "")
 	return commits
+}
+
+// bare are the revisions without a listing whose snapshots changed last, their
+// links read, newest first.
+func (p *pass) bare(most int) []*revision {
+	var found []*revision
+	for _, rev := range p.repo.revs.byCommit {
+		if !rev.listed() && !rev.linked.IsZero() {
+			found = append(found, rev)
+		}
+	}
+	slices.SortFunc(found, func(a, b *revision) int { return b.linked.Compare(a.linked) })
+	found = found[:min(len(found), most)]
+	for _, rev := range found {
+		if err := p.readLinks(rev); err != nil {
+			rev.links = nil
+		}
+	}
+	return found
+}
+
+// linker is the one of some revisions whose snapshot has got a link to a blob
+// that came; one of before is none for what was fetched anew.
+func (p *pass) linker(snapshots []*revision, etag string) *revision {
+	e, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag)
+	if err != nil {
+		return nil
+	}
+	for _, rev := range snapshots {
+		if rev.etags[etag] && !rev.linked.Before(e.ctime.Add(-tick)) {
+			return rev
+		}
+	}
+	return nil
+}
+
+// guess is the revision without a listing that a blob in flight is likely to
+// be of: the newest. Of a blob whose client makes the snapshot's directory behind
+// it (Rust's hf-hub before 1.0, llama.cpp) nothing tells, unless it was begun
+// before: that would be taken to go on with what is done.
+func (p *pass) guess(linkedLast bool) *revision { //nolint:revive // a fact about the blob, no choice of the caller's
+	var newest *revision
+	for _, rev := range p.repo.revs.byCommit {
+		if !linkedLast && !rev.listed() && !rev.linked.IsZero() && rev.newerThan(newest) {
+			newest = rev
+		}
+	}
+	return newest
 }
 
 // narrow gives up the older revisions where nobody works any more and the

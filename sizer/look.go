@@ -168,12 +168,20 @@ type Memory struct {
 	// last download that was told. Time of the cache's file system.
 	Since time.Time `json:"since"`
 	// Play identifies the play that is on, empty if none; then its facts.
+	// From is its own Since, needed where no revision tells what is its.
 	Play        string               `json:"play,omitempty"`
+	From        time.Time            `json:"from,omitzero"`
 	Revisions   []string             `json:"revisions,omitempty"`
 	Base        int64                `json:"base,omitempty"`
 	Bytes       int64                `json:"bytes,omitempty"`
 	Downloaders []downloader.Process `json:"downloaders,omitempty"`
-	Failed      int                  `json:"failed,omitempty"`
+	// FailedBlobs are the blobs whose attempt failed, so that it is known
+	// what mends that; Failed counts those that can't be named.
+	Failed      int      `json:"failed,omitempty"`
+	FailedBlobs []string `json:"failed_blobs,omitempty"`
+	// Unlinked are finished blobs of the play that no revision is known
+	// for yet.
+	Unlinked []string `json:"unlinked,omitempty"`
 	// Name is what a Local repository holds, as its downloader asked for
 	// it; zero while nobody knows, and for others.
 	Name hfcache.Repo `json:"name,omitzero"`

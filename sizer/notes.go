@@ -68,7 +68,11 @@ func (p *pass) treeEvidence(pl *play) map[string]bool {
 	commits := make(map[string]bool)
 	for _, part := range p.repo.partials {
 		if part.live {
-			commits[p.repo.revs.of(part.index())] = true
+			rev := p.lister(part.index())
+			if rev == nil {
+				rev = p.guess(false)
+			}
+			commits[rev.name()] = true
 		}
 	}
 	for _, path := range append(pl.justDone, p.arrivedNew...) {

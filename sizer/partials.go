@@ -37,6 +37,8 @@ type partial struct {
 	asked, spent bool
 	// kept: a former play, or a former life, has counted it.
 	kept bool
+	// left: the play has brought it in a former life of the daemon.
+	left bool
 }
 
 // maxPartials bounds what a hostile repository can make us keep.
@@ -111,6 +113,9 @@ func (p *pass) found(part *partial, e entry, born time.Time) {
 		return
 	}
 	part.base, part.midflight = part.bytes, true
+	pl := p.repo.play
+	part.left = pl != nil && pl.restored && !pl.looked && part.mtime.After(pl.begun().Add(-racy))
+	part.attached = part.left
 	if e.ctime.After(p.root.opts.Opened) {
 		part.grown = p.now
 	}

@@ -14,16 +14,19 @@ import (
 type play struct {
 	id string
 	// since: finished blobs that came later are this play's.
-	since time.Time
+	// opened is since, also where that has moved on with a restart.
+	since, opened time.Time
 	// restored: taken up from the memory of a former life of the daemon;
 	// restoredBytes is where that left off.
 	restored      bool
 	restoredBytes int64
 
 	revisions []string // newest first
+	succeeded bool     // they are of an attempt that another one has followed
 	renewed   bool     // they have to be found out again
 	rebuilt   time.Time
 	justDone  []string // etags finished since that was last done
+	unlinked  []string // those of them that no revision is known for
 	files     map[string]*file
 	// listed: every revision in flight has a listing; fromHub: of one of
 	// them only the hub has it.
@@ -58,7 +61,7 @@ type play struct {
 
 func newPlay(now, since time.Time) *play {
 	return &play{
-		id: strconv.FormatInt(now.UnixNano(), 36), since: since, changed: now,
+		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, changed: now,
 		files: make(map[string]*file), locked: make(map[string]time.Time),
 		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
@@ -71,7 +74,26 @@ func restored(m Memory) *play {
 	pl.downloaders, pl.name = m.Downloaders, m.Name
 	pl.running = make([]bool, len(pl.downloaders))
 	pl.lockSeen = len(pl.downloaders) > 0
+	if !m.From.IsZero() {
+		pl.opened = m.From
+	}
+	if len(m.Revisions) == 0 {
+		pl.since = pl.opened
+	}
+	pl.unlinked = m.Unlinked
+	for _, etag := range m.FailedBlobs {
+		pl.failed[etag] = true
+	}
 	return pl
+}
+
+// begun is when the play began.
+func (pl *play) begun() time.Time {
+	nanoseconds, err := strconv.ParseInt(pl.id, 36, 64)
+	if err != nil {
+		return pl.since
+	}
+	return time.Unix(0, nanoseconds)
 }
 
 // begin opens a play if there is a sign of one: a live partial, a new blob.
@@ -80,7 +102,7 @@ func (p *pass) begin() bool {
 	since := p.repo.since
 	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
 	for _, part := range p.repo.partials {
-		if !part.live {
+		if !part.live || !p.held.etags[part.Etag] && p.spent(part) {
 			continue
 		}
 		sign = true
@@ -174,8 +196,8 @@ func (pl *play) newAttempt(now time.Time) {
 	pl.attempt = now
 	pl.formerFailed = 0
 	pl.unhelpful = false
-	if len(pl.downloaders) > 0 {
-		pl.revisions, pl.renewed = nil, true
+	if pl.looked || len(pl.downloaders) > 0 {
+		pl.succeeded, pl.renewed = true, true
 	}
 }
 
@@ -199,12 +221,14 @@ func (pl *play) over(p *pass, look *Look) bool {
 	// All blobs and no proof: a link is missing, and comes without a blob.
 	unlinked := pl.listed && look.Files > 0 && look.Missing == 0 && look.Mismatched == nil
 	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0 && look.Unclaimed == 0 && !unlinked && !look.Awaited
-	return tidy && still > p.root.opts.Quiet
+	// A little before the tracker's verdict of quiet: what comes behind that
+	// is another play.
+	return tidy && still > p.root.opts.Quiet*3/4
 }
 
 // end closes the play: what lies there now was told.
 func (p *pass) end() {
-	p.repo.since = later(p.repo.since, p.blobsTime)
+	p.repo.since = p.told(p.repo.play)
 	p.root.since[p.repo.folder] = p.repo.since
 	p.repo.unlinked = p.repo.play.finishedUnlinked()
 	p.repo.play = nil
@@ -212,7 +236,7 @@ func (p *pass) end() {
 	p.releaseTemps()
 	for _, part := range p.repo.partials {
 		part.base, part.grown = part.bytes, time.Time{}
-		part.kept = part.attached && part.Attempt == ""
+		part.kept, part.left = part.attached && part.Attempt == "", false
 		part.live, part.attached, part.fresh, part.midflight, part.asked = false, false, false, false, false
 	}
 }

@@ -30,9 +30,11 @@ type revision struct {
 	// links maps the paths of the snapshot to etags; read only where there
 	// is no listing.
 	links map[string]string
+	etags map[string]bool // that they lead to
 	// places are the files in it that are no links, likewise.
 	places    map[string]entry
 	linksMark mark
+	linksRead time.Time
 }
 
 // A listing is a parsed tree file.
@@ -211,28 +213,52 @@ func (rev *revision) touched() time.Time {
 }
 
 // of names the revision that a blob in flight belongs to: of those that list
-// it, the one touched last; else the one touched last that has no listing.
-// Empty if there is none.
-func (revs *revisions) of(index string) string {
-	var listing, bare *revision
-	for _, rev := range revs.byCommit {
-		switch {
-		case rev.listed():
-			if rev.list().byIndex[index] && rev.newerThan(listing) {
-				listing = rev
-			}
-		case !rev.linked.IsZero() && rev.newerThan(bare):
-			bare = rev
+// it, the one touched last; else the one that has no listing. Empty if there is
+// none. One without a listing goes before a listed one if its snapshot was
+// touched for it: later than anything of the other, for which nobody works any
+// more.
+func (p *pass) of(pl *play, etag string, bare *revision) string {
+	listing := p.lister(etag)
+	if bare == nil || listing != nil && (!bare.linked.After(listing.lastTouched()) || p.worksFor(pl, listing)) {
+		return listing.name()
+	}
+	return bare.name()
+}
+
+// lister is the revision touched last of those that list a file, by its index
+// in the layout; nil if none does.
+func (p *pass) lister(index string) *revision {
+	var found *revision
+	for _, rev := range p.repo.revs.byCommit {
+		if rev.listed() && rev.list().byIndex[index] && rev.newerThan(found) {
+			found = rev
 		}
 	}
-	switch {
-	case listing != nil:
-		return listing.commit
-	case bare != nil:
-		return bare.commit
-	default:
+	return found
+}
+
+func (rev *revision) name() string {
+	if rev == nil {
 		return ""
 	}
+	return rev.commit
+}
+
+// lastTouched is when something was last done for the revision.
+func (rev *revision) lastTouched() time.Time { return later(rev.written, rev.linked) }
+
+// worksFor reports whether somebody may still be working for a listed revision
+// in flight: not if nothing of it is missing.
+func (p *pass) worksFor(pl *play, rev *revision) bool {
+	return !pl.succeeded && slices.Contains(pl.revisions, rev.commit) && slices.Contains(pl.running, true) && p.lacks(pl, rev)
+}
+
+// lacks reports whether something of a listed revision isn't there yet.
+func (p *pass) lacks(pl *play, rev *revision) bool {
+	return slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
+		f := pl.files[p.repo.layout.key(listed)]
+		return pl.wants(listed.Path) && (f == nil || !f.done)
+	})
 }
 
 func (rev *revision) newerThan(other *revision) bool {
@@ -270,7 +296,7 @@ const (
 func (p *pass) readLinks(rev *revision) error {
 	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err != nil {
-		rev.links, rev.places = nil, nil
+		rev.links, rev.etags, rev.places = nil, nil, nil
 		return notAbsent(err)
 	}
 	defer top.close()
@@ -278,10 +304,10 @@ func (p *pass) readLinks(rev *revision) error {
 	if err != nil {
 		return err
 	}
-	if !p.relisted && !rev.linksMark.stale(e) {
+	if rev.linksRead.Equal(p.now) || !p.relisted && !rev.linksMark.stale(e) {
 		return nil
 	}
-	rev.linksMark = markOf(e, p.now)
+	rev.linksMark, rev.linksRead = markOf(e, p.now), p.now
 	links, places := make(map[string]string), make(map[string]entry)
 	if err := walkLinks(top, "", links, places); err != nil {
 		return err
@@ -289,7 +315,10 @@ func (p *pass) readLinks(rev *revision) error {
 	if len(links) >= maxLinks || len(places) >= maxLinks {
 		p.root.warn(p.repo.folder, "snapshot "+rev.commit+" has no listing and more files than are looked up: what was there before is not all counted", nil)
 	}
-	rev.links, rev.places = links, places
+	rev.links, rev.places, rev.etags = links, places, make(map[string]bool, len(links))
+	for _, etag := range links {
+		rev.etags[etag] = true
+	}
 	return nil
 }
 

@@ -305,13 +305,8 @@ func (p *pass) noBlobs(err error) error {
 
 // lookForNew reports whether finished blobs that nobody saw as partials may
 // matter, and those after which time: at rest they are the sign of a
-// download, in a play that of another revision.
+// download, in a play or where one begins that of another revision.
 func (p *pass) lookForNew() (since time.Time, ok bool) {
-	for _, part := range p.repo.partials {
-		if part.fresh && p.repo.play == nil {
-			return since, false // the play begins by that; the rest is found then
-		}
-	}
 	since = p.repo.since
 	if p.repo.play != nil {
 		since = p.repo.play.since
@@ -321,10 +316,14 @@ func (p *pass) lookForNew() (since time.Time, ok bool) {
 
 // findNew looks for finished blobs that came after the last play: a small
 // model may be done between two looks. A few are enough to know it by; in a
-// play, few are unknown, and no more than some are looked at.
+// play, few are unknown, and no more than some are looked at. As many are where
+// a partial begins one, which has to be told soon.
 func (p *pass) findNew(blobs dir, since time.Time) error {
 	const enough, some = 64, 4096
-	unknown := 0
+	unknown, bounded := 0, p.repo.play != nil
+	for _, part := range p.repo.partials {
+		bounded = bounded || part.fresh
+	}
 	err := blobs.names(func(name string) bool {
 		if b := hfcache.ParseBlob(name); b.Kind != hfcache.Finished || p.repo.play.has(name) {
 			return true
@@ -335,7 +334,7 @@ func (p *pass) findNew(blobs dir, since time.Time) error {
 		if err == nil && e.after(since) {
 			p.arrivedNew = append(p.arrivedNew, name)
 		}
-		return len(p.arrivedNew) < enough && (p.repo.play == nil || unknown < some)
+		return len(p.arrivedNew) < enough && (!bounded || unknown < some)
 	})
 	if err != nil || p.repo.play != nil || len(p.arrivedNew) > 0 {
 		return err

@@ -218,5 +218,7 @@ func copyEpisode(ep tracker.Episode) tracker.Episode {
 func copyMemory(m sizer.Memory) sizer.Memory {
 	m.Revisions = slices.Clone(m.Revisions)
 	m.Downloaders = slices.Clone(m.Downloaders)
+	m.FailedBlobs = slices.Clone(m.FailedBlobs)
+	m.Unlinked = slices.Clone(m.Unlinked)
 	return m
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/sizer"
 )
@@ -82,6 +83,9 @@ func restoreDownload(set Settings, ep Episode, now time.Time) *download {
 	d.clocks.silent = stopwatch{
 		running: true,
 		elapsed: min(silence, max(set.StallAfter-set.InterruptAfter, 0)),
+	}
+	if ep.TakenOverAt.After(ep.LastByteAt) {
+		d.clocks.silent.elapsed = min(d.clocks.silent.elapsed, between(ep.TakenOverAt, now, longestSilence))
 	}
 	return d
 }
@@ -168,6 +172,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	look.Bytes, look.Total = max(look.Bytes, 0), max(look.Total, 0)
 	look.Arrived = min(max(look.Arrived, 0), look.Bytes)
 	restored, another := !d.seen && d.ep.Seq > 0, look.Play != d.ep.Play
+	newcomer, deserted := d.newcomer(look), d.seen && abandoned(d.look) && abandoned(look)
 	base := d.base(look)
 	if another {
 		d.speed.reset()
@@ -200,14 +205,36 @@ func (d *download) take(look sizer.Look) (news bool) {
 	}
 	d.speed.Add(d.now, look.Bytes-base, look.InFlight)
 	d.minute.add(d.now, look.Arrived)
+	d.ep.Stranger = !newcomer && !look.Locked && (d.ep.Stranger || deserted && look.Arrived > 0)
 	if news {
 		d.lastByte, d.ep.Unwatched = d.now, restored
 	}
 	if news || look.Unseen {
 		d.clocks.moved()
+	} else if newcomer {
+		d.clocks.silent.stop() // it has as long as its predecessor had
+		d.ep.TakenOverAt = d.now.Round(0)
 	}
 	d.wait()
 	return news
+}
+
+// newcomer reports whether a downloader is at work that wasn't there at the
+// look before, or in the former life.
+func (d *download) newcomer(look sizer.Look) bool {
+	before := d.look.Downloaders
+	if !d.seen {
+		before = d.ep.Memory.Downloaders
+	}
+	for i := range min(len(look.Downloaders), len(look.Alive)) {
+		known := func(p downloader.Process) bool {
+			return p.PID == look.Downloaders[i].PID && p.Started == look.Downloaders[i].Started
+		}
+		if look.Alive[i] && !slices.ContainsFunc(before, known) {
+			return true
+		}
+	}
+	return false
 }
 
 // base is what of the bytes was there before the episode. A play that takes
@@ -252,7 +279,7 @@ func (d *download) wait() {
 	if !d.seen {
 		return
 	}
-	if abandoned(d.look) {
+	if d.abandoned() {
 		d.clocks.gone.run(step)
 	} else {
 		d.clocks.gone.stop()

@@ -143,6 +143,37 @@ func TestLines(t *testing.T) {
 			p.see(by(vllm))
 			p.until(20 * time.Minute)
 		}, []string{"0s preparing 50", "0s started 50", "1m0s interrupted 50", "5m0s moving 50", "15m0s stalled 50"}},
+		{"bytes of somebody unseen behind a dead downloader: the long limit", func(p *player) {
+			p.see(also(by(vllm), bytes(50*mb)))
+			p.until(10 * time.Second)
+			p.see(also(killed, bytes(51*mb))) // its last ones
+			p.until(20 * time.Second)
+			p.see(bytes(60 * mb))
+			p.until(time.Hour)
+		}, []string{"0s preparing 50", "0s started 50", "10m20s interrupted 60"}},
+		{"the last bytes of a dead downloader are its own", func(p *player) {
+			p.see(also(by(vllm), bytes(50*mb)))
+			p.until(10 * time.Second)
+			p.see(also(killed, bytes(51*mb)))
+			p.until(time.Hour)
+		}, []string{"0s preparing 50", "0s started 50", "1m10s interrupted 51"}},
+		{"a downloader that is seen is no stranger", func(p *player) {
+			p.see(also(by(vllm), bytes(50*mb)))
+			p.see(killed)
+			p.see(bytes(60 * mb))
+			p.until(30 * time.Second)
+			p.see(also(by(cli), bytes(61*mb)))
+			p.see(killed)
+			p.until(time.Hour)
+		}, []string{"0s preparing 50", "0s started 50", "1m30s interrupted 61"}},
+		{"a new downloader has as long as its predecessor had", func(p *player) {
+			p.see(also(by(vllm), bytes(50*mb)))
+			p.until(9 * time.Minute)
+			p.see(by(cli))
+			p.until(15 * time.Minute)
+			p.see(nil) // the same one
+			p.until(time.Hour)
+		}, []string{"0s preparing 50", "0s started 50", "19m0s stalled 50"}},
 		{"interrupted and its partials tidied away by hand: never completed", func(p *player) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.see(killed)

@@ -189,6 +189,12 @@ type Episode struct {
 	LastLineAt  time.Time     `json:"last_line_at"`
 	Stalled     bool          `json:"stalled,omitempty"`
 	Interrupted bool          `json:"interrupted,omitempty"`
+	// TakenOverAt is when the downloader that is at work was first seen: its
+	// silence is no older.
+	TakenOverAt time.Time `json:"taken_over_at,omitzero"`
+	// Stranger: bytes came when all downloaders that were seen were gone,
+	// so that it isn't known who downloads, nor when that one is gone.
+	Stranger bool `json:"stranger,omitempty"`
 	// TotalDropped: bytes once passed the total; it is not used again.
 	TotalDropped bool `json:"total_dropped,omitempty"`
 	// Told is the highest percentage told, in tenths, 0 if none was.

@@ -78,7 +78,7 @@ func (d *download) restarted() Event {
 // a while. It never speaks for a downloader that is gone, nor before a look
 // has shown what there is, nor where the next look is about to bring a verdict.
 func (d *download) keepalive() []Event {
-	if !d.seen || abandoned(d.look) || d.now.Sub(d.lastLine) < d.set.Keepalive {
+	if !d.seen || d.abandoned() || d.now.Sub(d.lastLine) < d.set.Keepalive {
 		return nil
 	}
 	if ahead := d.now.Sub(d.clocks.checked); ahead <= leastTrust && d.due(ahead) != "" {
@@ -124,7 +124,9 @@ func (d *download) event(kind Kind) Event {
 	if len(d.look.Revisions) > 0 {
 		e.Revision = d.look.Revisions[0]
 	}
-	e.Downloader, e.DownloaderAlive = latest(d.look.Downloaders, d.look.Alive)
+	if !d.ep.Stranger {
+		e.Downloader, e.DownloaderAlive = latest(d.look.Downloaders, d.look.Alive)
+	}
 	return e
 }
 

@@ -182,7 +182,7 @@ func (o *oracle) lines(e Event) {
 		}
 		o.warned[e.Kind] = true
 	case Keepalive:
-		if e.At.Sub(o.lastLine) < defaults.Keepalive || o.interrupted || abandoned(o.p.look) && e.At.After(o.goneSince) {
+		if e.At.Sub(o.lastLine) < defaults.Keepalive || o.interrupted || o.p.d.abandoned() && e.At.After(o.goneSince) {
 			o.rt.Fatalf("keepalive at %v, the last line at %v", e.At.Sub(o.p.start), o.lastLine.Sub(o.p.start))
 		}
 	}

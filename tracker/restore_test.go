@@ -38,6 +38,30 @@ func TestRestart(t *testing.T) {
 			p.see(nil)
 			p.until(20 * time.Minute)
 		}, []string{"0s preparing 50", "0s started 50", "10m35s stalled 50"}},
+		{"a stranger is remembered", func(p *player) {
+			p.see(also(by(vllm), bytes(50*mb)))
+			p.see(killed)
+			p.see(bytes(60 * mb))
+			p.restart(5 * time.Second)
+			p.see(nil)
+			p.until(9 * time.Minute)
+		}, []string{"0s preparing 50", "0s started 50"}},
+		{"a downloader that came before has its own time, too", func(p *player) {
+			p.see(also(by(vllm), bytes(50*mb)))
+			p.until(9 * time.Minute)
+			p.see(by(cli))
+			p.until(9*time.Minute + 30*time.Second)
+			p.restart(5 * time.Second)
+			p.see(nil)
+			p.until(30 * time.Minute)
+		}, []string{"0s preparing 50", "0s started 50", "19m0s stalled 50"}},
+		{"a downloader that came meanwhile has its own time", func(p *player) {
+			p.see(also(by(vllm), bytes(50*mb)))
+			p.until(9*time.Minute + 30*time.Second)
+			p.restart(5 * time.Second)
+			p.see(by(cli))
+			p.until(20 * time.Minute)
+		}, []string{"0s preparing 50", "0s started 50", "19m35s stalled 50"}},
 		{"stalled is said once over a restart", func(p *player) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.until(10 * time.Minute)

@@ -221,7 +221,7 @@ func (t *Tracker) root(event Event) {
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.Bytes || e.ep.Base != e.noted.Base)
-	if len(events) == 0 && !old && e.ep.Fell == e.noted.Fell &&
+	if len(events) == 0 && !old && e.ep.Fell == e.noted.Fell && e.ep.Stranger == e.noted.Stranger &&
 		e.ep.DiskFull == e.noted.DiskFull && !learned(e.noted.Memory, e.ep.Memory) {
 		return
 	}
@@ -250,6 +250,7 @@ func (t *Tracker) flush() {
 // move at each look: without it a restart would judge differently.
 func learned(before, after sizer.Memory) bool {
 	return before.Play != after.Play || before.Failed != after.Failed ||
+		!slices.Equal(before.FailedBlobs, after.FailedBlobs) || !slices.Equal(before.Unlinked, after.Unlinked) ||
 		len(before.Downloaders) != len(after.Downloaders) ||
 		!slices.Equal(before.Revisions, after.Revisions)
 }

@@ -40,7 +40,7 @@ held   still   no   | stalled 10m       stalled 10m       stalled 10m
 held   still   yes  | stalled 10m       stalled 10m       complete 0s
 held   none    no   | stalled 10m       stalled 10m       stalled 10m
 held   none    yes  | stalled 10m       stalled 10m       complete 0s
-gone   grows   no   | silent            silent            silent
+gone   grows   no   | alive             alive             alive
 gone   grows   yes  | complete 30s      ended 30s         complete 0s
 gone   still   no   | interrupted 1m    interrupted 1m    interrupted 1m
 gone   still   yes  | complete 30s      ended 30s         complete 0s

@@ -41,7 +41,7 @@ func (d *download) due(ahead time.Duration) Kind {
 		}
 	} else if working(d.look) {
 		kind = Stalled
-	} else if abandoned(d.look) {
+	} else if d.abandoned() {
 		watch, limit = d.clocks.gone, d.set.InterruptAfter
 	}
 	if !watch.reached(limit-ahead) || kind == Stalled && d.ep.Stalled {
@@ -132,6 +132,10 @@ func abandoned(look sizer.Look) bool {
 	_, alive := latest(look.Downloaders, look.Alive)
 	return len(look.Downloaders) > 0 && !alive && !look.Locked
 }
+
+// abandoned reports whether nobody is left to bring anything, as far as can be
+// known: nothing is of somebody who was never seen.
+func (d *download) abandoned() bool { return abandoned(d.look) && !d.ep.Stranger }
 
 // working reports whether somebody is known to be at it: a lock is held, or a
 // program that was started to download has not exited.
