@@ -16,12 +16,12 @@ import (
 	"progressd/tracker"
 )
 
-// actor downloads one made-up repository after the other.
+// actor plays one life after the other: the story of a made-up repository, from
+// its first download to its removal. What happens in one is decided by the seed
+// and its number alone.
 type actor struct {
 	*world
 	rng     *rand.Rand
-	number  int
-	made    int
 	curtain <-chan struct{} // closed when nothing new is begun
 }
 
@@ -34,25 +34,38 @@ func (a *actor) over() bool {
 	}
 }
 
-// play makes up repositories until the curtain falls.
+// play goes on until the curtain falls or there are no more stories.
 func (a *actor) play(ctx context.Context) error {
 	for first := true; first || !a.over(); first = false {
-		m, err := a.newModel()
+		number, ok := a.next()
+		if !ok {
+			return nil
+		}
+		a.rng = a.random(number)
+		m, err := a.newModel(number)
 		if err != nil {
 			return err
 		}
-		for range 1 + a.rng.IntN(3) {
-			if err := a.scenes()(ctx, m); err != nil || a.over() {
-				return err
-			}
-			if a.rng.IntN(3) > 0 {
-				if err := m.renew(a.rng); err != nil {
-					return err
-				}
-			}
+		if err := a.story(ctx, m); err != nil || a.over() {
+			return err
 		}
 		if err := a.remove(ctx, m); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// story is some scenes, with new revisions between them.
+func (a *actor) story(ctx context.Context, m *model) error {
+	for range 1 + a.rng.IntN(4) {
+		if err := a.scenes()(ctx, m); err != nil || a.over() {
+			return err
+		}
+		if a.rng.IntN(3) > 0 {
+			if err := m.renew(a.rng); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -69,6 +82,7 @@ func (a *actor) scenes() scene {
 	}{
 		{4, a.whole}, {6, a.killedThenWhole}, {3, a.killed}, {2, a.interrupted}, {3, a.part},
 		{2, a.single}, {2, a.twice}, {2, a.held}, {3, a.removed}, {2, a.handOver},
+		{4, a.troubled}, {2, a.overtaken},
 	}
 	sum := 0
 	for _, s := range all {
@@ -85,7 +99,7 @@ func (a *actor) scenes() scene {
 
 // run lets one client live.
 func (a *actor) run(ctx context.Context, m *model, o order) (*life, error) {
-	l, err := m.live(ctx, o)
+	l, err := m.live(ctx, a.cast(m, o))
 	if err == nil && a.rng.IntN(3) == 0 {
 		a.daemon.hint()
 	}
@@ -183,10 +197,15 @@ func (a *actor) twice(ctx context.Context, m *model) error {
 	if a.rng.IntN(2) == 0 {
 		second = a.kill(syscall.SIGKILL)
 	}
+	first := a.cast(m, all)
+	second = a.cast(m, second)
+	if first.writer.lockless() || second.writer.lockless() { // would write to one partial
+		return a.each(ctx, m, first)
+	}
 	var last *life
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		last, err = a.run(both, m, all)
+		last, err = m.live(both, first)
 		return err
 	})
 	group.Go(func() error {

@@ -26,13 +26,15 @@ import (
 //	           all is wanted of one listed revision, the total is that of its
 //	           blobs, each counted once
 //	monotone   no line says fewer bytes than one before it, unless a line says
-//	           that bytes were lost, or a kill can have lost that line
+//	           that bytes were lost, or a kill can have lost that line, or a
+//	           client has come for another revision
 //	completed  all that was wanted is there. Each time that happened is told
 //	           once at most (that it is told at all, settle.go sees to)
 //	unlisted   is followed by its completed, unless a kill came between
 //	interrupted, ended
 //	           no client that brought anything lived for as long as the verdict
-//	           has to wait, and what is there isn't the whole
+//	           has to wait, or without a lock gave a sign of it, and what is
+//	           there isn't the whole
 //	stalled    a client was stopped for so long
 //	moving     after interrupted or stalled
 //	removed    the repository was deleted, once for each time
@@ -194,7 +196,7 @@ func (j *judge) amounts(l line) {
 	if !l.bytes.known() {
 		return
 	}
-	if l.bytes.most < j.high.bytes.least && !j.lossy(j.high, l) && !j.lapsed(l) {
+	if l.bytes.most < j.high.bytes.least && !j.lossy(j.high, l) && !j.lapsed(l) && !j.renewed(l) {
 		j.blame(l, "monotone: less than line %d, and nothing says why", j.high.number)
 	}
 	if l.bytes.least >= j.high.bytes.least {
@@ -208,12 +210,28 @@ func (j *judge) lapsed(l line) bool {
 	return l.kind == tracker.Interrupted || l.kind == tracker.Ended || l.kind == tracker.Removed || l.kind == tracker.Unlisted
 }
 
+// renewed: since the line with the most bytes a client has come for another
+// revision, which what was there for the one before is not part of.
+func (j *judge) renewed(l line) bool {
+	lives := j.upTo(l)
+	for i, life := range lives {
+		if i > 0 && life.revision.commit != lives[i-1].revision.commit && life.begin.After(j.high.at.Add(-slack)) {
+			return true
+		}
+	}
+	return false
+}
+
 // most is how many bytes there can be: every blob of the revisions that were
 // asked for since the last end, each once.
 func (j *judge) most(l line) int64 {
 	var revisions []revision
-	for _, life := range j.upTo(l)[j.consumed:] {
+	lives := j.upTo(l)
+	for i, life := range lives[j.consumed:] {
 		revisions = append(revisions, life.revision)
+		if before := j.consumed + i - 1; life.writer.guessed() && before >= 0 {
+			revisions = append(revisions, lives[before].revision)
+		}
 	}
 	if len(revisions) == 0 {
 		revisions = j.revisions
@@ -289,9 +307,9 @@ func (j *judge) completed(l line) {
 			continue
 		}
 		// Of those that had surely ended the newest, else the oldest. Within
-		// the second of the line nothing tells whether it came before a
-		// removal or behind it.
-		surely := !life.end.After(l.at.Add(time.Second))
+		// the second of the line nothing tells which of two it tells of, nor
+		// whether it came before a removal or behind it.
+		surely := !life.end.After(l.at)
 		unclear := found >= 0 && j.removedBetween(found, i) && j.lives[found].end.After(l.at)
 		if found < 0 || surely && !unclear {
 			found = i
@@ -314,23 +332,50 @@ func (j *judge) removedBetween(a, b int) bool {
 // complete: all that the client wanted is there, or nothing says otherwise.
 func (l *life) complete() bool {
 	t := l.truth
-	return t.whole || t.wanted && (t.listing || l.done) || !t.listing && t.blobs > 0 && t.partials == 0 && !t.gap
+	known := !l.library || !l.seen || !l.partly() // else a listing says that there is more
+	return t.whole || t.wanted && (t.listing && known || !t.listing && l.done) || !t.listing && t.blobs > 0 && t.partials == 0 && !t.gap
 }
 
 // lifeless checks a verdict that needs every client to be gone for a while.
 func (j *judge) lifeless(l line, wait time.Duration) {
 	var last *life
+	unknown := false // whether somebody is at work on something else
 	for _, life := range j.lives {
-		if life.begin.Before(l.at.Add(-slack)) && life.end.After(l.at.Add(time.Second+200*time.Millisecond-wait)) && !life.shy() {
+		wait := wait
+		if l.kind == tracker.Interrupted {
+			wait = life.patience()
+		}
+		if life.begin.Before(l.at.Add(-slack)) && life.last(l.at).After(l.at.Add(time.Second+200*time.Millisecond-wait)) && !life.shy() {
 			j.blame(l, "%s: a client lived until %s", l.kind, life.end.Format(clock))
 		}
 		if life.end.Before(l.at) {
 			last = life
+		} else if life.begin.Before(l.at) {
+			unknown = unknown || life.writer.lockless()
 		}
 	}
-	if last != nil && last.truth.whole && last.truth.listing && !j.removedSince(last.end, l.at) {
+	if !unknown && last != nil && last.truth.whole && last.truth.listing && !j.removedSince(last.end, l.at) {
 		j.blame(l, "%s: the whole is there", l.kind)
 	}
+}
+
+// patience is how long after its last sign a client must be left alone: its
+// death can be known, or it can't.
+func (l *life) patience() time.Duration {
+	if l.writer.lockless() {
+		return stallAfter
+	}
+	return interruptAfter
+}
+
+// last is when a client gave its last sign before some time: without a lock
+// there is none while it stands still.
+func (l *life) last(at time.Time) time.Time {
+	from, to := l.held.from, l.held.to
+	if l.writer.lockless() && !from.IsZero() && from.Before(at) && (to.IsZero() || to.After(at.Add(-slack))) {
+		return from
+	}
+	return l.end
 }
 
 // look is how long the daemon may not look at what is going on.
@@ -368,7 +413,7 @@ func (j *judge) keepalive(l line) {
 		return life.begin.Before(l.at.Add(time.Second)) && life.end.After(l.at.Add(-slack-time.Second))
 	})
 	unseen := j.hidden() || j.anyLife(func(life *life) bool {
-		return life.begin.Before(l.at) && (life.shy() || j.world.daemon.watched(life.begin, life.end) < enough)
+		return life.begin.Before(l.at) && (life.shy() || life.writer.lockless() || life.writer.late() || j.world.daemon.watched(life.begin, life.end) < enough)
 	})
 	if !alive && !unseen {
 		j.blame(l, "keepalive: no client lives")
@@ -378,7 +423,7 @@ func (j *judge) keepalive(l line) {
 // story is all there is to know about a model, for who has to find out why.
 func (m *model) story(lines []line, d *daemon) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "## %s by %q (chunk %d, workers by default, shared store %v)\n", m.repo.ID, m.client.Generation, m.client.Chunk, m.client.SharedStore)
+	fmt.Fprintf(&s, "## %s (chunk %d, workers by default, shared store %v)\n", m.repo.ID, m.client.Chunk, m.client.SharedStore)
 	for _, r := range m.revisions {
 		fmt.Fprintf(&s, "revision %.7s:", r.commit)
 		for _, e := range r.files {

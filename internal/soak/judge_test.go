@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/internal/client"
 	"progressd/internal/hub"
 )
 
@@ -68,6 +69,14 @@ func TestJudge(t *testing.T) {
 	held.hold, held.holdAfter, held.held = 20*time.Second, 2*time.Second, uptime{at(2), at(22)}
 	half := lived(0, 2, truth{wanted: true, listing: true, linked: 1, blobs: 1})
 	half.include, half.done = []string{"a"}, true
+	byScript := *half
+	byScript.library, byScript.seen = true, true
+	unlocked := lived(0, 2, truth{blobs: 1, partials: 1})
+	unlocked.writer.kind = client.JS
+	stopped := lived(0, 30, truth{})
+	stopped.writer.kind, stopped.held = client.JS, uptime{from: at(1), to: at(29)}
+	newer := lived(3, 9, everything)
+	newer.revision.commit = "c2"
 
 	for _, c := range []struct {
 		name    string
@@ -82,6 +91,11 @@ func TestJudge(t *testing.T) {
 		{name: "told again from the beginning", lives: []*life{done}, log: finished + strings.TrimSpace(finished), want: "line 5: order, line 5: cause, line 8: completed"},
 		{name: "completed and a client was killed", lives: []*life{died}, log: finished, want: "line 4: completed"},
 		{name: "completed and part was wanted", lives: []*life{half}, log: strings.ReplaceAll(finished, "5.0MB ~ 50.0%", "3.0MB ~ 83.3%")},
+		{name: "completed and a script wanted part of what is listed", lives: []*life{&byScript}, log: strings.ReplaceAll(finished, "5.0MB ~ 50.0%", "3.0MB ~ 83.3%"), want: "line 4: completed"},
+		{name: "interrupted too early for a client without a lock", lives: []*life{unlocked}, log: opened + "8 WARNING Download interrupted at 1.0MB: no new data for 6s, and no downloader to be seen", want: "line 3: interrupted"},
+		{name: "interrupted in time for a client without a lock", lives: []*life{unlocked}, log: opened + "12 WARNING Download interrupted at 1.0MB: no new data for 10s, and no downloader to be seen"},
+		{name: "a client without a lock that stands still is as good as dead", lives: []*life{stopped}, log: opened + "12 WARNING Download interrupted at 1.0MB: no new data for 10s, and no downloader to be seen"},
+		{name: "backwards to another revision", lives: []*life{died, newer}, log: opened + "1 INFO Downloaded 3.5MB...\n4 INFO Still downloading: 2.0MB, no new data for 3s"},
 		{name: "a text of nobody's", lives: []*life{done}, log: opened + "1 INFO Downloaded much", want: "line 3: known"},
 		{name: "a level that doesn't fit", lives: []*life{done}, log: opened + "1 ERROR Downloaded 1.0MB...", want: "line 3: known"},
 		{name: "a step twice", lives: []*life{done}, log: opened + "1 INFO Download progress: 2.5MB/5.0MB ~ 50.0%\n1 INFO Download progress: 2.75MB/5.0MB ~ 55.0%", want: "line 4: step"},

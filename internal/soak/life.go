@@ -11,11 +11,15 @@ import (
 	"time"
 
 	"progressd/hfcache"
-	"progressd/internal/client"
+	"progressd/internal/hub"
 )
 
 // order is what a client is to do, and what is to happen to it.
 type order struct {
+	// writer is who does it; as a library in a program whose command line
+	// says nothing of what it downloads.
+	writer  writer
+	library bool
 	// files and include ask for part of the repository.
 	files, include []string
 	// sig is sent after a while; 0 lets the client come to its end.
@@ -23,6 +27,8 @@ type order struct {
 	after time.Duration
 	// hold stops the client for a while before that.
 	holdAfter, hold time.Duration
+	// trouble is what goes wrong at the hub.
+	trouble trouble
 }
 
 // life is what a client truly did.
@@ -36,6 +42,8 @@ type life struct {
 	ending string
 	// done: it said itself that it had all.
 	done bool
+	// seen: progressd watched it for long enough to know who it was.
+	seen bool
 	// truth is what there was after it; changed says that bytes had come or
 	// gone since the life before, moved that they may have.
 	truth          truth
@@ -63,16 +71,24 @@ func (o order) want(path string) bool {
 func (o order) partly() bool { return len(o.files)+len(o.include) > 0 }
 
 func (l *life) String() string {
-	text := fmt.Sprintf("%s to %s  download %s", l.begin.Format(clock), l.end.Format(clock), strings.Join(l.args(), " "))
+	text := fmt.Sprintf("%s to %s  %s%s %s", l.begin.Format(clock), l.end.Format(clock), l.who(), l.trouble, strings.Join(l.args(), " "))
 	if l.sig != 0 {
 		text += fmt.Sprintf("  (%v after %v)", l.sig, l.after.Round(time.Millisecond))
 	}
-	if l.hold > 0 {
+	if !l.held.from.IsZero() {
 		text += fmt.Sprintf("  (held from %s to %s)", l.held.from.Format(clock), l.held.to.Format(clock))
 	}
 	t := l.truth
 	return text + fmt.Sprintf("\n    %s of %.7s: whole=%v wanted=%v listing=%v linked=%d/%d blobs=%d partials=%d gap=%v moved=%v",
 		l.ending, l.revision.commit, t.whole, t.wanted, t.listing, t.linked, len(l.revision.files), t.blobs, t.partials, t.gap, l.moved)
+}
+
+// who names the client.
+func (o order) who() string {
+	if o.library && o.writer.kind == "" {
+		return o.writer.name + " as library"
+	}
+	return o.writer.name
 }
 
 const clock = "15:04:05.000"
@@ -84,12 +100,16 @@ func (m *model) live(ctx context.Context, o order) (*life, error) {
 	l := &life{order: o, revision: m.newest(), begin: time.Now()}
 	m.lives = append(m.lives, l)
 	m.mu.Unlock()
-	cmd, err := client.Command(ctx, m.world.bin(), m.client, append([]string{m.repo.ID}, o.args()...)...)
+	cmd, err := m.command(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	var complaint bytes.Buffer
 	cmd.Stderr, cmd.SysProcAttr = &complaint, ownGroup()
+	if o.trouble.path != "" {
+		m.hub.Break(m.repo, o.trouble.path, o.trouble.fault)
+		defer m.hub.Break(m.repo, o.trouble.path, hub.Fault{})
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start a client: %w", err)
 	}
@@ -104,7 +124,9 @@ func (m *model) live(ctx context.Context, o order) (*life, error) {
 	l.ending = strings.TrimSpace(cmd.ProcessState.String() + " " + strings.TrimSpace(complaint.String()))
 	l.changed = t.content != former
 	// What the oldest generation leaves in the root can't be seen here.
-	l.moved = l.changed || m.hidden() && !l.done
+	// Nor what an attempt brings that fails and takes its partial away.
+	l.moved = l.changed || !l.done && (l.writer.outside() || l.trouble.path != "")
+	l.seen = m.world.daemon.watched(l.begin, l.end) >= enough
 	return l, nil
 }
 
@@ -146,6 +168,17 @@ func (l *life) treat(ctx context.Context, cmd *exec.Cmd) {
 		within(l.hold)
 		signalled(cmd, syscall.SIGCONT)
 		l.held.to = time.Now()
+	}
+	if gate := l.trouble.fault.Gate; gate != nil {
+		select {
+		case <-gate.Reached():
+			l.held.from = time.Now()
+			within(l.trouble.hold)
+			l.held.to = time.Now()
+		case <-ended:
+		case <-ctx.Done():
+		}
+		gate.Open()
 	}
 	if l.sig != 0 && !within(l.after) {
 		signalled(cmd, l.sig)

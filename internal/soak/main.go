@@ -24,6 +24,7 @@ import (
 
 func main() {
 	client.RunIfCalled()
+	runIfLibrary()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -40,6 +41,7 @@ func main() {
 type options struct {
 	progressd string
 	length    time.Duration
+	lives     int
 	seed      uint64
 	actors    int
 	dir       string
@@ -53,6 +55,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	set.SetOutput(stderr)
 	set.StringVar(&o.progressd, "progressd", "", "path of the progressd `binary`")
 	set.DurationVar(&o.length, "for", time.Minute, "how long to run, the waiting at the end not included")
+	set.IntVar(&o.lives, "lives", 0, "how many `stories` of repositories to play instead, each to its end")
 	set.Uint64Var(&o.seed, "seed", 1, "what is done; when it is done the machine has a say in")
 	set.IntVar(&o.actors, "repos", 16, "how many repositories are downloaded at a time")
 	set.StringVar(&o.dir, "dir", "", "`directory` to work in, by default a new one beneath $TMPDIR")
@@ -87,8 +90,8 @@ func soak(ctx context.Context, o options, stdout io.Writer) error {
 	return ctx.Err()
 }
 
-// run lets all actors play until the time is over and each has seen the end
-// of what it began.
+// run lets all actors play until the time is over, or all lives were played,
+// and each has seen the end of what it began.
 func (w *world) run(ctx context.Context) error {
 	killer, calm := context.WithCancel(ctx)
 	defer calm()
@@ -105,24 +108,21 @@ func (w *world) run(ctx context.Context) error {
 		return fmt.Errorf("progressd did not say within %v that it is ready", orderly)
 	}
 	go func() { supervised <- w.daemon.supervise(killer, w.random(0)) }()
-	curtain, end := context.WithTimeout(ctx, w.length)
+	curtain, end := context.WithCancel(ctx)
 	defer end()
+	if w.lives == 0 {
+		curtain, end = context.WithTimeout(ctx, w.length)
+		defer end()
+	}
+	// What is still owed then must come without more kills.
+	defer context.AfterFunc(curtain, calm)()
 	group, ctx := errgroup.WithContext(ctx)
-	for i := range w.actors {
+	for range w.actors {
 		group.Go(func() error {
-			a := &actor{world: w, rng: w.random(uint64(i) + 1), number: i, curtain: curtain.Done()}
+			a := &actor{world: w, curtain: curtain.Done()}
 			return a.play(ctx)
 		})
 	}
-	group.Go(func() error {
-		select {
-		case <-curtain.Done():
-		case <-ctx.Done():
-		}
-		// What is still owed must come now, without more kills.
-		calm()
-		return nil
-	})
 	err := group.Wait()
 	calm()
 	err = errors.Join(err, <-supervised)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,9 @@ type model struct {
 	repo   hfcache.Repo
 	hub    *hub.Hub
 	client client.HH
+	// company are the clients that download it.
+	company []writer
+	xet     bool // its large files are stored that way
 	// revisions are what was published, oldest first.
 	revisions []revision
 
@@ -46,12 +50,14 @@ type revision struct {
 	files  []hub.Entry
 }
 
-// hidden: what the client is writing lies in the root, where nothing tells
+// hidden: what a client is writing may lie in the root, where nothing tells
 // whose it is.
-func (m *model) hidden() bool { return m.client.Generation == client.HH022 }
+func (m *model) hidden() bool { return slices.ContainsFunc(m.company, writer.outside) }
 
-// listed reports whether the client leaves a listing.
-func (m *model) listed() bool { return m.client.Generation == client.Trees }
+// listed reports whether every client leaves a listing.
+func (m *model) listed() bool {
+	return !slices.ContainsFunc(m.company, func(w writer) bool { return !w.lists() })
+}
 
 func (m *model) dir() string {
 	return filepath.Join(m.world.cache(), "models--"+strings.ReplaceAll(m.repo.ID, "/", "--"))
@@ -64,30 +70,21 @@ func (m *model) logPath() string {
 func (m *model) newest() revision { return m.revisions[len(m.revisions)-1] }
 
 // newModel makes up a repository and publishes its first revision.
-func (a *actor) newModel() (*model, error) {
-	a.made++
+func (a *actor) newModel(number uint64) (*model, error) {
 	w := a.world
 	m := &model{
 		world: w, hub: w.hubs[0],
-		repo: hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprintf("soak/m%02d-%04d", a.number, a.made)},
+		repo: hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprintf("soak/m%04d", number)},
 	}
 	if a.rng.IntN(4) == 0 {
 		m.hub = w.hubs[1]
 	}
-	generation := client.Trees
-	switch a.rng.IntN(10) {
-	case 7:
-		generation = client.HH118
-	case 8:
-		generation = client.HH023
-	case 9:
-		generation = client.HH022
-	}
+	m.company, m.xet = a.company(), a.rng.IntN(2) == 0
 	m.client = client.HH{
-		Endpoint: m.hub.URL(), Root: w.cache(), Generation: generation,
+		Endpoint: m.hub.URL(), Root: w.cache(),
 		Chunk:       (64 << 10) << a.rng.IntN(4),
 		RemoveLocks: a.rng.IntN(4) == 0,
-		SharedStore: generation == client.Trees && a.rng.IntN(5) == 0,
+		SharedStore: m.listed() && a.rng.IntN(5) == 0,
 	}
 	if err := m.publish(m.invent(a.rng)); err != nil {
 		return nil, err
@@ -113,21 +110,14 @@ func (m *model) invent(rng *rand.Rand) []hub.File {
 	if m.listed() && rng.IntN(3) == 0 {
 		files = append(files, hub.File{Path: "onnx/model.onnx", Size: 300_000 + rng.Int64N(1_000_000), Storage: m.storage()})
 	}
-	if m.client.Generation != client.HH022 && rng.IntN(4) == 0 { // a twin: one blob under two paths
+	if !m.hidden() && rng.IntN(4) == 0 { // a twin: one blob under two paths
 		twin := files[len(files)-1]
 		twin.Seed = rng.Uint64()
 		files[len(files)-1].Seed = twin.Seed
-		twin.Path = "copy/" + twin.Path
+		twin.Path = "copy/twin.bin"
 		files = append(files, twin)
 	}
 	return files
-}
-
-func (m *model) storage() hub.Storage {
-	if m.client.SharedStore {
-		return hub.Xet
-	}
-	return hub.LFS
 }
 
 // renew makes a new revision in which some files are others, at least one.

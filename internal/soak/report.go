@@ -93,7 +93,7 @@ func (w *world) report(out io.Writer) {
 	for _, s := range w.daemon.strikes {
 		strikes[s.sig]++
 	}
-	fmt.Fprintf(out, "%s, seed %d: %d repositories, %d clients (%s)\n", time.Since(w.began).Round(time.Second), w.seed, len(w.models), lives, tally(endings))
+	fmt.Fprintf(out, "%s, seed %d: %d lives of repositories, %d clients (%s)\n", time.Since(w.began).Round(time.Second), w.seed, len(w.models), lives, tally(endings))
 	fmt.Fprintf(out, "progressd: %d x SIGKILL, %d x SIGTERM, %d x SIGHUP\n", strikes[syscall.SIGKILL], strikes[syscall.SIGTERM], strikes[syscall.SIGHUP])
 	fmt.Fprintf(out, "lines: %s\nverdicts awaited: %s\n", tally(kinds), tally(outcomes))
 }

@@ -19,6 +19,8 @@ type verdict struct {
 	// begin and after are when the last client that brought something
 	// lived.
 	begin, after time.Time
+	// patience is how long interrupted has to wait.
+	patience time.Duration
 	// unlisted: no listing can prove anything.
 	unlisted bool
 }
@@ -42,6 +44,8 @@ const enough = 1500 * time.Millisecond
 //   - What a client asked for is there and the client was seen: completed. If
 //     it wasn't seen, nothing says what was wanted: ended will do as well, or
 //     interrupted if another attempt left a partial behind.
+//   - A library was asked for part, with a listing of more: ended, or again
+//     interrupted.
 //   - No listing and nothing against it: completed after a while of quiet.
 //   - No listing, a gap in the numbers of the shards: ended.
 //   - No listing, and an older attempt's partial beside it: any of them.
@@ -53,15 +57,21 @@ const enough = 1500 * time.Millisecond
 // Where nothing came at all, silence is owed; see settle.
 func (m *model) owed(l *life) verdict {
 	t := l.truth
-	seen := m.world.daemon.watched(l.begin, l.end) >= enough
-	v := verdict{after: l.end, unlisted: !t.listing}
+	seen := l.seen
+	v := verdict{after: l.end, patience: l.patience(), unlisted: !t.listing}
 	add := func(kinds ...tracker.Kind) verdict {
 		v.kinds = append(v.kinds, kinds...)
 		return v
 	}
 	switch {
 	case t.whole && t.listing:
+		v.silence = !l.changed
 		return add(tracker.Completed)
+	case t.wanted && l.partly() && l.library && t.listing && seen && l.done:
+		if t.partials > 0 {
+			add(tracker.Interrupted)
+		}
+		return add(tracker.Ended)
 	case t.wanted && l.partly() && (!seen || !l.done):
 		return add(tracker.Completed, tracker.Ended, tracker.Interrupted)
 	case t.listing && t.wanted && l.partly():
@@ -91,7 +101,7 @@ func (m *model) owed(l *life) verdict {
 func (m *model) litter() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.hidden() && slices.ContainsFunc(m.lives, func(l *life) bool { return !l.done })
+	return slices.ContainsFunc(m.lives, func(l *life) bool { return l.writer.outside() && !l.done })
 }
 
 // settle waits for the verdict on what was done since the log had so many
@@ -111,6 +121,7 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 		v.begin = bringer.begin
 		if bringer != last { // which may have come too late to change it
 			w := m.owed(last)
+			v.unlisted = v.unlisted && w.unlisted // it may have brought a listing
 			v.kinds, v.silence = append(v.kinds, w.kinds...), v.silence && (w.silence || !bringer.changed)
 		}
 		v.silence = v.silence || !last.truth.whole && a.stands(m)
@@ -153,7 +164,7 @@ func (a *actor) await(ctx context.Context, m *model, begun int, v verdict) error
 	if v.silence {
 		limit = silence
 		if len(v.kinds) > 0 {
-			limit += interruptAfter
+			limit += v.patience
 		}
 		limit = min(limit, a.patience)
 	}

@@ -20,6 +20,7 @@ const stubVar = "SOAK_STUB"
 
 func TestMain(m *testing.M) {
 	client.RunIfCalled()
+	runIfLibrary()
 	if os.Getenv(stubVar) != "" {
 		os.Exit(stub())
 	}
@@ -65,5 +66,22 @@ func TestSilentDaemonIsFoundOut(t *testing.T) {
 	}
 	if _, err := os.Stat(o.dir); err != nil {
 		t.Errorf("what was made is gone: %v", err)
+	}
+}
+
+// As many lives are played as were asked for, and each to its end.
+func TestLivesAreCounted(t *testing.T) {
+	t.Setenv(stubVar, "yes")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	o := options{progressd: self, lives: 2, seed: 4, actors: 1, dir: t.TempDir(), patience: 50 * time.Millisecond}
+	if err := soak(t.Context(), o, &out); err == nil {
+		t.Error("a daemon that says nothing passed")
+	}
+	if text := out.String(); !strings.Contains(text, "2 lives of repositories") {
+		t.Errorf("not two:\n%s", text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"progressd/hfcache"
 )
@@ -61,14 +62,15 @@ func (t *truth) inventory(dir string) {
 	var partials, contents []string
 	for _, e := range entries {
 		info, err := os.Stat(filepath.Join(dir, "blobs", e.Name()))
-		if err != nil || strings.HasPrefix(e.Name(), "tmp_") || strings.HasPrefix(e.Name(), ".") {
+		if err != nil || strings.HasPrefix(e.Name(), "tmp_") || strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), ".lock") {
 			continue
 		}
-		contents = append(contents, fmt.Sprintf("%s=%d", e.Name(), info.Size()))
-		etag, rest, partial := strings.Cut(e.Name(), ".")
-		if partial && strings.HasSuffix(rest, "incomplete") {
+		// A blob that was fetched again is another file.
+		contents = append(contents, fmt.Sprintf("%s=%d:%d", e.Name(), info.Size(), info.Sys().(*syscall.Stat_t).Ino))
+		etag, _, partial := strings.Cut(e.Name(), ".")
+		if partial {
 			partials = append(partials, etag)
-		} else if !partial {
+		} else {
 			finished[etag] = true
 		}
 	}

@@ -28,6 +28,7 @@ type world struct {
 	daemon *daemon
 
 	mu     sync.Mutex
+	begun  int // stories
 	models []*model
 	faults []fault
 }
@@ -96,6 +97,18 @@ func (w *world) close() error {
 		err = errors.Join(err, h.Close())
 	}
 	return err
+}
+
+// next is the number of the next story to play; false if there shall be no
+// more of them.
+func (w *world) next() (uint64, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lives > 0 && w.begun >= w.lives {
+		return 0, false
+	}
+	w.begun++
+	return uint64(w.begun), true
 }
 
 func (w *world) add(m *model) {
