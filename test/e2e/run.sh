@@ -10,7 +10,7 @@ declare -Ar python=([trixie]=3.13 [bookworm]=3.11)
 readonly clients=${XDG_CACHE_HOME:-$HOME/.cache}/progressd-e2e
 
 # The newest release that the tests with the real clients know.
-release() { sed -n 's/.*version: "\([0-9.]*\)".*/\1/p;T;q' test/clients/releases.go; }
+release() { sed -n 's/.*{name: "\([0-9.]*\)", kit: hh(.*/\1/p;T;q' test/clients/releases.go; }
 
 # client SUITE: prints where huggingface_hub for the suite's python is.
 client() {
