@@ -83,6 +83,13 @@ func (p *repo) folder() string {
 	return p.blobs[:len(p.blobs)-len(blobsSuffix)]
 }
 
+// pay books a look from start to end that has used so much of a processor: the
+// next one waits as long as that took, and for what is owed beyond the credit.
+func (p *repo) pay(start, end, used time.Duration) {
+	p.paid = max(p.paid, start) + (share+1)*used
+	p.rest = max(end+eventGap, end+(end-start), p.paid-credit)
+}
+
 // watched reports whether events tell what becomes of what the stamp is of.
 func (p *repo) watched() bool {
 	return p.watch.where != nowhere && p.watch.where == p.stamp.where && !p.watch.waiting

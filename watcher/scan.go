@@ -254,8 +254,7 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
 	r.looking += end - start
-	p.paid = max(p.paid, start) + (share+1)*(processorTime()-used)
-	p.rest = max(end+eventGap, end+(end-start), p.paid-credit)
+	p.pay(start, end, processorTime()-used)
 	p.looked, p.pace = true, pace
 	return pace
 }

@@ -195,29 +195,30 @@ func TestYoungStampIsLookedAtAgain(t *testing.T) {
 
 // A few costly looks after a calm come at once; then they rest.
 func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
-	t.Parallel()
 	const costly = 200 * time.Millisecond
-	root := tempRoot(t)
-	mkdir(t, root, "models--a--b", "blobs")
-	g := newRig(t, soon, true, root)
-	g.setPace("models--a--b", Fast)
-	g.onLook = func(Root, string) {
-		for began := processorTime(); processorTime()-began < costly; {
-			continue // uses what it is tested for
-		}
+	p := newRepo("models--a--b", 1)
+	look := func(at time.Duration) (next time.Duration) {
+		p.pay(at, at+costly, costly)
+		return p.rest
 	}
-	g.start()
-	first := g.awaitLook("models--a--b", 0)
-	if d := g.awaitLook("models--a--b", 0).at.Sub(first.at); d > share*costly {
-		t.Errorf("after a calm the second look comes %v later", d)
+	now := time.Hour
+	if next := look(now); next != now+2*costly {
+		t.Errorf("after a calm the second look comes %v later", next-now)
 	}
-	// What is owed is worth credit/share costly looks, and then some.
-	last := first
-	for range credit/(share*costly) + 3 {
-		last = g.awaitLook("models--a--b", 0)
+	began, used := now, time.Duration(0)
+	for now < began+10*time.Minute {
+		now = look(now)
+		used += costly
 	}
-	if d := g.awaitLook("models--a--b", 0).at.Sub(last.at); d < share*costly {
-		t.Errorf("looks that cost %v go on every %v", costly, d)
+	if most := (now - began + credit) / (share + 1); used > most+costly {
+		t.Errorf("looks used %v in %v, at most %v is allowed", used, now-began, most)
+	}
+	if least := (now - began) / (share + 2); used < least {
+		t.Errorf("looks used %v in %v, they may use %v", used, now-began, least)
+	}
+	calm := now + credit
+	if next := look(calm); next != calm+2*costly {
+		t.Errorf("after another calm the second look comes %v later", next-calm)
 	}
 }
 
