@@ -1,0 +1,104 @@
+package child
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A keyboard carries what is typed to the child's terminal, for as long as the
+// child runs and no longer: what is typed after that is the shell's.
+type keyboard struct {
+	f          *fittings
+	stop, quit *os.File
+	running    sync.WaitGroup
+}
+
+func newKeyboard(f *fittings) (*keyboard, error) {
+	k := &keyboard{f: f}
+	var err error
+	k.stop, k.quit, err = os.Pipe()
+	return k, err
+}
+
+// attend begins to carry, release ends it.
+func (k *keyboard) attend(pid int) {
+	k.running.Go(func() { k.run(pid) })
+}
+
+func (k *keyboard) release() {
+	_ = k.quit.Close()
+	k.running.Wait()
+	_ = k.stop.Close()
+}
+
+// patience is how often we look whether we have come to the foreground.
+const patience = 200 * time.Millisecond
+
+func (k *keyboard) run(pid int) {
+	in, stop := int(k.f.opts.Stdin.Fd()), int(k.stop.Fd())
+	buf := make([]byte, 4096)
+	for {
+		fds := []unix.PollFd{
+			{Fd: int32(stop), Events: unix.POLLIN}, //nolint:gosec // descriptors are small
+			{Fd: int32(in), Events: unix.POLLIN},   //nolint:gosec // as above
+		}
+		wait := -1
+		if !k.f.console.prepare() { // to read in the background would stop us
+			fds, wait = fds[:1], int(patience.Milliseconds())
+		}
+		if _, err := unix.Poll(fds, wait); err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+		if fds[0].Revents != 0 {
+			return
+		}
+		if len(fds) < 2 || fds[1].Revents == 0 {
+			continue
+		}
+		n, err := unix.Read(in, buf)
+		if errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) {
+			continue
+		}
+		if err != nil || n == 0 || !k.typed(pid, buf[:n]) {
+			return
+		}
+	}
+}
+
+// typed hands keys on. The one that suspends is obeyed here: see pass.
+func (k *keyboard) typed(pid int, keys []byte) bool {
+	for len(keys) > 0 {
+		part := keys
+		i := -1
+		if key, ok := k.suspendKey(); ok {
+			i = bytes.IndexByte(keys, key)
+		}
+		if i >= 0 {
+			part = keys[:i]
+		}
+		if _, err := k.f.terminal.Write(part); err != nil {
+			return false
+		}
+		keys = keys[len(part):]
+		if i >= 0 {
+			k.f.suspend(pid, wholeGroup)
+			keys = keys[1:]
+		}
+	}
+	return true
+}
+
+// suspendKey is the key that the child's terminal takes for SIGTSTP now.
+func (k *keyboard) suspendKey() (byte, bool) {
+	var mode *unix.Termios
+	err := control(k.f.terminal, func(fd int) (err error) { mode, err = unix.IoctlGetTermios(fd, unix.TCGETS); return err })
+	if err != nil || mode.Lflag&unix.ISIG == 0 || mode.Cc[unix.VSUSP] == 0 {
+		return 0, false
+	}
+	return mode.Cc[unix.VSUSP], true
+}

@@ -1,0 +1,237 @@
+package child
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// asProgram makes the test binary run its arguments as a child, as a program
+// of its own that can be stopped and continued.
+const asProgram = "CHILD_TEST_AS_PROGRAM"
+
+func program() {
+	_ = os.Unsetenv(asProgram)
+	signals, _ := Notify()
+	result, err := Run(Options{
+		Argv: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
+		Started: func(int) {}, Printed: func(Stream, []byte) {}, Paused: func(Stream) {}, Closed: func(Stream) {},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(result.Status)
+}
+
+// A started is that program, running.
+type started struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	keys *os.File // the other side of its terminal, if it has one
+
+	mu   sync.Mutex
+	text bytes.Buffer
+	done chan struct{} // its output has ended
+}
+
+func (s *started) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *started) output() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func (s *started) until(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("%s: not after 20 s; output %q", what, s.output())
+		}
+	}
+}
+
+func (s *started) prints(text string) {
+	s.t.Helper()
+	s.until(text, func() bool { return strings.Contains(s.output(), text) })
+}
+
+// ends waits for the program's end.
+func (s *started) ends(want int) {
+	s.t.Helper()
+	err := s.cmd.Wait()
+	if got := s.cmd.ProcessState.ExitCode(); got != want {
+		s.t.Errorf("exit status %d (%v), want %d; output %q", got, err, want, s.output())
+	}
+}
+
+// state is the letter that /proc shows for a process.
+func state(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return rest[:min(1, len(rest))]
+}
+
+func self(t *testing.T, argv ...string) *exec.Cmd {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, argv...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
+// start runs a command between pipes, in a process group of its own.
+func start(t *testing.T, cmd *exec.Cmd) *started {
+	t.Helper()
+	s := &started{t: t, cmd: cmd}
+	cmd.Stdout, cmd.Stderr = s, s
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return s
+}
+
+// startOnTerminal runs a command on a terminal that controls it.
+func startOnTerminal(t *testing.T, cmd *exec.Cmd) *started {
+	t.Helper()
+	s := &started{t: t, cmd: cmd, done: make(chan struct{})}
+	var err error
+	if s.keys, err = pty.Start(cmd); err != nil {
+		t.Skipf("no terminals here: %v", err)
+	}
+	go func() {
+		defer close(s.done)
+		_, _ = io.Copy(s, s.keys)
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-s.done; _ = s.keys.Close() })
+	return s
+}
+
+func (s *started) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// number is what the output has behind a word.
+func (s *started) number(word string) (n int) {
+	s.t.Helper()
+	s.until(word, func() bool {
+		_, rest, found := strings.Cut(s.output(), word+" ")
+		return found && strings.ContainsAny(rest, "\r\n") && func() bool { _, err := fmt.Sscan(rest, &n); return err == nil }()
+	})
+	return n
+}
+
+const untilTold = `echo pid $$; while ! test -e "$TOLD"; do sleep 0.01; done; echo went on; exit 4`
+
+func TestStopAndContinue(t *testing.T) {
+	for name, c := range map[string]struct {
+		start func(*testing.T, *exec.Cmd) *started
+		stop  func(*started)
+	}{
+		"the key of the terminal":         {startOnTerminal, func(s *started) { _, _ = s.keys.WriteString("\x1a") }},
+		"SIGTSTP with a terminal":         {startOnTerminal, func(s *started) { s.signal(syscall.SIGTSTP) }},
+		"SIGTSTP without a terminal":      {start, func(s *started) { s.signal(syscall.SIGTSTP) }},
+		"the child is sent SIGTSTP alone": {start, func(s *started) { _ = unix.Kill(s.number("pid"), unix.SIGTSTP) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := t.TempDir() + "/told"
+			cmd := self(t, "sh", "-c", untilTold)
+			cmd.Env = append(cmd.Env, "TOLD="+told)
+			s := c.start(t, cmd)
+			pid := s.number("pid")
+			c.stop(s)
+			s.until("the child stops", func() bool { return state(pid) == "T" })
+			s.until("we stop", func() bool { return state(s.cmd.Process.Pid) == "T" })
+			if s.keys != nil {
+				mode, err := unix.IoctlGetTermios(int(s.keys.Fd()), unix.TCGETS)
+				if err != nil || mode.Lflag&unix.ICANON == 0 {
+					t.Errorf("the shell gets the terminal in raw mode: %+v, %v", mode, err)
+				}
+			}
+			s.signal(syscall.SIGCONT)
+			s.until("both go on", func() bool { return state(pid) != "T" && state(s.cmd.Process.Pid) != "T" })
+			if err := os.WriteFile(told, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s.prints("went on")
+			s.ends(4)
+		})
+	}
+}
+
+func TestAChildStoppedByAnotherIsThatOnesBusiness(t *testing.T) {
+	told := t.TempDir() + "/told"
+	cmd := self(t, "sh", "-c", untilTold)
+	cmd.Env = append(cmd.Env, "TOLD="+told)
+	s := start(t, cmd)
+	pid := s.number("pid")
+	_ = unix.Kill(pid, unix.SIGSTOP)
+	s.until("the child stops", func() bool { return state(pid) == "T" })
+	if got := state(s.cmd.Process.Pid); got == "T" {
+		t.Error("we have stopped, too")
+	}
+	_ = os.WriteFile(told, nil, 0o600)
+	_ = unix.Kill(pid, unix.SIGCONT)
+	s.ends(4)
+}
+
+func TestInTheBackgroundATerminalIsLeftAlone(t *testing.T) {
+	path := self(t).Path
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", "set -m; "+asProgram+"=1 "+path+" sh -c 'sleep 0.5; echo ran' & wait $!; echo status $?")
+	s := startOnTerminal(t, cmd)
+	if got := s.number("status"); got != 0 || !strings.Contains(s.output(), "ran") {
+		t.Errorf("status %d, output %q", got, s.output())
+	}
+	s.ends(0)
+}
+
+func TestIgnoredSignalsStayIgnored(t *testing.T) {
+	path := self(t).Path
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "trap '' HUP; exec "+path+" sh -c 'kill -HUP $$; kill -HUP $PPID; sleep 0.3; echo alive; kill -PIPE $$; echo never'")
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	s := start(t, cmd)
+	s.ends(128 + int(syscall.SIGPIPE))
+	if got := s.output(); got != "alive\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWhatIsTypedShowsWhereOnlyTheInputIsATerminal(t *testing.T) {
+	path := self(t).Path
+	out := t.TempDir() + "/out"
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+path+" sh -c 'echo asked >/dev/tty; read x; echo \"got $x\"' >"+out+" 2>&1")
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	s := startOnTerminal(t, cmd)
+	s.prints("asked\r\n")
+	_, _ = s.keys.WriteString("word\r")
+	s.ends(0)
+	<-s.done
+	if got := s.output(); got != "asked\r\nword\r\n" {
+		t.Errorf("the terminal shows %q", got)
+	}
+	if got, _ := os.ReadFile(out); string(got) != "got word\n" {
+		t.Errorf("the file holds %q", got)
+	}
+}
