@@ -42,6 +42,8 @@ type download struct {
 	clocks                    clocks
 	speed                     Speed
 	minute                    minute
+	// run is the downloader's, where somebody watches it, else nil.
+	run *run
 }
 
 // newDownload begins an episode at its first look, base bytes of which were
@@ -108,7 +110,7 @@ func (d *download) episode() Episode {
 }
 
 // active reports whether the download is thought to be going on, or might.
-func (d *download) active() bool { return !d.ep.Over && !d.ep.Interrupted }
+func (d *download) active() bool { return !d.ep.Over && !d.ep.Interrupted && !d.ep.Failed }
 
 // observe takes in a look and returns the lines that are due, in order.
 func (d *download) observe(look sizer.Look) []Event { return d.tell(d.judge(look)) }
@@ -122,23 +124,31 @@ func (d *download) judge(look sizer.Look) []Event {
 	case look.Unreadable != nil:
 		d.clocks.blind()
 		return nil
+	case d.unplayed() && !look.InPlay: // it has made nothing yet
+		d.run.absent = look.Gone
+		return d.conclude(look.At)
 	case look.Gone:
 		d.ep.Over = true
 		return []Event{d.event(Removed)}
 	case !look.InPlay:
 		d.resting = true
 		d.wait()
-		return d.verdict()
+		return append(d.verdict(), d.conclude(look.At)...)
 	}
 	d.resting = false
-	first := d.ep.Seq == 0
+	first := d.ep.Seq == 0 || d.unplayed()
 	news := d.take(look)
 	var events []Event
 	if first {
 		events = d.opening()
 	}
 	events = append(events, d.warnings()...)
-	return append(events, d.line(news)...)
+	line := d.line(news)
+	end := d.conclude(look.At)
+	if len(end) > 0 { // the most final line alone
+		line = slices.DeleteFunc(line, func(e Event) bool { return e.Kind == Progress })
+	}
+	return slices.Concat(events, line, end)
 }
 
 // tick lets time pass and returns the lines that are due by it alone. Verdicts
@@ -148,8 +158,8 @@ func (d *download) tick(now time.Time) []Event { return d.tell(d.wake(now)) }
 // wake is tick before what is told of the total is settled.
 func (d *download) wake(now time.Time) []Event {
 	d.turn(now)
-	if !d.active() {
-		return nil
+	if events := d.overdue(); events != nil || !d.active() {
+		return events
 	}
 	if d.resting {
 		d.wait()
@@ -171,7 +181,7 @@ func (d *download) turn(now time.Time) {
 func (d *download) take(look sizer.Look) (news bool) {
 	look.Bytes, look.Total = max(look.Bytes, 0), max(look.Total, 0)
 	look.Arrived = min(max(look.Arrived, 0), look.Bytes)
-	restored, another := !d.seen && d.ep.Seq > 0, look.Play != d.ep.Play
+	restored, another := !d.seen && d.ep.Seq > 0 && !d.unplayed(), look.Play != d.ep.Play
 	newcomer, deserted := d.newcomer(look), d.seen && abandoned(d.look) && abandoned(look)
 	base := d.base(look)
 	if another {
@@ -191,7 +201,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	// What came while no daemon ran shows in the count alone.
 	grown := d.ep.Seq > 0 && !another && look.Bytes-base > d.ep.Bytes-d.ep.Base
 	news = look.Arrived > 0 || grown
-	if d.ep.Seq == 0 {
+	if d.ep.Seq == 0 || d.unplayed() {
 		d.ep.Ahead = look.Bytes - base
 	}
 	d.ep.Play, d.ep.Memory = look.Play, look.Memory
@@ -240,6 +250,9 @@ func (d *download) newcomer(look sizer.Look) bool {
 // base is what of the bytes was there before the episode. A play that takes
 // over goes on from there: what the one before has brought is the episode's.
 func (d *download) base(look sizer.Look) int64 {
+	if d.unplayed() {
+		d.ep.Base = look.Base
+	}
 	if !d.seen || look.Play != d.ep.Play {
 		d.offset = d.ep.Base - look.Base
 	}
@@ -294,7 +307,7 @@ func (d *download) wait() {
 // revive begins the waiting anew for a new attempt, which has as long to
 // bring its first byte as the one before had.
 func (d *download) revive() {
-	d.ep.Stalled, d.ep.Interrupted = false, false
+	d.ep.Stalled, d.ep.Interrupted, d.ep.Failed = false, false, false
 	d.lastByte = d.now
 	d.clocks.moved()
 	d.clocks.silent.run(0)

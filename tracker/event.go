@@ -25,6 +25,8 @@ const (
 	Moving       Kind = "moving"
 	Restarted    Kind = "restarted"
 	Interrupted  Kind = "interrupted"
+	Failed       Kind = "failed"
+	Output       Kind = "output" // what the downloader has printed
 	Ended        Kind = "ended"
 	Completed    Kind = "completed"
 	Unlisted     Kind = "unlisted" // "No listing to check against": right before Completed
@@ -99,9 +101,9 @@ type Event struct {
 	// whether it still runs.
 	Downloader      *downloader.Process `json:"downloader,omitempty"`
 	DownloaderAlive bool                `json:"downloader_alive,omitempty"`
-	// Proof is how Completed was proven: listing, request, loader or quiet.
+	// Proof is how Completed was proven: listing, request, loader, exit or quiet.
 	Proof sizer.Proof `json:"proof,omitempty"`
-	// Mismatch is set for SizeDiffers.
+	// Mismatch is set for SizeDiffers, and a Failed that is due to it.
 	Mismatch *sizer.Mismatch `json:"mismatch,omitempty"`
 	// Count and Lost serve OrphansFound (number, bytes) and LinesLost; Count
 	// is how many downloads share the room, for LowSpace and SpaceBack.
@@ -117,8 +119,19 @@ type Event struct {
 	Needed int64 `json:"needed,omitempty"`
 	Free   int64 `json:"free,omitempty"`
 	// Reason is free text of our own making (never of a cache's) for
-	// events of a root and lines lost.
+	// events of a root and lines lost; for Failed, what went wrong and what
+	// to do, if its cause has such a text.
 	Reason string `json:"reason,omitempty"`
+
+	// Program is the short name of the downloader that an Output or Failed
+	// is about, and Cause the name of what it tells. Text is, for Output,
+	// the downloader's: untrusted, without secrets. Alarm: it is a warning.
+	// Exit is how it ended, where the event follows from that.
+	Program string `json:"program,omitempty"`
+	Cause   string `json:"cause,omitempty"`
+	Output  string `json:"output,omitempty"`
+	Alarm   bool   `json:"alarm,omitempty"`
+	Exit    *Exit  `json:"exit,omitempty"`
 }
 
 // File is a file in flight. Name is untrusted text, Bytes what of it is on
@@ -138,6 +151,13 @@ func (e Event) Level() Level {
 	switch e.Kind {
 	case Completed:
 		return Success
+	case Failed:
+		return Error
+	case Output:
+		if e.Alarm {
+			return Warning
+		}
+		return Info
 	case Stalled, Restarted, Interrupted, Removed, TotalDropped, SizeDiffers, OrphansFound, LowSpace, RootGone, LinesLost:
 		return Warning
 	default:
@@ -150,7 +170,7 @@ func (e Event) Level() Level {
 // dropped anywhere.
 func (e Event) Verdict() bool {
 	switch e.Kind {
-	case Completed, Ended, Interrupted, Removed, Stalled, SizeDiffers, LowSpace:
+	case Completed, Ended, Interrupted, Failed, Removed, Stalled, SizeDiffers, LowSpace:
 		return true
 	default:
 		return false
@@ -195,6 +215,8 @@ type Episode struct {
 	// Stranger: bytes came when all downloaders that were seen were gone,
 	// so that it isn't known who downloads, nor when that one is gone.
 	Stranger bool `json:"stranger,omitempty"`
+	// Failed: its downloader, or how that ended, has told of a failure.
+	Failed bool `json:"failed,omitempty"`
 	// TotalDropped: bytes once passed the total; it is not used again.
 	TotalDropped bool `json:"total_dropped,omitempty"`
 	// Told is the highest percentage told, in tenths, 0 if none was.

@@ -9,7 +9,10 @@ import (
 
 // opening returns the lines with which an episode begins.
 func (d *download) opening() []Event {
-	events := []Event{d.event(Preparing)}
+	var events []Event
+	if d.ep.Seq == 0 { // a run has said so when it began
+		events = append(events, d.event(Preparing))
+	}
 	if d.ep.Base == 0 {
 		return append(events, d.event(Started))
 	}
@@ -47,6 +50,8 @@ func (d *download) line(news bool) []Event {
 	switch {
 	case proven(d.look):
 		return d.finish(Completed)
+	case d.ep.Failed:
+		return d.failing(news)
 	case d.ep.Fell > 0 && attempting(d.look):
 		return []Event{d.restarted()}
 	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
@@ -78,7 +83,7 @@ func (d *download) restarted() Event {
 // a while. It never speaks for a downloader that is gone, nor before a look
 // has shown what there is, nor where the next look is about to bring a verdict.
 func (d *download) keepalive() []Event {
-	if !d.seen || d.abandoned() || d.now.Sub(d.lastLine) < d.set.Keepalive {
+	if !d.seen && !d.running() || d.abandoned() || d.now.Sub(d.lastLine) < d.set.Keepalive {
 		return nil
 	}
 	if ahead := d.now.Sub(d.clocks.checked); ahead <= leastTrust && d.due(ahead) != "" {
@@ -126,6 +131,9 @@ func (d *download) event(kind Kind) Event {
 	}
 	if !d.ep.Stranger {
 		e.Downloader, e.DownloaderAlive = latest(d.look.Downloaders, d.look.Alive)
+	}
+	if e.Downloader == nil && d.run != nil {
+		e.Downloader, e.DownloaderAlive = &d.run.process, d.run.exit == nil
 	}
 	return e
 }

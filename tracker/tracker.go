@@ -28,6 +28,8 @@ type Hooks struct {
 	// while it is called, the engine is not wedged. AliveEvery of 0 is never.
 	Alive      func()
 	AliveEvery time.Duration
+	// RunOver is told when all is said of a run whose end was reported.
+	RunOver func(root string, repo hfcache.Repo)
 }
 
 // Tracker owns the state of every download. All of it belongs to the
@@ -48,6 +50,9 @@ type Tracker struct {
 	// reports are those of leftovers.
 	reports reports
 	status  status
+	// runs are those that were reported, hears where reports come from.
+	runs  map[key]*run
+	hears <-chan Report
 }
 
 // key names a download: there is one per root and repository.
@@ -72,6 +77,7 @@ func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 		closed:  map[key]string{},
 		away:    map[string]bool{},
 		rooms:   map[uint64]*room{},
+		runs:    map[key]*run{},
 		reports: reports{at: map[key]time.Time{}},
 	}
 }
@@ -89,6 +95,10 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 		t.log.Debug("download restored", "root", ep.Root, "repo", ep.Repo.ID, "episode", ep.ID)
 	}
 }
+
+// Hear has Run take in reports of runs. It is called before Run; whoever sends
+// must not wait for anything that waits for the tracker.
+func (t *Tracker) Hear(reports <-chan Report) { t.hears = reports }
 
 // Run judges looks as they come until ctx is done or looks is closed; then
 // every record is noted once more. roots tells of roots that went and came
@@ -127,6 +137,9 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 			t.publish(look.At)
 		case event := <-roots:
 			t.root(event)
+		case report := <-t.hears:
+			t.report(report)
+			t.publish(report.At)
 		case now := <-ticks:
 			t.tick(now)
 			t.publish(now)
@@ -147,6 +160,7 @@ func (t *Tracker) observe(look sizer.Look) {
 		}
 	}
 	t.note(e, e.observe(look))
+	t.settleRun(k, e)
 	if !e.ep.Over {
 		t.weigh(e)
 		return
@@ -178,6 +192,7 @@ func (t *Tracker) begin(k key, look sizer.Look) *entry {
 	}
 	delete(t.closed, k)
 	e := &entry{download: newDownload(t.set, look, base)}
+	e.run = t.runs[k]
 	t.open[k] = e
 	t.log.Debug("download begins", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
 	return e
@@ -190,6 +205,7 @@ func (t *Tracker) tick(now time.Time) {
 			continue
 		}
 		t.note(e, e.tick(now))
+		t.settleRun(k, e)
 		if e.ep.Over {
 			delete(t.open, k)
 			t.closed[k] = e.ep.Play
@@ -261,7 +277,7 @@ func (t *Tracker) ticking() bool {
 		return true
 	}
 	for k, e := range t.open {
-		if e.active() && !t.away[k.root] {
+		if (e.active() || e.run != nil && e.run.exit != nil) && !t.away[k.root] {
 			return true
 		}
 	}

@@ -31,7 +31,9 @@ func (d *download) due(ahead time.Duration) Kind {
 		return ""
 	}
 	kind, watch, limit := Interrupted, d.clocks.silent, d.set.StallAfter
-	if end, ok := d.ending(); ok {
+	if d.running() { // its end will be told
+		kind = Stalled
+	} else if end, ok := d.ending(); ok {
 		kind, watch, limit = end, d.clocks.quiet, d.set.QuietAfter
 		switch {
 		case d.look.Unclaimed > 0: // what was being written may be missing here
@@ -76,25 +78,14 @@ func (d *download) ending() (Kind, bool) {
 
 // finish ends the episode with its last line, led by those that belong to it.
 func (d *download) finish(kind Kind) []Event {
-	events := d.orphans()
 	proof := d.look.Proof
 	if proof == sizer.NoProof {
 		proof = d.look.Settled
 	}
 	if kind == Completed && proof == sizer.NoProof {
-		proof = ProvenByQuiet
-		events = append(events, d.event(Unlisted))
+		return d.finishAs(kind, ProvenByQuiet, Unlisted)
 	}
-	last := d.event(kind)
-	if kind == Ended {
-		last.Files = max(last.Files, d.look.Listed)
-	}
-	if kind == Completed {
-		last.Proof = proof
-		d.mean(&last)
-	}
-	d.ep.Over = true
-	return append(events, last)
+	return d.finishAs(kind, proof)
 }
 
 // silent makes a verdict that says how long no byte has come.
