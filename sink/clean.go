@@ -13,10 +13,12 @@ const nameLimit = 255
 // anything else (control characters, escape sequences, bidirectional marks,
 // invalid UTF-8) is quoted with escapes, also what looks quoted already.
 // What is longer than 255 bytes ends in "...".
-func Clean(s string) string {
+func Clean(s string) string { return cleanTo(s, nameLimit) }
+
+func cleanTo(s string, limit int) string {
 	cut := ""
-	if len(s) > nameLimit {
-		s, cut = s[:nameLimit], "..."
+	if len(s) > limit {
+		s, cut = s[:limit], "..."
 	}
 	if plain(s) {
 		return s + cut

@@ -39,6 +39,8 @@ var messageIDs = map[tracker.Kind]string{
 	tracker.Moving:       "9e13d739cfd442b2a33b8147bb0a728c",
 	tracker.Restarted:    "c140435f16f64be6a080f04d40aaf1e5",
 	tracker.Interrupted:  "9d810cd42c6c43bca3e1176d2b4ec478",
+	tracker.Failed:       "721fceac61a6431faa560afa9e864f8b",
+	tracker.Output:       "c3997d9ca27b4f289933a63a589889f5",
 	tracker.Ended:        "b6aa2bdc652444ef8d32508481a79dd6",
 	tracker.Completed:    "5fc7bc65bb124d4a80aa36d0d0de47aa",
 	tracker.Unlisted:     "f2e626cc4316450c9bcbec3f32bea82a",
@@ -170,7 +172,7 @@ func (f fieldSet) repo(e tracker.Event) {
 	if e.Kind == tracker.LinesLost {
 		return
 	}
-	if e.Bytes > 0 || e.Kind != tracker.OrphansFound { // of a repository at rest nothing is counted
+	if e.Bytes > 0 || e.Kind != tracker.OrphansFound && e.Proof != tracker.ProvenByExit { // of a repository at rest nothing is counted
 		f.number("PROGRESSD_BYTES", e.Bytes)
 	}
 	f.positive("PROGRESSD_TOTAL", e.Total)
@@ -198,12 +200,23 @@ func (f fieldSet) repo(e tracker.Event) {
 	f.positive("PROGRESSD_FILES_IN_FLIGHT", int64(max(e.Partials, len(e.InFlight))))
 	f.inFlight(e.InFlight)
 	f.text("PROGRESSD_PROOF", string(e.Proof))
+	f.run(e)
 	if p := e.Downloader; p != nil {
 		f.number("PROGRESSD_PID", int64(p.PID))
 		f.text("PROGRESSD_COMMAND", p.Command)
 		f.text("PROGRESSD_UNIT", p.Unit)
 		f.text("PROGRESSD_CONTAINER", p.Container)
 		f.text("PROGRESSD_USER", p.User)
+	}
+}
+
+// run is what a downloader that was watched has told.
+func (f fieldSet) run(e tracker.Event) {
+	f.text("PROGRESSD_COMMAND", e.Program)
+	f.text("PROGRESSD_CAUSE", e.Cause)
+	if e.Exit != nil {
+		f.number("PROGRESSD_EXIT_STATUS", int64(e.Exit.Status))
+		f.text("PROGRESSD_SIGNAL", e.Exit.Signal)
 	}
 }
 

@@ -78,6 +78,10 @@ func Message(e tracker.Event) string {
 		return fmt.Sprintf("Download began again: %s of %s kept", sizer.FormatBytes(e.Bytes), sizer.FormatBytes(e.Lost))
 	case tracker.Interrupted:
 		return interrupted(e) + disk(e)
+	case tracker.Failed:
+		return failed(e)
+	case tracker.Output:
+		return output(e)
 	case tracker.Ended:
 		return "Download ended: " + filesOnDisk(e)
 	case tracker.Completed:

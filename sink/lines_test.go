@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func room(kind tracker.Kind, disk tracker.Disk, needed, free int64, downloads in
 }
 
 func samples() []sample {
-	return append(ordinarySamples(), rareSamples()...)
+	return slices.Concat(ordinarySamples(), rareSamples(), runSamples())
 }
 
 func ordinarySamples() []sample {

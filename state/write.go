@@ -49,6 +49,10 @@ func (s *Store) syncUnlessBroken() {
 }
 
 func (s *Store) write() error {
+	if s.dir == "" {
+		s.forget()
+		return nil
+	}
 	if err := s.secure(); err != nil {
 		return err
 	}
