@@ -103,10 +103,12 @@ func (r *Reader) Lost(now time.Time) {
 
 // Close says that the output has ended.
 func (r *Reader) Close(now time.Time) {
-	r.Pause(now)
+	r.now = now
+	r.lines.Flush()
 	if last, ok := r.bars.rest(); ok {
 		r.tell(barMessage(last))
 	}
+	r.Pause(now) // an error is the last word
 }
 
 // Suspect is the most telling of the messages of that class so far.

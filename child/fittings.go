@@ -41,7 +41,7 @@ func newFittings(opts Options, cmd *exec.Cmd) (*fittings, error) {
 func (f *fittings) fit(cmd *exec.Cmd) error {
 	std := []*os.File{f.opts.Stdin, f.opts.Stdout, f.opts.Stderr}
 	cmd.Stdin = f.opts.Stdin
-	first := slices.IndexFunc(std, isTerminal)
+	first := slices.IndexFunc(std, IsTerminal)
 	if first < 0 {
 		// In our session, where a group that a SIGTSTP stops has somebody
 		// to continue it: us.
@@ -70,7 +70,7 @@ func (f *fittings) fit(cmd *exec.Cmd) error {
 // screen is where the child's terminal is shown.
 func (f *fittings) screen() *os.File {
 	for _, file := range []*os.File{f.opts.Stdout, f.opts.Stderr} {
-		if isTerminal(file) {
+		if IsTerminal(file) {
 			return file
 		}
 	}
@@ -87,7 +87,7 @@ func (f *fittings) outputs(cmd *exec.Cmd, terminal *os.File) error {
 		{Output, f.opts.Stdout, func(file *os.File) { cmd.Stdout = file }},
 		{Errors, f.opts.Stderr, func(file *os.File) { cmd.Stderr = file }},
 	} {
-		if isTerminal(way.ours) {
+		if IsTerminal(way.ours) {
 			way.gets(terminal)
 			continue
 		}

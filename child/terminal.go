@@ -48,7 +48,8 @@ func control(f *os.File, do func(fd int) error) error {
 	return failed
 }
 
-func isTerminal(f *os.File) bool {
+// IsTerminal reports whether a file, which may be nil, is a terminal.
+func IsTerminal(f *os.File) bool {
 	is := false
 	return f != nil && control(f, func(fd int) error { is = term.IsTerminal(fd); return nil }) == nil && is
 }

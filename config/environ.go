@@ -43,11 +43,19 @@ func Roots(cfg Config, getenv func(string) string) ([]string, error) {
 	return nil, errNoHome
 }
 
-// DefaultRoots returns the cache that a downloader started in this
-// environment uses, as a pattern: HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE,
-// else hub beneath HF_HOME, else huggingface/hub beneath XDG_CACHE_HOME
-// (~/.cache). It returns none if that needs a home directory that is unknown.
+// DefaultRoots returns DefaultCache as a pattern, none if that is unknown.
 func DefaultRoots(getenv func(string) string) []string {
+	dir, err := DefaultCache(getenv)
+	if err != nil {
+		return nil
+	}
+	return []string{escape(dir)}
+}
+
+// DefaultCache returns the cache that a downloader started in this
+// environment uses: HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else hub beneath
+// HF_HOME, else huggingface/hub beneath XDG_CACHE_HOME (~/.cache).
+func DefaultCache(getenv func(string) string) (string, error) {
 	for _, place := range []struct{ variable, beneath string }{
 		{"HF_HUB_CACHE", ""},
 		{"HUGGINGFACE_HUB_CACHE", ""},
@@ -55,25 +63,21 @@ func DefaultRoots(getenv func(string) string) []string {
 		{"XDG_CACHE_HOME", "huggingface/hub"},
 	} {
 		if dir := getenv(place.variable); dir != "" {
-			return literal(filepath.Join(dir, place.beneath), getenv)
+			return Directory(filepath.Join(dir, place.beneath), getenv)
 		}
 	}
-	return literal("~/.cache/huggingface/hub", getenv)
+	return Directory("~/.cache/huggingface/hub", getenv)
 }
 
-// literal makes the pattern of one directory as huggingface_hub reads its
-// variables: ~ is the home directory, and what is relative is so to the
-// directory in which the program was started.
-func literal(dir string, getenv func(string) string) []string {
-	dir, err := expandHome(dir, getenv)
+// Directory makes a path absolute as huggingface_hub reads its variables and
+// options: ~ is the home directory, and what is relative is so to the directory
+// in which the program was started.
+func Directory(path string, getenv func(string) string) (string, error) {
+	path, err := expandHome(path, getenv)
 	if err != nil {
-		return nil
+		return "", err
 	}
-	dir, err = filepath.Abs(dir)
-	if err != nil {
-		return nil
-	}
-	return []string{escape(dir)}
+	return filepath.Abs(path)
 }
 
 // LogDir returns the directory of the models' logs: as configured, else as

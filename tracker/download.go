@@ -139,7 +139,7 @@ func (d *download) judge(look sizer.Look) []Event {
 	first := d.ep.Seq == 0 || d.unplayed()
 	news := d.take(look)
 	var events []Event
-	if first {
+	if first && !d.ep.Failed { // a failure is told sooner than the look that saw the beginning
 		events = d.opening()
 	}
 	events = append(events, d.warnings()...)

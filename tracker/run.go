@@ -109,6 +109,9 @@ func newRun(set Settings, r Report) *download {
 		ID:   episodeID(r.Root, r.Repo, r.At),
 		Root: r.Root, Repo: r.Repo, Began: r.At.Round(0), Warned: map[Kind]bool{},
 	}
+	if r.Process.Request != nil {
+		d.ep.Memory.Name = r.Process.Request.Repo
+	}
 	return d
 }
 

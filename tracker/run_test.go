@@ -82,6 +82,11 @@ func TestRuns(t *testing.T) {
 			p.exits(exit1, gone)
 			p.until(time.Hour)
 		}, []string{"0s preparing 0", "0s failed 0"}},
+		{"failed before the look that sees the first byte", hf, false, func(p *player) {
+			p.see(gone)
+			p.says(Error, "rate-limited")
+			p.exits(exit1, also(plays, tidy, bytes(10*mb)))
+		}, []string{"0s preparing 0", "0s failed 0"}},
 		{"failed by exit status alone", hf, false, func(p *player) {
 			p.see(also(plays, by(cli), bytes(10*mb)))
 			p.exits(exit1, killed)

@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"progressd/child"
 	"progressd/config"
 	"progressd/state"
 )
@@ -30,6 +31,7 @@ const (
 var version = ""
 
 const usage = `Usage: progressd [--config FILE] [--check]
+       progressd exec [--model ID] [--config FILE] [--] PROGRAM [ARGUMENT...]
 
 Watches Hugging Face caches and tells how far every download has come.
 Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration.
@@ -40,11 +42,18 @@ Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration
   --help         print this and exit
 
 Without any configuration it watches the cache of the user who starts it.
+"progressd exec --help" tells how a downloader is run under it.
 Exit status: 0 stopped as asked, 1 failed at run time, 2 wrong usage or configuration,
 3 another progressd uses the same state directory.
 `
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "exec" {
+		signals, _ := child.Notify()
+		os.Exit(execute(os.Args[2:], execWorld{
+			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals,
+		}))
+	}
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOGC") == "" {

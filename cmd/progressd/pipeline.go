@@ -52,12 +52,7 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 		looks: make(chan sizer.Look), roots: make(chan tracker.Event),
 	}
 	p.ledger = state.NewLedger(store, p.outlets(store, w), log)
-	p.tracker = tracker.New(tracker.Settings{
-		Step: int64(set.Step), Keepalive: time.Duration(set.KeepaliveInterval),
-		StallAfter:     time.Duration(set.Download.StallAfter),
-		InterruptAfter: time.Duration(set.Download.InterruptAfter),
-		QuietAfter:     time.Duration(set.Download.QuietAfter),
-	}, p.ledger, tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog}, log)
+	p.tracker = tracker.New(set.limits(), p.ledger, tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog}, log)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
@@ -74,6 +69,16 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 		NewLooker: func(root watcher.Root) watcher.Looker { return sight.looker(ctx, root) },
 	})
 	return p
+}
+
+// limits are those by which downloads are judged.
+func (s settings) limits() tracker.Settings {
+	return tracker.Settings{
+		Step: int64(s.Step), Keepalive: time.Duration(s.KeepaliveInterval),
+		StallAfter:     time.Duration(s.Download.StallAfter),
+		InterruptAfter: time.Duration(s.Download.InterruptAfter),
+		QuietAfter:     time.Duration(s.Download.QuietAfter),
+	}
 }
 
 func isRepo(folder string) bool {
@@ -102,7 +107,7 @@ func (p *pipeline) outlets(store *state.Store, w world) []state.Outlet {
 	if p.set.Journal.Enabled && journalRuns() {
 		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(text, store)))
 	}
-	if w.getenv("JOURNAL_STREAM") == "" {
+	if w.stdout != nil && w.getenv("JOURNAL_STREAM") == "" {
 		console := p.outlet(sink.ConsoleName, sink.NewConsole(w.stdout, form, p.log))
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
@@ -123,17 +128,22 @@ func journalRuns() bool {
 	return err == nil
 }
 
-// run works until ctx is done, then stops the parts in the order of the flow,
-// so that each still takes what the one before it gives.
+// run works until ctx is done.
 func (p *pipeline) run(ctx context.Context) {
-	watching := start(ctx, "watcher", p.watcher.Run, p.log)
+	if p.sd.listens {
+		start(ctx, "status", p.refresh, p.log)
+	}
+	p.carry(ctx, start(ctx, "watcher", p.watcher.Run, p.log))
+}
+
+// carry runs the parts behind the one that looks, until ctx is done; then it
+// stops them in the order of the flow, so that each still takes what the one
+// before it gives.
+func (p *pipeline) carry(ctx context.Context, looking <-chan struct{}) {
 	judging, stopJudging := startAfter(ctx, "tracker", func(ctx context.Context) error {
 		return p.tracker.Run(ctx, p.looks, p.roots)
 	}, p.log)
 	asking := p.ask(ctx)
-	if p.sd.listens {
-		start(ctx, "status", p.refresh, p.log)
-	}
 	noting, stopNoting := startAfter(ctx, "ledger", p.ledger.Run, p.log)
 	var writing []<-chan struct{}
 	var stopWriting []func()
@@ -143,7 +153,7 @@ func (p *pipeline) run(ctx context.Context) {
 	}
 	<-ctx.Done()
 	select {
-	case <-watching:
+	case <-looking:
 	case <-time.After(patience / 4): // a file system hangs: it isn't waited for
 	}
 	<-asking

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"progressd/config"
+	"progressd/downloader"
+	"progressd/hfcache"
+	"progressd/state"
+)
+
+// A target is one download: the root of a cache, and a repository in it.
+type target struct {
+	root string
+	repo hfcache.Repo
+}
+
+// An aim is which download a program is after, as far as that is known.
+type aim struct {
+	target
+	// name is what the repository is called: of a directory filled by
+	// --local-dir, what is downloaded into it.
+	name hfcache.Repo
+	// roots are patterns of those it may be in, where root is empty; home is
+	// the most likely.
+	roots []string
+	home  string
+	// program is what it is called. only: it does nothing but download.
+	program string
+	only    bool
+}
+
+func (p *aim) known() bool { return p.root != "" && p.repo.ID != "" }
+
+// suppose takes the likeliest root, where nothing was seen to tell. It is
+// false if that doesn't help.
+func (p *aim) suppose() bool {
+	if p.root == "" {
+		p.root = p.home
+	}
+	return p.known()
+}
+
+// aimOf tells by the command line, the environment and the configuration.
+func aimOf(opts execOptions, set settings, getenv func(string) string) aim {
+	p := aim{name: opts.model, program: program(opts.argv)}
+	request := downloader.ParseRequest(opts.argv)
+	if p.name.ID == "" {
+		if request != nil {
+			p.name = request.Repo
+		} else if loader := downloader.ParseLoader(opts.argv); loader != nil {
+			p.name = loader.Repo
+		}
+	}
+	p.repo = p.name
+	p.only = request != nil || isDownload(opts.argv)
+	if dir := localDir(request, opts.argv); dir != "" {
+		p.root, _ = config.Directory(dir, getenv)
+		p.repo, _ = hfcache.LocalRepo(".")
+		p.root = resolved(p.root)
+		return p
+	}
+	if dir, err := config.Directory(cacheOption(opts.argv), getenv); err == nil && cacheOption(opts.argv) != "" {
+		p.home = dir
+	} else if dir, err := config.DefaultCache(getenv); err == nil {
+		p.home = dir
+	}
+	p.home = resolved(p.home)
+	p.root = p.home
+	if opts.config != "" && len(set.Roots) > 0 {
+		p.configured(set.roots)
+	}
+	return p
+}
+
+// configured takes the roots of a configuration that was named, unless the one
+// that the program uses by itself is among them.
+func (p *aim) configured(patterns []string) {
+	for _, pattern := range patterns {
+		found, _ := filepath.Glob(pattern)
+		for _, root := range found {
+			if resolved(root) == p.home {
+				return
+			}
+		}
+	}
+	p.root, p.roots = "", patterns
+	if len(patterns) == 1 && !strings.ContainsAny(patterns[0], `*?[\`) {
+		p.root = resolved(patterns[0])
+	}
+}
+
+// resolved is free of links, as far as it is there.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// program is a name for a process that /proc does not show any more.
+func program(argv []string) string { return filepath.Base(argv[0]) }
+
+// isDownload knows the command of the client also where what it asks for isn't
+// understood.
+func isDownload(argv []string) bool {
+	at := slices.Index(argv, "download")
+	return at > 0 && slices.Contains([]string{"hf", "huggingface-cli"}, filepath.Base(argv[at-1]))
+}
+
+func localDir(request *downloader.Request, argv []string) string {
+	if request != nil {
+		return request.LocalDir
+	}
+	if isDownload(argv) {
+		return option(argv, "--local-dir")
+	}
+	return ""
+}
+
+// cacheOption is the cache that a command line names: huggingface_hub's
+// --cache-dir, vLLM's and SGLang's --download-dir.
+func cacheOption(argv []string) string {
+	for _, name := range []string{"--cache-dir", "--download-dir"} {
+		if dir := option(argv, name); dir != "" {
+			return dir
+		}
+	}
+	return ""
+}
+
+func option(argv []string, name string) string {
+	for i, arg := range argv {
+		if value, ok := strings.CutPrefix(arg, name+"="); ok {
+			return value
+		}
+		if arg == name && i+1 < len(argv) {
+			return argv[i+1]
+		}
+	}
+	return ""
+}
+
+// names gives log files their names. The names are kept in the state directory
+// of the user's daemon, while that doesn't run; beside one that does, the logs
+// go to a directory of their own: two writers would tell everything twice.
+type names struct{ stateDir string }
+
+// execDir is where logs and names go beside a daemon that runs.
+const execDir = "exec"
+
+func newNames(set *settings) names {
+	if store := open(set.stateDir, 0); store != nil {
+		_ = store.Close()
+		return names{set.stateDir}
+	}
+	set.logDir = filepath.Join(set.logDir, execDir)
+	set.stateDir = filepath.Join(set.stateDir, execDir)
+	return names{set.stateDir}
+}
+
+// of gives the log of a download its name.
+func (n names) of(t target) string {
+	store := open(n.stateDir, nameTries)
+	if store == nil { // others keep it: a name that is nobody else's
+		return t.repo.Slug() + "@" + strconv.Itoa(os.Getpid()) + ".log"
+	}
+	defer func() { _ = store.Close() }()
+	return store.LogName(t.root, t.repo)
+}
+
+// nameTries is how often another progressd exec may be at the names just now.
+const nameTries = 40
+
+// open opens the state for a moment; it is nil while another one has it.
+func open(dir string, again int) *state.Store {
+	for {
+		store, err := state.Open(dir, quietLog)
+		if err == nil {
+			return store
+		}
+		if again--; again < 0 {
+			return nil
+		}
+		<-time.After(25 * time.Millisecond)
+	}
+}

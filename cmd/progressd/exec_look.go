@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"progressd/hfcache"
+	"progressd/sizer"
+)
+
+// A lookout looks at the one download of a run, every half second and when it
+// is asked to: that costs a stat where nothing moves, and needs no watcher.
+type lookout struct {
+	run     *hearing
+	looks   chan<- sizer.Look
+	options sizer.Options // but for path and identity
+	roots   map[string]*root
+	asked   chan struct{}
+}
+
+// root is the sizer's of a directory, for as long as it is that directory.
+type root struct {
+	*sizer.Root
+	dev, inode uint64
+}
+
+// tick is by how much the clock of a file system may be behind ours.
+const tick = 20 * time.Millisecond
+
+func newLookout(r *hearing, p *pipeline) *lookout {
+	now := time.Now()
+	l := &lookout{run: r, looks: p.looks, roots: make(map[string]*root), asked: make(chan struct{}, 1)}
+	sight := &sight{set: p.set}
+	l.options = sizer.Options{
+		Since: now.Add(-tick), Opened: now.Add(-tick),
+		Recall: func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
+		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(p.set.Download.QuietAfter), Linger: sight.linger(), Log: p.log,
+	}
+	if p.hub != nil {
+		l.options.Listing = p.hub.Listing
+	}
+	return l
+}
+
+// now asks for a look that is begun after the call. It doesn't wait.
+func (l *lookout) now() {
+	select {
+	case l.asked <- struct{}{}:
+	default: // there will be one
+	}
+}
+
+// Run looks until ctx is done.
+func (l *lookout) Run(ctx context.Context) error {
+	wait := active
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.asked:
+		case <-time.After(wait):
+		}
+		started := time.Now()
+		aim, pid, began := l.run.sought()
+		if !began && pid != 0 {
+			l.search(aim, pid)
+			aim, _, began = l.run.sought()
+		}
+		// A search through large caches is no reason to keep a core busy.
+		wait = max(active, 20*time.Since(started))
+		if !began {
+			continue
+		}
+		look, _ := l.at(aim.root, aim.repo)
+		if !look.InPlay {
+			look.Orphans = 0 // those are not of this run
+		}
+		select {
+		case l.looks <- look:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// at looks at one repository.
+func (l *lookout) at(path string, repo hfcache.Repo) (sizer.Look, sizer.Pace) {
+	now := time.Now()
+	r, err := l.root(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return sizer.Look{Root: path, Repo: repo, At: now, Gone: true}, sizer.Idle
+	case err != nil:
+		return sizer.Look{Root: path, Repo: repo, At: now, Unreadable: err}, sizer.Slow
+	}
+	return r.Look(now, repo.Folder())
+}
+
+func (l *lookout) root(path string) (*root, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() {
+		return nil, fs.ErrNotExist
+	}
+	r := l.roots[path]
+	if r == nil || r.dev != st.Dev || r.inode != st.Ino {
+		options := l.options
+		options.Path, options.Dev, options.Inode = path, st.Dev, st.Ino
+		r = &root{sizer.NewRoot(options), st.Dev, st.Ino}
+		l.roots[path] = r
+	}
+	return r, nil
+}
+
+// search looks through the roots for a download that a process of the program
+// is at.
+func (l *lookout) search(p aim, pid int) {
+	roots := []string{p.root}
+	if p.root == "" {
+		roots = nil
+		for _, pattern := range p.roots {
+			found, _ := filepath.Glob(pattern)
+			roots = append(roots, found...)
+		}
+	}
+	for _, root := range roots {
+		root = resolved(root)
+		for _, repo := range l.repos(root) {
+			if p.repo.ID != "" && p.repo != repo {
+				continue
+			}
+			look, _ := l.at(root, repo)
+			for i, process := range look.Downloaders {
+				if look.Alive[i] && belongs(process.PID, pid) {
+					l.run.found(target{root, repo})
+					return
+				}
+			}
+		}
+	}
+}
+
+// repos are the repositories in a root.
+func (l *lookout) repos(root string) []hfcache.Repo {
+	dir, err := os.Open(root)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	slices.Sort(names)
+	var repos []hfcache.Repo
+	for _, name := range names {
+		if repo, ok := hfcache.ParseFolder(name); ok {
+			repos = append(repos, repo)
+		}
+	}
+	return repos
+}
+
+// belongs reports whether a process is of the program: child.Run has given
+// that a session or a process group of its own.
+func belongs(pid, program int) bool {
+	if session, err := unix.Getsid(pid); err == nil && session == program {
+		return true
+	}
+	group, err := unix.Getpgid(pid)
+	return err == nil && group == program
+}

@@ -1,0 +1,122 @@
+// Command exec puts progressd exec to the test with the real hf of three
+// generations, which downloads from a hub on loopback to which all goes wrong
+// that can: what passes through, the exit status and the lines are held
+// against what was done to it.
+//
+// It needs root for the small disk, and PyPI the first time; the clients are
+// those of test/clients.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+)
+
+// A release is one generation of the client. resumes: a broken connection is
+// no end for it. listing: it leaves one.
+type release struct {
+	version, command string
+	resumes, listing bool
+}
+
+var releases = []release{
+	{version: "2.4.0", command: "hf", resumes: true, listing: true},
+	{version: "0.36.2", command: "hf"},
+	{version: "0.26.5", command: "huggingface-cli"},
+}
+
+type options struct {
+	progressd, venvs, python string
+	only                     *regexp.Regexp
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "exec:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	opts, err := parse(args)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	passed := 0
+	for _, r := range releases {
+		program, err := opts.client(ctx, r)
+		if err != nil {
+			return err
+		}
+		for _, s := range scenes {
+			name := s.name + "/" + r.version
+			if !opts.only.MatchString(name) {
+				continue
+			}
+			if err := play(ctx, opts, r, program, s); err != nil {
+				failures = append(failures, fmt.Errorf("%s: %w", name, err))
+				fmt.Println("FAILED", name)
+				continue
+			}
+			passed++
+			fmt.Println("ok    ", name)
+		}
+	}
+	fmt.Printf("%d passed, %d failed\n", passed, len(failures))
+	return errors.Join(failures...)
+}
+
+func parse(args []string) (options, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	var opts options
+	only := ""
+	set := flag.NewFlagSet("exec", flag.ContinueOnError)
+	set.StringVar(&opts.progressd, "progressd", "bin/progressd", "path of the `binary` to test")
+	set.StringVar(&opts.venvs, "venvs", filepath.Join(cache, "progressd-e2e"), "`directory` in which the clients are kept")
+	set.StringVar(&opts.python, "python", "python3", "the `interpreter` for them, 3.10 or newer")
+	set.StringVar(&only, "only", "", "play only what matches the `pattern`: scene/release")
+	if err := set.Parse(args); err != nil {
+		return opts, err
+	}
+	if opts.only, err = regexp.Compile(only); err != nil {
+		return opts, err
+	}
+	opts.progressd, err = filepath.Abs(opts.progressd)
+	return opts, err
+}
+
+// client is the path of a release's program, which is installed if it isn't
+// there.
+func (o options) client(ctx context.Context, r release) (string, error) {
+	dir := filepath.Join(o.venvs, "hh-"+r.version)
+	program := filepath.Join(dir, "bin", r.command)
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	for _, argv := range [][]string{
+		{o.python, "-m", "venv", dir},
+		{filepath.Join(dir, "bin", "pip"), "install", "--quiet", "huggingface_hub==" + r.version},
+	} {
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return "", fmt.Errorf("cannot install huggingface_hub %s: %w", r.version, err)
+		}
+	}
+	return program, nil
+}
