@@ -55,6 +55,7 @@ func workloads() []workload {
 		{name: "busy", of: func(b *bench) measure { return b.busy }},
 		{name: "steady", of: func(b *bench) measure { return b.steady }},
 		{name: "latency", of: func(b *bench) measure { return b.latency }},
+		{name: "exec", of: func(b *bench) measure { return b.exec }},
 		{name: "estimator", alone: true, of: func(b *bench) measure { return b.estimator }},
 	}
 }
@@ -88,13 +89,14 @@ type scale struct {
 	busyFile          int64
 	windows           int // of 5 s, of the steady workload
 	latencies         int
+	prints            int // of the exec workload
 }
 
 func fullScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 40}, large: shape{repos: 10_000, files: 40},
 		interval: usualInterval, polls: 12, walks: 5, starts: 5,
-		million: 1_000_000, millions: 3, rounds: 40, busyFile: 512 << 20, windows: 6, latencies: 1000,
+		million: 1_000_000, millions: 3, rounds: 40, busyFile: 512 << 20, windows: 6, latencies: 1000, prints: 15,
 	}
 }
 
@@ -102,7 +104,7 @@ func quickScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 10}, large: shape{repos: 5_000, files: 1},
 		interval: time.Second, polls: 3, walks: 2, starts: 2,
-		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, windows: 1, latencies: 8,
+		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, windows: 1, latencies: 8, prints: 5,
 	}
 }
 

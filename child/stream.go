@@ -38,9 +38,8 @@ type stream struct {
 	// credit is how many bytes may be shown now, as of the time paid.
 	credit int64
 	paid   time.Time
-	// tail is the end of what was not shown.
-	tail   []byte
-	missed bool
+	// missed is how many of the newest bytes were not shown.
+	missed int
 }
 
 func newStream(as Stream, from, to *os.File, opts Options) *stream {
@@ -61,52 +60,60 @@ func (s *stream) run() {
 		defer close(listener)
 		s.listen()
 	}()
-	buf := make([]byte, pieceSize)
+	// What was read lies before at, where the listener's tail is taken from.
+	buf, at := make([]byte, 2*pieceSize), 0
 	for {
-		n, err := s.from.Read(buf)
+		if len(buf)-at < pieceSize {
+			at = copy(buf, buf[at-tailSize:at])
+		}
+		n, err := s.from.Read(buf[at : at+pieceSize])
 		if n > 0 {
 			now := time.Now()
 			s.last.Store(now.UnixNano())
-			if _, err := s.to.Write(buf[:n]); err != nil {
+			if _, err := s.to.Write(buf[at : at+n]); err != nil {
 				break
 			}
-			s.show(buf[:n], now)
+			s.show(buf[:at], buf[at:at+n], now)
+			at += n
 		}
 		if err != nil { // EOF, and EIO from a terminal that nobody has open
 			break
 		}
 	}
 	_ = s.from.Close()
-	if s.missed { // the child waits for nothing any more
-		s.heard <- nil
-		s.heard <- s.tail
-	}
+	s.catchUp(buf[:at]) // the child waits for nothing any more
 	close(s.heard)
 	<-listener
 }
 
-// show hands the listener a copy, unless it is too far behind or was shown too
-// much lately: then it misses all of the piece but its end.
-func (s *stream) show(p []byte, now time.Time) {
+// show hands the listener a copy of p, unless it is too far behind or was shown
+// too much lately. before is what came before p.
+func (s *stream) show(before, p []byte, now time.Time) {
 	s.credit = min(s.credit+int64(now.Sub(s.paid)*listenRate/time.Second), ahead*pieceSize)
 	s.paid = now
 	if s.credit < int64(len(p)) || cap(s.heard)-len(s.heard) < 3 {
-		s.missed = true
-		s.tail = append(s.tail[:0], p[max(len(p)-tailSize, 0):]...)
+		s.missed += len(p)
 		return
 	}
 	s.credit -= int64(len(p))
-	if s.missed {
-		s.missed = false
-		s.heard <- nil
-		s.heard <- append([]byte(nil), s.tail...)
-	}
+	s.catchUp(before)
 	var piece []byte
 	select {
 	case piece = <-s.spare:
 	default:
 	}
 	s.heard <- append(piece[:0], p...)
+}
+
+// catchUp shows the end of what the listener has missed.
+func (s *stream) catchUp(before []byte) {
+	if s.missed == 0 {
+		return
+	}
+	tail := min(s.missed, tailSize, len(before))
+	s.missed = 0
+	s.heard <- nil
+	s.heard <- append([]byte(nil), before[len(before)-tail:]...)
 }
 
 func (s *stream) listen() {
