@@ -32,15 +32,22 @@ type root struct {
 	dev, inode uint64
 }
 
-// tick is by how much the clock of a file system may be behind ours.
-const tick = 20 * time.Millisecond
+// fileTime is the time that a file of this machine would get which is written
+// now: by a clock that is some ms behind the finest. What is newer is the run's.
+func fileTime() time.Time {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now); err != nil {
+		return time.Now()
+	}
+	return time.Unix(now.Unix())
+}
 
 func newLookout(r *hearing, p *pipeline) *lookout {
-	now := time.Now()
+	since := fileTime()
 	l := &lookout{run: r, looks: p.looks, roots: make(map[string]*root), asked: make(chan struct{}, 1)}
 	sight := &sight{set: p.set}
 	l.options = sizer.Options{
-		Since: now.Add(-tick), Opened: now.Add(-tick),
+		Since: since, Opened: since,
 		Recall: func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
 		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(p.set.Download.QuietAfter), Linger: sight.linger(), Log: p.log,
 	}
