@@ -42,7 +42,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-exec soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 test: ## every test, in random order, with the race detector where there is a C compiler
 	@if printf '#include <stdlib.h>\n' | $$($(GO) env CC) -E - >/dev/null 2>&1; then \
@@ -71,27 +71,31 @@ scripts-check: ## shellcheck on every script (Debian: shellcheck)
 	shellcheck --severity=warning .ci/run packaging/systemd/host.sh test/*.sh test/harness/*.sh test/e2e/*.sh
 
 man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
-	mandoc -T lint -W warning docs/man/progressd.8 docs/man/progressd.toml.5
+	mandoc -T lint -W warning docs/man/progressd.8 docs/man/progressd-exec.8 docs/man/progressd.toml.5
 
 # "security" counts tenths: 10 is an exposure of 1.0.
 unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0, 1.8 with a network (systemd 252 or newer)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(call unit,progressd.service,$(abspath $(dir $(BINARY)))) >"$$dir/progressd.service" && mkdir "$$dir/user" && \
-	$(call unit,progressd.user.service,$(abspath $(dir $(BINARY)))) >"$$dir/user/progressd.service" && set -x && \
-	systemd-analyze verify --man=no "$$dir/progressd.service" && \
+	$(call unit,progressd.user.service,$(abspath $(dir $(BINARY)))) >"$$dir/user/progressd.service" && \
+	$(call unit,examples/hf-download@.service,$(abspath $(dir $(BINARY)))) >"$$dir/hf-download@.service" && set -x && \
+	systemd-analyze verify --man=no "$$dir/progressd.service" "$$dir/hf-download@org-model.service" && \
 	XDG_RUNTIME_DIR="$$dir" systemd-analyze --user verify --man=no "$$dir/user/progressd.service" && \
 	systemd-analyze security --offline=true --no-pager --threshold=10 "$$dir/progressd.service" && \
 	mkdir "$$dir/progressd.service.d" && cp packaging/systemd/examples/hub-lookup.conf "$$dir/progressd.service.d" && \
 	systemd-analyze verify --man=no "$$dir/progressd.service" && \
 	systemd-analyze security --offline=true --no-pager --threshold=18 "$$dir/progressd.service"
 
-e2e: e2e-systemd e2e-clients ## the two below: the whole, as it is used
+e2e: e2e-systemd e2e-clients e2e-exec ## the three below: the whole, as it is used
 
 e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a real systemd (root, Debian, PyPI; SUITE=bookworm for that one)
 	GO='$(GO)' test/e2e/run.sh $(SUITE)
 
 e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI, npm, crates.io; some 7 min)
 	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
+
+e2e-exec: build ## progressd exec around the client of three generations, while all goes wrong that can (root, PyPI; some 2 min)
+	$(GO) run ./test/exec --progressd $(abspath $(BINARY))
 
 soak: build ## SOAKTIME (60s) of made-up downloads while everything is killed at random, compared with the truth
 	$(GO) run ./internal/soak --progressd $(abspath $(BINARY)) --for $(SOAKTIME)
@@ -106,7 +110,7 @@ check: build fmt-check tidy-check vet lint scripts-check man-check unit-check te
 # A unit with the paths of this installation. $(1) is its file, $(2) the directory of the binary.
 unit = sed -e 's|/usr/local/bin/|$(2)/|' -e 's|/etc/progressd/|$(SYSCONFDIR)/progressd/|' packaging/systemd/$(1)
 
-EXAMPLES = $(notdir $(wildcard packaging/systemd/examples/*.conf))
+EXAMPLES = $(notdir $(wildcard packaging/systemd/examples/*))
 
 # Files of the administrator: laid down once, never overwritten.
 define keep
@@ -126,10 +130,12 @@ install: $(BINARY) ## lay down binary, unit, configuration, man pages; without D
 	install -D -m 644 packaging/systemd/progressd.sysusers '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf'
 	install -D -m 644 packaging/systemd/progressd.catalog '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
 	install -D -m 644 docs/man/progressd.8 '$(DESTDIR)$(MANDIR)/man8/progressd.8'
+	install -D -m 644 docs/man/progressd-exec.8 '$(DESTDIR)$(MANDIR)/man8/progressd-exec.8'
 	install -D -m 644 docs/man/progressd.toml.5 '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
 	install -d '$(DESTDIR)$(DOCDIR)/examples'
 	install -m 644 LICENSE config.example.toml '$(DESTDIR)$(DOCDIR)'
-	install -m 644 packaging/systemd/examples/*.conf '$(DESTDIR)$(DOCDIR)/examples'
+	for example in $(EXAMPLES); do $(call unit,examples/$$example,$(BINDIR)) >'$(DESTDIR)$(DOCDIR)/examples/'$$example || exit; done
+	chmod 644 '$(DESTDIR)$(DOCDIR)/examples/'*
 	$(call keep,packaging/systemd/config.toml,$(SYSCONFDIR)/progressd/config.toml)
 	$(call keep,packaging/logrotate/progressd,$(SYSCONFDIR)/logrotate.d/progressd)
 ifeq ($(DESTDIR),)
@@ -142,7 +148,7 @@ ifeq ($(DESTDIR),)
 endif
 	rm -f '$(DESTDIR)$(BINDIR)/progressd' '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	rm -f '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf' '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
-	rm -f '$(DESTDIR)$(MANDIR)/man8/progressd.8' '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
+	rm -f '$(DESTDIR)$(MANDIR)/man8/progressd.8' '$(DESTDIR)$(MANDIR)/man8/progressd-exec.8' '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
 	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix examples/,$(EXAMPLES)))
 	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
 	@if cmp -s packaging/logrotate/progressd '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; \

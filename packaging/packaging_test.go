@@ -90,6 +90,32 @@ func TestEveryOptionIsInTheManual(t *testing.T) {
 	}
 }
 
+func TestEveryOptionOfExecIsInItsManual(t *testing.T) {
+	page := strings.ReplaceAll(read(t, "docs/man/progressd-exec.8"), `\-`, "-")
+	options := matches(`(?m)^  (--[a-z]+)`, read(t, "cmd/progressd/exec.go"))
+	if len(options) == 0 {
+		t.Fatal("no option was found in the usage")
+	}
+	for _, option := range options {
+		if !strings.Contains(page, option) {
+			t.Errorf("progressd-exec(8) doesn't name %s", option)
+		}
+	}
+}
+
+func TestEveryCauseIsInTheManual(t *testing.T) {
+	page := read(t, "docs/man/progressd-exec.8")
+	causes := append(matches(`Cause = "([a-z-]+)"`, read(t, "capture/rules.go")), matches(`Cause[A-Z]\w+ += "([a-z-]+)"`, read(t, "tracker/run.go"))...)
+	if len(causes) < 30 {
+		t.Fatalf("only these causes were found: %q", causes)
+	}
+	for _, cause := range causes {
+		if !regexp.MustCompile(`[ \n]` + cause + `[,.\n]`).MatchString(page) {
+			t.Errorf("progressd-exec(8) doesn't name %s", cause)
+		}
+	}
+}
+
 func TestThePackagedConfigurationWatchesEverybody(t *testing.T) {
 	got, err := config.Load("systemd/config.toml")
 	if err != nil {
@@ -209,11 +235,14 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/lib/sysusers.d/progressd.conf -rw-r--r--",
 		"/usr/share/doc/progressd/LICENSE -rw-r--r--",
 		"/usr/share/doc/progressd/config.example.toml -rw-r--r--",
+		"/usr/share/doc/progressd/examples/hf-download@.service -rw-r--r--",
 		"/usr/share/doc/progressd/examples/hub-lookup.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/notify-reload.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/private-logs.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/tmp-caches.conf -rw-r--r--",
+		"/usr/share/doc/progressd/examples/vllm-exec.conf -rw-r--r--",
 		"/usr/share/man/man5/progressd.toml.5 -rw-r--r--",
+		"/usr/share/man/man8/progressd-exec.8 -rw-r--r--",
 		"/usr/share/man/man8/progressd.8 -rw-r--r--",
 	}
 	if got := tree(t, dest); !slices.Equal(got, want) {
@@ -222,6 +251,8 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 	for path, start := range map[string]string{
 		"usr/lib/systemd/system/progressd.service": "/usr/bin/progressd --config /etc/progressd/config.toml",
 		"usr/lib/systemd/user/progressd.service":   "/usr/bin/progressd",
+
+		"usr/share/doc/progressd/examples/hf-download@.service": "/usr/bin/progressd exec -- hf download %I",
 	} {
 		unit, err := os.ReadFile(filepath.Join(dest, path))
 		if err != nil || !strings.Contains(string(unit), "\nExecStart="+start+"\n") {

@@ -215,31 +215,53 @@ const (
 // finish has the verdict told, and stops the pipeline. What hangs is not
 // waited for, and a signal ends all waiting.
 func (x *execution) finish(result child.Result, err error) {
-	if err == nil && x.run.ended(x.exit(result)) {
-		timeout := time.After(verdictPatience)
-		again := time.NewTicker(lookAgain)
-		defer again.Stop()
-	waiting:
+	abort := make(chan struct{})
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		defer close(abort)
 		for {
-			x.look.now()
 			select {
-			case <-x.run.over:
-				break waiting
-			case <-again.C:
-			case <-timeout:
-				break waiting
-			case <-x.w.signals:
-				break waiting
+			case sig := <-x.w.signals:
+				if asksToEnd(sig) {
+					return
+				}
+			case <-done:
+				return
 			}
 		}
-	} else if err == nil && x.run.heardErrors() {
+	}()
+	switch {
+	case err != nil:
+	case x.run.ended(x.exit(result)):
+		x.await(abort)
+	case x.run.heardErrors():
 		x.log.Warn("it could not be told which model this was, so nothing was said about it: name it by --model")
 	}
 	x.stop()
 	select {
 	case <-x.stopped:
 	case <-time.After(patience):
-	case <-x.w.signals:
+	case <-abort:
+	}
+}
+
+// await has looks made until the verdict is told.
+func (x *execution) await(abort <-chan struct{}) {
+	timeout := time.After(verdictPatience)
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for {
+		x.look.now()
+		select {
+		case <-again.C:
+		case <-x.run.over:
+			return
+		case <-timeout:
+			return
+		case <-abort:
+			return
+		}
 	}
 }
 

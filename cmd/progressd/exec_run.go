@@ -23,11 +23,12 @@ import (
 type hearing struct {
 	reports chan tracker.Report
 	// over is closed when all is said.
-	over   chan struct{}
-	ctx    context.Context //nolint:containedctx // the callbacks of child.Run have no other
-	screen *screen
-	named  func(target) // called once, before anything is told
-	hears  [2]*capture.Reader
+	over     chan struct{}
+	conclude sync.Once
+	ctx      context.Context //nolint:containedctx // the callbacks of child.Run have no other
+	screen   *screen
+	named    func(target) // called once, before anything is told
+	hears    [2]*capture.Reader
 
 	mu      sync.Mutex
 	aim     aim
@@ -147,11 +148,15 @@ func (r *hearing) heardErrors() bool {
 
 // signalled notes who asks the program to end.
 func (r *hearing) signalled(sig os.Signal) {
-	if s, ok := sig.(syscall.Signal); ok && slices.Contains([]syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}, s) {
+	if s, ok := sig.(syscall.Signal); ok && asksToEnd(sig) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.asked = signalName(s)
 	}
+}
+
+func asksToEnd(sig os.Signal) bool {
+	return slices.Contains([]os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}, sig)
 }
 
 func signalName(sig syscall.Signal) string {
@@ -186,4 +191,4 @@ func (r *hearing) ended(exit tracker.Exit) bool {
 }
 
 // concluded is called by the tracker when all is said.
-func (r *hearing) concluded(string, hfcache.Repo) { close(r.over) }
+func (r *hearing) concluded(string, hfcache.Repo) { r.conclude.Do(func() { close(r.over) }) }
