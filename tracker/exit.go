@@ -88,10 +88,7 @@ func (d *download) unbroken(late bool) []Event {
 	r, look := d.run, d.look
 	if d.unplayed() {
 		r.judged = true
-		if r.absent {
-			return d.untrue(CauseAbsent)
-		}
-		return d.finishAs(Completed, ProvenByExit) // it was there already
+		return d.untouched()
 	}
 	against := look.Missing > 0 || look.ShardGap || look.Lacking || look.Unclaimed > 0 ||
 		look.Unfinished > 0 || look.Partials > 0 || look.Failed > 0 || d.ep.Fell > 0
@@ -118,6 +115,33 @@ func (d *download) unbroken(late bool) []Event {
 		return d.finish(Ended)
 	default:
 		r.judged = true
+		return d.finishAs(Completed, ProvenByExit, Unlisted)
+	}
+}
+
+// untouched is the end of a program for which nothing was transferred: what it
+// asked for was there already. What a program asks for that does other things
+// as well, nobody knows.
+func (d *download) untouched() []Event {
+	rest := d.run.rest
+	switch {
+	case d.run.absent, rest != nil && rest.FilesDone == 0:
+		return d.untrue(CauseAbsent)
+	case rest == nil:
+		return nil // nothing is claimed
+	case proven(*rest):
+		return d.finishAs(Completed, rest.Proof)
+	case d.run.only && rest.Mismatched == nil:
+		return d.finishAs(Completed, ProvenByExit)
+	}
+	d.look, d.seen = *rest, true
+	d.ep.Bytes = rest.Bytes
+	switch {
+	case rest.Mismatched != nil:
+		return d.untrue(CauseSize)
+	case listed(*rest), rest.ShardGap, rest.Lacking, rest.Unfinished > 0, rest.Partials > 0:
+		return d.finish(Ended)
+	default:
 		return d.finishAs(Completed, ProvenByExit, Unlisted)
 	}
 }

@@ -50,8 +50,10 @@ func (d *download) line(news bool) []Event {
 	switch {
 	case proven(d.look):
 		return d.finish(Completed)
+	case d.ep.Failed && !news:
+		return nil
 	case d.ep.Failed:
-		return d.failing(news)
+		return d.tryAgain()
 	case d.ep.Fell > 0 && attempting(d.look):
 		return []Event{d.restarted()}
 	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):

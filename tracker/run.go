@@ -24,8 +24,11 @@ type Report struct {
 	Only    bool
 	// Words are, for RunSaid, what it has printed.
 	Words Words
-	// Exit is, for RunEnded, how it has ended.
+	// Exit is, for RunEnded, how it has ended, and Rest what there is of the
+	// repository then, as if all of it had just come: of a model that was
+	// there before no other look tells. Nil if nobody could look.
 	Exit Exit
+	Rest *sizer.Look
 }
 
 // ReportKind is what a report tells.
@@ -95,6 +98,7 @@ type run struct {
 	failed  time.Time       // when the last failure was told
 	exit    *Exit           // nil while it runs
 	exitAt  time.Time
+	rest    *sizer.Look
 	// absent: the newest look has found no such repository.
 	absent bool
 	// judged: its end was weighed.
@@ -153,10 +157,10 @@ func (d *download) failure(cause string) Event {
 // that has failed: other threads of the program don't know yet.
 const stragglers = 5 * time.Second
 
-// failing is what becomes of a download that has failed: bytes that come
-// later are a new attempt's.
-func (d *download) failing(news bool) []Event {
-	if !news || d.run != nil && d.now.Sub(d.run.failed) < stragglers {
+// tryAgain is what becomes of a download that has failed when bytes come: later
+// ones are a new attempt's.
+func (d *download) tryAgain() []Event {
+	if d.run != nil && d.now.Sub(d.run.failed) < stragglers {
 		return nil
 	}
 	d.revive()
@@ -185,7 +189,7 @@ func (t *Tracker) report(r Report) {
 		}
 	case RunEnded:
 		if e != nil && e.run != nil {
-			e.run.exit, e.run.exitAt = &r.Exit, r.At
+			e.run.exit, e.run.exitAt, e.run.rest = &r.Exit, r.At, r.Rest
 			return // until it can be weighed
 		}
 		t.endRun(k)

@@ -38,6 +38,13 @@ func (p *player) exits(exit Exit, change func(*sizer.Look)) {
 	p.see(change)
 }
 
+// rests says what there is when the downloader ends.
+func (p *player) rests(change func(*sizer.Look)) {
+	rest := sizer.Look{Root: "/hub", Repo: model, InPlay: true}
+	change(&rest)
+	p.d.run.rest = &rest
+}
+
 // plays makes the looks those of a download.
 func plays(l *sizer.Look) { l.InPlay, l.Play, l.Gone = true, "p1", false }
 
@@ -69,8 +76,48 @@ func TestRuns(t *testing.T) {
 		{"a cached model: success, and nothing in between", hf, false, func(p *player) {
 			p.see(nil)
 			p.until(2 * time.Second)
+			p.rests(func(l *sizer.Look) { l.FilesDone = 2 })
 			p.exits(Exit{}, nil)
 		}, []string{"0s preparing 0", "2s completed 0"}},
+		{"a cached model of which the files prove it", vllm, true, func(p *player) {
+			p.see(nil)
+			p.rests(func(l *sizer.Look) { l.FilesDone, l.Proof = 2, sizer.ProvenByListing })
+			p.exits(Exit{}, nil)
+		}, []string{"0s preparing 0", "0s completed 0"}},
+		{"a folder without a file", hf, false, func(p *player) {
+			p.see(nil)
+			p.rests(func(*sizer.Look) {})
+			p.exits(Exit{}, nil)
+		}, []string{"0s preparing 0", "0s failed 0"}},
+		{"files are missing that a program may not have asked for", vllm, true, func(p *player) {
+			p.see(nil)
+			p.rests(also(listing(200*mb, 9, 3), bytes(50*mb)))
+			p.exits(Exit{}, nil)
+		}, []string{"0s preparing 0", "0s ended 50"}},
+		{"files are missing that hf was not asked for", hf, false, func(p *player) {
+			p.see(nil)
+			p.rests(also(listing(200*mb, 9, 3), bytes(50*mb)))
+			p.exits(Exit{}, nil)
+		}, []string{"0s preparing 0", "0s completed 0"}},
+		{"something unfinished lies there, and there is no listing", vllm, true, func(p *player) {
+			p.see(nil)
+			p.rests(func(l *sizer.Look) { l.FilesDone, l.Unfinished = 2, 1 })
+			p.exits(Exit{}, nil)
+		}, []string{"0s preparing 0", "0s ended 0"}},
+		{"without a listing, and nothing speaks against it", vllm, true, func(p *player) {
+			p.see(nil)
+			p.rests(func(l *sizer.Look) { l.FilesDone = 2 })
+			p.exits(Exit{}, nil)
+		}, []string{"0s preparing 0", "0s unlisted 0", "0s completed 0"}},
+		{"a cached file of the wrong size", hf, false, func(p *player) {
+			p.see(nil)
+			p.rests(func(l *sizer.Look) { l.FilesDone, l.Mismatched = 2, &sizer.Mismatch{Path: "a"} })
+			p.exits(Exit{}, nil)
+		}, []string{"0s preparing 0", "0s failed 0"}},
+		{"cached, and nobody can tell", hf, false, func(p *player) {
+			p.see(nil)
+			p.exits(Exit{}, nil)
+		}, []string{"0s preparing 0"}},
 		{"success, and nothing is there", hf, false, func(p *player) {
 			p.see(gone)
 			p.exits(Exit{}, gone)
@@ -269,7 +316,9 @@ func TestReportsReachTheirDownload(t *testing.T) {
 			said := report(RunSaid)
 			said.Words = Words{Level: Info, Text: "x"}
 			reports <- said
-			reports <- report(RunEnded)
+			ended := report(RunEnded)
+			ended.Rest = &sizer.Look{FilesDone: 1}
+			reports <- ended
 			look.At, look.Gone = time.Now(), false
 			looks <- look
 		}

@@ -231,12 +231,8 @@ func (x *execution) finish(result child.Result, err error) {
 			}
 		}
 	}()
-	switch {
-	case err != nil:
-	case x.run.ended(x.exit(result)):
-		x.await(abort)
-	case x.run.heardErrors():
-		x.log.Warn("it could not be told which model this was, so nothing was said about it: name it by --model")
+	if err == nil {
+		x.conclude(result, abort)
 	}
 	x.stop()
 	select {
@@ -244,6 +240,20 @@ func (x *execution) finish(result child.Result, err error) {
 	case <-time.After(patience):
 	case <-abort:
 	}
+}
+
+// conclude reports the end and waits for the verdict.
+func (x *execution) conclude(result child.Result, abort <-chan struct{}) {
+	exit := x.exit(result)
+	t, known := x.run.settle()
+	if !known {
+		if x.run.heardErrors() {
+			x.log.Warn("it could not be told which model this was, so nothing was said about it: name it by --model")
+		}
+		return
+	}
+	x.run.ended(exit, x.look.rest(t, abort))
+	x.await(abort)
 }
 
 // await has looks made until the verdict is told.

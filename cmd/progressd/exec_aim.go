@@ -97,8 +97,8 @@ func (p *aim) configured(patterns []string) {
 
 // resolved is free of links, as far as it is there.
 func resolved(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
 	}
 	return path
 }
@@ -109,6 +109,9 @@ func program(argv []string) string { return filepath.Base(argv[0]) }
 // isDownload knows the command of the client also where what it asks for isn't
 // understood.
 func isDownload(argv []string) bool {
+	if slices.Contains(argv, "--dry-run") {
+		return false // it downloads nothing
+	}
 	at := slices.Index(argv, "download")
 	return at > 0 && slices.Contains([]string{"hf", "huggingface-cli"}, filepath.Base(argv[at-1]))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,4 +105,36 @@ func faultS4(t *testing.T) {
 			t.Errorf("told\n%s", told)
 		}
 	})
+}
+
+func TestExecBelievesNoStrangerThatAModelIsThere(t *testing.T) {
+	l := newLaunch(t)
+	if status := l.exec(l.downloader(serveHub(t), client.Trees)...); status != 0 {
+		t.Fatalf("exit status %d", status)
+	}
+	run := func(want ...string) {
+		t.Helper()
+		if err := os.Remove(l.path("log", "org--demo.log")); err != nil {
+			t.Fatal(err)
+		}
+		l.exec("--model", "org/demo", "true")
+		l.wantTold(want...)
+	}
+	run(prepares, succeeds)
+	blobs, err := filepath.Glob(l.path("hub", "models--org--demo", "blobs", "*"))
+	if err != nil || len(blobs) != 2 {
+		t.Fatalf("%q, %v", blobs, err)
+	}
+	for _, blob := range blobs {
+		if info, err := os.Stat(blob); err == nil && info.Size() > mb {
+			if err := os.Remove(blob); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	run(prepares, "[INFO] Download ended: 1.0KB in 1 of 2 files")
+	if err := os.RemoveAll(l.path("hub", "models--org--demo", "blobs")); err != nil {
+		t.Fatal(err)
+	}
+	run(prepares, fails+"true ended with exit status 0, but nothing of the model is in the cache")
 }

@@ -86,7 +86,7 @@ func (l *lookout) Run(ctx context.Context) error {
 		if !began {
 			continue
 		}
-		look, _ := l.at(aim.root, aim.repo)
+		look := l.at(aim.root, aim.repo)
 		if !look.InPlay {
 			look.Orphans = 0 // those are not of this run
 		}
@@ -98,19 +98,32 @@ func (l *lookout) Run(ctx context.Context) error {
 }
 
 // at looks at one repository.
-func (l *lookout) at(path string, repo hfcache.Repo) (sizer.Look, sizer.Pace) {
+func (l *lookout) at(path string, repo hfcache.Repo) sizer.Look {
 	now := time.Now()
 	r, err := l.root(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return sizer.Look{Root: path, Repo: repo, At: now, Gone: true}, sizer.Idle
+		return sizer.Look{Root: path, Repo: repo, At: now, Gone: true}
 	case err != nil:
-		return sizer.Look{Root: path, Repo: repo, At: now, Unreadable: err}, sizer.Slow
+		return sizer.Look{Root: path, Repo: repo, At: now, Unreadable: err}
 	}
-	return r.Look(now, repo.Folder())
+	look, _ := r.Look(now, repo.Folder())
+	return look
 }
 
 func (l *lookout) root(path string) (*root, error) {
+	fresh, err := newRoot(path, l.options)
+	if err != nil {
+		return nil, err
+	}
+	if r := l.roots[path]; r != nil && r.dev == fresh.dev && r.inode == fresh.inode {
+		return r, nil
+	}
+	l.roots[path] = fresh
+	return fresh, nil
+}
+
+func newRoot(path string, options sizer.Options) (*root, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -119,14 +132,40 @@ func (l *lookout) root(path string) (*root, error) {
 	if !ok || !info.IsDir() {
 		return nil, fs.ErrNotExist
 	}
-	r := l.roots[path]
-	if r == nil || r.dev != st.Dev || r.inode != st.Ino {
+	options.Path, options.Dev, options.Inode = path, st.Dev, st.Ino
+	return &root{sizer.NewRoot(options), st.Dev, st.Ino}, nil
+}
+
+// restPatience is how long is waited for what there is: a file system may hang.
+const restPatience = 3 * time.Second
+
+// rest looks at a repository as if all that there is had just come; nil if
+// that can't be done. It may be called beside Run.
+func (l *lookout) rest(t target, abort <-chan struct{}) *sizer.Look {
+	found := make(chan *sizer.Look, 1)
+	go func() {
 		options := l.options
-		options.Path, options.Dev, options.Inode = path, st.Dev, st.Ino
-		r = &root{sizer.NewRoot(options), st.Dev, st.Ino}
-		l.roots[path] = r
+		options.Since, options.Opened, options.Log = time.Time{}, time.Time{}, quietLog
+		r, err := newRoot(t.root, options)
+		if err != nil {
+			found <- nil
+			return
+		}
+		look, _ := r.Look(time.Now(), t.repo.Folder())
+		if look.Unreadable != nil {
+			found <- nil
+			return
+		}
+		found <- &look
+	}()
+	select {
+	case look := <-found:
+		return look
+	case <-time.After(restPatience):
+		return nil
+	case <-abort:
+		return nil
 	}
-	return r, nil
 }
 
 // search looks through the roots for a download that a process of the program
@@ -146,7 +185,7 @@ func (l *lookout) search(p aim, pid int) {
 			if p.repo.ID != "" && p.repo != repo {
 				continue
 			}
-			look, _ := l.at(root, repo)
+			look := l.at(root, repo)
 			for i, process := range look.Downloaders {
 				if look.Alive[i] && belongs(process.PID, pid) {
 					l.run.found(target{root, repo})

@@ -15,6 +15,7 @@ import (
 	"progressd/child"
 	"progressd/downloader"
 	"progressd/hfcache"
+	"progressd/sizer"
 	"progressd/tracker"
 )
 
@@ -166,17 +167,21 @@ func signalName(sig syscall.Signal) string {
 	return sig.String()
 }
 
-// ended reports the end; it is false if it isn't known of what. The output has
-// ended before.
-func (r *hearing) ended(exit tracker.Exit) bool {
+// settle begins with the likeliest download, if none was found before. It is
+// false if there is none.
+func (r *hearing) settle() (target, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.aim.suppose() {
 		r.begin()
 	}
-	if !r.began {
-		return false
-	}
+	return r.aim.target, r.began
+}
+
+// ended reports the end, and what there is then. The output has ended before.
+func (r *hearing) ended(exit tracker.Exit, rest *sizer.Look) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	exit.Asked = r.asked
 	for _, s := range []child.Stream{child.Errors, child.Output} {
 		if m, ok := r.hears[s].Suspect(); ok && exit.Cause == "" {
@@ -186,8 +191,7 @@ func (r *hearing) ended(exit tracker.Exit) bool {
 			exit.Last = r.hears[s].Last()
 		}
 	}
-	r.report(tracker.Report{Kind: tracker.RunEnded, Exit: exit})
-	return true
+	r.report(tracker.Report{Kind: tracker.RunEnded, Exit: exit, Rest: rest})
 }
 
 // concluded is called by the tracker when all is said.

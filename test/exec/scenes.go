@@ -54,7 +54,8 @@ var scenes = []scene{
 		if !strings.Contains(string(log), "[ERROR] Model download failed: org/none was not found on the hub, or is private") {
 			err = errors.Join(err, fmt.Errorf("it isn't told: %s", log))
 		}
-		return 1, nil, errors.Join(err, os.RemoveAll(s.path("log")), s.silence())
+		s.silence()
+		return 1, nil, errors.Join(err, os.RemoveAll(s.path("log")))
 	}},
 	{"file not found", broken(hub.Fault{}, "nothing.bin", `a file that was asked for is not in org/demo; check its name`)},
 	{"unauthorized", broken(hub.Fault{Status: 401}, "", `.*(?:token|was not found on the hub).*`)},
@@ -118,10 +119,7 @@ func (s *stage) forget() {
 }
 
 // silence forgets what was printed, where a scene has looked at it itself.
-func (s *stage) silence() error {
-	s.out, s.err = buffer{}, buffer{}
-	return nil
-}
+func (s *stage) silence() { s.out, s.err = buffer{}, buffer{} }
 
 // broken is a download that fails before its first byte, of a fault of the
 // hub or for a file that isn't there.
