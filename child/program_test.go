@@ -143,7 +143,24 @@ func (s *started) number(word string) (n int) {
 	return n
 }
 
-const untilTold = `echo pid $$; while ! test -e "$TOLD"; do sleep 0.01; done; echo went on; exit 4`
+// untilTold starts nothing: a process that is stopped between vfork and exec
+// keeps its parent from being stopped.
+const untilTold = `echo pid $$; read x <"$TOLD"; echo went on; exit 4`
+
+// fifo is what it waits for, and how it is told.
+func fifo(t *testing.T, cmd *exec.Cmd) (tell func()) {
+	t.Helper()
+	path := t.TempDir() + "/told"
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(cmd.Env, "TOLD="+path)
+	return func() {
+		if err := os.WriteFile(path, []byte("now\n"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
 
 func TestStopAndContinue(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -156,9 +173,8 @@ func TestStopAndContinue(t *testing.T) {
 		"the child is sent SIGTSTP alone": {start, func(s *started) { _ = unix.Kill(s.number("pid"), unix.SIGTSTP) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			told := t.TempDir() + "/told"
 			cmd := self(t, "sh", "-c", untilTold)
-			cmd.Env = append(cmd.Env, "TOLD="+told)
+			tell := fifo(t, cmd)
 			s := c.start(t, cmd)
 			pid := s.number("pid")
 			c.stop(s)
@@ -172,9 +188,7 @@ func TestStopAndContinue(t *testing.T) {
 			}
 			s.signal(syscall.SIGCONT)
 			s.until("both go on", func() bool { return state(pid) != "T" && state(s.cmd.Process.Pid) != "T" })
-			if err := os.WriteFile(told, nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			tell()
 			s.prints("went on")
 			s.ends(4)
 		})
@@ -182,9 +196,8 @@ func TestStopAndContinue(t *testing.T) {
 }
 
 func TestAChildStoppedByAnotherIsThatOnesBusiness(t *testing.T) {
-	told := t.TempDir() + "/told"
 	cmd := self(t, "sh", "-c", untilTold)
-	cmd.Env = append(cmd.Env, "TOLD="+told)
+	tell := fifo(t, cmd)
 	s := start(t, cmd)
 	pid := s.number("pid")
 	_ = unix.Kill(pid, unix.SIGSTOP)
@@ -192,8 +205,8 @@ func TestAChildStoppedByAnotherIsThatOnesBusiness(t *testing.T) {
 	if got := state(s.cmd.Process.Pid); got == "T" {
 		t.Error("we have stopped, too")
 	}
-	_ = os.WriteFile(told, nil, 0o600)
 	_ = unix.Kill(pid, unix.SIGCONT)
+	tell()
 	s.ends(4)
 }
 
