@@ -333,6 +333,41 @@ serves_users() {
 	ok "systemctl --user: a daemon of the user's own, beside the system's"
 }
 
+# of_service ORG/NAME FIELD=VALUE...: the journal of that model's download service has such an entry.
+of_service() {
+	local fields=("${@:2}")
+	journalctl --sync
+	journalctl --quiet --no-pager --output=json --unit="hf-download@$(systemd-escape "$1").service" "${fields[@]/#/PROGRESSD_}" | grep -q .
+}
+
+downloads_as_a_service() {
+	local unit=hf-download@ file
+	cp /usr/local/share/doc/progressd/examples/hf-download@.service /etc/systemd/system/ || die "no example"
+	systemd-sysusers --inline 'u hf-download - "Downloads of Hugging Face models" -' || die "systemd-sysusers"
+	printf '#!/bin/sh\nexec python3 /hf/bin/hf "$@"\n' >/usr/local/bin/hf && chmod 755 /usr/local/bin/hf
+	printf '%s\n' "HF_ENDPOINT=$endpoint" HF_HUB_DISABLE_XET=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONPATH=/hf PYTHONDONTWRITEBYTECODE=1 >/etc/progressd/hf-download.env
+	systemctl daemon-reload
+	unit+=$(systemd-escape org/served).service
+	systemctl start --no-block "$unit"
+	file=/var/log/hf-download/org--served.log
+	eventually 30 has "$file" 'Download progress: 105MB/130MB ~ 80.7%$' || { systemctl status "$unit" --no-pager; die "no progress line of the service"; }
+	echo "open org/served" >&"$hub_commands"
+	eventually 30 has "$file" '\[SUCCESS\] Model downloaded successfully$' || { cat "$file"; die "no success of the service"; }
+	of_service org/served EVENT=completed PROOF=listing || die "no success in the journal of the unit"
+	eventually 5 test "$(systemctl show --property=ActiveState --value "$unit")" = inactive || die "the service goes on"
+	systemctl start "$unit" || die "cached, and it fails"
+	(($(count "$file" 'Model downloaded successfully$') == 2)) || { cat "$file"; die "cached, and no success"; }
+	[[ $(stat -c %U /var/cache/hf-download/hub/models--org--served) == hf-download ]] || die "not by a user of its own"
+	unit=hf-download@$(systemd-escape org/none).service
+	systemctl start --no-block "$unit"
+	eventually 30 of_service org/none EVENT=failed CAUSE=repo-not-found || die "the cause is not told"
+	[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]] || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
+	systemctl stop "$unit"
+	rm -f /etc/systemd/system/hf-download@.service /usr/local/bin/hf
+	systemctl daemon-reload
+	ok "hf-download@.service: a model by a user of its own, its failure named, tried again"
+}
+
 uninstalls() {
 	systemctl start progressd
 	make --silent -C /src uninstall || die "make uninstall"
@@ -344,7 +379,7 @@ uninstalls() {
 }
 
 systemctl --version | head -1
-start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,asked,mine}
+start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,asked,mine,served}
 installs
 is_confined
 starts
@@ -361,5 +396,6 @@ sees_mounts
 asks_the_hub
 serves_users
 refuses_bad_configuration
+downloads_as_a_service
 uninstalls
 echo "all $cases cases passed in $SECONDS s"
