@@ -124,7 +124,7 @@ func (l *lookout) root(path string) (*root, error) {
 }
 
 func newRoot(path string, options sizer.Options) (*root, error) {
-	info, err := os.Stat(path)
+	info, err := os.Stat(path) //nolint:gosec // it is the user's own cache, as the user named it
 	if err != nil {
 		return nil, err
 	}
