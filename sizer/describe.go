@@ -230,7 +230,7 @@ func (p *pass) linked(rev *revision, wants func(path string) bool) bool {
 		}
 		text, err := top.readlinkPath(listed.Path)
 		if err == nil {
-			if etag, ok := hfcache.SnapshotBlob(listed.Path, text); ok && etag == listed.Etag {
+			if etag, ok := hfcache.SnapshotBlob(listed.Path, text); ok && etag == listed.Etag && !p.outdated(top, listed) {
 				continue
 			}
 			return false
@@ -241,6 +241,17 @@ func (p *pass) linked(rev *revision, wants func(path string) bool) bool {
 		}
 	}
 	return true
+}
+
+// outdated reports whether a link is older than its blob, if that came just now:
+// it was fetched anew, perhaps for another revision whose link is to come.
+func (p *pass) outdated(snapshot dir, listed hfcache.ListedFile) bool {
+	f := p.repo.play.files[p.repo.layout.key(listed)]
+	if f == nil || !f.own || p.now.Sub(f.came) >= lockMemory {
+		return false
+	}
+	e, err := snapshot.lstatPath(listed.Path)
+	return err == nil && e.ctime.Before(f.came.Add(-tick))
 }
 
 // filtered reports whether only part of a listing was wanted.

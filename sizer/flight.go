@@ -33,17 +33,25 @@ func (p *pass) rebuild(pl *play) error {
 }
 
 // addNew adds what came and isn't part of a revision in flight, as far as is
-// known yet; what nobody has linked is no part of what is listed.
+// known yet. Where all of those are listed, only what somebody is at is more
+// than that: the rest was left by others, who are gone.
 func (pl *play) addNew(p *pass) {
 	for _, etag := range slices.Concat(p.arrivedNew, pl.unlinked) {
 		if pl.files[etag] == nil {
 			pl.file(etag).wanted = true
 		}
 	}
-	for _, etag := range pl.unlinked {
-		if f := pl.files[etag]; pl.listed && f.want < 0 {
-			f.wanted = false
+	if !pl.listed {
+		return
+	}
+	at := maps.Clone(p.held.etags)
+	for _, part := range p.repo.partials {
+		if part.live {
+			at[part.Etag] = true
 		}
+	}
+	for _, f := range pl.files {
+		f.wanted = f.wanted && (f.want >= 0 || at[f.etag])
 	}
 }
 

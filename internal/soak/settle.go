@@ -97,11 +97,12 @@ func (m *model) owed(l *life) verdict {
 }
 
 // litter: a client that writes to the root of the cache was killed, and what
-// it left behind lies there for good.
+// it left behind lies there for good; or one that writes outside, of which it is
+// known that it failed, and of nothing else that it mended that.
 func (m *model) litter() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.ContainsFunc(m.lives, func(l *life) bool { return l.writer.outside() && !l.done })
+	return slices.ContainsFunc(m.lives, func(l *life) bool { return (l.writer.outside() || l.writer.late()) && !l.done })
 }
 
 // settle waits for the verdict on what was done since the log had so many
