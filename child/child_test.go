@@ -305,7 +305,7 @@ func TestATerminalOfItsOwn(t *testing.T) {
 }
 
 func TestCtrlCOnATerminalAndItsSize(t *testing.T) {
-	r := newRun(t, "sh", "-c", `trap 'stty size; exit 5' INT; echo ready; while :; do sleep 0.01; done`)
+	r := newRun(t, "sh", "-c", `trap 'stty size' WINCH; trap 'exit 5' INT; echo ready; while :; do sleep 0.01; done`)
 	keys := r.onTerminal()
 	done := make(chan Result)
 	go func() { done <- r.run() }()
@@ -314,8 +314,8 @@ func TestCtrlCOnATerminalAndItsSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.signals <- syscall.SIGWINCH
-	_, _ = keys.WriteString("\x03")
 	r.until("12 99")
+	_, _ = keys.WriteString("\x03")
 	if got := <-done; got.Status != 5 {
 		t.Errorf("%+v", got)
 	}
