@@ -76,13 +76,16 @@ type scene func(context.Context, *model) error
 // scenes picks what is to happen to a repository next. Each ends when what
 // progressd owes has come.
 func (a *actor) scenes() scene {
-	all := []struct {
+	type choice struct {
 		weight int
 		scene  scene
-	}{
+	}
+	all := []choice{
 		{4, a.whole}, {6, a.killedThenWhole}, {3, a.killed}, {2, a.interrupted}, {3, a.part},
 		{2, a.single}, {2, a.twice}, {2, a.held}, {3, a.removed}, {2, a.handOver},
-		{4, a.troubled}, {2, a.overtaken},
+	}
+	if a.mixed() {
+		all = append(all, choice{4, a.troubled}, choice{2, a.overtaken})
 	}
 	sum := 0
 	for _, s := range all {
