@@ -22,6 +22,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	pl.describePartials(p, look)
 	if !pl.listed {
 		look.ShardGap = hfcache.ShardGap(p.linkedPaths(pl))
+		look.Asked = p.root.opts.Listing != nil && len(pl.revisions) > 0
 	}
 	failures := pl.failures()
 	known := failures[:min(len(failures), maxNamed)]

@@ -36,14 +36,14 @@ func TestTheHubsListingIsUsedLikeOneOfTheCache(t *testing.T) {
 	must(t, os.MkdirAll(c.in(demo, "snapshots", commitA), 0o755))
 	c.partial("a", ".incomplete", 0)
 	c.expect("without an answer there is no total", want{play: true, partials: 1})
-	if len(h.asked) == 0 || h.asked[0] != commitA {
+	if len(h.asked) == 0 || h.asked[0] != commitA || !c.look().Asked {
 		t.Fatalf("asked for %q", h.asked)
 	}
 	c.now = c.now.Add(racy + time.Second) // from now on nothing else makes a look read anew
 	c.expect("still without", want{play: true, partials: 1})
 	h.files[commitA] = []hfcache.ListedFile{{Path: "a.bin", Etag: etag("a"), Size: 3 * mib}, {Path: "b.bin", Etag: etag("b"), Size: 2 * mib}}
 	l := c.expect("the next look has it", want{play: true, total: 5 * mib, files: 2, missing: 2, partials: 1})
-	if l.TotalSource != FromHub || l.InFlight[0].Name != "a.bin" {
+	if l.TotalSource != FromHub || l.Asked || l.InFlight[0].Name != "a.bin" {
 		t.Fatalf("look %+v", l)
 	}
 	asked := len(h.asked)

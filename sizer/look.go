@@ -86,6 +86,8 @@ type Look struct {
 	// Total is in bytes; 0 means unknown.
 	Total       int64
 	TotalSource Source
+	// Asked: the hub was asked for a listing in flight, and may yet answer.
+	Asked bool
 	// FilesDone and Files count paths where there is a listing, else
 	// blobs; Files is 0 if unknown.
 	FilesDone, Files int

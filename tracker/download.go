@@ -39,9 +39,11 @@ type download struct {
 	// began, lastByte and lastLine are the record's times on the clock of
 	// this process. lastByte is only for texts: verdicts go by the clocks.
 	began, lastByte, lastLine time.Time
-	clocks                    clocks
-	speed                     Speed
-	minute                    minute
+	// held is since when the first lines wait for the hub's answer.
+	held   time.Time
+	clocks clocks
+	speed  Speed
+	minute minute
 	// run is the downloader's, where somebody watches it, else nil.
 	run *run
 }
@@ -129,6 +131,9 @@ func (d *download) judge(look sizer.Look) []Event {
 		return d.conclude(look.At)
 	case look.Gone:
 		d.ep.Over = true
+		if d.ep.Seq == 0 { // nothing was told of it
+			return nil
+		}
 		return []Event{d.event(Removed)}
 	case !look.InPlay:
 		d.resting = true
@@ -137,6 +142,9 @@ func (d *download) judge(look sizer.Look) []Event {
 	}
 	d.resting = false
 	first := d.ep.Seq == 0 || d.unplayed()
+	if first && d.awaits(look) {
+		return nil
+	}
 	news := d.take(look)
 	var events []Event
 	if first && !d.ep.Failed { // a failure is told sooner than the look that saw the beginning
@@ -149,6 +157,22 @@ func (d *download) judge(look sizer.Look) []Event {
 		line = slices.DeleteFunc(line, func(e Event) bool { return e.Kind == Progress })
 	}
 	return slices.Concat(events, line, end)
+}
+
+// hubPatience is how long the first lines wait for the total that the hub was
+// asked for: it answers within some 300 ms, and is found by the look after.
+const hubPatience = time.Second
+
+// awaits reports whether a download that is seen for the first time isn't told
+// yet, so that its first lines may say how large it is. What ends is told.
+func (d *download) awaits(look sizer.Look) bool {
+	if !look.Asked || look.Partials == 0 || d.run != nil && d.run.exit != nil {
+		return false
+	}
+	if d.held.IsZero() {
+		d.held = d.now
+	}
+	return d.now.Sub(d.held) < hubPatience
 }
 
 // tick lets time pass and returns the lines that are due by it alone. Verdicts

@@ -237,7 +237,7 @@ func (t *Tracker) root(event Event) {
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.Bytes || e.ep.Base != e.noted.Base)
-	if len(events) == 0 && !old && e.ep.Fell == e.noted.Fell && e.ep.Stranger == e.noted.Stranger &&
+	if len(events) == 0 && !old && e.ep.Over == e.noted.Over && e.ep.Fell == e.noted.Fell && e.ep.Stranger == e.noted.Stranger &&
 		e.ep.DiskFull == e.noted.DiskFull && !learned(e.noted.Memory, e.ep.Memory) {
 		return
 	}
