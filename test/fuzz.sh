@@ -1,5 +1,5 @@
 #!/bin/sh
-# fuzz.sh TIME: runs every fuzz test of the module for TIME each, one after the other ("go test
+# fuzz.sh TIME: runs every fuzz test of the module for TIME each ("10s", or "1000x": inputs), one after the other ("go test
 # -fuzz" takes one at a time). What it finds lies in that package's testdata/fuzz: commit it.
 set -eu
 go=${GO:-go}
