@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"progressd/internal/manager"
 )
 
 // A place is where one progressd finds its configuration, and keeps its state
@@ -52,59 +53,24 @@ type daemon struct {
 
 // daemonAt starts progressd there, as systemd would.
 func (b *bench) daemonAt(ctx context.Context, at place) (*daemon, error) {
-	address := fmt.Sprintf("@progressd-bench-%d-%d", os.Getpid(), time.Now().UnixNano())
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+	listener, err := manager.Listen()
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen for readiness: %w", err)
+		return nil, err
 	}
-	defer func() { _ = socket.Close() }()
+	defer func() { _ = listener.Close() }()
 	cmd := exec.Command(b.progressd, "--config", at.config)
 	// Under systemd standard output is the journal's, and nothing goes to a console.
-	cmd.Env = append(environment(), "NOTIFY_SOCKET="+address, "JOURNAL_STREAM=1:1")
+	cmd.Env = append(listener.Environ(), "JOURNAL_STREAM=1:1")
 	d := &daemon{place: at, launched: time.Now()}
 	if d.process, err = launch(cmd); err != nil {
 		return nil, err
 	}
-	if err := d.hear(ctx, socket); err != nil {
+	ready, err := listener.Await(ctx, time.Minute)
+	if err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
+	d.ready = ready.Sub(d.launched)
 	return d, nil
-}
-
-// hear waits for READY=1.
-func (d *daemon) hear(ctx context.Context, socket *net.UnixConn) error {
-	deadline := time.Now().Add(time.Minute)
-	if err := socket.SetReadDeadline(deadline); err != nil {
-		return err
-	}
-	cut := context.AfterFunc(ctx, func() { _ = socket.SetReadDeadline(time.Now()) })
-	defer cut()
-	buf := make([]byte, 4096)
-	for {
-		n, err := socket.Read(buf)
-		if err != nil {
-			return fmt.Errorf("progressd did not say that it is ready: %w", err)
-		}
-		if strings.Contains("\n"+string(buf[:n])+"\n", "\nREADY=1\n") {
-			d.ready = time.Since(d.launched)
-			return nil
-		}
-	}
-}
-
-// environment is our own without what systemd would set.
-func environment() []string {
-	var kept []string
-	for _, v := range os.Environ() {
-		name, _, _ := strings.Cut(v, "=")
-		switch name {
-		case "JOURNAL_STREAM", "NOTIFY_SOCKET", "INVOCATION_ID", "WATCHDOG_USEC", "WATCHDOG_PID",
-			"LOGS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "GOGC", "GOMEMLIMIT", "GODEBUG", "GOMAXPROCS":
-		default:
-			kept = append(kept, v)
-		}
-	}
-	return kept
 }
 
 // freshDaemon starts progressd on a root that it has never seen.

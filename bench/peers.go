@@ -17,6 +17,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"progressd/internal/manager"
 	"progressd/internal/wait"
 )
 
@@ -117,7 +118,7 @@ func (b *bench) duWalks(ctx context.Context, root string, walks int) (c walkCost
 func (b *bench) plainAt(ctx context.Context, root string) (*process, time.Duration, error) {
 	began := time.Now()
 	cmd := exec.Command(b.self, "plain-watcher", root)
-	cmd.Env = environment()
+	cmd.Env = manager.Environ()
 	p, err := launch(cmd)
 	if err != nil {
 		return nil, 0, err

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"progressd/internal/manager"
 )
 
 // daemon is progressd, running.
@@ -21,8 +22,8 @@ type daemon struct {
 	// exited is closed when it has ended with err and all it printed is read.
 	exited chan struct{}
 	err    error
-	// ready is closed when it has said READY=1, as it would to systemd.
-	ready chan struct{}
+	// manager hears that it is ready.
+	manager *manager.Listener
 
 	mu    sync.Mutex
 	lines []string
@@ -32,54 +33,36 @@ type daemon struct {
 // startDaemon starts progressd, shows its lines as they come and returns when
 // it says that it watches.
 func startDaemon(ctx context.Context, s *stage, stderr io.Writer) (*daemon, error) {
-	// An abstract address: no path to be too long, no file to be removed.
-	address := fmt.Sprintf("@progressd-demo-%d-%d", os.Getpid(), time.Now().UnixNano())
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+	listener, err := manager.Listen()
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen for progressd's readiness: %w", err)
+		return nil, err
 	}
-	d := &daemon{exited: make(chan struct{}), ready: make(chan struct{}), grown: make(chan struct{})}
+	d := &daemon{exited: make(chan struct{}), manager: listener, grown: make(chan struct{})}
 	d.cmd = exec.Command(s.progressd, "--config", s.config())
-	d.cmd.Env = append(environment(), "NOTIFY_SOCKET="+address)
+	d.cmd.Env = listener.Environ()
 	d.cmd.Stderr = stderr
 	d.cmd.SysProcAttr = ownGroup()
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot read from progressd: %w", err), socket.Close())
+		return nil, errors.Join(fmt.Errorf("cannot read from progressd: %w", err), listener.Close())
 	}
 	if err := d.cmd.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot start progressd: %w", err), socket.Close())
+		return nil, errors.Join(fmt.Errorf("cannot start progressd: %w", err), listener.Close())
 	}
-	go d.follow(stdout, socket, s.screen)
-	if err := d.awaitReady(ctx); err != nil {
-		return nil, errors.Join(err, d.stop())
+	go d.follow(stdout, s.screen)
+	if _, err := listener.Await(ctx, 10*time.Second); err != nil {
+		select {
+		case <-d.exited:
+			return nil, fmt.Errorf("%w: %w", err, d.failure())
+		default:
+			return nil, errors.Join(err, d.stop())
+		}
 	}
 	return d, nil
 }
 
-// environment is the demo's own without what would make progressd believe
-// that systemd runs it.
-func environment() []string {
-	var kept []string
-	for _, v := range os.Environ() {
-		name, _, _ := strings.Cut(v, "=")
-		switch name {
-		case "JOURNAL_STREAM", "INVOCATION_ID", "WATCHDOG_USEC", "WATCHDOG_PID", "LOGS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY":
-		default:
-			kept = append(kept, v)
-		}
-	}
-	return kept
-}
-
-// follow shows and keeps every line until progressd has ended, and hears what
-// it tells systemd all the while.
-func (d *daemon) follow(stdout io.Reader, socket *net.UnixConn, s *screen) {
-	heard := make(chan struct{})
-	go func() {
-		defer close(heard)
-		d.hear(socket)
-	}()
+// follow shows and keeps every line until progressd has ended.
+func (d *daemon) follow(stdout io.Reader, s *screen) {
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		s.show(lines.Text())
 		d.mu.Lock()
@@ -88,46 +71,9 @@ func (d *daemon) follow(stdout io.Reader, socket *net.UnixConn, s *screen) {
 		d.grown = make(chan struct{})
 		d.mu.Unlock()
 	}
-	d.err = errors.Join(d.cmd.Wait(), socket.Close())
-	<-heard
+	d.err = d.cmd.Wait()
 	close(d.exited)
-}
-
-// hear reads messages for systemd until the socket is closed.
-func (d *daemon) hear(socket *net.UnixConn) {
-	once := sync.OnceFunc(func() { close(d.ready) })
-	buf := make([]byte, 4096)
-	for {
-		n, err := socket.Read(buf)
-		if err != nil {
-			return
-		}
-		if hasLine(string(buf[:n]), "READY=1") {
-			once()
-		}
-	}
-}
-
-func (d *daemon) awaitReady(ctx context.Context) error {
-	select {
-	case <-d.ready:
-		return nil
-	case <-d.exited:
-		return fmt.Errorf("progressd ended before it was ready: %w", d.failure())
-	case <-time.After(10 * time.Second):
-		return errors.New("progressd did not say within 10s that it is ready")
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func hasLine(text, line string) bool {
-	for l := range strings.Lines(text) {
-		if strings.TrimSuffix(l, "\n") == line {
-			return true
-		}
-	}
-	return false
+	_ = d.manager.Close() // who waits for readiness shall know of the end by now
 }
 
 // await returns nil when a line with that ending has come.

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"progressd/internal/manager"
 )
 
 // strike is a signal that the daemon was sent.
@@ -34,7 +34,7 @@ type daemon struct {
 	cmd    *exec.Cmd
 	stderr *os.File
 	exited chan error
-	ready  chan struct{} // closed when it has said that it watches
+	ready  <-chan struct{} // closed when it has said that it watches
 
 	mu      sync.Mutex
 	strikes []strike
@@ -55,41 +55,23 @@ func (d *daemon) start() error {
 	d.cmd = exec.Command(d.bin, "--config", d.config)
 	d.cmd.Stderr = stderr
 	d.cmd.SysProcAttr = ownGroup()
-	// An abstract address: no path to be too long, no file to be removed.
-	address := fmt.Sprintf("@progressd-soak-%d-%d", os.Getpid(), time.Now().UnixNano())
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+	listener, err := manager.Listen()
 	if err != nil {
-		return errors.Join(fmt.Errorf("cannot listen for progressd's readiness: %w", err), stderr.Close())
+		return errors.Join(err, stderr.Close())
 	}
-	d.cmd.Env = append(environment(), "NOTIFY_SOCKET="+address)
+	d.cmd.Env = listener.Environ()
 	if err := d.cmd.Start(); err != nil {
-		return errors.Join(fmt.Errorf("cannot start progressd: %w", err), stderr.Close(), socket.Close())
+		return errors.Join(fmt.Errorf("cannot start progressd: %w", err), stderr.Close(), listener.Close())
 	}
-	d.stderr, d.exited, d.ready = stderr, make(chan error, 1), make(chan struct{})
-	go hear(socket, d.ready)
+	d.stderr, d.exited, d.ready = stderr, make(chan error, 1), listener.Ready()
 	go func(cmd *exec.Cmd, exited chan<- error) {
 		err := cmd.Wait()
-		exited <- errors.Join(err, socket.Close())
+		exited <- errors.Join(err, listener.Close())
 	}(d.cmd, d.exited)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.uptimes = append(d.uptimes, uptime{from: time.Now()})
 	return nil
-}
-
-// hear reads what progressd tells systemd until the socket is closed.
-func hear(socket net.Conn, ready chan<- struct{}) {
-	once := sync.OnceFunc(func() { close(ready) })
-	buf := make([]byte, 4096)
-	for {
-		n, err := socket.Read(buf)
-		if err != nil {
-			return
-		}
-		if strings.Contains(string(buf[:n]), "READY=1") {
-			once()
-		}
-	}
 }
 
 // isReady reports whether the daemon watches, and so heeds signals.
@@ -100,20 +82,6 @@ func (d *daemon) isReady() bool {
 	default:
 		return false
 	}
-}
-
-// environment is the soak's own without what would make progressd believe
-// that systemd runs it.
-func environment() []string {
-	var kept []string
-	for _, v := range os.Environ() {
-		switch name, _, _ := strings.Cut(v, "="); name {
-		case "JOURNAL_STREAM", "INVOCATION_ID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LOGS_DIRECTORY", "STATE_DIRECTORY", "RUNTIME_DIRECTORY":
-		default:
-			kept = append(kept, v)
-		}
-	}
-	return kept
 }
 
 // ownGroup keeps the terminal's Ctrl-C from a child. A soak that is killed

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
+
+	"progressd/internal/manager"
 )
 
 // configuration is the daemon's: short verdicts and small steps, so that a
@@ -34,8 +34,8 @@ const step = 10_000_000
 type daemon struct {
 	cmd    *exec.Cmd
 	stderr string
-	// notify takes what it tells systemd, until it has ended.
-	notify *net.UnixConn
+	// manager hears what it says until it has ended.
+	manager *manager.Listener
 }
 
 // startDaemon returns when progressd says that it is ready, as it would to
@@ -45,12 +45,11 @@ func startDaemon(ctx context.Context, binary, dir string) (*daemon, error) {
 	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, dir), 0o644); err != nil {
 		return nil, err
 	}
-	address := "@" + dir + "/notify"
-	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+	listener, err := manager.Listen()
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen for progressd's readiness: %w", err)
+		return nil, err
 	}
-	d := &daemon{notify: socket, cmd: exec.Command(binary, "--config", config), stderr: filepath.Join(dir, "daemon.stderr")}
+	d := &daemon{manager: listener, cmd: exec.Command(binary, "--config", config), stderr: filepath.Join(dir, "daemon.stderr")}
 	output, err := os.Create(d.stderr)
 	if err != nil {
 		return nil, err
@@ -62,49 +61,15 @@ func startDaemon(ctx context.Context, binary, dir string) (*daemon, error) {
 	if err := syscall.Fstat(int(output.Fd()), &stat); err != nil {
 		return nil, err
 	}
-	d.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+address, fmt.Sprintf("JOURNAL_STREAM=%d:%d", stat.Dev, stat.Ino))
+	d.cmd.Env = append(listener.Environ(), fmt.Sprintf("JOURNAL_STREAM=%d:%d", stat.Dev, stat.Ino))
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start progressd: %w", err)
+		return nil, errors.Join(fmt.Errorf("cannot start progressd: %w", err), listener.Close())
 	}
-	if err := awaitReady(ctx, socket); err != nil {
-		return nil, errors.Join(err, d.cmd.Process.Kill(), d.cmd.Wait(), socket.Close())
+	if _, err := listener.Await(ctx, 10*time.Second); err != nil {
+		return nil, errors.Join(err, d.cmd.Process.Kill(), d.cmd.Wait(), listener.Close())
 	}
-	go drain(socket)
 	return d, nil
-}
-
-func awaitReady(ctx context.Context, socket *net.UnixConn) error {
-	deadline := time.Now().Add(10 * time.Second)
-	if err := socket.SetReadDeadline(deadline); err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = socket.SetReadDeadline(time.Now()) })
-	defer stop()
-	buf := make([]byte, 4096)
-	for {
-		n, err := socket.Read(buf)
-		if err != nil {
-			return fmt.Errorf("progressd did not say that it is ready: %w", err)
-		}
-		for line := range strings.Lines(string(buf[:n])) {
-			if strings.TrimSpace(line) == "READY=1" {
-				return nil
-			}
-		}
-	}
-}
-
-// drain hears what is of no interest, until the socket is closed.
-func drain(socket *net.UnixConn) {
-	if err := socket.SetReadDeadline(time.Time{}); err != nil {
-		return
-	}
-	for buf := make([]byte, 4096); ; {
-		if _, err := socket.Read(buf); err != nil {
-			return
-		}
-	}
 }
 
 // stop ends progressd by SIGTERM and returns what was wrong with its end.
@@ -112,7 +77,7 @@ func (d *daemon) stop() error {
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("cannot stop progressd: %w", err)
 	}
-	defer func() { _ = d.notify.Close() }()
+	defer func() { _ = d.manager.Close() }()
 	kill := time.AfterFunc(5*time.Second, func() { _ = d.cmd.Process.Kill() })
 	defer kill.Stop()
 	if err := d.cmd.Wait(); err != nil {
