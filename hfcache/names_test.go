@@ -237,6 +237,8 @@ func TestShardGap(t *testing.T) {
 		"first missing":      {[]string{"m-00002-of-00002.st"}, true},
 		"counted from zero":  {[]string{"d-00000-of-00002.parquet", "d-00001-of-00002.parquet"}, false},
 		"zero based gap":     {[]string{"d-00000-of-00002.parquet", "d-00002-of-00002.parquet"}, true},
+		"from zero to all":   {[]string{"m-00000-of-00002.st", "m-00001-of-00002.st", "m-00002-of-00002.st"}, false},
+		"gap in that":        {[]string{"m-00000-of-00003.st", "m-00001-of-00003.st", "m-00003-of-00003.st"}, true},
 		"two groups":         {[]string{"a-1-of-1.x", "b-1-of-2.x"}, true},
 		"suffix separates":   {[]string{"a-1-of-2.bin", "a-2-of-2.st"}, true},
 		"folder separates":   {[]string{"p/a-1-of-2.bin", "q/a-2-of-2.bin"}, true},

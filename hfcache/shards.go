@@ -11,7 +11,8 @@ var shardName = regexp.MustCompile(`^(.*)-(\d{1,9})-of-(\d{1,9})((?:[^/0-9][^/]*
 
 // ShardGap reports whether among the paths some group of numbered files
 // (model-00003-of-00012.safetensors) lacks members. Weights are numbered from
-// 1, datasets from 0: both are understood.
+// 1, datasets from 0, and openai/gpt-oss-20b has 00000 to 00002 "of 00002":
+// all are understood, the last as soon as its last member is seen.
 func ShardGap(paths []string) bool {
 	type group struct {
 		prefix, suffix string
@@ -33,11 +34,14 @@ func ShardGap(paths []string) bool {
 		members[g][index] = true
 	}
 	for g, seen := range members {
-		first := 1
+		first, last := 1, g.of
 		if seen[0] {
 			first = 0
 		}
-		if countWithin(seen, first, first+g.of-1) < g.of {
+		if seen[0] && !seen[g.of] {
+			last = g.of - 1
+		}
+		if countWithin(seen, first, last) < last-first+1 {
 			return true
 		}
 	}

@@ -97,7 +97,7 @@ func Message(e tracker.Event) string {
 func warning(e tracker.Event) string {
 	switch e.Kind {
 	case tracker.Removed:
-		return fmt.Sprintf("Download removed at %s: the %s was deleted from the cache", progress(e), noun(e.Repo))
+		return fmt.Sprintf("Download removed at %s: the %s was deleted from disk", progress(e), noun(e.Repo))
 	case tracker.TotalDropped:
 		return totalDropped(e)
 	case tracker.SizeDiffers:

@@ -117,8 +117,18 @@ func wantFile(t *testing.T, path, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(got) != want {
-		t.Errorf("%s holds\n%q\nwant\n%q", filepath.Base(path), got, want)
+	held, wanted := strings.SplitAfter(string(got), "\n"), strings.SplitAfter(want, "\n")
+	for i := range max(len(held), len(wanted)) {
+		var h, w string
+		if i < len(held) {
+			h = held[i]
+		}
+		if i < len(wanted) {
+			w = wanted[i]
+		}
+		if h != w {
+			t.Fatalf("%s: line %d of %d is\n%q\nwant\n%q", filepath.Base(path), i+1, len(held)-1, h, w)
+		}
 	}
 }
 

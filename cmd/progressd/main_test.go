@@ -221,7 +221,7 @@ func faultD9(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.start()
-	d.until(d.out, "the model was deleted from the cache")
+	d.until(d.out, "the model was deleted from disk")
 	d.stop(exitOK)
 	d.start()
 	d.until(d.errout, "watching")

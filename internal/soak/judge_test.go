@@ -115,8 +115,8 @@ func TestJudge(t *testing.T) {
 		{name: "stalled and stopped", lives: []*life{held}, log: opened + "12 WARNING Download stalled at 1.0MB: no new data for 10s, downloader still running (pid 1, hf)\n22 INFO Download moving again: 1.0MB"},
 		{name: "stalled and not stopped", lives: []*life{lived(0, 30, everything)}, log: opened + "12 WARNING Download stalled at 1.0MB: no new data for 10s, downloader still running (pid 1, hf)", want: "line 3: stalled"},
 		{name: "moving from nothing", lives: []*life{done}, log: opened + "1 INFO Download moving again: 1.0MB", want: "line 3: moving"},
-		{name: "removed", lives: []*life{died}, removed: []removal{{at(3), 2}}, log: opened + "3 WARNING Download removed at 1.0MB: the model was deleted from the cache"},
-		{name: "removed and it was not", lives: []*life{died}, log: opened + "3 WARNING Download removed at 1.0MB: the model was deleted from the cache", want: "line 3: removed"},
+		{name: "removed", lives: []*life{died}, removed: []removal{{at(3), 2}}, log: opened + "3 WARNING Download removed at 1.0MB: the model was deleted from disk"},
+		{name: "removed and it was not", lives: []*life{died}, log: opened + "3 WARNING Download removed at 1.0MB: the model was deleted from disk", want: "line 3: removed"},
 		{name: "a dead download kept alive", lives: []*life{died}, log: opened + "9 INFO Still downloading: 1.0MB, no new data for 7s", want: "line 3: keepalive"},
 		{name: "no listing, and no completed behind that", lives: []*life{done}, log: opened + "2 INFO No listing to check against: 5.0MB in 2 files on disk", want: "line 3: unlisted"},
 	} {
