@@ -33,6 +33,10 @@ type aim struct {
 	// program is what it is called. only: it does nothing but download.
 	program string
 	only    bool
+	// request and loader are what its command line says, nil if that isn't
+	// understood.
+	request *downloader.Request
+	loader  *downloader.Loader
 }
 
 func (p *aim) known() bool { return p.root != "" && p.repo.ID != "" }
@@ -48,18 +52,20 @@ func (p *aim) suppose() bool {
 
 // aimOf tells by the command line, the environment and the configuration.
 func aimOf(opts execOptions, set settings, getenv func(string) string) aim {
-	p := aim{name: opts.model, program: program(opts.argv)}
-	request := downloader.ParseRequest(opts.argv)
-	if p.name.ID == "" {
-		if request != nil {
-			p.name = request.Repo
-		} else if loader := downloader.ParseLoader(opts.argv); loader != nil {
-			p.name = loader.Repo
-		}
+	p := aim{
+		name: opts.model, program: program(opts.argv),
+		request: downloader.ParseRequest(opts.argv), loader: downloader.ParseLoader(opts.argv),
+	}
+	switch {
+	case p.name.ID != "":
+	case p.request != nil:
+		p.name = p.request.Repo
+	case p.loader != nil:
+		p.name = p.loader.Repo
 	}
 	p.repo = p.name
-	p.only = request != nil || isDownload(opts.argv)
-	if dir := localDir(request, opts.argv); dir != "" {
+	p.only = p.request != nil || isDownload(opts.argv)
+	if dir := localDir(p.request, opts.argv); dir != "" {
 		p.root, _ = config.Directory(dir, getenv)
 		p.repo, _ = hfcache.LocalRepo(".")
 		p.root = resolved(p.root)

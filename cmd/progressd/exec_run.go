@@ -51,12 +51,14 @@ func newHearing(p aim, s *screen, named func(target)) *hearing {
 	return r
 }
 
-// started is told the program's pid.
+// started is told the program's pid. Its command line is taken from us: for a
+// moment after execve(2) the kernel shows an empty one.
 func (r *hearing) started(pid int) {
 	process, err := downloader.ReadProcess("/proc", pid)
 	if err != nil { // it has ended already
 		process = downloader.Process{PID: pid, Command: r.aim.program}
 	}
+	process.Request, process.Loader = r.aim.request, r.aim.loader
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.process = process
