@@ -23,6 +23,24 @@ func WeightFormat(file string) string {
 	return ext
 }
 
+// companions are the endings of what stands beside the weights of a model: its
+// configuration, tokenizer, code and description.
+var companions = map[string]bool{
+	".json": true, ".txt": true, ".md": true, ".jinja": true, ".py": true, ".yaml": true, ".yml": true,
+	".gitattributes": true, ".model": true, ".tiktoken": true, ".jpg": true, ".png": true, ".pdf": true,
+}
+
+// Weightless reports whether there are files, and all of them stand beside the
+// weights of a model: its configuration and tokenizer, say.
+func Weightless(files []string) bool {
+	for _, file := range files {
+		if name := path.Base(file); !companions[strings.ToLower(path.Ext(name))] && !strings.HasPrefix(name, "LICENSE") {
+			return false
+		}
+	}
+	return len(files) > 0
+}
+
 // ShardGroup names the group of numbered files that a path belongs to:
 // "model-00003-of-00012.safetensors" is of "model-#-of-00012.safetensors". It
 // is false for a file without such a number.

@@ -1,6 +1,9 @@
 package hfcache
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestWeightFormat(t *testing.T) {
 	for path, want := range map[string]string{
@@ -23,6 +26,22 @@ func TestShardGroup(t *testing.T) {
 	} {
 		if got, ok := ShardGroup(path); got != want || ok != (want != "") {
 			t.Errorf("%q: %q %v, want %q", path, got, ok, want)
+		}
+	}
+}
+
+func TestWeightless(t *testing.T) {
+	for files, want := range map[string]bool{
+		"":            false,
+		"config.json": true,
+		"config.json tokenizer.model special/vocab.txt LICENSE README.md .gitattributes": true,
+		"config.json model.safetensors":          false,
+		"config.json model-00001-of-00002.bin":   false,
+		"config.json model.nemo":                 false,
+		"config.json LICENSE weights/checkpoint": false,
+	} {
+		if got := Weightless(strings.Fields(files)); got != want {
+			t.Errorf("%q: %v", files, got)
 		}
 	}
 }

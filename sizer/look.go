@@ -147,7 +147,8 @@ type Look struct {
 	// Settled is the proof that the download is complete, if it stays quiet.
 	Settled Proof
 	// Lacking: a program is known to load this model, and not all weights
-	// are there that it surely wants. Awaited: it runs.
+	// are there that it surely wants; or nobody knows what is wanted of a
+	// model, and there are none at all. Awaited: the program is known, and runs.
 	Lacking, Awaited bool
 
 	// Memory is what this package wants to be given back after a restart.

@@ -209,13 +209,18 @@ var decoration = map[string]bool{".gitattributes": true, "README.md": true}
 
 // loading brings the look what is known of a loader: whether it still lacks
 // weights, and whether all that it wants is there. Where nothing is listed one
-// that has its configuration and no weights yet is far from its end.
+// that has its configuration and no weights yet is far from its end, and of a
+// program that isn't known to be one this may be just as true.
 func (p *pass) loading(pl *play, look *Look) {
 	defer func() {
-		look.Awaited = look.Lacking && (pl.guess.around || slices.Contains(pl.running, true))
+		look.Awaited = look.Lacking && pl.guess.loader != nil && (pl.guess.around || slices.Contains(pl.running, true))
 	}()
-	if pl.guess.loader != nil && !pl.listed {
+	switch {
+	case pl.listed:
+	case pl.guess.loader != nil:
 		look.Lacking = pl.guess.loader.Lacks(p.linkedPaths(pl))
+	case pl.wanted == nil && p.repo.name.Type == hfcache.Model:
+		look.Lacking = hfcache.Weightless(p.linkedPaths(pl))
 	}
 	if pl.guess.choices == nil {
 		return

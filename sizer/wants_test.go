@@ -197,8 +197,35 @@ func TestALoaderWhoseLocksWereMissedIsFound(t *testing.T) {
 	c = newCache(t)
 	c.run(41, "vllm", "serve", "org/other")
 	c.whole("cf", 500, commitA, "config.json")
-	if l := c.look(); l.Lacking {
+	if l := c.look(); l.Awaited {
 		t.Fatalf("another's: %+v", l)
+	}
+}
+
+// A script that loads a model fetches its configuration, and perhaps minutes
+// later its weights: until then it looks like one that wanted no more.
+func TestAnUnlistedModelWithoutWeightsIsNotTakenForWhole(t *testing.T) {
+	lacking := func(argv ...string) bool {
+		c := newCache(t)
+		c.run(42, argv...)
+		c.bring(42, "cf", 500, "config.json")
+		c.look()
+		l := c.look()
+		if l.Awaited || l.Settled != NoProof {
+			t.Fatalf("look %+v", l)
+		}
+		c.bring(42, "s1", mib, "model.safetensors")
+		c.look()
+		if c.look().Lacking {
+			t.Error("its weights are there")
+		}
+		return l.Lacking
+	}
+	if !lacking("python3", "load.py") {
+		t.Error("a script's")
+	}
+	if lacking("hf", "download", "org/demo", "config.json") {
+		t.Error("it is what was asked for")
 	}
 }
 
