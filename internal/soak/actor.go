@@ -41,7 +41,7 @@ func (a *actor) play(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
-		a.rng = a.random(number)
+		a.rng = a.plot(number)
 		m, err := a.newModel(number)
 		if err != nil {
 			return err

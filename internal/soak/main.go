@@ -43,6 +43,7 @@ type options struct {
 	length    time.Duration
 	lives     int
 	seed      uint64
+	story     uint64
 	actors    int
 	dir       string
 	// patience is how long a verdict may take.
@@ -57,6 +58,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	set.DurationVar(&o.length, "for", time.Minute, "how long to run, the waiting at the end not included")
 	set.IntVar(&o.lives, "lives", 0, "how many `stories` of repositories to play instead, each to its end")
 	set.Uint64Var(&o.seed, "seed", 1, "what is done; when it is done the machine has a say in")
+	set.Uint64Var(&o.story, "story", 0, "play the story of this `number` alone, as often as there are lives")
 	set.IntVar(&o.actors, "repos", 16, "how many repositories are downloaded at a time")
 	set.StringVar(&o.dir, "dir", "", "`directory` to work in, by default a new one beneath $TMPDIR")
 	if err := set.Parse(args); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -109,6 +110,14 @@ func (w *world) next() (uint64, bool) {
 	}
 	w.begun++
 	return uint64(w.begun), true
+}
+
+// plot is the randomness of a story.
+func (w *world) plot(number uint64) *rand.Rand {
+	if w.story > 0 {
+		number = w.story
+	}
+	return w.random(number)
 }
 
 func (w *world) add(m *model) {
