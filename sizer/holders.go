@@ -62,6 +62,7 @@ func (p *Procs) loader(now time.Time, name hfcache.Repo) *downloader.Loader {
 // held is which locks of a repository are held now.
 type held struct {
 	etags map[string]bool
+	by    map[string]int // the holder's pid, by etag
 	pids  []int
 	any   bool
 	// seen: some lock was held at some time of this play, so that locks
@@ -94,7 +95,7 @@ const maxLocks = 16384
 // of huggingface_hub >= 0.19, blobs/<etag>.lock of older and of Rust clients,
 // .locks/<folder>/blobs/<etag>.lock of swift.
 func (p *pass) readHeld() held {
-	h := held{etags: make(map[string]bool), outside: make(map[string]bool), seen: p.repo.play != nil && p.repo.play.lockSeen}
+	h := held{etags: make(map[string]bool), by: make(map[string]int), outside: make(map[string]bool), seen: p.repo.play != nil && p.repo.play.lockSeen}
 	oldest := locksAge
 	if p.repo.play == nil || p.relisted {
 		oldest = 0 // what has just appeared has its lock since a moment ago
@@ -116,7 +117,7 @@ func (p *pass) readHeld() held {
 		if file.outside {
 			h.outside[file.etag] = true
 		}
-		h.any, h.seen, h.etags[file.etag] = true, true, true
+		h.any, h.seen, h.etags[file.etag], h.by[file.etag] = true, true, true, pid
 		if !pids[pid] {
 			pids[pid] = true
 			h.pids = append(h.pids, pid)

@@ -205,18 +205,18 @@ func (p *pass) othersStage() bool {
 }
 
 // bareLocks counts the held locks of blobs that have neither a partial nor a
-// finished blob.
+// finished blob, and whose holder may write into the root.
 func (p *pass) bareLocks() int {
 	partial := make(map[string]bool)
 	for _, part := range p.repo.partials {
 		partial[part.Etag] = true
 	}
-	bare := 0
+	bare, stagers := 0, p.newStagers()
 	for etag := range p.held.etags {
 		if partial[etag] {
 			continue
 		}
-		if _, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag); err != nil {
+		if _, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag); err != nil && stagers.may(etag) {
 			bare++
 		}
 	}

@@ -69,6 +69,37 @@ func TestTwoOldClientsInOneRootAreNotMixedUp(t *testing.T) {
 	c.expect("now it can", want{play: true, bytes: 2 * mib, arrived: 2 * mib, partials: 1})
 }
 
+// What a killed client of another repository has left in the root looks like
+// that of whoever holds a bare lock, above all after a restart of the daemon.
+func TestWhoWritesBesideTheBlobsOwnsNothingInTheRoot(t *testing.T) {
+	for what, tt := range map[string]struct {
+		before func(c *cache)
+		claims bool
+	}{
+		"nothing is known of it":                    {func(*cache) {}, true},
+		"it has left a listing":                     {func(c *cache) { c.list(commitA, map[string]listedFile{"a.bin": {"a", 5 * mib}}) }, false},
+		"another has left a listing of other files": {func(c *cache) { c.list(commitA, map[string]listedFile{"b.bin": {"b", 5 * mib}}) }, true},
+		"it has a partial": {func(c *cache) {
+			c.lock(42, "b")
+			c.partial("b", ".01234567.incomplete", 1000)
+		}, false},
+		"another's partial lies there": {func(c *cache) { c.partial("b", ".01234567.incomplete", 1000) }, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.step = 0
+			must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+			c.run(42, "python3", "x.py")
+			tt.before(c)
+			c.temp("abcdefgh", mib)
+			c.lock(42, "a")
+			if l := c.look(); (l.Bytes >= mib) != tt.claims {
+				t.Fatalf("look %+v", l)
+			}
+		})
+	}
+}
+
 func TestAnOldClientThatDiesLeavesItsBytesUntilTheNextAttempt(t *testing.T) {
 	c := newCache(t)
 	c.step = 0

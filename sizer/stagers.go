@@ -1,0 +1,60 @@
+package sizer
+
+import (
+	"time"
+
+	"progressd/downloader"
+)
+
+// stagers tells which holders of locks may be writing into the root. No
+// process writes in two ways: one that leaves a listing (huggingface_hub >=
+// 1.22), or has a partial beside the blobs (>= 0.23, or resume_download), has
+// a bare lock only for the moment between taking it and making the partial.
+type stagers struct {
+	*pass
+	beside map[int]bool
+	began  map[int]time.Time
+}
+
+func (p *pass) newStagers() stagers {
+	s := stagers{pass: p, beside: make(map[int]bool), began: make(map[int]time.Time)}
+	for _, part := range p.repo.partials {
+		if pid, locked := p.held.by[part.Etag]; locked && part.mtime.After(s.since(pid)) {
+			s.beside[pid] = true
+		}
+	}
+	return s
+}
+
+// may reports whether the lock of a blob may stand for a file in the root.
+func (s stagers) may(etag string) bool {
+	pid := s.held.by[etag]
+	return !s.beside[pid] && !s.listedSince(etag, s.since(pid))
+}
+
+// since is when a process began, zero if that can't be read: then whatever was
+// written at any time may be its work, and nothing in the root is.
+func (s stagers) since(pid int) time.Time {
+	at, known := s.began[pid]
+	if !known {
+		if process, err := downloader.ReadProcess(s.root.opts.Procs.dir, pid); err == nil {
+			at = process.Began(s.now)
+		}
+		s.began[pid] = at
+	}
+	return at
+}
+
+// listedSince reports whether a listing that was written since then has the
+// blob.
+func (s stagers) listedSince(etag string, since time.Time) bool {
+	if err := s.readRevisions(); err != nil {
+		return false
+	}
+	for _, rev := range s.repo.revs.byCommit {
+		if rev.ownList() && rev.listing.byIndex[etag] && rev.written.After(since) {
+			return true
+		}
+	}
+	return false
+}
