@@ -30,9 +30,23 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.Memory = Memory{
 		Since: p.told(pl), Play: pl.id, From: pl.opened, Revisions: look.Revisions,
 		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Name: pl.name,
+		Attempt: pl.attemptBegan, Succeeded: pl.succeeded,
 		Failed: look.Failed - len(known), FailedBlobs: known,
-		Unlinked: unlinked[:min(len(unlinked), maxNamed)],
+		Unlinked: unlinked[:min(len(unlinked), maxNamed)], Kept: p.keptOf(pl),
 	}
+}
+
+// keptOf are the blobs of Memory.Kept.
+func (p *pass) keptOf(pl *play) []string {
+	var etags []string
+	for _, part := range p.repo.partials {
+		f := pl.files[part.Etag]
+		if !part.live && part.attached && f != nil && f.wanted && f.part == part && len(etags) < maxNamed {
+			etags = append(etags, part.Etag)
+		}
+	}
+	slices.Sort(etags)
+	return etags
 }
 
 // told is the time behind which a blob hasn't been told of: that of the last

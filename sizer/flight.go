@@ -4,6 +4,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
+
+	"progressd/hfcache"
 )
 
 // rebuild works out which files the download consists of, and which of them
@@ -20,7 +23,7 @@ func (p *pass) rebuild(pl *play) error {
 		return err
 	}
 	for _, part := range p.repo.partials {
-		if part.live || part.kept && !p.spent(part) || part.left && part.attached && !pl.listed {
+		if part.live || p.goesOn(pl, part) {
 			pl.file(part.Etag).wanted = true
 		}
 	}
@@ -30,6 +33,15 @@ func (p *pass) rebuild(pl *play) error {
 		pl.listed = pl.listed && (f.want >= 0 || !f.wanted)
 	}
 	return p.findFinished(pl)
+}
+
+// goesOn reports whether a partial that nobody writes to is what the next
+// attempt at the same revision goes on with.
+func (p *pass) goesOn(pl *play, part *partial) bool {
+	if part.commit != "" && len(pl.revisions) > 0 && !slices.Contains(pl.revisions, part.commit) {
+		return false
+	}
+	return part.kept && !p.spent(part) || part.left && part.attached && !pl.listed
 }
 
 // addNew adds what came and isn't part of a revision in flight, as far as is
@@ -135,14 +147,33 @@ func (p *pass) writes(commit string) bool {
 func (p *pass) broughtTo(pl *play, commit string) bool {
 	rev := p.repo.revs.at(commit)
 	if rev.listed() {
-		return p.lacks(pl, rev)
+		return p.lacks(pl, rev) && p.touchedNow(pl, rev)
 	}
 	for _, etag := range rev.links {
-		if f := pl.files[etag]; f != nil && f.isNew {
+		if f := pl.files[etag]; f != nil && f.isNew && pl.inAttempt(f.came) {
 			return true
 		}
 	}
 	return false
+}
+
+// touchedNow reports whether the attempt that is under way has done anything
+// for a listed revision.
+func (p *pass) touchedNow(pl *play, rev *revision) bool {
+	return pl.inAttempt(rev.written) || slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
+		f := pl.files[p.repo.layout.key(listed)]
+		return f != nil && (f.done && pl.inAttempt(f.came) || f.part != nil && f.part.live && pl.writtenNow(p, f.part))
+	})
+}
+
+// inAttempt reports whether something came since the attempt under way began,
+// as far as is known when that was.
+func (pl *play) inAttempt(at time.Time) bool { return at.After(pl.attemptBegan.Add(-tick)) }
+
+// writtenNow reports whether it is the attempt under way that writes a live
+// partial. One without a lock counts as live for a while behind its client.
+func (pl *play) writtenNow(p *pass, part *partial) bool {
+	return !pl.succeeded || p.held.etags[part.Etag] || part.grown.After(pl.attempt)
 }
 
 // evidence is the commits that something is known to be done for.
@@ -150,10 +181,11 @@ func (p *pass) evidence(pl *play) map[string]bool {
 	commits := make(map[string]bool)
 	linkedLast := make(map[string]bool)
 	for name, part := range p.repo.partials {
-		if part.live {
+		if part.live && pl.writtenNow(p, part) {
 			begun := !part.left && (part.midflight || part.base > 0)
 			linkedLast[part.Etag] = !begun && !strings.HasSuffix(name, ".incomplete") && p.lister(part.Etag) == nil
-			commits[p.of(pl, part.Etag, p.guess(linkedLast[part.Etag]))] = true
+			part.commit = p.of(pl, part.Etag, p.guess(linkedLast[part.Etag]))
+			commits[part.commit] = true
 		}
 	}
 	for etag := range p.held.etags {

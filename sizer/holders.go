@@ -199,7 +199,7 @@ func (pl *play) people(p *pass) {
 		}
 		process.Request = pl.credible(process.Request, p.repo)
 		if !pl.anyAlive(p.root.opts.Procs.dir) {
-			pl.newAttempt(p.now)
+			pl.newAttempt(p.now, process.Began(p.now))
 			p.releaseTemps()
 		}
 		pl.downloaders = append(pl.downloaders, process)
@@ -212,6 +212,12 @@ func (pl *play) people(p *pass) {
 
 func (pl *play) anyAlive(procDir string) bool {
 	return slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return downloader.Alive(procDir, d) })
+}
+
+// died reports whether a downloader of this play is known to be gone.
+func (pl *play) died(pid int, procDir string) bool {
+	seen := slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return d.PID == pid })
+	return seen && !pl.knows(pid, procDir)
 }
 
 func (pl *play) knows(pid int, procDir string) bool {

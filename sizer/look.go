@@ -178,6 +178,10 @@ type Memory struct {
 	Base        int64                `json:"base,omitempty"`
 	Bytes       int64                `json:"bytes,omitempty"`
 	Downloaders []downloader.Process `json:"downloaders,omitempty"`
+	// Attempt is when the process began that has taken over last. Succeeded:
+	// the revisions are still those of the one before.
+	Attempt   time.Time `json:"attempt,omitzero"`
+	Succeeded bool      `json:"succeeded,omitempty"`
 	// FailedBlobs are the blobs whose attempt failed, so that it is known
 	// what mends that; Failed counts those that can't be named.
 	Failed      int      `json:"failed,omitempty"`
@@ -185,6 +189,9 @@ type Memory struct {
 	// Unlinked are finished blobs of the play that no revision is known
 	// for yet.
 	Unlinked []string `json:"unlinked,omitempty"`
+	// Kept are the blobs of which partials count that nobody writes to: an
+	// attempt before has left them for the next to go on with.
+	Kept []string `json:"kept,omitempty"`
 	// Name is what a Local repository holds, as its downloader asked for
 	// it; zero while nobody knows, and for others.
 	Name hfcache.Repo `json:"name,omitzero"`

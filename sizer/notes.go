@@ -67,7 +67,7 @@ func (p *pass) treeMoved() bool {
 func (p *pass) treeEvidence(pl *play) map[string]bool {
 	commits := make(map[string]bool)
 	for _, part := range p.repo.partials {
-		if part.live {
+		if part.live && pl.writtenNow(p, part) {
 			rev := p.lister(part.index())
 			if rev == nil {
 				rev = p.guess(false)

@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ type partial struct {
 	kept bool
 	// left: the play has brought it in a former life of the daemon.
 	left bool
+	// commit is the revision for which it was last written, empty if that
+	// isn't known.
+	commit string
 }
 
 // maxPartials bounds what a hostile repository can make us keep.
@@ -114,11 +118,22 @@ func (p *pass) found(part *partial, e entry, born time.Time) {
 	}
 	part.base, part.midflight = part.bytes, true
 	pl := p.repo.play
-	part.left = pl != nil && pl.restored && !pl.looked && part.mtime.After(pl.begun().Add(-racy))
+	part.left = pl != nil && pl.restored && !pl.looked && pl.brought(part)
 	part.attached = part.left
+	if part.left && len(pl.revisions) == 1 {
+		part.commit = pl.revisions[0]
+	}
 	if e.ctime.After(p.root.opts.Opened) {
 		part.grown = p.now
 	}
+}
+
+// brought reports whether a former life of the daemon has counted a partial as
+// the play's: written by the attempt that was under way then, or by one before
+// and to be gone on with.
+func (pl *play) brought(part *partial) bool {
+	since := later(pl.begun().Add(-racy), pl.attemptBegan)
+	return part.mtime.After(since) || slices.Contains(pl.kept, part.Etag)
 }
 
 func (part *partial) measure(e entry, written int64, now time.Time) {
@@ -229,7 +244,7 @@ func (p *pass) locked(etag string) bool {
 		return true
 	}
 	pl := p.repo.play
-	return pl != nil && p.now.Sub(pl.locked[etag]) < lockMemory
+	return pl != nil && p.now.Sub(pl.locked[etag]) < lockMemory && !pl.died(pl.lockedBy[etag], p.root.opts.Procs.dir)
 }
 
 // lockLost: this play's downloader locks what it writes, and this is not

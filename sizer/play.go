@@ -27,6 +27,7 @@ type play struct {
 	rebuilt   time.Time
 	justDone  []string // etags finished since that was last done
 	unlinked  []string // those of them that no revision is known for
+	kept      []string // see Memory.Kept
 	files     map[string]*file
 	// listed: every revision in flight has a listing; fromHub: of one of
 	// them only the hub has it.
@@ -44,7 +45,10 @@ type play struct {
 	inodes      map[uint64]string
 	linkless    bool                 // files lie in the snapshot themselves
 	locked      map[string]time.Time // when an etag was last seen locked
-	attempt     time.Time            // when the last one began
+	lockedBy    map[string]int       // and by which process
+	// attempt is when the last one was first seen, attemptBegan when its
+	// process began.
+	attempt, attemptBegan time.Time
 
 	failed       map[string]bool
 	formerFailed int
@@ -62,7 +66,7 @@ type play struct {
 func newPlay(now, since time.Time) *play {
 	return &play{
 		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, changed: now,
-		files: make(map[string]*file), locked: make(map[string]time.Time),
+		files: make(map[string]*file), locked: make(map[string]time.Time), lockedBy: make(map[string]int),
 		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
 }
@@ -72,6 +76,7 @@ func restored(m Memory) *play {
 	pl.id, pl.restored, pl.restoredBytes = m.Play, true, m.Bytes
 	pl.revisions, pl.base, pl.formerFailed = m.Revisions, m.Base, m.Failed
 	pl.downloaders, pl.name = m.Downloaders, m.Name
+	pl.attemptBegan, pl.succeeded = m.Attempt, m.Succeeded
 	pl.running = make([]bool, len(pl.downloaders))
 	pl.lockSeen = len(pl.downloaders) > 0
 	if !m.From.IsZero() {
@@ -80,7 +85,7 @@ func restored(m Memory) *play {
 	if len(m.Revisions) == 0 {
 		pl.since = pl.opened
 	}
-	pl.unlinked = m.Unlinked
+	pl.unlinked, pl.kept = m.Unlinked, m.Kept
 	for _, etag := range m.FailedBlobs {
 		pl.failed[etag] = true
 	}
@@ -164,7 +169,7 @@ const livelyAfter = 5 * time.Second
 func (pl *play) note(p *pass) {
 	pl.lockSeen = pl.lockSeen || p.held.seen
 	for etag := range p.held.etags {
-		pl.locked[etag] = p.now
+		pl.locked[etag], pl.lockedBy[etag] = p.now, p.held.by[etag]
 	}
 	for _, part := range p.repo.partials {
 		if part.live {
@@ -191,9 +196,9 @@ func (p *pass) unseen(pl *play, look *Look) {
 
 // newAttempt: another process has taken over from those that are gone. What
 // failed before is its business now, and so is which revision is wanted.
-func (pl *play) newAttempt(now time.Time) {
+func (pl *play) newAttempt(now, began time.Time) {
 	clear(pl.failed)
-	pl.attempt = now
+	pl.attempt, pl.attemptBegan = now, began
 	pl.formerFailed = 0
 	pl.unhelpful = false
 	if pl.looked || len(pl.downloaders) > 0 {

@@ -265,8 +265,9 @@ func (t *Tracker) flush() {
 // learned reports whether the sizer's memory holds more than numbers that
 // move at each look: without it a restart would judge differently.
 func learned(before, after sizer.Memory) bool {
-	return before.Play != after.Play || before.Failed != after.Failed ||
+	return before.Play != after.Play || before.Failed != after.Failed || before.Succeeded != after.Succeeded ||
 		!slices.Equal(before.FailedBlobs, after.FailedBlobs) || !slices.Equal(before.Unlinked, after.Unlinked) ||
+		!slices.Equal(before.Kept, after.Kept) ||
 		len(before.Downloaders) != len(after.Downloaders) ||
 		!slices.Equal(before.Revisions, after.Revisions)
 }

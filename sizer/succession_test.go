@@ -1,0 +1,94 @@
+package sizer
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"progressd/downloader"
+)
+
+// again has a client fetch a blob anew that is there: Rust's hf-hub <= 0.5 asks
+// for the link in its own snapshot, not for the blob.
+func (c *cache) again(word string, size int, commit, path string) {
+	c.t.Helper()
+	c.must(os.Remove(c.in(demo, "blobs", etag(word))))
+	c.whole(word, size, commit, path)
+}
+
+// Three attempts at three revisions: what the second was about to fetch anew,
+// when it died, is no business of the third, whenever the daemon is killed.
+func TestANewAttemptLeavesTheRevisionOfTheLastBehind(t *testing.T) {
+	const commitC = "cccccccccccccccccccccccccccccccccccccccc"
+	for what, restart := range map[string]bool{"watched": false, "over a restart": true} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.list(commitA, map[string]listedFile{"config.json": {"config", 700}, "a.bin": {"old", 3 * mib}})
+			c.whole("config", 700, commitA, "config.json")
+			c.whole("old", 3*mib, commitA, "a.bin")
+			c.age()
+			c.watch(c.now, nil)
+
+			c.run(41, "router")
+			c.lock(41, "old")
+			c.again("config", 700, commitB, "config.json")
+			c.partial("old", ".part", 0)
+			c.look()
+			c.kill(41)
+			c.look()
+
+			c.run(42, "router")
+			c.lock(42, "new")
+			c.partial("new", ".part", mib)
+			l := c.look()
+			if restart {
+				c.restart(l.Memory)
+				c.look()
+			}
+			c.write(c.in(demo, "blobs", etag("new")+".part"), 2*mib)
+			c.look()
+			c.finish("new", ".part", commitC, "a.bin")
+			c.link("config", commitC, "config.json")
+			c.look()
+			c.kill(42)
+			if l := c.quietly(); l.Unfinished != 0 || l.Failed != 0 || l.Bytes != 2*mib+700 || !slices.Equal(l.Revisions, []string{commitC}) {
+				t.Fatalf("look %+v", l)
+			}
+		})
+	}
+}
+
+// Which of the partials that lie there after a restart are the play's own.
+func TestAfterARestartOnlyTheAttemptsOwnPartialsCount(t *testing.T) {
+	for what, tt := range map[string]struct {
+		written time.Duration // before now
+		kept    []string
+		bytes   int64
+	}{
+		"written by the attempt before":            {30 * time.Second, nil, 1000},
+		"written by it, and gone on with":          {30 * time.Second, []string{etag("a")}, 1000 + mib},
+		"written by the attempt that is under way": {time.Second, nil, 1000 + mib},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			left := c.partial("a", ".incomplete", mib)
+			c.whole("c", 1000, commitA, "c.bin")
+			then := time.Now().Add(-tt.written)
+			must(t, os.Chtimes(left, then, then))
+			c.opts.Opened = time.Now().Add(time.Second)
+			began := time.Now().Add(-time.Minute)
+			c.restart(Memory{
+				Play: newPlay(began, began).id, Since: time.Now(), From: began, Attempt: time.Now().Add(-5 * time.Second),
+				Revisions: []string{commitA}, Bytes: 1000, Kept: tt.kept, Downloaders: []downloader.Process{{PID: 42, Command: "router"}},
+			})
+			l := c.look()
+			if l.Bytes != tt.bytes {
+				t.Fatalf("look %+v", l)
+			}
+			if tt.kept != nil && !slices.Equal(l.Memory.Kept, tt.kept) {
+				t.Fatalf("forgotten: %v", l.Memory.Kept)
+			}
+		})
+	}
+}
