@@ -3,10 +3,6 @@ package sizer
 import (
 	"maps"
 	"slices"
-	"strings"
-	"time"
-
-	"progressd/hfcache"
 )
 
 // rebuild works out which files the download consists of, and which of them
@@ -157,60 +153,6 @@ func (p *pass) broughtTo(pl *play, commit string) bool {
 	return false
 }
 
-// touchedNow reports whether the attempt that is under way has done anything
-// for a listed revision.
-func (p *pass) touchedNow(pl *play, rev *revision) bool {
-	return pl.inAttempt(rev.written) || slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
-		f := pl.files[p.repo.layout.key(listed)]
-		return f != nil && (f.done && pl.inAttempt(f.came) || f.part != nil && f.part.live && pl.writtenNow(p, f.part))
-	})
-}
-
-// inAttempt reports whether something came since the attempt under way began,
-// as far as is known when that was.
-func (pl *play) inAttempt(at time.Time) bool { return at.After(pl.attemptBegan.Add(-tick)) }
-
-// writtenNow reports whether it is the attempt under way that writes a live
-// partial. One without a lock counts as live for a while behind its client.
-func (pl *play) writtenNow(p *pass, part *partial) bool {
-	return !pl.succeeded || p.held.etags[part.Etag] || part.grown.After(pl.attempt)
-}
-
-// evidence is the commits that something is known to be done for.
-func (p *pass) evidence(pl *play) map[string]bool {
-	commits := make(map[string]bool)
-	linkedLast := make(map[string]bool)
-	for name, part := range p.repo.partials {
-		if part.live && pl.writtenNow(p, part) {
-			begun := !part.left && (part.midflight || part.base > 0)
-			linkedLast[part.Etag] = !begun && !strings.HasSuffix(name, ".incomplete") && p.lister(part.Etag) == nil
-			part.commit = p.of(pl, part.Etag, p.guess(linkedLast[part.Etag]))
-			commits[part.commit] = true
-		}
-	}
-	for etag := range p.held.etags {
-		commits[p.of(pl, etag, p.guess(linkedLast[etag]))] = true
-	}
-	done := slices.Concat(p.arrivedNew, pl.justDone, pl.unlinked)
-	pl.justDone, pl.unlinked = nil, nil
-	if len(done) > 0 {
-		snapshots := p.bare(2)
-		for _, etag := range done {
-			linker := p.linker(snapshots, etag)
-			if linker == nil && p.lister(etag) == nil {
-				pl.unlinked = append(pl.unlinked, etag) // its link is to come
-				continue
-			}
-			commits[p.of(pl, etag, linker)] = true
-		}
-	}
-	if p.placedNew {
-		commits[p.repo.revs.newest()] = true
-	}
-	delete(commits, "")
-	return commits
-}
-
 // bare are the revisions without a listing whose snapshots changed last, their
 // links read, newest first.
 func (p *pass) bare(most int) []*revision {
@@ -246,13 +188,11 @@ func (p *pass) linker(snapshots []*revision, etag string) *revision {
 }
 
 // guess is the revision without a listing that a blob in flight is likely to
-// be of: the newest. Of a blob whose client makes the snapshot's directory behind
-// it (Rust's hf-hub before 1.0, llama.cpp) nothing tells, unless it was begun
-// before: that would be taken to go on with what is done.
-func (p *pass) guess(linkedLast bool) *revision { //nolint:revive // a fact about the blob, no choice of the caller's
+// be of: the newest.
+func (p *pass) guess() *revision {
 	var newest *revision
 	for _, rev := range p.repo.revs.byCommit {
-		if !linkedLast && !rev.listed() && !rev.linked.IsZero() && rev.newerThan(newest) {
+		if !rev.listed() && !rev.linked.IsZero() && rev.newerThan(newest) {
 			newest = rev
 		}
 	}

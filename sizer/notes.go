@@ -70,7 +70,7 @@ func (p *pass) treeEvidence(pl *play) map[string]bool {
 		if part.live && pl.writtenNow(p, part) {
 			rev := p.lister(part.index())
 			if rev == nil {
-				rev = p.guess(false)
+				rev = p.guess()
 			}
 			commits[rev.name()] = true
 		}

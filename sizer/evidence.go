@@ -1,0 +1,118 @@
+package sizer
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"progressd/hfcache"
+)
+
+// evidence is the commits that something is known to be done for.
+func (p *pass) evidence(pl *play) map[string]bool {
+	commits := make(map[string]bool)
+	done := slices.Concat(p.arrivedNew, pl.justDone, pl.unlinked)
+	pl.justDone, pl.unlinked = nil, nil
+	linkers := p.linkers(done)
+	late, astray := p.linkedLate(pl)
+	for _, etag := range done {
+		astray = astray || linkers[etag] == nil && p.lister(etag) == nil
+	}
+	for etag := range late {
+		late[etag] = astray || !p.awaits(etag)
+	}
+	for _, part := range p.repo.partials {
+		if part.live && pl.writtenNow(p, part) && !late[part.Etag] {
+			part.commit = p.of(pl, part.Etag, p.guess())
+			commits[part.commit] = true
+		}
+	}
+	for etag := range p.held.etags {
+		if !late[etag] {
+			commits[p.of(pl, etag, p.guess())] = true
+		}
+	}
+	for _, etag := range done {
+		if linkers[etag] == nil && (p.lister(etag) == nil || len(late) > 0 && astray) {
+			pl.unlinked = append(pl.unlinked, etag) // its link is to come
+			continue
+		}
+		commits[p.of(pl, etag, linkers[etag])] = true
+	}
+	if p.placedNew {
+		commits[p.repo.revs.newest()] = true
+	}
+	delete(commits, "")
+	return commits
+}
+
+// linkers are the revisions that got links to blobs that came; see linker.
+func (p *pass) linkers(done []string) map[string]*revision {
+	found := make(map[string]*revision)
+	if len(done) == 0 {
+		return found
+	}
+	snapshots := p.bare(2)
+	for _, etag := range done {
+		found[etag] = p.linker(snapshots, etag)
+	}
+	return found
+}
+
+// linkedLate are the blobs in flight whose client makes the snapshot's directory
+// behind them (Rust's hf-hub before 1.0, llama.cpp), so that nothing tells which
+// revision they are of, unless they were begun before: that would be taken to go
+// on with what is done, or a listing awaits them. astray says that no listing
+// has one of them: then they are of another revision, and so are those with it.
+func (p *pass) linkedLate(pl *play) (late map[string]bool, astray bool) {
+	late = make(map[string]bool)
+	for name, part := range p.repo.partials {
+		begun := !part.left && (part.midflight || part.base > 0)
+		if part.live && pl.writtenNow(p, part) && !begun && !strings.HasSuffix(name, ".incomplete") {
+			late[part.Etag] = true
+			astray = astray || p.lister(part.Etag) == nil
+		}
+	}
+	return late, astray
+}
+
+// awaits reports whether a blob is listed by a revision that has no link to it
+// yet.
+func (p *pass) awaits(etag string) bool {
+	rev := p.lister(etag)
+	if rev == nil {
+		return false
+	}
+	snapshot, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
+	if err != nil {
+		return absent(err)
+	}
+	defer snapshot.close()
+	return slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
+		if listed.Etag != etag {
+			return false
+		}
+		text, err := snapshot.readlinkPath(listed.Path)
+		linked, ok := hfcache.SnapshotBlob(listed.Path, text)
+		return err != nil || !ok || linked != etag
+	})
+}
+
+// touchedNow reports whether the attempt that is under way has done anything
+// for a listed revision.
+func (p *pass) touchedNow(pl *play, rev *revision) bool {
+	return pl.inAttempt(rev.written) || slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
+		f := pl.files[p.repo.layout.key(listed)]
+		return f != nil && (f.done && pl.inAttempt(f.came) || f.part != nil && f.part.live && pl.writtenNow(p, f.part))
+	})
+}
+
+// inAttempt reports whether something came since the attempt under way began,
+// as far as is known when that was.
+func (pl *play) inAttempt(at time.Time) bool { return at.After(pl.attemptBegan.Add(-tick)) }
+
+// writtenNow reports whether it is the attempt under way that writes a live
+// partial. One without a lock counts as live for a while behind its client.
+func (pl *play) writtenNow(p *pass, part *partial) bool {
+	return !pl.succeeded || p.held.etags[part.Etag] || part.grown.After(pl.attempt)
+}
