@@ -130,9 +130,10 @@ func (p *pass) found(part *partial, e entry, born time.Time) {
 
 // brought reports whether a former life of the daemon has counted a partial as
 // the play's: written by the attempt that was under way then, or by one before
-// and to be gone on with.
+// and to be gone on with. What was written before the last play was told is none
+// of this one's.
 func (pl *play) brought(part *partial) bool {
-	since := later(pl.begun().Add(-racy), pl.attemptBegan)
+	since := later(later(pl.begun().Add(-racy), pl.attemptBegan), pl.opened)
 	return part.mtime.After(since) || slices.Contains(pl.kept, part.Etag)
 }
 

@@ -14,6 +14,7 @@ func TestWhatLayThereBeforeAPlayIsNotTakenUpAfterARestart(t *testing.T) {
 		bytes   int64
 	}{
 		"written to before the play": {10 * time.Second, 1000},
+		"... a moment before":        {5500 * time.Millisecond, 1000},
 		"written to in the play":     {time.Second, 1000 + mib},
 	} {
 		t.Run(what, func(t *testing.T) {
