@@ -192,6 +192,9 @@ type Memory struct {
 	// Kept are the blobs of which partials count that nobody writes to: an
 	// attempt before has left them for the next to go on with.
 	Kept []string `json:"kept,omitempty"`
+	// Settled: long enough in the play it was known which weights are
+	// fetched.
+	Settled bool `json:"settled,omitempty"`
 	// Name is what a Local repository holds, as its downloader asked for
 	// it; zero while nobody knows, and for others.
 	Name hfcache.Repo `json:"name,omitzero"`

@@ -86,6 +86,7 @@ func restored(m Memory) *play {
 		pl.since = pl.opened
 	}
 	pl.unlinked, pl.kept = m.Unlinked, m.Kept
+	pl.guess.settled = m.Settled
 	for _, etag := range m.FailedBlobs {
 		pl.failed[etag] = true
 	}

@@ -100,7 +100,7 @@ func (p *pass) reckon(pl *play) {
 		}
 	}
 	weighed := pl.guess.weighed
-	settled := pl.restored || !weighed.IsZero() && p.now.Sub(weighed) >= settling
+	settled := pl.guess.settled || !weighed.IsZero() && p.now.Sub(weighed) >= settling
 	if begun == pl.guess.begun && settled == pl.guess.settled {
 		return
 	}

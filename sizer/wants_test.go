@@ -265,9 +265,13 @@ func TestAnUnknownDownloadersFormatIsGuessed(t *testing.T) {
 	c.total("nothing is known yet", FromListingAtMost, twoFormatsBytes, 8, 8)
 	c.lock(42, "s1")
 	c.partial("s1", ".01234567.incomplete", mib)
-	c.total("another format may be about to come", FromListingAtMost, twoFormatsBytes, 8, 8)
+	l := c.total("another format may be about to come", FromListingAtMost, twoFormatsBytes, 8, 8)
+	c.restart(l.Memory)
+	c.total("a restart doesn't shorten that", FromListingAtMost, twoFormatsBytes, 8, 8)
 	c.now = c.now.Add(settling)
-	l := c.total("nobody wants two formats", FromHabits, 3*mib+2100, 7, 8)
+	l = c.total("nobody wants two formats", FromHabits, 3*mib+2100, 7, 8)
+	c.restart(l.Memory)
+	l = c.total("nor after a restart", FromHabits, 3*mib+2100, 7, 8)
 	if l.Missing != 7 || l.WantedKnown {
 		t.Fatalf("the proof asks for all: %+v", l)
 	}

@@ -266,7 +266,7 @@ func (t *Tracker) flush() {
 // move at each look: without it a restart would judge differently.
 func learned(before, after sizer.Memory) bool {
 	return before.Play != after.Play || before.Failed != after.Failed || before.Succeeded != after.Succeeded ||
-		!slices.Equal(before.FailedBlobs, after.FailedBlobs) || !slices.Equal(before.Unlinked, after.Unlinked) ||
+		before.Settled != after.Settled || !slices.Equal(before.FailedBlobs, after.FailedBlobs) || !slices.Equal(before.Unlinked, after.Unlinked) ||
 		!slices.Equal(before.Kept, after.Kept) ||
 		len(before.Downloaders) != len(after.Downloaders) ||
 		!slices.Equal(before.Revisions, after.Revisions)
