@@ -31,6 +31,7 @@ func (pl *play) describe(p *pass, look *Look) {
 		Since: p.told(pl), Play: pl.id, From: pl.opened, Revisions: look.Revisions,
 		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Name: pl.name,
 		Attempt: pl.attemptBegan, Succeeded: pl.succeeded, Settled: pl.guess.settled,
+		Locks: pl.lockSeen, Partials: pl.partialSeen,
 		Failed: look.Failed - len(known), FailedBlobs: known,
 		Unlinked: unlinked[:min(len(unlinked), maxNamed)], Kept: p.keptOf(pl),
 	}

@@ -195,6 +195,10 @@ type Memory struct {
 	// Settled: long enough in the play it was known which weights are
 	// fetched.
 	Settled bool `json:"settled,omitempty"`
+	// Locks were seen, Partials of its own were: its client writes nothing
+	// into the root.
+	Locks    bool `json:"locks,omitempty"`
+	Partials bool `json:"partials,omitempty"`
 	// Name is what a Local repository holds, as its downloader asked for
 	// it; zero while nobody knows, and for others.
 	Name hfcache.Repo `json:"name,omitzero"`

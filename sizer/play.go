@@ -78,7 +78,7 @@ func restored(m Memory) *play {
 	pl.downloaders, pl.name = m.Downloaders, m.Name
 	pl.attemptBegan, pl.succeeded = m.Attempt, m.Succeeded
 	pl.running = make([]bool, len(pl.downloaders))
-	pl.lockSeen = len(pl.downloaders) > 0
+	pl.lockSeen, pl.partialSeen = m.Locks || len(pl.downloaders) > 0, m.Partials
 	if !m.From.IsZero() {
 		pl.opened = m.From
 	}

@@ -2,6 +2,7 @@ package sizer
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -31,6 +32,31 @@ func TestWhatLayThereBeforeAPlayIsNotTakenUpAfterARestart(t *testing.T) {
 				Revisions: []string{commitA}, Bytes: 1000,
 			})
 			if l := c.look(); l.Bytes != tt.bytes {
+				t.Fatalf("look %+v", l)
+			}
+		})
+	}
+}
+
+// A client with locks, or with partials of its own, writes nothing into the
+// root: a stranger's file there says nothing about its download.
+func TestAStrangersFileIsNoneOfADownloadThatIsKnownOverARestart(t *testing.T) {
+	for what, known := range map[string]bool{"its partial was seen": true, "nothing of it was seen": false} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			must(t, os.MkdirAll(filepath.Join(c.path, "models--org--other"), 0o755))
+			if known {
+				c.partial("a", ".incomplete", 1000)
+				c.look()
+				c.finish("a", ".incomplete", commitA, "a.bin")
+			} else {
+				c.whole("a", 1000, commitA, "a.bin")
+			}
+			c.restart(c.look().Memory)
+			c.write(filepath.Join(c.path, "tmp", "abcdefg"), mib)
+			c.look()
+			c.write(filepath.Join(c.path, "tmp", "abcdefg"), 2*mib)
+			if l := c.look(); l.Unseen == known || (l.Unclaimed > 0) == known {
 				t.Fatalf("look %+v", l)
 			}
 		})

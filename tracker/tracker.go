@@ -3,7 +3,7 @@ package tracker
 import (
 	"context"
 	"log/slog"
-	"slices"
+	"reflect"
 	"time"
 
 	"progressd/hfcache"
@@ -265,11 +265,10 @@ func (t *Tracker) flush() {
 // learned reports whether the sizer's memory holds more than numbers that
 // move at each look: without it a restart would judge differently.
 func learned(before, after sizer.Memory) bool {
-	return before.Play != after.Play || before.Failed != after.Failed || before.Succeeded != after.Succeeded ||
-		before.Settled != after.Settled || !slices.Equal(before.FailedBlobs, after.FailedBlobs) || !slices.Equal(before.Unlinked, after.Unlinked) ||
-		!slices.Equal(before.Kept, after.Kept) ||
-		len(before.Downloaders) != len(after.Downloaders) ||
-		!slices.Equal(before.Revisions, after.Revisions)
+	for _, m := range []*sizer.Memory{&before, &after} {
+		m.Since, m.Base, m.Bytes = time.Time{}, 0, 0
+	}
+	return !reflect.DeepEqual(before, after)
 }
 
 // ticking reports whether the passing of time alone can matter.
