@@ -23,6 +23,10 @@ type verdict struct {
 	patience time.Duration
 	// unlisted: no listing can prove anything.
 	unlisted bool
+	// beside: another client brought a listed revision meanwhile. Files of both
+	// are one download, and when nothing of the other is under way any more
+	// that listing proves it complete: one completed tells of both.
+	beside bool
 }
 
 // told is how many lines a model's log has.
@@ -120,6 +124,7 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 	if bringer != nil {
 		v = m.owed(bringer)
 		v.begin = bringer.begin
+		v.beside = v.unlisted && m.listedBeside(bringer)
 		if bringer != last { // which may have come too late to change it
 			w := m.owed(last)
 			v.unlisted = v.unlisted && w.unlisted // it may have brought a listing
@@ -130,6 +135,15 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 	err := a.await(ctx, m, begun, v)
 	m.mark()
 	return err
+}
+
+// listedBeside reports whether a client brought the whole of a listed revision
+// while another one lived.
+func (m *model) listedBeside(other *life) bool {
+	return slices.ContainsFunc(m.lives[m.marked().lives:], func(l *life) bool {
+		together := l.begin.Before(other.end) && l.end.After(other.begin)
+		return l != other && together && l.truth.whole && l.truth.listing
+	})
 }
 
 // stands reports whether the last word on a model is that it was interrupted,
@@ -203,6 +217,8 @@ func (v verdict) earliest(k tracker.Kind) time.Time {
 	switch {
 	case k == tracker.Interrupted:
 		return v.after.Add(interruptAfter - cut - early)
+	case k == tracker.Completed && v.beside:
+		return v.after.Add(-cut - look)
 	case k == tracker.Completed && !v.unlisted:
 		return v.begin.Add(-cut)
 	default:
