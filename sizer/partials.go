@@ -249,9 +249,15 @@ func (p *pass) locked(etag string) bool {
 }
 
 // lockLost: this play's downloader locks what it writes, and this is not
-// locked. Its attempt is over even if it grew a moment ago.
+// locked. Its attempt is over even if it grew a moment ago. What grows after
+// that is somebody's who takes no lock, if the blob isn't there.
 func (p *pass) lockLost(part *partial) bool {
-	return p.repo.play != nil && !p.repo.play.locked[part.Etag].IsZero()
+	pl := p.repo.play
+	if pl == nil || pl.locked[part.Etag].IsZero() {
+		return false
+	}
+	lost := pl.unlocked[part.Etag]
+	return lost.IsZero() || !part.grown.After(lost) || p.bettered(part)
 }
 
 // superseded: someone else downloads here now, and this partial can't be

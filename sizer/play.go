@@ -46,6 +46,7 @@ type play struct {
 	linkless    bool                 // files lie in the snapshot themselves
 	locked      map[string]time.Time // when an etag was last seen locked
 	lockedBy    map[string]int       // and by which process
+	unlocked    map[string]time.Time // the first look at which it was locked no more
 	// attempt is when the last one was first seen, attemptBegan when its
 	// process began.
 	attempt, attemptBegan time.Time
@@ -66,7 +67,7 @@ type play struct {
 func newPlay(now, since time.Time) *play {
 	return &play{
 		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, changed: now,
-		files: make(map[string]*file), locked: make(map[string]time.Time), lockedBy: make(map[string]int),
+		files: make(map[string]*file), locked: make(map[string]time.Time), lockedBy: make(map[string]int), unlocked: make(map[string]time.Time),
 		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
 }
@@ -169,7 +170,13 @@ const livelyAfter = 5 * time.Second
 // note keeps what the locks of this look say.
 func (pl *play) note(p *pass) {
 	pl.lockSeen = pl.lockSeen || p.held.seen
+	for etag := range pl.locked {
+		if pl.unlocked[etag].IsZero() {
+			pl.unlocked[etag] = p.now
+		}
+	}
 	for etag := range p.held.etags {
+		delete(pl.unlocked, etag)
 		pl.locked[etag], pl.lockedBy[etag] = p.now, p.held.by[etag]
 	}
 	for _, part := range p.repo.partials {

@@ -92,3 +92,21 @@ func TestAfterARestartOnlyTheAttemptsOwnPartialsCount(t *testing.T) {
 		})
 	}
 }
+
+// A client without locks may follow one with locks at the same file.
+func TestWhatGrowsAfterItsLockWasLostIsSomebodyElses(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "router")
+	c.lock(42, "a")
+	c.partial("a", ".part", mib)
+	c.look()
+	c.kill(42)
+	c.partial("a", ".part", mib+1000) // its last bytes
+	if l := c.look(); l.Partials != 0 || l.Bytes != mib+1000 {
+		t.Fatalf("dead: %+v", l)
+	}
+	c.partial("a", ".incomplete", 500) // of huggingface.js
+	if l := c.look(); l.Partials != 1 || l.Bytes != 500 {
+		t.Fatalf("another: %+v", l)
+	}
+}
