@@ -244,12 +244,14 @@ func (p *pass) end() {
 	p.repo.since = p.told(p.repo.play)
 	p.root.since[p.repo.folder] = p.repo.since
 	p.repo.unlinked = p.repo.play.finishedUnlinked()
+	files := p.repo.play.files
 	p.repo.play = nil
 	p.repo.revs = revisions{}
 	p.releaseTemps()
 	for _, part := range p.repo.partials {
 		part.base, part.grown = part.bytes, time.Time{}
-		part.kept, part.left = part.attached && part.Attempt == "", false
+		f := files[part.Etag]
+		part.kept, part.left = part.attached && part.Attempt == "" && f != nil && f.wanted, false
 		part.live, part.attached, part.fresh, part.midflight, part.asked = false, false, false, false, false
 	}
 }

@@ -110,3 +110,33 @@ func TestWhatGrowsAfterItsLockWasLostIsSomebodyElses(t *testing.T) {
 		t.Fatalf("another: %+v", l)
 	}
 }
+
+// What an attempt at another revision has left is nothing to go on with for the
+// one after, above all if a whole download has come in between.
+func TestAWholeDownloadLeavesNothingToGoOnWith(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf")
+	c.lock(42, "old")
+	c.partial("old", ".incomplete", mib)
+	c.look()
+	c.kill(42)
+	c.restart(c.look().Memory)
+	c.look()
+	c.list(commitB, map[string]listedFile{"b.bin": {"b", 2 * mib}})
+	c.run(43, "hf")
+	c.lock(43, "b")
+	c.partial("b", ".01234567.incomplete", mib)
+	c.look()
+	c.write(c.in(demo, "blobs", etag("b")+".01234567.incomplete"), 2*mib)
+	c.finish("b", ".01234567.incomplete", commitB, "b.bin")
+	c.kill(43)
+	if l := c.quietly(); l.Proof != NoProof || l.InPlay {
+		t.Fatalf("not over: %+v", l)
+	}
+	c.run(44, "hf")
+	c.lock(44, "new")
+	c.partial("new", ".incomplete", 1000)
+	if l := c.look(); l.Bytes != 1000 || l.Base != 0 {
+		t.Fatalf("look %+v", l)
+	}
+}
