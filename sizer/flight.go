@@ -199,14 +199,28 @@ func (p *pass) guess() *revision {
 	return newest
 }
 
-// narrow gives up the older revisions where nobody works any more and the
-// newest is whole: what is missing of the others was an earlier attempt's.
+// narrow gives up the other revisions where nobody works any more and the one
+// for which something was done last is whole: what is missing of the others was
+// an earlier attempt's.
 func (p *pass) narrow(pl *play, look *Look) {
-	if len(pl.revisions) < 2 || look.Partials > 0 || look.Locked || slices.Contains(pl.running, true) ||
-		!p.whole(pl, p.repo.revs.at(pl.revisions[0])) {
+	if len(pl.revisions) < 2 || look.Partials > 0 || look.Locked || slices.Contains(pl.running, true) {
 		return
 	}
-	pl.revisions, pl.renewed = pl.revisions[:1], true
+	last := p.repo.revs.at(pl.revisions[0])
+	for _, commit := range pl.revisions {
+		if rev := p.repo.revs.at(commit); rev.lastTouched().After(last.lastTouched()) {
+			last = rev
+		}
+	}
+	for _, part := range p.repo.partials {
+		if part.mtime.After(last.lastTouched()) {
+			return // somebody was at it behind that
+		}
+	}
+	if !p.whole(pl, last) {
+		return
+	}
+	pl.revisions, pl.renewed = []string{last.commit}, true
 	for _, f := range pl.files {
 		f.wanted = false
 	}

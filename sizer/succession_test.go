@@ -2,6 +2,7 @@ package sizer
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -138,5 +139,52 @@ func TestAWholeDownloadLeavesNothingToGoOnWith(t *testing.T) {
 	c.partial("new", ".incomplete", 1000)
 	if l := c.look(); l.Bytes != 1000 || l.Base != 0 {
 		t.Fatalf("look %+v", l)
+	}
+}
+
+// later does something when the clock of the file system has moved on.
+func (c *cache) later(do func()) {
+	c.t.Helper()
+	clock := filepath.Join(c.t.TempDir(), "clock")
+	c.write(clock, 1)
+	first, err := os.Stat(clock)
+	c.must(err)
+	for now := first; now.ModTime().Sub(first.ModTime()) <= 2*tick; {
+		c.must(os.WriteFile(clock, nil, 0o644))
+		now, err = os.Stat(clock)
+		c.must(err)
+	}
+	do()
+}
+
+// Of two clients at two revisions one dies: what the other brings is complete if
+// it went on for longer.
+func TestTheRevisionThatWasWorkedForLastDecides(t *testing.T) {
+	for what, bare := range map[string]string{"the dead one was not at it any more": "", "it was": "new"} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}})
+			c.run(42, "python3", "train.py")
+			c.lock(42, "a")
+			c.partial("a", ".01234567.incomplete", 1000)
+			c.look()
+			c.run(43, "python3", "serve.py")
+			c.lock(43, "b")
+			c.partial("b", ".incomplete", 1000)
+			c.link("other", commitB, "config.json")
+			c.look()
+			c.partial("a", ".01234567.incomplete", mib)
+			c.later(func() { c.finish("a", ".01234567.incomplete", commitA, "a.bin") })
+			if bare != "" {
+				c.later(func() { c.partial("b", ".incomplete", 2000) })
+			}
+			c.kill(42)
+			c.kill(43)
+			c.quietly()
+			l := c.look()
+			if complete := l.Proof == ProvenByListing || !l.InPlay; complete != (bare == "") {
+				t.Fatalf("look %+v", l)
+			}
+		})
 	}
 }
