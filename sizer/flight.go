@@ -203,7 +203,7 @@ func (p *pass) guess() *revision {
 // for which something was done last is whole: what is missing of the others was
 // an earlier attempt's.
 func (p *pass) narrow(pl *play, look *Look) {
-	if len(pl.revisions) < 2 || look.Partials > 0 || look.Locked || slices.Contains(pl.running, true) {
+	if len(pl.revisions) < 2 || look.Locked || slices.Contains(pl.running, true) {
 		return
 	}
 	last := p.repo.revs.at(pl.revisions[0])
@@ -213,12 +213,15 @@ func (p *pass) narrow(pl *play, look *Look) {
 		}
 	}
 	for _, part := range p.repo.partials {
-		if part.mtime.After(last.lastTouched()) {
-			return // somebody was at it behind that
+		if part.mtime.After(last.lastTouched()) || part.live && p.now.Sub(part.grown) < lockMemory {
+			return // somebody was at it behind that, or is
 		}
 	}
 	if !p.whole(pl, last) {
 		return
+	}
+	for _, part := range p.repo.partials {
+		part.live, part.beaten = false, true // until it grows again
 	}
 	pl.revisions, pl.renewed = []string{last.commit}, true
 	for _, f := range pl.files {

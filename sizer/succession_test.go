@@ -169,8 +169,8 @@ func TestTheRevisionThatWasWorkedForLastDecides(t *testing.T) {
 			c.partial("a", ".01234567.incomplete", 1000)
 			c.look()
 			c.run(43, "python3", "serve.py")
-			c.lock(43, "b")
-			c.partial("b", ".incomplete", 1000)
+			c.lock(43, "other")
+			c.partial("b", ".incomplete", 1000) // whose lock was missed
 			c.link("other", commitB, "config.json")
 			c.look()
 			c.partial("a", ".01234567.incomplete", mib)
@@ -180,7 +180,9 @@ func TestTheRevisionThatWasWorkedForLastDecides(t *testing.T) {
 			}
 			c.kill(42)
 			c.kill(43)
-			c.quietly()
+			c.look()
+			c.now = c.now.Add(lockMemory)
+			c.look()
 			l := c.look()
 			if complete := l.Proof == ProvenByListing || !l.InPlay; complete != (bare == "") {
 				t.Fatalf("look %+v", l)
