@@ -165,13 +165,10 @@ func (pl *play) describePartials(p *pass, look *Look) {
 // unfinished reports whether an orphan stands for something that isn't there
 // and isn't being fetched. Without a listing any blob may have been wanted.
 func (p *pass) unfinished(pl *play, f *file, etag string) bool {
-	if f != nil {
+	if f != nil && (f.wanted || pl.listed) {
 		return f.wanted && !f.done && (f.part == nil || !f.part.live)
 	}
-	if pl.listed {
-		return false
-	}
-	return !p.brought(etag)
+	return !pl.listed && !p.brought(etag)
 }
 
 // brought reports whether a finished file is there.
@@ -213,6 +210,28 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 		return ProvenByRequest
 	}
 	return ProvenByListing
+}
+
+// untaken tells apart what is there and was never taken for a revision, where
+// all its blobs are: they lay there before the play, for another revision, and
+// no link was made.
+func (p *pass) untaken(pl *play, look *Look) {
+	if !pl.listed || look.Missing > 0 || look.Partials > 0 || look.Locked || p.repo.tree != nil || pl.linkless {
+		return
+	}
+	for _, commit := range pl.revisions {
+		rev := p.repo.revs.at(commit)
+		for _, listed := range rev.list().files {
+			f := pl.files[p.repo.layout.key(listed)]
+			if f == nil || !f.wanted || !f.done || f.own || !pl.wants(listed.Path) {
+				continue
+			}
+			if !p.repo.layout.linked(p, rev, func(path string) bool { return path == listed.Path }) {
+				look.Missing++
+				look.FilesDone--
+			}
+		}
+	}
 }
 
 // refetching reports whether an attempt at a blob that is there has left its

@@ -3,6 +3,7 @@ package sizer
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 // Clients that link behind their blobs (Rust's hf-hub before 1.0, llama.cpp) show
@@ -33,5 +34,30 @@ func TestARevisionIsNotGuessedFromWhatItsClientWontFetch(t *testing.T) {
 				t.Fatalf("look %+v", l)
 			}
 		})
+	}
+}
+
+// What another revision has brought is there; that it isn't linked tells that
+// nobody has taken it for this one.
+func TestWhatIsThereAndNotLinkedIsMissing(t *testing.T) {
+	c := newCache(t)
+	c.whole("old", mib, commitA, "a.bin")
+	c.age()
+	c.watch(c.now.Add(-time.Second), nil)
+	c.list(commitB, map[string]listedFile{"a.bin": {"old", mib}, "b.bin": {"new", 1000}})
+	c.run(42, "python3", "train.py")
+	c.lock(42, "new")
+	c.partial("new", ".01234567.incomplete", 1000)
+	if l := c.look(); l.Missing != 1 || l.FilesDone != 1 {
+		t.Fatalf("under way: %+v", l)
+	}
+	c.finish("new", ".01234567.incomplete", commitB, "b.bin")
+	c.kill(42)
+	if l := c.quietly(); l.Missing != 1 || l.FilesDone != 1 || l.Proof != NoProof || l.Bytes != mib+1000 {
+		t.Fatalf("over: %+v", l)
+	}
+	c.link("old", commitB, "a.bin")
+	if l := c.look(); l.Proof != ProvenByListing {
+		t.Fatalf("linked: %+v", l)
 	}
 }

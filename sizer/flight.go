@@ -32,9 +32,11 @@ func (p *pass) rebuild(pl *play) error {
 }
 
 // goesOn reports whether a partial that nobody writes to is what the next
-// attempt at the same revision goes on with.
+// attempt at the same revision goes on with. Of what this attempt has written
+// the revision may be guessed wrongly.
 func (p *pass) goesOn(pl *play, part *partial) bool {
-	if part.commit != "" && len(pl.revisions) > 0 && !slices.Contains(pl.revisions, part.commit) {
+	before := !part.mtime.After(later(pl.opened, pl.attemptBegan))
+	if before && part.commit != "" && len(pl.revisions) > 0 && !slices.Contains(pl.revisions, part.commit) {
 		return false
 	}
 	return part.kept && !p.spent(part) || part.left && part.attached && !pl.listed

@@ -154,6 +154,7 @@ func (p *pass) playOn(look *Look) error {
 	look.Arrived = arrived
 	look.Proof = p.prove(pl, look)
 	if look.Proof == NoProof {
+		p.untaken(pl, look)
 		p.loading(pl, look)
 		p.narrow(pl, look)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"progressd/downloader"
 )
 
@@ -18,6 +20,19 @@ func (c *cache) again(word string, size int, commit, path string) {
 	c.whole(word, size, commit, path)
 }
 
+// begin makes a process that starts now, by the clock of the kernel.
+func (c *cache) begin(args ...string) (pid int) {
+	c.t.Helper()
+	c.later(func() {
+		var boot unix.Timespec
+		c.must(unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot))
+		// The made-up /proc starts a process at 1000 ticks and its pid.
+		pid = int(time.Duration(boot.Nano())/(10*time.Millisecond)) - 1000
+		c.run(pid, args...)
+	})
+	return pid
+}
+
 // Three attempts at three revisions: what the second was about to fetch anew,
 // when it died, is no business of the third, whenever the daemon is killed.
 func TestANewAttemptLeavesTheRevisionOfTheLastBehind(t *testing.T) {
@@ -25,22 +40,23 @@ func TestANewAttemptLeavesTheRevisionOfTheLastBehind(t *testing.T) {
 	for what, restart := range map[string]bool{"watched": false, "over a restart": true} {
 		t.Run(what, func(t *testing.T) {
 			c := newCache(t)
+			c.step = 0 // the times of files are compared with those of processes
 			c.list(commitA, map[string]listedFile{"config.json": {"config", 700}, "a.bin": {"old", 3 * mib}})
 			c.whole("config", 700, commitA, "config.json")
 			c.whole("old", 3*mib, commitA, "a.bin")
 			c.age()
 			c.watch(c.now, nil)
 
-			c.run(41, "router")
-			c.lock(41, "old")
+			first := c.begin("router")
+			c.lock(first, "old")
 			c.again("config", 700, commitB, "config.json")
 			c.partial("old", ".part", 0)
 			c.look()
-			c.kill(41)
+			c.kill(first)
 			c.look()
 
-			c.run(42, "router")
-			c.lock(42, "new")
+			second := c.begin("router")
+			c.lock(second, "new")
 			c.partial("new", ".part", mib)
 			l := c.look()
 			if restart {
@@ -52,7 +68,8 @@ func TestANewAttemptLeavesTheRevisionOfTheLastBehind(t *testing.T) {
 			c.finish("new", ".part", commitC, "a.bin")
 			c.link("config", commitC, "config.json")
 			c.look()
-			c.kill(42)
+			c.kill(second)
+			c.step = 500 * time.Millisecond
 			if l := c.quietly(); l.Unfinished != 0 || l.Failed != 0 || l.Bytes != 2*mib+700 || !slices.Equal(l.Revisions, []string{commitC}) {
 				t.Fatalf("look %+v", l)
 			}
@@ -185,6 +202,33 @@ func TestTheRevisionThatWasWorkedForLastDecides(t *testing.T) {
 			c.look()
 			l := c.look()
 			if complete := l.Proof == ProvenByListing || !l.InPlay; complete != (bare == "") {
+				t.Fatalf("look %+v", l)
+			}
+		})
+	}
+}
+
+// What Rust's hf-hub 1.x writes looks like the revision before until its first
+// link is made: that guess must not make its partial somebody else's.
+func TestAnOrphanSpeaksAgainstCompletionWhateverItsRevisionWasTakenFor(t *testing.T) {
+	for what, restart := range map[string]bool{"watched": false, "over a restart": true} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.whole("old", mib, commitA, "a.bin")
+			c.age()
+			c.watch(c.now.Add(-time.Second), nil)
+			c.run(42, "hfrs")
+			c.lock(42, "a")
+			c.partial("a", ".incomplete", 0)
+			l := c.look()
+			c.kill(42)
+			if restart {
+				c.restart(l.Memory)
+				c.look()
+			}
+			c.whole("config", 800, commitB, "config.json")
+			c.look()
+			if l = c.quietly(); l.Unfinished+l.Failed == 0 {
 				t.Fatalf("look %+v", l)
 			}
 		})
