@@ -36,6 +36,7 @@ import (
 //	           has to wait, or without a lock gave a sign of it, and what is
 //	           there isn't the whole
 //	stalled    a client was stopped for so long
+//	differs    some file that is linked has another size
 //	moving     after interrupted or stalled
 //	removed    the repository was deleted, once for each time
 //	keepalive  a client lives, if the daemon can have known it
@@ -269,6 +270,10 @@ func (j *judge) verdict(l line) {
 			j.blame(l, "stalled: no client was stopped for so long")
 		}
 		j.waited = l.kind
+	case tracker.SizeDiffers:
+		if !j.anyLife(func(life *life) bool { return life.truth.short }) {
+			j.blame(l, "differs: every file has its size")
+		}
 	case tracker.Moving:
 		if j.waited == "" {
 			j.blame(l, "moving: nothing stood still")
@@ -300,7 +305,7 @@ func (j *judge) completed(l line) {
 		if !life.truth.listing {
 			latest = l.at.Add(time.Second + 200*time.Millisecond - quietAfter)
 		}
-		if life.end.After(latest) || !life.complete() || i <= j.toldLife {
+		if life.ready().After(latest) || !life.complete() || i <= j.toldLife {
 			continue
 		}
 		if life.truth.content == j.told && !j.removedBetween(j.toldLife, i) {
@@ -357,6 +362,14 @@ func (j *judge) lifeless(l line, wait time.Duration) {
 	if !unknown && last != nil && last.truth.whole && last.truth.listing && !j.removedSince(last.end, l.at) {
 		j.blame(l, "%s: the whole is there", l.kind)
 	}
+}
+
+// ready is when a client had done what it did: it may be stopped behind that.
+func (l *life) ready() time.Time {
+	if l.heldWhole {
+		return l.held.from
+	}
+	return l.end
 }
 
 // patience is how long after its last sign a client must be left alone: its

@@ -38,6 +38,8 @@ type life struct {
 	begin, end time.Time
 	// held is the time in which it was stopped.
 	held uptime
+	// heldWhole: all of its revision was there by then.
+	heldWhole bool
 	// ending is its exit status in words.
 	ending string
 	// done: it said itself that it had all.
@@ -113,7 +115,7 @@ func (m *model) live(ctx context.Context, o order) (*life, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start a client: %w", err)
 	}
-	l.treat(ctx, cmd)
+	l.treat(ctx, cmd, func() { l.heldWhole = m.survey(l.revision, l.want).whole })
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -145,8 +147,8 @@ func (m *model) content() string {
 }
 
 // treat does to a running client what its order says, and returns when it has
-// ended.
-func (l *life) treat(ctx context.Context, cmd *exec.Cmd) {
+// ended. stopped is called when it was stopped.
+func (l *life) treat(ctx context.Context, cmd *exec.Cmd, stopped func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -165,6 +167,7 @@ func (l *life) treat(ctx context.Context, cmd *exec.Cmd) {
 	if l.hold > 0 && !within(l.holdAfter) {
 		l.held.from = time.Now()
 		signalled(cmd, syscall.SIGSTOP)
+		stopped()
 		within(l.hold)
 		signalled(cmd, syscall.SIGCONT)
 		l.held.to = time.Now()

@@ -52,6 +52,7 @@ var texts = []struct {
 	{tracker.Unlisted, "INFO", regexp.MustCompile(`^No listing to check against: ` + size + ` in \d+ files? on disk$`)},
 	{tracker.Completed, "SUCCESS", regexp.MustCompile(`^Model downloaded successfully$`)},
 	{tracker.Removed, "WARNING", regexp.MustCompile(`^Download removed at ` + sizeOf + `: .*$`)},
+	{tracker.SizeDiffers, "WARNING", regexp.MustCompile(`^Size of \S+ differs from the listing: .*$`)},
 	{tracker.OrphansFound, "WARNING", regexp.MustCompile(`^Leftovers of dead attempts found: .*$`)},
 }
 

@@ -27,6 +27,9 @@ type verdict struct {
 	// are one download, and when nothing of the other is under way any more
 	// that listing proves it complete: one completed tells of both.
 	beside bool
+	// shy: the client lived for less than a look. A verdict on the one before
+	// is then told as if it hadn't come.
+	shy bool
 }
 
 // told is how many lines a model's log has.
@@ -62,7 +65,7 @@ const enough = 1500 * time.Millisecond
 func (m *model) owed(l *life) verdict {
 	t := l.truth
 	seen := l.seen
-	v := verdict{after: l.end, patience: l.patience(), unlisted: !t.listing}
+	v := verdict{after: l.ready(), patience: l.patience(), unlisted: !t.listing}
 	add := func(kinds ...tracker.Kind) verdict {
 		v.kinds = append(v.kinds, kinds...)
 		return v
@@ -123,8 +126,11 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 	v := verdict{silence: true, after: last.end}
 	if bringer != nil {
 		v = m.owed(bringer)
-		v.begin = bringer.begin
+		v.begin, v.shy = bringer.begin, bringer.shy()
 		v.beside = v.unlisted && m.listedBeside(bringer)
+		if v.unlisted && m.undoneBeside(bringer) {
+			v.kinds = append(v.kinds, tracker.Interrupted, tracker.Ended)
+		}
 		if bringer != last { // which may have come too late to change it
 			w := m.owed(last)
 			v.unlisted = v.unlisted && w.unlisted // it may have brought a listing
@@ -143,6 +149,16 @@ func (m *model) listedBeside(other *life) bool {
 	return slices.ContainsFunc(m.lives[m.marked().lives:], func(l *life) bool {
 		together := l.begin.Before(other.end) && l.end.After(other.begin)
 		return l != other && together && l.truth.whole && l.truth.listing
+	})
+}
+
+// undoneBeside reports whether a client left another revision undone while this
+// one lived. Files of both are one download, and without a listing nothing tells
+// that those of the dead one aren't wanted any more.
+func (m *model) undoneBeside(other *life) bool {
+	return slices.ContainsFunc(m.lives[m.marked().lives:], func(l *life) bool {
+		together := l.begin.Before(other.end) && l.end.After(other.begin)
+		return together && l.revision.commit != other.revision.commit && !l.done && !l.truth.whole
 	})
 }
 
@@ -215,6 +231,8 @@ func (a *actor) await(ctx context.Context, m *model, begun int, v verdict) error
 func (v verdict) earliest(k tracker.Kind) time.Time {
 	const cut, early = time.Second, 300 * time.Millisecond
 	switch {
+	case k == tracker.Interrupted && v.shy:
+		return v.begin.Add(-cut)
 	case k == tracker.Interrupted:
 		return v.after.Add(interruptAfter - cut - early)
 	case k == tracker.Completed && v.beside:

@@ -20,6 +20,9 @@ type truth struct {
 	wanted bool
 	// listing: the revision's listing is there.
 	listing bool
+	// short: a file is there and has another size than it should: a client that
+	// copies it to its place (swift) was killed in the middle of that.
+	short bool
 	// linked counts the files that are there, blobs the finished ones.
 	linked, blobs int
 	// partials counts the unfinished blobs for which there is a partial.
@@ -42,6 +45,7 @@ func (m *model) survey(r revision, want func(string) bool) truth {
 			t.linked++
 			paths = append(paths, e.Path)
 		}
+		t.short = t.short || err == nil && !there
 		t.whole = t.whole && there
 		t.wanted = t.wanted && (there || !want(e.Path))
 	}
