@@ -75,6 +75,9 @@ func TestJudge(t *testing.T) {
 	unlocked.writer.kind = client.JS
 	stopped := lived(0, 30, truth{})
 	stopped.writer.kind, stopped.held = client.JS, uptime{from: at(1), to: at(29)}
+	cut := lived(0, 2, truth{listing: true, short: true})
+	paused := lived(0, 30, truth{whole: true, wanted: true, linked: 2, blobs: 2})
+	paused.held, paused.heldWhole = uptime{at(2), at(22)}, true
 	newer := lived(3, 9, everything)
 	newer.revision.commit = "c2"
 
@@ -98,6 +101,9 @@ func TestJudge(t *testing.T) {
 		{name: "backwards to another revision", lives: []*life{died, newer}, log: opened + "1 INFO Downloaded 3.5MB...\n4 INFO Still downloading: 2.0MB, no new data for 3s"},
 		{name: "a text of nobody's", lives: []*life{done}, log: opened + "1 INFO Downloaded much", want: "line 3: known"},
 		{name: "a level that doesn't fit", lives: []*life{done}, log: opened + "1 ERROR Downloaded 1.0MB...", want: "line 3: known"},
+		{name: "a size that doesn't differ", lives: []*life{done}, log: opened + "1 WARNING Size of a differs from the listing: 0 bytes on disk, 3000000 listed", want: "line 3: differs"},
+		{name: "a copy that was cut short", lives: []*life{cut}, log: opened + "1 WARNING Size of a differs from the listing: 0 bytes on disk, 3000000 listed"},
+		{name: "unlisted and whole when the client was stopped", lives: []*life{paused}, log: opened + "5 INFO No listing to check against: 5.0MB in 2 files on disk\n5 SUCCESS Model downloaded successfully"},
 		{name: "a step twice", lives: []*life{done}, log: opened + "1 INFO Download progress: 2.5MB/5.0MB ~ 50.0%\n1 INFO Download progress: 2.75MB/5.0MB ~ 55.0%", want: "line 4: step"},
 		{name: "a step twice over a loss", lives: []*life{done}, log: opened + "1 INFO Downloaded 2.5MB...\n1 WARNING Download began again: 0B of 2.5MB kept\n1 INFO Downloaded 1.5MB...", want: "line 5: step"},
 		{name: "more than there is", lives: []*life{done}, log: opened + "1 INFO Downloaded 5.51MB...", want: "line 3: truth"},

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"progressd/internal/client"
+	"progressd/tracker"
 )
 
 // stubVar makes this test binary play progressd: one that watches nothing.
@@ -83,5 +84,30 @@ func TestLivesAreCounted(t *testing.T) {
 	}
 	if text := out.String(); !strings.Contains(text, "2 lives of repositories") {
 		t.Errorf("not two:\n%s", text)
+	}
+}
+
+func TestWhatAVerdictMayFollow(t *testing.T) {
+	v := verdict{kinds: []tracker.Kind{tracker.Completed, tracker.Interrupted}, begin: at(10), after: at(12), unlisted: true}
+	beside, shy := v, v
+	beside.beside, shy.shy = true, true
+	for _, c := range []struct {
+		name string
+		v    verdict
+		line string
+		want tracker.Kind
+	}{
+		{"unlisted has to wait", v, "12 SUCCESS Model downloaded successfully", ""},
+		{"unlisted has waited", v, "14 SUCCESS Model downloaded successfully", tracker.Completed},
+		{"beside a listing it need not", beside, "12 SUCCESS Model downloaded successfully", tracker.Completed},
+		{"but what was told long before is another's", beside, "10 SUCCESS Model downloaded successfully", ""},
+		{"a death has to be waited for", v, "14 WARNING Download interrupted at 1.0MB: gone", ""},
+		{"that of one who was not seen may be another's", shy, "10 WARNING Download interrupted at 1.0MB: gone", tracker.Interrupted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.v.found(log(t, c.line)); got != c.want {
+				t.Fatalf("found %q, want %q", got, c.want)
+			}
+		})
 	}
 }
