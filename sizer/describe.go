@@ -212,28 +212,6 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	return ProvenByListing
 }
 
-// untaken tells apart what is there and was never taken for a revision, where
-// all its blobs are: they lay there before the play, for another revision, and
-// no link was made.
-func (p *pass) untaken(pl *play, look *Look) {
-	if !pl.listed || look.Missing > 0 || look.Partials > 0 || look.Locked || p.repo.tree != nil || pl.linkless {
-		return
-	}
-	for _, commit := range pl.revisions {
-		rev := p.repo.revs.at(commit)
-		for _, listed := range rev.list().files {
-			f := pl.files[p.repo.layout.key(listed)]
-			if f == nil || !f.wanted || !f.done || f.own || !pl.wants(listed.Path) {
-				continue
-			}
-			if !p.repo.layout.linked(p, rev, func(path string) bool { return path == listed.Path }) {
-				look.Missing++
-				look.FilesDone--
-			}
-		}
-	}
-}
-
 // refetching reports whether an attempt at a blob that is there has left its
 // partial: all may be there, and yet that attempt isn't done.
 func (p *pass) refetching(pl *play) bool {

@@ -80,22 +80,52 @@ func (p *pass) linkedLate(pl *play) (late map[string]bool, astray bool) {
 // yet.
 func (p *pass) awaits(etag string) bool {
 	rev := p.lister(etag)
-	if rev == nil {
-		return false
-	}
+	return rev != nil && len(p.untied(rev, func(listed hfcache.ListedFile) bool { return listed.Etag == etag })) > 0
+}
+
+// untied are those of some listed files of a revision of which its snapshot has
+// neither a link nor, where links can't be made, the file itself.
+func (p *pass) untied(rev *revision, asked func(hfcache.ListedFile) bool) (untied []hfcache.ListedFile) {
 	snapshot, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
-	if err != nil {
-		return absent(err)
+	if err == nil {
+		defer snapshot.close()
+	} else if !absent(err) {
+		return nil
 	}
-	defer snapshot.close()
-	return slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
-		if listed.Etag != etag {
-			return false
+	for _, listed := range rev.list().files {
+		if !asked(listed) {
+			continue
+		}
+		if err != nil {
+			untied = append(untied, listed)
+			continue
 		}
 		text, err := snapshot.readlinkPath(listed.Path)
-		linked, ok := hfcache.SnapshotBlob(listed.Path, text)
-		return err != nil || !ok || linked != etag
-	})
+		if etag, ok := hfcache.SnapshotBlob(listed.Path, text); err == nil && ok && etag == listed.Etag {
+			continue
+		}
+		if e, err := snapshot.lstatPath(listed.Path); err != nil || !e.regular() || e.size != listed.Size {
+			untied = append(untied, listed)
+		}
+	}
+	return untied
+}
+
+// untaken tells apart what is there and was never taken for a revision, where
+// all its blobs are: they lay there before the play, for another revision, and
+// no link was made.
+func (p *pass) untaken(pl *play, look *Look) {
+	if !pl.listed || look.Missing > 0 || look.Partials > 0 || look.Locked || p.repo.tree != nil {
+		return
+	}
+	for _, commit := range pl.revisions {
+		untaken := len(p.untied(p.repo.revs.at(commit), func(listed hfcache.ListedFile) bool {
+			f := pl.files[p.repo.layout.key(listed)]
+			return f != nil && f.wanted && f.done && !f.own && pl.wants(listed.Path)
+		}))
+		look.Missing += untaken
+		look.FilesDone -= untaken
+	}
 }
 
 // touchedNow reports whether the attempt that is under way has done anything
