@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -75,6 +76,39 @@ type held struct {
 	outside map[string]bool
 }
 
+// A reading is what the locks of a repository were when last read.
+type reading struct {
+	held held
+	at   time.Time
+	// steady: the reading before found the same.
+	steady bool
+}
+
+// readingAge is how long a reading serves while nothing comes or goes. To read
+// /proc/locks is the dearest part of a look: for its list the kernel waits for
+// a grace period of RCU, 7 ms on an idle machine, and whoever wants a lock
+// meanwhile waits as well (seen in Linux 6.18, percpu_down_write in
+// locks_start).
+const readingAge = 1900 * time.Millisecond
+
+// stillHeld reports whether the last reading still stands: it found the same
+// as the one before, so that it missed nothing; no name has come or gone since
+// where partials and finished files lie; and all who held a lock still run,
+// of which it then brings up to date who does. What it can't show, a lock that
+// is let go or taken without anything else happening, is seen a reading later.
+func (p *pass) stillHeld() bool {
+	last, pl := &p.repo.reading, p.repo.play
+	age := p.now.Sub(last.at)
+	if pl == nil || p.relisted || !last.steady || !last.held.any || age < 0 || age >= readingAge ||
+		len(p.root.temps.found) > 0 || len(p.root.temps.loose) > 0 {
+		return false
+	}
+	pl.run(p.root.opts.Procs.dir)
+	return !slices.ContainsFunc(last.held.pids, func(pid int) bool {
+		return !slices.ContainsFunc(pl.alive(), func(d downloader.Process) bool { return d.PID == pid })
+	})
+}
+
 // lockDir remembers the lock files of a repository by their inode.
 type lockDir struct {
 	mark  mark
@@ -95,7 +129,23 @@ const maxLocks = 16384
 // of huggingface_hub >= 0.19, blobs/<etag>.lock of older and of Rust clients,
 // .locks/<folder>/blobs/<etag>.lock of swift.
 func (p *pass) readHeld() held {
-	h := held{etags: make(map[string]bool), by: make(map[string]int), outside: make(map[string]bool), seen: p.repo.play != nil && p.repo.play.lockSeen}
+	last := &p.repo.reading
+	if p.stillHeld() {
+		p.heldAgain = true
+		return last.held
+	}
+	p.heldAgain = false
+	h := p.readLocks()
+	last.steady = maps.Equal(h.etags, last.held.etags) && slices.Equal(h.pids, last.held.pids)
+	last.held, last.at = h, p.now
+	return h
+}
+
+func (p *pass) readLocks() held {
+	h := held{
+		etags: make(map[string]bool), by: make(map[string]int), outside: make(map[string]bool),
+		seen: p.repo.play != nil && p.repo.play.lockSeen,
+	}
 	oldest := locksAge
 	if p.repo.play == nil || p.relisted {
 		oldest = 0 // what has just appeared has its lock since a moment ago
@@ -170,8 +220,12 @@ func (p *pass) readLockDir(into *lockDir, path string) {
 	})
 }
 
-// blobLocks are the lock files that lie beside the partials.
+// blobLocks are the lock files that lie beside the partials. None comes or
+// goes without a change of names there.
 func (p *pass) blobLocks() []lockFile {
+	if !p.relisted {
+		return p.repo.besides
+	}
 	var files []lockFile
 	for _, part := range p.repo.partials {
 		name := part.Etag + ".lock"
@@ -180,6 +234,7 @@ func (p *pass) blobLocks() []lockFile {
 			files = append(files, lockFile{etag: part.Etag, dev: e.dev, ino: e.ino})
 		}
 	}
+	p.repo.besides = files
 	return files
 }
 
@@ -189,6 +244,9 @@ const maxDownloaders = 16
 // people brings up to date who downloads: each process seen holding a lock,
 // and whether it still runs.
 func (pl *play) people(p *pass) {
+	if p.heldAgain {
+		return // the same, and who of them runs is known
+	}
 	for _, pid := range p.held.pids {
 		if pl.knows(pid, p.root.opts.Procs.dir) || len(pl.downloaders) >= maxDownloaders {
 			continue
@@ -204,10 +262,26 @@ func (pl *play) people(p *pass) {
 		}
 		pl.downloaders = append(pl.downloaders, process)
 	}
+	pl.run(p.root.opts.Procs.dir)
+}
+
+// run brings up to date which of the downloaders run.
+func (pl *play) run(procDir string) {
 	pl.running = make([]bool, len(pl.downloaders))
 	for i, process := range pl.downloaders {
-		pl.running[i] = downloader.Alive(p.root.opts.Procs.dir, process)
+		pl.running[i] = downloader.Alive(procDir, process)
 	}
+}
+
+// alive are the downloaders that ran when that was last looked at.
+func (pl *play) alive() []downloader.Process {
+	var alive []downloader.Process
+	for i, process := range pl.downloaders {
+		if pl.running[i] {
+			alive = append(alive, process)
+		}
+	}
+	return alive
 }
 
 func (pl *play) anyAlive(procDir string) bool {

@@ -88,8 +88,11 @@ type repo struct {
 	locks    lockDir
 	// outsideLocks are those of hfcache.OutsideLockDir.
 	outsideLocks lockDir
-	revs         revisions
-	play         *play
+	// besides are the lock files in blobs/, reading what is held of all.
+	besides []lockFile
+	reading reading
+	revs    revisions
+	play    *play
 	// unlinked are blobs of the last play that no snapshot names.
 	unlinked []string
 	// bareless is when no bare lock was held last; see temps.
@@ -206,6 +209,8 @@ type pass struct {
 	// placedNew: so did files in a snapshot that are no links.
 	placedNew bool
 	held      held
+	// heldAgain: held is what the last reading found.
+	heldAgain bool
 	places    places
 	strangers strangers
 	// room is read in a play only.

@@ -111,6 +111,9 @@ func (p *pass) stageTemps() {
 	if !p.mayStage() || len(p.root.temps.found) == 0 {
 		return
 	}
+	if p.heldAgain { // they have come since; whose they are, only the locks tell
+		p.held = p.readHeld()
+	}
 	bare := p.bareLocks()
 	if bare == 0 {
 		p.repo.bareless = p.now

@@ -1,0 +1,88 @@
+package sizer
+
+import "testing"
+
+// steadily looks until nothing has changed for longer than a directory's
+// mtime is distrusted, and the locks have just been read.
+func (c *cache) steadily(size int) {
+	c.t.Helper()
+	for i := 0; i < 8 || !c.root.repos[demo].reading.at.Equal(c.now); i++ {
+		c.partial("a", ".01234567.incomplete", size+i)
+		if look := c.look(); !look.Locked {
+			c.t.Fatalf("look %d: the lock isn't seen", i)
+		}
+	}
+}
+
+func TestLocksAreReadSeldomWhileNothingComesOrGoes(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	c.partial("a", ".01234567.incomplete", 1000)
+	c.lock(42, "a")
+	readings, last := 0, c.now
+	for i := range 40 {
+		c.partial("a", ".01234567.incomplete", 2000+i)
+		if look := c.look(); !look.Locked || len(look.Alive) != 1 || !look.Alive[0] {
+			t.Fatalf("look %d: locked %v, alive %v", i, look.Locked, look.Alive)
+		}
+		if at := c.root.repos[demo].reading.at; !at.Equal(last) {
+			readings, last = readings+1, at
+		}
+	}
+	// Eight while the directory is young, then one in four.
+	if readings > 16 {
+		t.Errorf("%d readings of /proc/locks in 40 looks", readings)
+	}
+}
+
+func TestWhoseHolderIsGoneIsNotTakenForLocked(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	c.partial("a", ".01234567.incomplete", 1000)
+	c.lock(42, "a")
+	c.steadily(2000)
+	c.kill(42)
+	if look := c.look(); look.Locked || look.Alive[0] {
+		t.Errorf("after the end of its holder: locked %v, alive %v", look.Locked, look.Alive)
+	}
+}
+
+func TestALockLetGoWithoutASignIsMissedForTwoSecondsAtMost(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	for _, word := range []string{"a", "b"} {
+		c.partial(word, ".01234567.incomplete", 1000)
+		c.lock(42, word)
+	}
+	c.steadily(2000)
+	held := func() bool {
+		c.look()
+		return c.root.repos[demo].reading.held.etags[etag("b")]
+	}
+	c.unlock("b")
+	looks := 1
+	for held() {
+		if looks++; looks > 4 {
+			t.Fatal("still locked after 4 looks")
+		}
+	}
+	// One reading that has missed a lock is no reason to go without it.
+	c.lock(42, "b")
+	if !held() {
+		t.Error("a lock that is back isn't seen at the next look")
+	}
+}
+
+func TestALockTakenWhereOneIsHeldIsSeenWithItsPartial(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	c.partial("a", ".01234567.incomplete", 1000)
+	c.lock(42, "a")
+	c.steadily(2000)
+	c.run(43, "hf", "download", "org/demo")
+	c.lock(43, "b")
+	c.partial("b", ".01234567.incomplete", 1000)
+	if look := c.look(); look.Partials != 2 || len(look.Downloaders) != 2 {
+		t.Errorf("%d partials, downloaders %v", look.Partials, look.Downloaders)
+	}
+}
