@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -213,7 +214,7 @@ func TestRecordsAreWrittenInTheOrderOfTheirEpisodes(t *testing.T) {
 func TestFilesAreReplacedNotRewritten(t *testing.T) {
 	dir := t.TempDir()
 	path, old := filepath.Join(dir, "x"), filepath.Join(dir, "old")
-	for _, replace := range []func(string, []byte) error{osDisk{}.replace, osDisk{}.replaceDurably} {
+	for _, replace := range []func(string, []byte) error{osDisk{}.replace, osDisk{}.replace, osDisk{}.replaceDurably, osDisk{}.replaceDurably} {
 		write(t, path, "before")
 		if err := os.Link(path, old); err != nil {
 			t.Fatal(err)
@@ -222,7 +223,7 @@ func TestFilesAreReplacedNotRewritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]string{path: "after", old: "before"} {
-			if data, err := os.ReadFile(name); err != nil || string(data) != want {
+			if data, err := os.ReadFile(name); err != nil || strings.TrimRight(string(data), " ") != want {
 				t.Errorf("%s: %q, %v", name, data, err)
 			}
 		}
@@ -231,4 +232,24 @@ func TestFilesAreReplacedNotRewritten(t *testing.T) {
 		}
 	}
 	same(t, "left", files(t, dir, ""), "x")
+}
+
+// Each write meets the content before last, whatever its length.
+func TestARecordReplacedTimeAndAgainIsNeverMixedWithAFormerOne(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.json")
+	for i, length := range []int{0, 700, 699, 5000, 10, 700, 4096, 9000, 4097, 3} {
+		want := fmt.Sprintf(`{"n":%d,"s":%q}`, i, strings.Repeat(string(rune('a'+i)), length))
+		if err := (osDisk{}).replace(path, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || strings.TrimRight(string(data), " ") != want || len(data) > (len(want)+4095)/4096*4096 {
+			t.Fatalf("write %d: %d bytes for %d, %v", i, len(data), len(want), err)
+		}
+	}
+	if err := (osDisk{}).remove(path); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "left", files(t, dir, ""))
 }
