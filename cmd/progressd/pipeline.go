@@ -133,6 +133,7 @@ func (p *pipeline) run(ctx context.Context) {
 	if p.sd.listens {
 		start(ctx, "status", p.refresh, p.log)
 	}
+	start(ctx, "slim", p.slim, p.log)
 	p.carry(ctx, start(ctx, "watcher", p.watcher.Run, p.log))
 }
 
