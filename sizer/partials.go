@@ -53,6 +53,9 @@ func (p *pass) listPartials(blobs dir) error {
 	former := p.repo.partials
 	now := make(map[string]*partial)
 	err := blobs.names(func(name string) bool {
+		if strings.IndexByte(name, '.') < 0 {
+			return true // a finished one: there may be a million
+		}
 		b := hfcache.ParseBlob(name)
 		if b.Kind != hfcache.Partial || len(now) >= maxPartials {
 			return true

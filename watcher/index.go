@@ -85,8 +85,12 @@ func (p *repo) folder() string {
 
 // pay books a look from start to end that has used so much of a processor: the
 // next one waits as long as that took, and for what is owed beyond the credit.
+// The first look is free: it comes once, and what begins right after shall not
+// wait for it.
 func (p *repo) pay(start, end, used time.Duration) {
-	p.paid = max(p.paid, start) + (share+1)*used
+	if p.looked {
+		p.paid = max(p.paid, start) + (share+1)*used
+	}
 	p.rest = max(end+eventGap, end+(end-start), p.paid-credit)
 }
 

@@ -197,6 +197,7 @@ func TestYoungStampIsLookedAtAgain(t *testing.T) {
 func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
 	const costly = 200 * time.Millisecond
 	p := newRepo("models--a--b", 1)
+	p.looked = true
 	look := func(at time.Duration) (next time.Duration) {
 		p.pay(at, at+costly, costly)
 		return p.rest
@@ -219,6 +220,20 @@ func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
 	calm := now + credit
 	if next := look(calm); next != calm+2*costly {
 		t.Errorf("after another calm the second look comes %v later", next-calm)
+	}
+}
+
+func TestTheFirstLookOwesNothing(t *testing.T) {
+	const costly = 2 * credit
+	p := newRepo("models--a--b", 1)
+	p.pay(0, costly, costly)
+	if p.rest != 2*costly {
+		t.Errorf("after the first look the second comes %v later, want %v", p.rest, 2*costly)
+	}
+	p.looked = true
+	p.pay(p.rest, p.rest+costly, costly)
+	if p.rest < share*costly {
+		t.Errorf("after the second look the third comes as soon as at %v", p.rest)
 	}
 }
 
