@@ -15,11 +15,15 @@ const usualInterval = 5 * time.Second
 // perfPolls is over how many polls system calls are counted.
 const perfPolls = 2
 
-func (b *bench) idleSmall(ctx context.Context) error { return b.idle(ctx, b.scale.small) }
-func (b *bench) idleLarge(ctx context.Context) error { return b.idle(ctx, b.scale.large) }
+func (b *bench) idleSmall(ctx context.Context) error {
+	return b.idle(ctx, b.scale.small, b.scale.walks)
+}
+func (b *bench) idleLarge(ctx context.Context) error {
+	return b.idle(ctx, b.scale.large, b.scale.largeWalks)
+}
 
 // idle measures what it costs to watch a cache in which nothing happens.
-func (b *bench) idle(ctx context.Context, s shape) error {
+func (b *bench) idle(ctx context.Context, s shape, walks int) error {
 	root, err := b.tree(ctx, s)
 	if err != nil {
 		return err
@@ -32,12 +36,12 @@ func (b *bench) idle(ctx context.Context, s shape) error {
 	if err != nil {
 		return err
 	}
-	walked, err := b.originalWalks(ctx, root, b.scale.walks)
+	walked, err := b.originalWalks(ctx, root, walks)
 	if err != nil {
 		return err
 	}
 	b.idleWalker(out, original, walked, b.scale.interval)
-	summed, err := b.duWalks(ctx, root, b.scale.walks)
+	summed, err := b.duWalks(ctx, root, walks)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // parallel is how many downloads of the latency workload run at once.
-const parallel = 8
+const parallel = 24
 
 // latency measures how long after a client's system call the line that tells
 // of it can be read in the log file.
@@ -62,7 +62,7 @@ func (b *bench) latency(ctx context.Context) (err error) {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	out := b.report.section(fmt.Sprintf("Latency: %d downloads, %d at once, from the system call to the line that can be read", b.scale.latencies, parallel))
+	out := b.report.section(fmt.Sprintf("Latency: %d repositories downloaded twice, %d at once, from the system call to the line that can be read", b.scale.latencies, parallel))
 	for _, event := range []struct {
 		name  string
 		times *delays

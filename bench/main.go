@@ -28,12 +28,13 @@ Measures progressd against its peers and prints a table in Markdown.
 
   --quick        small trees and few repetitions: below 2 minutes, for orientation only
   --only NAMES   only these workloads, comma-separated: %s
-  --latencies N  downloads of the latency workload (else 1000, quick 8)
+  --latencies N  repositories of the latency workload, each downloaded twice (else 500, quick 8)
   --dir DIR      where the trees are built, and kept for the next run (else a temporary directory, removed)
-  --out FILE     where the tables are written (else bench/results.md for a full run, nowhere for others)
+  --out FILE     where the tables are written, with plots beside it (else bench/results.md for a full run, nowhere for others)
   --progressd BIN  the binary to measure (else bin/progressd)
 
-A full run takes about half an hour, 10 GB of disk and 8 GB of memory (tmpfs).
+A full run takes about 20 minutes, and as long again where the trees have to be built first, 10 GB of disk and 8 GB of
+memory (tmpfs).
 `
 
 // A workload measures one thing and adds its rows to the report.
@@ -53,6 +54,7 @@ func workloads() []workload {
 		{name: "start", of: func(b *bench) measure { return b.start }},
 		{name: "million", of: func(b *bench) measure { return b.million }},
 		{name: "busy", of: func(b *bench) measure { return b.busy }},
+		{name: "scale", of: func(b *bench) measure { return b.many }},
 		{name: "steady", of: func(b *bench) measure { return b.steady }},
 		{name: "latency", of: func(b *bench) measure { return b.latency }},
 		{name: "exec", of: func(b *bench) measure { return b.exec }},
@@ -83,6 +85,7 @@ type scale struct {
 	interval          time.Duration // between two polls, of everyone
 	polls             int           // measured, of progressd and the watcher
 	walks             int           // measured, of the original way and du
+	largeWalks        int           // likewise, of the large shape
 	starts            int
 	million, millions int // blobs of the one large repository, repetitions
 	rounds            int // of the busy workload
@@ -90,21 +93,27 @@ type scale struct {
 	windows           int // of 5 s, of the steady workload
 	latencies         int
 	prints            int // of the exec workload
+	// numbers of repositories and of downloads, and polls measured, of the
+	// scale workload
+	atRest, atOnce []int
+	restPolls      int
 }
 
 func fullScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 40}, large: shape{repos: 10_000, files: 40},
-		interval: usualInterval, polls: 12, walks: 5, starts: 5,
-		million: 1_000_000, millions: 3, rounds: 40, busyFile: 512 << 20, windows: 6, latencies: 1000, prints: 15,
+		interval: usualInterval, polls: 12, walks: 5, largeWalks: 1, starts: 5,
+		million: 1_000_000, millions: 3, rounds: 15, busyFile: 512 << 20, windows: 6, latencies: 500, prints: 15,
+		atRest: []int{10, 100, 1000, 10_000, 100_000}, atOnce: []int{1, 10, 100, 1000}, restPolls: 4,
 	}
 }
 
 func quickScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 10}, large: shape{repos: 5_000, files: 1},
-		interval: time.Second, polls: 3, walks: 2, starts: 2,
+		interval: time.Second, polls: 3, walks: 2, largeWalks: 1, starts: 2,
 		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, windows: 1, latencies: 8, prints: 5,
+		atRest: []int{10, 100, 1000}, atOnce: []int{1, 10}, restPolls: 3,
 	}
 }
 
@@ -222,18 +231,33 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, b.close(opts)) }()
 	b.report.command = opts.command()
-	for _, w := range opts.selected {
-		fmt.Fprintf(stderr, "== %s\n", w.name)
-		if err := w.of(b)(ctx); err != nil {
-			return fmt.Errorf("cannot measure %s: %w", w.name, err)
-		}
-	}
+	failed := b.measure(ctx, opts.selected)
 	b.slope()
 	text := b.report.markdown()
 	if _, err := io.WriteString(stdout, text); err != nil || opts.out == "" {
-		return err
+		return errors.Join(failed, err)
 	}
-	return os.WriteFile(opts.out, []byte(text), 0o644)
+	for _, p := range b.report.plots {
+		failed = errors.Join(failed, p.draw(filepath.Dir(opts.out)))
+	}
+	return errors.Join(failed, os.WriteFile(opts.out, []byte(text), 0o644))
+}
+
+// measure goes through the workloads. One that fails says so in the report,
+// and the others go on.
+func (b *bench) measure(ctx context.Context, selected []workload) (failed error) {
+	for _, w := range selected {
+		fmt.Fprintf(b.note, "== %s, %s\n", w.name, time.Now().Format(time.TimeOnly))
+		if err := w.of(b)(ctx); err != nil {
+			fmt.Fprintf(b.note, "   failed: %v\n", err)
+			b.report.section("Not measured: "+w.name).explain("It failed: `%v`. What stands above of it is what came before that.", err)
+			failed = errors.Join(failed, fmt.Errorf("cannot measure %s: %w", w.name, err))
+		}
+		if ctx.Err() != nil {
+			return failed
+		}
+	}
+	return failed
 }
 
 func newBench(ctx context.Context, opts options, note io.Writer) (*bench, error) {

@@ -18,6 +18,7 @@ type report struct {
 	command  string
 	facts    []string
 	sections []*section
+	plots    []plot
 }
 
 // A section is one workload's table.
@@ -87,6 +88,9 @@ func (r *report) markdown() string {
 		fmt.Fprintf(&b, "\n## %s\n\n", s.title)
 		for _, note := range s.notes {
 			fmt.Fprintf(&b, "%s\n\n", note)
+		}
+		if len(s.rows) == 0 {
+			continue
 		}
 		fmt.Fprintf(&b, "| what | who | n | min | median | p%.0f | max | reach |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |\n", 100*s.tail)
 		for _, row := range s.rows {

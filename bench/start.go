@@ -36,16 +36,7 @@ func (b *bench) start(ctx context.Context) error {
 	out.explain("All is watched when progressd has a watch on each repository, the plain watcher on each directory.")
 	first.add(out, "first time")
 	again.add(out, "again")
-	walked, err := b.originalWalks(ctx, root, 1)
-	if err != nil {
-		return err
-	}
-	out.add("first answer", original, seconds, walked.wall, "")
-	summed, err := b.duWalks(ctx, root, 1)
-	if err != nil {
-		return err
-	}
-	out.add("first answer", du, seconds, summed.wall, "")
+	out.explain("How long the original way and du take for their first answer, idle10000 tells: a walk.")
 	p, ready, err := b.plainAt(ctx, root)
 	if err != nil {
 		out.explain("The plain watcher could not watch this cache: %v.", err)
