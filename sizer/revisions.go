@@ -35,6 +35,9 @@ type revision struct {
 	places    map[string]entry
 	linksMark mark
 	linksRead time.Time
+	// flat: there is nothing but links directly in the snapshot, so that its
+	// own mtime tells of all changes.
+	flat bool
 }
 
 // A listing is a parsed tree file.
@@ -296,7 +299,7 @@ const (
 func (p *pass) readLinks(rev *revision) error {
 	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err != nil {
-		rev.links, rev.etags, rev.places = nil, nil, nil
+		rev.links, rev.etags, rev.places, rev.linksMark = nil, nil, nil, mark{}
 		return notAbsent(err)
 	}
 	defer top.close()
@@ -304,12 +307,12 @@ func (p *pass) readLinks(rev *revision) error {
 	if err != nil {
 		return err
 	}
-	if rev.linksRead.Equal(p.now) || !p.relisted && !rev.linksMark.stale(e) {
+	if rev.linksRead.Equal(p.now) || (rev.flat || !p.relisted) && !rev.linksMark.stale(e) {
 		return nil
 	}
 	rev.linksMark, rev.linksRead = markOf(e, p.now), p.now
 	links, places := make(map[string]string), make(map[string]entry)
-	if err := walkLinks(top, "", links, places); err != nil {
+	if rev.flat, err = walkLinks(top, "", links, places); err != nil {
 		return err
 	}
 	if len(links) >= maxLinks || len(places) >= maxLinks {
@@ -322,9 +325,11 @@ func (p *pass) readLinks(rev *revision) error {
 	return nil
 }
 
-func walkLinks(d dir, prefix string, links map[string]string, places map[string]entry) error {
+// walkLinks fills in the links and what else there is beneath a directory;
+// flat: there is nothing else.
+func walkLinks(d dir, prefix string, links map[string]string, places map[string]entry) (flat bool, err error) {
 	var below []string
-	err := d.names(func(name string) bool {
+	err = d.names(func(name string) bool {
 		name = strings.Clone(name)
 		text, err := d.readlink(name)
 		if err != nil { // no link: perhaps a directory
@@ -337,7 +342,7 @@ func walkLinks(d dir, prefix string, links map[string]string, places map[string]
 		return len(links) < maxLinks
 	})
 	if err != nil || strings.Count(prefix, "/") >= maxDepth {
-		return err
+		return false, err
 	}
 	for _, name := range below {
 		sub, err := d.sub(name)
@@ -347,11 +352,11 @@ func walkLinks(d dir, prefix string, links map[string]string, places map[string]
 			}
 			continue
 		}
-		err = walkLinks(sub, prefix+name+"/", links, places)
+		_, err = walkLinks(sub, prefix+name+"/", links, places)
 		sub.close()
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return len(below) == 0, nil
 }

@@ -1,8 +1,10 @@
 package tracker
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"progressd/sizer"
@@ -18,16 +20,19 @@ func (t *Tracker) publish(now time.Time) {
 		t.status.pending = true
 		return
 	}
+	// Also that nothing has changed holds for a while: to find out takes the
+	// longer the more downloads there are, and each look asks.
+	t.status.at, t.status.pending = now, false
 	text := t.describe()
-	t.status.pending = false
 	if text == t.status.text {
 		return
 	}
-	t.status.text, t.status.at = text, now
+	t.status.text = text
 	t.hooks.Status(text)
 }
 
-// status is what was published last, and whether that may be out of date.
+// status is what was published last, when that was last held against what is
+// going on, and whether it may be out of date.
 type status struct {
 	text    string
 	at      time.Time
@@ -39,29 +44,29 @@ const mostNamed = 8
 
 // describe says in a line what is going on.
 func (t *Tracker) describe() string {
-	var parts []string
+	var active []*entry
 	for _, e := range t.open {
 		if e.active() {
-			parts = append(parts, e.ep.Named().ID+" "+amount(e.ep.Bytes, e.shown()))
+			active = append(active, e)
 		}
 	}
-	slices.Sort(parts)
-	text := strconv.Itoa(len(parts)) + " downloads"
-	switch len(parts) {
+	text := strconv.Itoa(len(active)) + " downloads"
+	switch len(active) {
 	case 0:
 		return "no downloads"
 	case 1:
 		text = "1 download"
 	}
-	for i, part := range parts {
-		switch i {
-		case mostNamed:
+	slices.SortFunc(active, func(a, b *entry) int {
+		return cmp.Or(strings.Compare(a.ep.Named().ID, b.ep.Named().ID), strings.Compare(a.ep.ID, b.ep.ID))
+	})
+	separator := ": "
+	for i, e := range active {
+		if i == mostNamed {
 			return text + ", ..."
-		case 0:
-			text += ": " + part
-		default:
-			text += ", " + part
 		}
+		text += separator + e.ep.Named().ID + " " + amount(e.ep.Bytes, e.shown())
+		separator = ", "
 	}
 	return text
 }

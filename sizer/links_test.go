@@ -1,0 +1,23 @@
+package sizer
+
+import "testing"
+
+// A link in a sub-directory moves no time stamp of the snapshot's own.
+func TestALinkInASubDirectoryOfASnapshotIsFound(t *testing.T) {
+	for _, former := range []string{"sub/x.bin", "x.bin"} {
+		t.Run("beside "+former, func(t *testing.T) {
+			c := newCache(t)
+			c.whole("x", kib, commitA, former)
+			c.age()
+			for i := range 8 {
+				c.partial("a", ".01234567.incomplete", mib+i)
+				c.look()
+			}
+			c.finish("a", ".01234567.incomplete", commitA, "sub/a.bin")
+			c.look()
+			if links := c.root.repos[demo].revs.at(commitA).links; links["sub/a.bin"] != etag("a") || links[former] != etag("x") {
+				t.Errorf("the links are %v", links)
+			}
+		})
+	}
+}
