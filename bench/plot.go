@@ -44,7 +44,7 @@ func (c curve) fixed() float64 { return c[0].value - c.each()*c[0].n }
 // The sizes of a panel in pixels, and its colours.
 const (
 	panelWidth, panelHeight = 430, 270
-	left, right, top, below = 76, 18, 46, 46
+	left, right, top, below = 76, 34, 46, 46
 	ink, faint, stroke      = "#24292f", "#d8dee4", "#0969da"
 )
 

@@ -75,7 +75,7 @@ func megabytes(v float64) string { return fmt.Sprintf("%.1f MB", v/1e6) }
 func octets(v float64) string    { return fmt.Sprintf("%.0f B", v) }
 func count(v float64) string     { return digits(v) }
 func times(v float64) string     { return digits(v) + "×" }
-func percent(v float64) string   { return fmt.Sprintf("%.3g%%", v*100) }
+func percent(v float64) string   { return digits(v*100) + "%" }
 
 // factor is a ratio near 1, of which the small difference matters.
 func factor(v float64) string { return fmt.Sprintf("%.3f", v) }

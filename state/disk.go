@@ -113,7 +113,7 @@ func overwrite(temp, path string, data []byte) (err error) {
 		return err
 	}
 	if _, err := os.Lstat(path); err != nil {
-		return nil //nolint:nilerr // there is nothing to be lost
+		return nil // there is nothing to be lost
 	}
 	// A new file has no block yet: after a power failure it would be empty, and
 	// the content whose place it has taken gone.

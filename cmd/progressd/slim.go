@@ -13,8 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settleCheck is how often it is looked whether the first looks are over.
-const settleCheck = 500 * time.Millisecond
+const (
+	// settleCheck is how often it is looked whether the first looks are over.
+	settleCheck = 500 * time.Millisecond
+	// secondLooks are over after that time: what was young is looked at again.
+	secondLooks = 10 * time.Second
+)
 
 // slim gives back what only a start needs: the code for it when the roots are
 // watched, and when nothing more is being watched the rest, with the memory
@@ -26,20 +30,35 @@ func (p *pipeline) slim(ctx context.Context) error {
 		return nil
 	}
 	p.shedText()
-	ticker := time.NewTicker(settleCheck)
-	defer ticker.Stop()
 	for before, settled := 0, false; !settled; {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
+		if !rest(ctx, settleCheck) {
 			return nil
 		}
 		watched, busy := p.watched()
 		before, settled = watched, watched == before && !busy
 	}
+	p.shed()
+	if rest(ctx, secondLooks) {
+		p.shed()
+	}
+	return nil
+}
+
+// rest reports false if ctx is done before that time has passed.
+func rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *pipeline) shed() {
 	debug.FreeOSMemory()
 	p.shedText()
-	return nil
 }
 
 // watched counts what is watched; busy: some root is being looked at.
