@@ -16,6 +16,8 @@ type inbox struct {
 	notes map[*repo]note
 	// missed: events were lost, everything may have changed.
 	missed bool
+	// asked are the folders that somebody wants looked at.
+	asked map[string]bool
 }
 
 // A note says what happened in one watched directory.

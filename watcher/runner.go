@@ -53,6 +53,7 @@ type runner struct {
 	notify *notifier // nil: no events for this root
 	root   Root
 	remote string
+	owner  int // of the directory; -1: unknown yet
 	// onListed is called once, when the names are listed or can't be.
 	onListed func()
 	// claimed reports whether another root has that path; nil: none has.
@@ -136,7 +137,10 @@ func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) 
 
 // begin forgets everything but the root and what a panic has taught.
 func (r *runner) begin() {
-	r.box, r.index, r.self = newInbox(), newIndex(), &repo{}
+	r.mu.Lock()
+	r.box = newInbox()
+	r.mu.Unlock()
+	r.index, r.self = newIndex(), &repo{}
 	r.began = time.Now()
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
 	r.listDue, r.pollDue, r.listRest, r.drained = 0, r.opts.Poll, 0, -drainGap
@@ -250,6 +254,7 @@ func (r *runner) work(ctx context.Context) error {
 	if r.st.Dev != r.root.Dev || r.st.Ino != r.root.Inode {
 		return errReplaced
 	}
+	r.owner = int(r.st.Uid)
 	mark := stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: onRoot}
 	if r.now() >= r.pollDue {
 		r.checkSelf(mark)

@@ -11,8 +11,13 @@ type RootStatus struct {
 	Path string
 	// Pattern is the one of Options.Roots.
 	Pattern string
-	// Present: there is a directory, and it is looked after.
-	Present bool
+	// Present: there is a directory, and it is looked after. Dev and Inode
+	// are then its identity.
+	Present    bool
+	Dev, Inode uint64
+	// Owner is the user whose directory it is, by number, -1 while that isn't
+	// known.
+	Owner int
 	// Polled: no events for this root.
 	Polled bool
 	// Remote names the network file system it is on, if any.
@@ -38,7 +43,7 @@ func (w *Watcher) Status() []RootStatus {
 	for _, f := range w.finders {
 		busy := since(f.busy.Load())
 		if f.empty.Load() || !busy.IsZero() && time.Since(busy) > w.opts.Poll {
-			all = append(all, RootStatus{Path: f.pattern, Pattern: f.pattern, BusySince: busy})
+			all = append(all, RootStatus{Path: f.pattern, Pattern: f.pattern, BusySince: busy, Owner: -1})
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
@@ -64,6 +69,7 @@ func (r *runner) status() RootStatus {
 func (r *runner) publish() {
 	s := RootStatus{
 		Path: r.root.Path, Pattern: r.root.Pattern, Present: true,
+		Dev: r.root.Dev, Inode: r.root.Inode, Owner: r.owner,
 		Polled: r.notify == nil, Remote: r.remote, Failing: r.fail.err,
 	}
 	if r.index != nil {

@@ -1,0 +1,73 @@
+package watcher
+
+import "strings"
+
+// maxAsked bounds how many folders of a root may wait to be looked at because
+// somebody has asked.
+const maxAsked = 64
+
+// Ask has a repository looked at as soon as its root's goroutine comes to it,
+// as an event in it would, also if it isn't there: folder is as of Looker.Look.
+// It never waits, and may be called by any goroutine. It is false if no root
+// of that path is watched now, or too many have asked.
+func (w *Watcher) Ask(root, folder string) bool {
+	w.mu.Lock()
+	r := w.runners[root]
+	w.mu.Unlock()
+	if r == nil || !w.opts.IsRepo(folder) && (w.opts.IsLocal == nil || !w.opts.IsLocal(folder)) {
+		return false
+	}
+	r.mu.Lock()
+	box := r.box
+	r.mu.Unlock()
+	return box != nil && box.ask(folder)
+}
+
+func (b *inbox) ask(folder string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.asked == nil {
+		b.asked = make(map[string]bool)
+	}
+	if len(b.asked) == maxAsked && !b.asked[folder] {
+		return false
+	}
+	b.asked[folder] = true
+	b.rouse()
+	return true
+}
+
+func (b *inbox) takeAsked() map[string]bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	asked := b.asked
+	b.asked = nil
+	return asked
+}
+
+// heed plans the visits that were asked for. What isn't known yet is taken as
+// one that was looked at before: if it isn't there, the look says so, and it
+// is forgotten again.
+func (r *runner) heed() {
+	for folder := range r.box.takeAsked() {
+		p := r.index.byFolder[folder]
+		if p == nil {
+			p = r.expect(folder)
+		}
+		r.index.at(p, r.drained)
+	}
+}
+
+func (r *runner) expect(folder string) *repo {
+	p := newRepo(folder, 0)
+	if !r.opts.IsRepo(folder) {
+		p = newLocal(folder, 0, r.now())
+		r.locals.count++
+		if folder != "." && !strings.Contains(folder, "/") {
+			r.locals.shelves[p] = &shelf{}
+		}
+	}
+	p.seen, p.looked = r.gen, true
+	r.index.add(p)
+	return p
+}
