@@ -53,6 +53,7 @@ type batch struct {
 	records map[string]tracker.Episode
 	told    []telling
 	dropped int
+	after   []func()
 }
 
 // NewLedger makes a ledger over a store. Two may follow each other on one
@@ -76,6 +77,18 @@ func (l *Ledger) Commit(ep *tracker.Episode, events []tracker.Event) {
 	for _, e := range events {
 		l.waiting.tell(telling{id, e})
 	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// After has f called when all that was committed before is passed on. f must
+// not block.
+func (l *Ledger) After(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting.after = append(l.waiting.after, f)
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -151,6 +164,9 @@ func (l *Ledger) pass() {
 		for _, o := range l.outlets {
 			o.Queue.Put(e)
 		}
+	}
+	for _, f := range b.after {
+		f()
 	}
 }
 

@@ -185,7 +185,7 @@ func (s *Store) settle(e *episode) {
 }
 
 func (s *Store) close(e *episode) {
-	if rec := s.repoRecord(e.key()); e.Number > rec.Number {
+	if rec := s.repoRecord(e.key()); e.played() && e.Number > rec.Number {
 		rec.Number, rec.Since = e.Number, e.Episode.Memory.Since
 		s.stateDirty = true
 	}

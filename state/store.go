@@ -72,6 +72,10 @@ type episode struct {
 	dirty bool
 }
 
+// played: something of it was seen on disk. Else its memory is empty, and what
+// the one before has left stands.
+func (e *episode) played() bool { return e.Episode.Play != "" }
+
 func (e *episode) key() repoKey { return repoKey{e.Episode.Root, e.Episode.Repo} }
 
 // Open locks the state directory, which is made if missing, and reads it. The
@@ -166,7 +170,7 @@ func (s *Store) Repo(root string, repo hfcache.Repo) (sizer.Memory, bool) {
 	}
 	for _, e := range s.episodes {
 		switch {
-		case e.key() != key:
+		case e.key() != key, !e.played():
 		case !e.Episode.Over:
 			return copyMemory(e.Episode.Memory), true
 		case e.Number > number:

@@ -44,8 +44,10 @@ type download struct {
 	clocks clocks
 	speed  Speed
 	minute minute
-	// run is the downloader's, where somebody watches it, else nil.
-	run *run
+	// run is the downloader's, where somebody watches it, else nil; lost is
+	// when the one who did was lost.
+	run  *run
+	lost time.Time
 }
 
 // newDownload begins an episode at its first look, base bytes of which were
@@ -78,7 +80,7 @@ func restoreDownload(set Settings, ep Episode, now time.Time) *download {
 		took = between(ep.Began, now, 100*longestSilence) - silence
 	}
 	d := &download{
-		set: set, ep: ep, now: now,
+		set: set, ep: ep, now: now, lost: now,
 		began:    now.Add(-silence - max(took, 0)),
 		lastByte: now.Add(-silence),
 		lastLine: now.Add(-between(ep.LastLineAt, now, set.Keepalive)),
@@ -127,6 +129,9 @@ func (d *download) judge(look sizer.Look) []Event {
 		d.clocks.blind()
 		return nil
 	case d.unplayed() && !look.InPlay: // it has made nothing yet
+		if d.run == nil {
+			return nil
+		}
 		d.run.absent = look.Gone
 		return d.conclude(look.At)
 	case look.Gone:

@@ -46,8 +46,8 @@ func (d *download) overdue() []Event {
 // known what has failed.
 func (d *download) broken() []Event {
 	exit := *d.run.exit
-	if d.ep.Failed {
-		return nil // told with its cause
+	if d.told() {
+		return nil // with its cause
 	}
 	cause := exit.cause()
 	if !d.run.only && d.unplayed() && exit.Cause == "" {
@@ -63,6 +63,9 @@ func (d *download) broken() []Event {
 	}
 	return append(events, event)
 }
+
+// told: the failure of this run was, not only that of one before it.
+func (d *download) told() bool { return d.ep.Failed && !d.run.failed.IsZero() }
 
 // cause is the best that is known of why a program has failed. What it has
 // printed says more than how it ended, but for somebody's having ended it.
@@ -148,7 +151,7 @@ func (d *download) untouched() []Event {
 
 // untrue is the failure of a program that claims to have succeeded.
 func (d *download) untrue(cause string) []Event {
-	if d.ep.Failed {
+	if d.told() {
 		return nil
 	}
 	exit := *d.run.exit

@@ -22,6 +22,8 @@ type Report struct {
 	// download, so that its end is the download's.
 	Process downloader.Process
 	Only    bool
+	// Again: it was reported before, by somebody who was lost meanwhile.
+	Again bool
 	// Words are, for RunSaid, what it has printed.
 	Words Words
 	// Exit is, for RunEnded, how it has ended, and Rest what there is of the
@@ -39,6 +41,9 @@ const (
 	RunBegan ReportKind = iota
 	RunSaid
 	RunEnded
+	// RunLost: nobody reports on it any more, and how it ends will not be
+	// known, unless it is reported again.
+	RunLost
 )
 
 // Words are what some of the output of a downloader comes to.
@@ -119,8 +124,18 @@ func newRun(set Settings, r Report) *download {
 	return d
 }
 
-// unplayed: the run has begun, and nothing of it shows on disk yet.
-func (d *download) unplayed() bool { return d.run != nil && d.ep.Play == "" }
+// unplayed: a run has begun, and nothing of it shows on disk yet.
+func (d *download) unplayed() bool { return d.ep.Seq > 0 && d.ep.Play == "" }
+
+// waits: nothing of a run shows on disk, and the one who reported on it is lost,
+// but may come back.
+func (d *download) waits() bool { return d.run == nil && d.unplayed() && !d.lost.IsZero() }
+
+// deserted: that one has not come back.
+func (d *download) deserted(now time.Time) bool {
+	const patience = 30 * time.Second // longer than progressd exec tries
+	return d.waits() && now.Sub(d.lost) >= patience
+}
 
 // running: a program that does nothing but download is known to run.
 func (d *download) running() bool { return d.run != nil && d.run.only && d.run.exit == nil }
@@ -174,10 +189,23 @@ func (t *Tracker) report(r Report) {
 	e := t.open[k]
 	switch r.Kind {
 	case RunBegan:
+		if t.runs[k] != nil {
+			return // that one is told to its end
+		}
+		if e != nil && e.run == nil && e.unplayed() && !r.Again {
+			t.bury(k, e)
+			e = nil
+		}
 		t.runs[k] = &run{process: r.Process, only: r.Only, told: map[string]bool{}}
 		if e != nil {
 			e.run = t.runs[k]
+			if r.Again && e.ep.Failed {
+				e.run.failed = r.At
+			}
 			return
+		}
+		if r.Again {
+			return // its download was told to its end meanwhile
 		}
 		e = &entry{download: newRun(t.set, r)}
 		e.run = t.runs[k]
@@ -193,7 +221,19 @@ func (t *Tracker) report(r Report) {
 			return // until it can be weighed
 		}
 		t.endRun(k)
+	case RunLost:
+		delete(t.runs, k)
+		if e != nil {
+			e.run, e.lost = nil, r.At
+		}
 	}
+}
+
+// bury ends a download of which nothing was ever seen, without a word.
+func (t *Tracker) bury(k key, e *entry) {
+	e.ep.Over = true
+	t.commit(e, nil)
+	delete(t.open, k)
 }
 
 // endRun forgets a run of which all is said.
@@ -201,6 +241,9 @@ func (t *Tracker) endRun(k key) {
 	delete(t.runs, k)
 	if e := t.open[k]; e != nil {
 		e.run = nil
+		if e.unplayed() && !e.ep.Over { // what there was to say is said
+			t.bury(k, e)
+		}
 	}
 	if t.hooks.RunOver != nil {
 		t.hooks.RunOver(k.root, k.repo)

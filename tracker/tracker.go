@@ -159,6 +159,9 @@ func (t *Tracker) observe(look sizer.Look) {
 			return
 		}
 	}
+	if e.unplayed() {
+		look = t.sinceClosed(k, look)
+	}
 	t.note(e, e.observe(look))
 	t.settleRun(k, e)
 	if !e.ep.Over {
@@ -166,7 +169,7 @@ func (t *Tracker) observe(look sizer.Look) {
 		return
 	}
 	delete(t.open, k)
-	if !look.Gone {
+	if !look.Gone && e.ep.Play != "" {
 		t.closed[k] = e.ep.Play
 	}
 	t.log.Debug("download over", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
@@ -206,11 +209,30 @@ func (t *Tracker) tick(now time.Time) {
 		}
 		t.note(e, e.tick(now))
 		t.settleRun(k, e)
+		if e.deserted(now) {
+			t.bury(k, e)
+		}
 		if e.ep.Over {
 			delete(t.open, k)
-			t.closed[k] = e.ep.Play
+			if e.ep.Play != "" {
+				t.closed[k] = e.ep.Play
+			}
 		}
 	}
+}
+
+// sinceClosed is what of a look is new to a run that has begun when the play
+// that it shows was told already.
+func (t *Tracker) sinceClosed(k key, look sizer.Look) sizer.Look {
+	play, told := t.closed[k]
+	switch {
+	case !told || play != look.Play || !look.InPlay:
+	case look.Arrived <= 0:
+		look.InPlay = false
+	default:
+		look.Base = look.Bytes - look.Arrived
+	}
+	return look
 }
 
 // root notes that a root went or came back: meanwhile nothing is known of its
@@ -277,7 +299,7 @@ func (t *Tracker) ticking() bool {
 		return true
 	}
 	for k, e := range t.open {
-		if (e.active() || e.run != nil && e.run.exit != nil) && !t.away[k.root] {
+		if (e.active() || e.run != nil && e.run.exit != nil) && !t.away[k.root] || e.waits() {
 			return true
 		}
 	}
