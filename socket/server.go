@@ -1,0 +1,294 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"progressd/downloader"
+	"progressd/hfcache"
+	"progressd/tracker"
+)
+
+// A Place is a download that the daemon watches.
+type Place struct {
+	// Root and Repo are those of its looks.
+	Root string
+	Repo hfcache.Repo
+	// Owner is the user whose root that is, by number, -1 if unknown.
+	Owner int
+}
+
+// Errors of Options.Find.
+var (
+	// ErrUnwatched: no root of this daemon is meant.
+	ErrUnwatched = errors.New("this progressd does not watch that cache")
+	// ErrNotYet: it will be watched when it is there and was found.
+	ErrNotYet = errors.New("that cache is not watched yet")
+)
+
+// Options are what a Server is made of. All fields are needed but Peer and Proc.
+type Options struct {
+	// Find gives the download that a run is about, or one of the errors
+	// above. It neither opens nor looks up what the run names.
+	Find func(Run) (Place, error)
+	// Name gives the name of its log file, by which its lines are known. It
+	// is asked only for those who may report on it.
+	Name func(Place) string
+	// Report hands a report over to the tracker; what there is on disk is
+	// added to that of an end. Ask has a download looked at soon.
+	Report func(context.Context, tracker.Report)
+	Ask    func(Place)
+	// Line renders an event for the client.
+	Line func(tracker.Event) string
+	// Peer tells the user at the other end, by number; nil asks the kernel.
+	Peer func(*net.UnixConn) (int, error)
+	// Proc is /proc, but in tests.
+	Proc string
+	Log  *slog.Logger
+}
+
+// The bounds. A connection costs two goroutines and some 40 KB.
+const (
+	maxConns     = 256
+	maxUserConns = 64
+	maxMissed    = 256
+	helloTime    = 5 * time.Second
+	writeTime    = 5 * time.Second
+	// refuseTime is what a client that isn't let in may cost the others.
+	refuseTime = 10 * time.Millisecond
+)
+
+// Server takes reports of runs and gives back the lines that they lead to.
+// Serve may be called for several listeners at once.
+type Server struct {
+	opts Options
+
+	mu    sync.Mutex
+	conns int
+	users map[int]int
+	runs  map[string]*session // by log file
+	// missed are the newest verdicts that were told while nobody was there
+	// to hear them: a client that comes again may be owed one.
+	missed map[string]string
+}
+
+// NewServer returns a Server. It starts nothing.
+func NewServer(opts Options) *Server {
+	if opts.Peer == nil {
+		opts.Peer = peer
+	}
+	if opts.Proc == "" {
+		opts.Proc = "/proc"
+	}
+	return &Server{opts: opts, users: make(map[int]int), runs: make(map[string]*session), missed: make(map[string]string)}
+}
+
+// Serve accepts connections until ctx is done, then ends all of them. The
+// listener stays open: what connects meanwhile waits for the next Serve.
+func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+	if err := l.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var all sync.WaitGroup
+	defer all.Wait()
+	var failures int
+	for ctx.Err() == nil {
+		c, err := l.AcceptUnix()
+		switch {
+		case err == nil:
+			failures = 0
+			s.admit(ctx, &all, c)
+		case ctx.Err() != nil:
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default: // out of descriptors: it is over some time
+			if failures++; failures == 1 {
+				s.opts.Log.Warn("cannot take a connection of progressd exec: it is tried again until it works", "err", err)
+			}
+			rest(ctx, min(time.Second, 5*time.Millisecond<<min(failures, 10)))
+		}
+	}
+	return nil
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// admit takes a connection in, if there is room for it and its user.
+func (s *Server) admit(ctx context.Context, all *sync.WaitGroup, c *net.UnixConn) {
+	uid, err := s.opts.Peer(c)
+	if err != nil {
+		_ = c.Close()
+		return
+	}
+	s.mu.Lock()
+	full := s.conns >= maxConns || s.users[uid] >= maxUserConns
+	if !full {
+		s.conns++
+		s.users[uid]++
+	}
+	s.mu.Unlock()
+	if full {
+		refuse(c, refuseTime, Answer{Refused: "too many connections"})
+		_ = c.Close()
+		return
+	}
+	all.Go(func() {
+		defer func() {
+			_ = c.Close()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.conns--
+			if s.users[uid]--; s.users[uid] == 0 {
+				delete(s.users, uid)
+			}
+		}()
+		// A stop ends all waiting for the client.
+		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+		defer stop()
+		s.attend(ctx, c, uid)
+	})
+}
+
+// peer asks the kernel who has connected.
+func peer(c *net.UnixConn) (int, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var cred *unix.Ucred
+	failed := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) //nolint:gosec // a descriptor is small
+	})
+	if err = errors.Join(failed, err); err != nil {
+		return -1, err
+	}
+	return int(cred.Uid), nil
+}
+
+// attend serves one connection to its end.
+func (s *Server) attend(ctx context.Context, c *net.UnixConn, uid int) {
+	in := newReader(c)
+	line, err := in.line(helloTime)
+	if err != nil {
+		refuse(c, refuseTime, Answer{Refused: reason(err)})
+		return
+	}
+	run, err := parseHello(line)
+	if err != nil {
+		refuse(c, refuseTime, Answer{Refused: err.Error()})
+		return
+	}
+	ss, err := s.begin(run, uid)
+	if err != nil {
+		later := errors.Is(err, ErrNotYet) || errors.Is(err, errTaken)
+		s.opts.Log.Debug("a run is not taken", "repo", run.Repo.ID, "uid", uid, "err", err)
+		refuse(c, refuseTime, Answer{Refused: err.Error(), Later: later})
+		return
+	}
+	ss.serve(ctx, c, in)
+}
+
+var (
+	// errTaken: of one download one run is told at a time; the first.
+	errTaken   = errors.New("another run of that download is being told")
+	errForeign = errors.New("that cache belongs to another user")
+	errProcess = errors.New("that process belongs to another user")
+)
+
+// begin finds what a run is about, and whether its reporter may speak of it.
+func (s *Server) begin(run Run, uid int) (*session, error) {
+	place, err := s.opts.Find(run)
+	if err != nil {
+		return nil, err
+	}
+	if uid != 0 && uid != place.Owner {
+		return nil, errForeign
+	}
+	process, err := s.process(run, uid)
+	if err != nil {
+		return nil, err
+	}
+	ss := newSession(s, place, process, run)
+	ss.log = s.opts.Name(place)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.runs[ss.log] != nil {
+		return nil, errTaken
+	}
+	s.runs[ss.log] = ss
+	ss.send(Answer{V: Version, Taken: true})
+	if line := s.missed[ss.log]; run.Again && line != "" {
+		ss.send(Answer{Line: line})
+	}
+	delete(s.missed, ss.log)
+	return ss, nil
+}
+
+func (s *Server) end(ss *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.runs, ss.log)
+}
+
+// process describes the downloader of a run, as far as it is the reporter's
+// to name. One that has ended already is known by what the run says of it.
+func (s *Server) process(run Run, uid int) (downloader.Process, error) {
+	claimed := downloader.Process{PID: run.PID, Command: run.Command}
+	owner, err := owner(s.opts.Proc, run.PID)
+	if err != nil {
+		return claimed, nil //nolint:nilerr // it has ended, and nothing else tells of it
+	}
+	if uid != 0 && owner != uid {
+		return claimed, errProcess
+	}
+	process, err := downloader.ReadProcess(s.opts.Proc, run.PID)
+	if err != nil {
+		process = claimed
+	}
+	if process.Request == nil && run.Name.ID != "" {
+		process.Request = &downloader.Request{Repo: run.Name}
+	}
+	return process, nil
+}
+
+// Put gives an event to the client whose run it is about, if there is one. It
+// never waits: a client that doesn't read loses its connection. It is an
+// outlet of the ledger.
+func (s *Server) Put(e tracker.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch ss := s.runs[e.Log]; {
+	case ss != nil:
+		ss.send(Answer{Line: s.opts.Line(e)})
+	case e.Verdict():
+		if len(s.missed) >= maxMissed {
+			clear(s.missed)
+		}
+		s.missed[e.Log] = s.opts.Line(e)
+	}
+}
+
+// Over is told when all is said of a run whose end was reported, and all its
+// events were Put.
+func (s *Server) Over(root string, repo hfcache.Repo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ss := range s.runs {
+		if ss.place.Root == root && ss.place.Repo == repo {
+			ss.conclude()
+		}
+	}
+}

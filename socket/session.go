@@ -1,0 +1,299 @@
+package socket
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"progressd/downloader"
+	"progressd/tracker"
+)
+
+const (
+	// maxWaiting is how many lines a client may be behind.
+	maxWaiting = 256
+	// Of what a client says, so many lines a second are told, after so many
+	// at once; the others are dropped and counted, and so many of these are
+	// reason enough to end it.
+	saidEvery = 50 * time.Millisecond
+	saidBurst = 200
+	maxDone   = 10_000
+	// idleTime is how often it is made sure that a silent client's program
+	// still runs.
+	idleTime = time.Minute
+	// endTime bounds the waiting for the verdict, which the tracker gives
+	// in 5 s and a look.
+	endTime = 20 * time.Second
+	// askEvery is how often looks are asked for then.
+	askEvery = 150 * time.Millisecond
+)
+
+// A session is one run that a client reports on.
+type session struct {
+	server  *Server
+	place   Place
+	process downloader.Process
+	run     Run
+	id      string // what the repository is called in our words
+	log     string // the name of its log file
+
+	out      chan Answer
+	slow     chan struct{} // closed when out was full
+	over     chan struct{} // closed when all is said
+	slowOnce sync.Once
+	overOnce sync.Once
+}
+
+func newSession(s *Server, place Place, process downloader.Process, run Run) *session {
+	ss := &session{
+		server: s, place: place, process: process, run: run, id: run.Repo.ID,
+		out: make(chan Answer, maxWaiting), slow: make(chan struct{}), over: make(chan struct{}),
+	}
+	if run.Name.ID != "" {
+		ss.id = run.Name.ID
+	}
+	return ss
+}
+
+// send never waits.
+func (ss *session) send(a Answer) {
+	select {
+	case ss.out <- a:
+	default:
+		ss.slowOnce.Do(func() { close(ss.slow) })
+	}
+}
+
+func (ss *session) conclude() {
+	ss.overOnce.Do(func() {
+		ss.send(Answer{Over: true})
+		close(ss.over)
+	})
+}
+
+// serve reports the run from its beginning to its end, or the loss of it.
+func (ss *session) serve(ctx context.Context, c *net.UnixConn, in *reader) {
+	defer ss.server.end(ss)
+	written := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(written)
+		ss.write(c, done)
+	}()
+	defer func() { <-written }()
+	defer close(done)
+	ss.report(ctx, tracker.Report{Kind: tracker.RunBegan, Process: ss.process, Only: ss.run.Only, Again: ss.run.Again})
+	ended, err := ss.listen(ctx, in)
+	if !ended {
+		if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+			ss.server.opts.Log.Info("a progressd exec is no longer heard", "repo", ss.place.Repo.ID, "pid", ss.process.PID, "why", reason(err))
+		}
+		ss.report(ctx, tracker.Report{Kind: tracker.RunLost})
+		return
+	}
+	ss.awaitOver(ctx, written)
+}
+
+// report stamps a report, and has a look made that is begun after it.
+func (ss *session) report(ctx context.Context, r tracker.Report) {
+	r.Root, r.Repo, r.At = ss.place.Root, ss.place.Repo, time.Now()
+	ss.server.opts.Report(ctx, r)
+	if r.Kind != tracker.RunSaid {
+		ss.server.opts.Ask(ss.place)
+	}
+}
+
+// awaitOver has looks made until all is said and the client has it.
+func (ss *session) awaitOver(ctx context.Context, written <-chan struct{}) {
+	again := time.NewTicker(askEvery)
+	defer again.Stop()
+	timeout := time.NewTimer(endTime)
+	defer timeout.Stop()
+	for {
+		select {
+		case <-again.C:
+			ss.server.opts.Ask(ss.place)
+		case <-ss.over:
+			select {
+			case <-written:
+			case <-ctx.Done():
+			case <-timeout.C:
+			}
+			return
+		case <-timeout.C:
+			ss.report(ctx, tracker.Report{Kind: tracker.RunLost})
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// write passes lines on until all is said, or the client can't keep up. Its
+// end ends the reading as well.
+func (ss *session) write(c *net.UnixConn, done <-chan struct{}) {
+	for {
+		select {
+		case a := <-ss.out:
+			if err := answer(c, writeTime, a); err != nil {
+				_ = c.Close()
+				return
+			}
+			if a.Over {
+				return
+			}
+		case <-ss.slow:
+			_ = c.Close()
+			return
+		case <-done:
+			return
+		}
+	}
+}
+
+// listen takes reports until the one of the end. The error says why there are
+// no more.
+func (ss *session) listen(ctx context.Context, in *reader) (ended bool, err error) {
+	limit := newLimit()
+	for {
+		line, err := in.line(idleTime)
+		if errors.Is(err, errIdle) && ss.runs() {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		var r report
+		if err := json.Unmarshal(line, &r); err != nil {
+			return false, errors.New("that is not a line of the protocol")
+		}
+		switch {
+		case r.Ended != nil:
+			ss.tellDropped(limit.dropped)
+			ss.report(ctx, tracker.Report{Kind: tracker.RunEnded, Exit: exit(*r.Ended, ss.id)})
+			return true, nil
+		case !limit.allow(time.Now()):
+			if limit.dropped > maxDone {
+				return false, errors.New("it says too much")
+			}
+		case r.Said != nil:
+			ss.report(ctx, tracker.Report{Kind: tracker.RunSaid, Words: r.Said.words(ss.id)})
+		}
+	}
+}
+
+func (ss *session) tellDropped(n int) {
+	if n > 0 {
+		ss.server.opts.Log.Warn("a progressd exec has said too much: some of it was not told", "repo", ss.place.Repo.ID, "lines", n)
+	}
+}
+
+// runs reports whether the program may still run, so that its silence is no
+// reason to end the connection.
+func (ss *session) runs() bool {
+	return ss.process.Started != 0 && downloader.Alive(ss.server.opts.Proc, ss.process)
+}
+
+// A limit is a bucket of lines that fills again with time.
+type limit struct {
+	left    int
+	filled  time.Time
+	dropped int
+}
+
+func newLimit() *limit { return &limit{left: saidBurst, filled: time.Now()} }
+
+func (l *limit) allow(now time.Time) bool {
+	if n := int(now.Sub(l.filled) / saidEvery); n > 0 {
+		l.left = min(l.left+n, saidBurst)
+		l.filled = l.filled.Add(time.Duration(n) * saidEvery)
+	}
+	if l.left == 0 {
+		l.dropped++
+		return false
+	}
+	l.left--
+	return true
+}
+
+// A reader takes lines of a bounded length, each in a bounded time.
+type reader struct {
+	c  net.Conn
+	in *bufio.Reader
+}
+
+func newReader(c net.Conn) *reader { return &reader{c: c, in: bufio.NewReaderSize(c, maxLine)} }
+
+// errIdle: nothing has come in time, not even the beginning of a line.
+var errIdle = errors.New("nothing was said in time")
+
+// line gives the next line, valid until the next call.
+func (r *reader) line(within time.Duration) ([]byte, error) {
+	if err := r.c.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return nil, err
+	}
+	line, err := r.in.ReadSlice('\n')
+	switch {
+	case err == nil:
+		return line[:len(line)-1], nil
+	case errors.Is(err, bufio.ErrBufferFull):
+		return nil, errTooLong
+	case errors.Is(err, os.ErrDeadlineExceeded) && len(line) == 0:
+		return nil, errIdle
+	default:
+		return nil, err
+	}
+}
+
+// answer writes one line.
+func answer(c net.Conn, within time.Duration, a any) error {
+	line, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(within)); err != nil {
+		return err
+	}
+	_, err = c.Write(append(line, '\n'))
+	return err
+}
+
+// refuse says why, if the client still listens.
+func refuse(c net.Conn, within time.Duration, a Answer) {
+	a.V = Version
+	_ = answer(c, within, a)
+}
+
+// reason is an error for the other end: without addresses.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errIdle):
+		return errIdle.Error()
+	case errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF):
+		return "the connection was closed"
+	default:
+		return err.Error()
+	}
+}
+
+// owner is the effective user of a process.
+func owner(proc string, pid int) (int, error) {
+	info, err := os.Stat(filepath.Join(proc, strconv.Itoa(pid)))
+	if err != nil {
+		return -1, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1, errors.ErrUnsupported
+	}
+	return int(st.Uid), nil
+}
