@@ -54,6 +54,7 @@ type service struct {
 	signals     chan os.Signal
 	exited      chan int
 	aborted     chan int
+	runtime     string // XDG_RUNTIME_DIR; empty: no socket
 }
 
 // patient is how long a test waits for something that must come.
@@ -104,7 +105,7 @@ func (d *service) start(args ...string) {
 	exited := d.exited
 	w := world{
 		stdout: d.out, stderr: d.errout, signals: d.signals,
-		getenv: func(name string) string { return map[string]string{"HOME": d.dir}[name] },
+		getenv: func(name string) string { return map[string]string{"HOME": d.dir, "XDG_RUNTIME_DIR": d.runtime}[name] },
 		exit:   func(status int) { d.aborted <- status },
 	}
 	go func() { exited <- run(args, w) }()

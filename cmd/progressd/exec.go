@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,8 @@ type execWorld struct {
 	stdin, stdout, stderr *os.File
 	getenv                func(string) string
 	signals               <-chan os.Signal
+	// runDir is where the system's daemon has its socket, empty in tests.
+	runDir string
 }
 
 type execOptions struct {
@@ -125,19 +128,20 @@ func parseModel(id string) (hfcache.Repo, bool) {
 	return hfcache.NewRepo(hfcache.Model, id)
 }
 
-// An execution is one program under progressd exec, with a pipeline of its own
-// for its one download.
+// An execution is one program under progressd exec. Where no daemon tells of
+// its one download, a pipeline of its own does.
 type execution struct {
-	w     execWorld
-	argv  []string
-	parts *pipeline
-	store *state.Store
-	run   *hearing
-	look  *lookout
-	log   *slog.Logger
-	stop  context.CancelFunc
-	// stopped is closed when the pipeline has ended.
-	stopped chan struct{}
+	w    execWorld
+	out  world
+	argv []string
+	set  settings
+	run  *hearing
+	tell *teller
+	look *lookout
+	log  *slog.Logger
+	stop context.CancelFunc
+	// working are all that was started.
+	working sync.WaitGroup
 	oom     int // kills before the program was started
 }
 
@@ -149,34 +153,47 @@ func newExecution(opts execOptions, set settings, w execWorld) *execution {
 		log = slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{ReplaceAttr: brief, Level: slog.LevelWarn}))
 		out.stdout, out.stderr = screen, screen
 	}
-	names := newNames(&set)
-	x := &execution{
-		w: w, argv: opts.argv, store: state.Volatile(log), log: log, stopped: make(chan struct{}),
-		oom: oomKills(),
+	x := &execution{w: w, out: out, argv: opts.argv, set: set, log: log, oom: oomKills()}
+	x.tell = &teller{
+		paths: sockets(w.getenv, w.runDir), screen: screen, log: log,
+		done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
-	p := &pipeline{
-		set: set, sd: &systemd{}, log: log, queues: make(map[string]*sink.Queue),
-		looks: make(chan sizer.Look), hub: hubOf(set, out, log),
+	x.run = newHearing(aimOf(opts, set, w.getenv), screen, x.tell.put)
+	x.tell.over = x.run.over
+	x.look = newLookout(x.run, set, hubOf(set, out, log), log)
+	x.tell.look = x.look.now
+	x.tell.rest = func(root string, repo hfcache.Repo, abort <-chan struct{}) *sizer.Look {
+		return restOf(x.look.options, root, repo.Folder(), abort)
 	}
-	p.ledger = state.NewLedger(x.store, p.outlets(x.store, out), log)
-	x.run = newHearing(aimOf(opts, set, w.getenv), screen, func(k target) { x.store.NameLog(k.root, k.repo, names.of(k)) })
-	p.tracker = tracker.New(set.limits(), p.ledger, tracker.Hooks{RunOver: x.run.concluded}, log)
-	p.tracker.Hear(x.run.reports)
-	x.look = newLookout(x.run, p)
-	x.parts = p
 	return x
 }
 
-// start sets the pipeline to work.
+// start sets those to work who find the download and tell of it.
 func (x *execution) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	x.stop = stop
-	x.run.ctx = ctx
 	looking := start(ctx, "lookout", x.look.Run, x.log)
-	go func() {
-		defer close(x.stopped)
-		x.parts.carry(ctx, looking)
-	}()
+	x.tell.carry = func() chan<- tracker.Report { return x.carry(ctx, looking) }
+	telling := start(ctx, "telling", x.tell.Run, x.log)
+	x.working.Go(func() { <-telling; <-looking })
+}
+
+// carry sets a pipeline of its own to work, and returns where its tracker
+// hears reports.
+func (x *execution) carry(ctx context.Context, looking <-chan struct{}) chan<- tracker.Report {
+	names, store := newNames(&x.set), state.Volatile(x.log)
+	p := &pipeline{
+		set: x.set, sd: &systemd{}, log: x.log, queues: make(map[string]*sink.Queue),
+		looks: x.look.looks, hub: x.look.hub, reports: make(chan tracker.Report),
+	}
+	t := x.run.target()
+	store.NameLog(t.root, t.repo, names.of(t))
+	p.ledger = state.NewLedger(store, p.outlets(store, x.out), x.log)
+	p.tracker = tracker.New(x.set.limits(), p.ledger, tracker.Hooks{RunOver: x.run.concluded}, x.log)
+	p.tracker.Hear(p.reports)
+	x.working.Go(func() { p.carry(ctx, looking) })
+	x.look.wanted.Store(true)
+	return p.reports
 }
 
 // child runs the program to its end.
@@ -210,6 +227,8 @@ const (
 	verdictPatience = 6 * time.Second
 	// lookAgain is how often is looked meanwhile.
 	lookAgain = 150 * time.Millisecond
+	// longestEnd bounds all waiting, also for a daemon that is lost just then.
+	longestEnd = comeBack + 3*verdictPatience
 )
 
 // finish has the verdict told, and stops the pipeline. What hangs is not
@@ -235,8 +254,13 @@ func (x *execution) finish(result child.Result, err error) {
 		x.conclude(result, abort)
 	}
 	x.stop()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		x.working.Wait()
+	}()
 	select {
-	case <-x.stopped:
+	case <-stopped:
 	case <-time.After(patience):
 	case <-abort:
 	}
@@ -245,33 +269,17 @@ func (x *execution) finish(result child.Result, err error) {
 // conclude reports the end and waits for the verdict.
 func (x *execution) conclude(result child.Result, abort <-chan struct{}) {
 	exit := x.exit(result)
-	t, known := x.run.settle()
-	if !known {
+	if !x.run.settle() {
 		if x.run.heardErrors() {
 			x.log.Warn("it could not be told which model this was, so nothing was said about it: name it by --model")
 		}
 		return
 	}
-	x.run.ended(exit, x.look.rest(t, abort))
-	x.await(abort)
-}
-
-// await has looks made until the verdict is told.
-func (x *execution) await(abort <-chan struct{}) {
-	timeout := time.After(verdictPatience)
-	again := time.NewTicker(lookAgain)
-	defer again.Stop()
-	for {
-		x.look.now()
-		select {
-		case <-again.C:
-		case <-x.run.over:
-			return
-		case <-timeout:
-			return
-		case <-abort:
-			return
-		}
+	x.run.ended(exit)
+	select {
+	case <-x.tell.done:
+	case <-time.After(longestEnd):
+	case <-abort:
 	}
 }
 

@@ -4,23 +4,29 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"progressd/hfcache"
+	"progressd/hublist"
 	"progressd/sizer"
 )
 
 // A lookout looks at the one download of a run, every half second and when it
 // is asked to: that costs a stat where nothing moves, and needs no watcher.
 type lookout struct {
-	run     *hearing
-	looks   chan<- sizer.Look
+	run *hearing
+	// looks go to the pipeline that wants them, if one does.
+	looks   chan sizer.Look
+	wanted  atomic.Bool
+	hub     *hublist.Hub
 	options sizer.Options // but for path and identity
 	roots   map[string]*root
 	asked   chan struct{}
@@ -42,17 +48,17 @@ func fileTime() time.Time {
 	return time.Unix(now.Unix())
 }
 
-func newLookout(r *hearing, p *pipeline) *lookout {
+func newLookout(r *hearing, set settings, hub *hublist.Hub, log *slog.Logger) *lookout {
 	since := fileTime()
-	l := &lookout{run: r, looks: p.looks, roots: make(map[string]*root), asked: make(chan struct{}, 1)}
-	sight := &sight{set: p.set}
+	l := &lookout{run: r, looks: make(chan sizer.Look), hub: hub, roots: make(map[string]*root), asked: make(chan struct{}, 1)}
+	sight := &sight{set: set}
 	l.options = sizer.Options{
 		Since: since, Opened: since,
 		Recall: func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
-		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(p.set.Download.QuietAfter), Linger: sight.linger(), Log: p.log,
+		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(set.Download.QuietAfter), Linger: sight.linger(), Log: log,
 	}
-	if p.hub != nil {
-		l.options.Listing = p.hub.Listing
+	if hub != nil {
+		l.options.Listing = hub.Listing
 	}
 	return l
 }
@@ -83,7 +89,7 @@ func (l *lookout) Run(ctx context.Context) error {
 		}
 		// A search through large caches is no reason to keep a core busy.
 		wait = max(active, 20*time.Since(started))
-		if !began {
+		if !began || !l.wanted.Load() {
 			continue
 		}
 		look := l.at(aim.root, aim.repo)
@@ -124,7 +130,17 @@ func (l *lookout) root(path string) (*root, error) {
 }
 
 func newRoot(path string, options sizer.Options) (*root, error) {
-	info, err := os.Stat(path) //nolint:gosec // it is the user's own cache, as the user named it
+	st, err := identity(path)
+	if err != nil {
+		return nil, err
+	}
+	options.Path, options.Dev, options.Inode = path, st.Dev, st.Ino
+	return &root{sizer.NewRoot(options), st.Dev, st.Ino}, nil
+}
+
+// identity is that of a directory.
+func identity(path string) (*syscall.Stat_t, error) {
+	info, err := os.Stat(path) //nolint:gosec // a root: as its user named it, or as the daemon watches it
 	if err != nil {
 		return nil, err
 	}
@@ -132,26 +148,24 @@ func newRoot(path string, options sizer.Options) (*root, error) {
 	if !ok || !info.IsDir() {
 		return nil, fs.ErrNotExist
 	}
-	options.Path, options.Dev, options.Inode = path, st.Dev, st.Ino
-	return &root{sizer.NewRoot(options), st.Dev, st.Ino}, nil
+	return st, nil
 }
 
 // restPatience is how long is waited for what there is: a file system may hang.
 const restPatience = 3 * time.Second
 
-// rest looks at a repository as if all that there is had just come; nil if
-// that can't be done. It may be called beside Run.
-func (l *lookout) rest(t target, abort <-chan struct{}) *sizer.Look {
+// restOf looks at a repository as if all that there is had just come; nil if
+// that can't be done.
+func restOf(options sizer.Options, root, folder string, abort <-chan struct{}) *sizer.Look {
 	found := make(chan *sizer.Look, 1)
 	go func() {
-		options := l.options
 		options.Since, options.Opened, options.Log = time.Time{}, time.Time{}, quietLog
-		r, err := newRoot(t.root, options)
+		r, err := newRoot(root, options)
 		if err != nil {
 			found <- nil
 			return
 		}
-		look, _ := r.Look(time.Now(), t.repo.Folder())
+		look, _ := r.Look(time.Now(), folder)
 		if look.Unreadable != nil {
 			found <- nil
 			return

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"slices"
 	"strings"
@@ -15,20 +14,19 @@ import (
 	"progressd/child"
 	"progressd/downloader"
 	"progressd/hfcache"
-	"progressd/sizer"
 	"progressd/tracker"
 )
 
 // A hearing turns what is heard of a program into reports on its download. While
 // it isn't known which that is, they wait.
 type hearing struct {
-	reports chan tracker.Report
+	// put takes the reports, in order, and what the repository is called. It
+	// never waits.
+	put func(r tracker.Report, name hfcache.Repo)
 	// over is closed when all is said.
 	over     chan struct{}
 	conclude sync.Once
-	ctx      context.Context //nolint:containedctx // the callbacks of child.Run have no other
 	screen   *screen
-	named    func(target) // called once, before anything is told
 	hears    [2]*capture.Reader
 
 	mu      sync.Mutex
@@ -43,8 +41,8 @@ type hearing struct {
 // maxWaiting is how many words wait for a download to belong to: the newest.
 const maxWaiting = 64
 
-func newHearing(p aim, s *screen, named func(target)) *hearing {
-	r := &hearing{aim: p, screen: s, named: named, reports: make(chan tracker.Report), over: make(chan struct{})}
+func newHearing(p aim, s *screen, put func(tracker.Report, hfcache.Repo)) *hearing {
+	r := &hearing{aim: p, screen: s, put: put, over: make(chan struct{})}
 	for i := range r.hears {
 		r.hears[i] = capture.NewReader(r.tell)
 	}
@@ -71,7 +69,6 @@ func (r *hearing) begin() {
 		return
 	}
 	r.began = true
-	r.named(r.aim.target)
 	r.report(tracker.Report{Kind: tracker.RunBegan, Process: r.process, Only: r.aim.only})
 	for _, words := range r.waiting {
 		r.report(tracker.Report{Kind: tracker.RunSaid, Words: words})
@@ -83,10 +80,14 @@ func (r *hearing) report(report tracker.Report) {
 	report.Root, report.Repo, report.At = r.aim.root, r.aim.repo, time.Now()
 	report.Words.Remedy = strings.ReplaceAll(report.Words.Remedy, "%s", r.aim.name.ID)
 	report.Exit.Remedy = strings.ReplaceAll(report.Exit.Remedy, "%s", r.aim.name.ID)
-	select {
-	case r.reports <- report:
-	case <-r.ctx.Done():
-	}
+	r.put(report, r.aim.name)
+}
+
+// target is the download, once that is known.
+func (r *hearing) target() target {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.aim.target
 }
 
 // found is told by which download the program was seen at work.
@@ -171,17 +172,17 @@ func signalName(sig syscall.Signal) string {
 
 // settle begins with the likeliest download, if none was found before. It is
 // false if there is none.
-func (r *hearing) settle() (target, bool) {
+func (r *hearing) settle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.aim.suppose() {
 		r.begin()
 	}
-	return r.aim.target, r.began
+	return r.began
 }
 
-// ended reports the end, and what there is then. The output has ended before.
-func (r *hearing) ended(exit tracker.Exit, rest *sizer.Look) {
+// ended reports the end. The output has ended before.
+func (r *hearing) ended(exit tracker.Exit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	exit.Asked = r.asked
@@ -193,7 +194,7 @@ func (r *hearing) ended(exit tracker.Exit, rest *sizer.Look) {
 			exit.Last = r.hears[s].Last()
 		}
 	}
-	r.report(tracker.Report{Kind: tracker.RunEnded, Exit: exit, Rest: rest})
+	r.report(tracker.Report{Kind: tracker.RunEnded, Exit: exit})
 }
 
 // concluded is called by the tracker when all is said.

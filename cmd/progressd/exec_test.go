@@ -30,6 +30,7 @@ func newLaunch(t *testing.T) *launch {
 	t.Setenv("HOME", l.dir)
 	t.Setenv("HF_HUB_CACHE", l.path("hub"))
 	t.Setenv("JOURNAL_STREAM", "")
+	t.Setenv("XDG_RUNTIME_DIR", "")
 	l.out, l.err = l.file("out"), l.file("err")
 	return l
 }

@@ -52,6 +52,7 @@ func main() {
 		signals, _ := child.Notify()
 		os.Exit(execute(os.Args[2:], execWorld{
 			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals,
+			runDir: systemRunDir,
 		}))
 	}
 	// A reader of our output that goes away must not take us with it.
@@ -63,6 +64,7 @@ func main() {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	os.Exit(run(os.Args[1:], world{
 		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, exit: os.Exit,
+		runDir: systemRunDir,
 	}))
 }
 
@@ -72,6 +74,9 @@ type world struct {
 	getenv         func(string) string
 	signals        <-chan os.Signal
 	exit           func(status int)
+	// runDir is where the system's daemon has its socket; empty in tests,
+	// which take nothing over from systemd either.
+	runDir string
 }
 
 type options struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"progressd/hublist"
 	"progressd/sink"
 	"progressd/sizer"
+	"progressd/socket"
 	"progressd/state"
 	"progressd/tracker"
 	"progressd/watcher"
@@ -39,8 +41,13 @@ type pipeline struct {
 	queues  map[string]*sink.Queue
 	looks   chan sizer.Look
 	roots   chan tracker.Event
-	sd      *systemd
-	log     *slog.Logger
+	// reports are those of runs. The daemon gets them from progressd exec,
+	// by server, which serves the listeners.
+	reports   chan tracker.Report
+	server    *socket.Server
+	listeners []*net.UnixListener
+	sd        *systemd
+	log       *slog.Logger
 
 	mu   sync.Mutex
 	said string // by the tracker
@@ -49,10 +56,13 @@ type pipeline struct {
 func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd, w world, log *slog.Logger) *pipeline {
 	p := &pipeline{
 		set: set, sd: sd, log: log, queues: make(map[string]*sink.Queue),
-		looks: make(chan sizer.Look), roots: make(chan tracker.Event),
+		looks: make(chan sizer.Look), roots: make(chan tracker.Event), reports: make(chan tracker.Report),
 	}
-	p.ledger = state.NewLedger(store, p.outlets(store, w), log)
-	p.tracker = tracker.New(set.limits(), p.ledger, tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog}, log)
+	p.server = p.newServer(store, set.form())
+	p.ledger = state.NewLedger(store, append(p.outlets(store, w), state.Outlet{Queue: p.server}), log)
+	p.tracker = tracker.New(set.limits(), p.ledger,
+		tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog, RunOver: p.runOver}, log)
+	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
@@ -91,21 +101,26 @@ func isLocal(rel string) bool {
 	return ok
 }
 
+// form is how lines look.
+func (s settings) form() sink.Form {
+	form := sink.Form{Text: sink.Message, Stamp: sink.Clock}
+	if s.Log.Style == config.Detailed {
+		form.Text = sink.Detailed
+	}
+	if s.Log.Timestamps == config.RFC3339 {
+		form.Stamp = sink.RFC3339
+	}
+	return form
+}
+
 // outlets makes the sinks. Under systemd standard output is the journal, so
 // the lines go there once, with their fields; elsewhere they go to the
 // console as well.
 func (p *pipeline) outlets(store *state.Store, w world) []state.Outlet {
-	text := sink.Message
-	if p.set.Log.Style == config.Detailed {
-		text = sink.Detailed
-	}
-	form := sink.Form{Text: text, Stamp: sink.Clock}
-	if p.set.Log.Timestamps == config.RFC3339 {
-		form.Stamp = sink.RFC3339
-	}
+	form := p.set.form()
 	outlets := []state.Outlet{p.outlet(sink.LogName, sink.NewModelLog(p.set.logDir, form, store, p.log))}
 	if p.set.Journal.Enabled && journalRuns() {
-		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(text, store)))
+		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(form.Text, store)))
 	}
 	if w.stdout != nil && w.getenv("JOURNAL_STREAM") == "" {
 		console := p.outlet(sink.ConsoleName, sink.NewConsole(w.stdout, form, p.log))
@@ -134,7 +149,9 @@ func (p *pipeline) run(ctx context.Context) {
 		start(ctx, "status", p.refresh, p.log)
 	}
 	start(ctx, "slim", p.slim, p.log)
+	hearing := start(ctx, "socket", p.hear, p.log)
 	p.carry(ctx, start(ctx, "watcher", p.watcher.Run, p.log))
+	<-hearing
 }
 
 // carry runs the parts behind the one that looks, until ctx is done; then it

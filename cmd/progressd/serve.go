@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -21,8 +22,14 @@ func serve(ctx context.Context, set settings, load func() (settings, error), w w
 		return err
 	}
 	sd := newSystemd(w.getenv, log)
+	open := listeners(w, log)
+	defer func() {
+		for _, l := range open {
+			_ = l.Close()
+		}
+	}()
 	for {
-		next, reload := life(ctx, set, store, sd, load, w, log)
+		next, reload := life(ctx, set, store, open, sd, load, w, log)
 		if !reload {
 			break
 		}
@@ -56,13 +63,14 @@ func moveState(old *state.Store, next settings, log *slog.Logger) (*state.Store,
 
 // life runs the parts under one configuration, until a signal ends it. It
 // reports whether, and with which configuration, to go on.
-func life(ctx context.Context, set settings, store *state.Store, sd *systemd,
+func life(ctx context.Context, set settings, store *state.Store, open []*net.UnixListener, sd *systemd,
 	load func() (settings, error), w world, log *slog.Logger,
 ) (next settings, reload bool) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
 	parts := assemble(ctx, set, store, sd, w, log)
+	parts.listeners = open
 	go func() {
 		defer close(ended)
 		parts.run(ctx)

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"progressd/hfcache"
+	"progressd/sink"
+	"progressd/sizer"
+	"progressd/socket"
+	"progressd/state"
+	"progressd/tracker"
+	"progressd/watcher"
+)
+
+// newServer makes what takes the reports of progressd exec. Its lines are those
+// of the console.
+func (p *pipeline) newServer(store *state.Store, form sink.Form) *socket.Server {
+	return socket.NewServer(socket.Options{
+		Find:   func(run socket.Run) (socket.Place, error) { return p.find(run) },
+		Name:   func(at socket.Place) string { return store.LogName(at.Root, at.Repo) },
+		Report: p.report,
+		Ask:    func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
+		Line: func(e tracker.Event) string {
+			var line strings.Builder
+			_ = sink.NewConsole(&line, form, p.log).Write(context.Background(), e) // a Builder takes everything
+			return strings.TrimSuffix(line.String(), "\n")
+		},
+		Log: p.log,
+	})
+}
+
+// find compares what a run names with what is watched, and looks up nothing.
+func (p *pipeline) find(run socket.Run) (socket.Place, error) {
+	for _, root := range p.watcher.Status() {
+		repo, ok := within(root, run)
+		if !ok {
+			continue
+		}
+		return socket.Place{Root: root.Path, Repo: repo, Owner: root.Owner}, nil
+	}
+	for _, pattern := range p.set.roots {
+		if ok, _ := filepath.Match(pattern, run.Root); ok { // its form was checked with the configuration
+			return socket.Place{}, socket.ErrNotYet
+		}
+	}
+	return socket.Place{}, socket.ErrUnwatched
+}
+
+// within gives the repository of a run as one of a root, if it is there.
+func within(root watcher.RootStatus, run socket.Run) (hfcache.Repo, bool) {
+	if !root.Present {
+		return hfcache.Repo{}, false
+	}
+	same := run.Root == root.Path
+	if run.Inode != 0 {
+		same = run.Inode == root.Inode && run.Dev == root.Dev
+	}
+	if same || run.Repo.Type != hfcache.Local {
+		return run.Repo, same
+	}
+	rel, beneath := strings.CutPrefix(run.Root, root.Path+"/")
+	if !beneath {
+		return hfcache.Repo{}, false
+	}
+	return hfcache.LocalRepo(rel)
+}
+
+// report adds to the end of a run what there is on disk then.
+func (p *pipeline) report(ctx context.Context, r tracker.Report) {
+	if r.Kind == tracker.RunEnded {
+		r.Rest = p.rest(ctx, r.Root, r.Repo)
+	}
+	select {
+	case p.reports <- r:
+	case <-ctx.Done():
+	}
+}
+
+// rest looks at a repository as if all that there is had just come.
+func (p *pipeline) rest(ctx context.Context, root string, repo hfcache.Repo) *sizer.Look {
+	options := sizer.Options{
+		Recall: func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
+		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(p.set.Download.QuietAfter),
+		Linger: (&sight{set: p.set}).linger(),
+	}
+	if p.hub != nil {
+		options.Listing = p.hub.Listing
+	}
+	return restOf(options, root, repo.Folder(), ctx.Done())
+}
+
+// runOver is told by the tracker when all is said of a run: its client is
+// told behind the lines.
+func (p *pipeline) runOver(root string, repo hfcache.Repo) {
+	p.ledger.After(func() { p.server.Over(root, repo) })
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/coreos/go-systemd/v22/activation"
+
+	"progressd/socket"
+)
+
+// systemRunDir is where the system's daemon has its socket.
+const systemRunDir = "/run/progressd"
+
+// listeners are the sockets of the daemon, open from its start to its end: over
+// a reload, what connects waits. Those of systemd come first; without any it
+// makes one of its own. None is no fault: progressd exec then tells by itself.
+func listeners(w world, log *slog.Logger) []*net.UnixListener {
+	var all []*net.UnixListener
+	for _, file := range inherited(w) {
+		l, err := net.FileListener(file)
+		_ = file.Close()
+		if l, ok := l.(*net.UnixListener); ok && err == nil {
+			all = append(all, l)
+			continue
+		}
+		log.Warn("a socket that systemd has handed over can't be used: it must be a stream socket in the file system", "name", file.Name(), "err", err)
+	}
+	if len(all) > 0 {
+		return all
+	}
+	dir, mode := ownDir(w)
+	if dir == "" {
+		log.Info("there is no place for a socket: progressd exec tells of its downloads by itself")
+		return nil
+	}
+	l, err := socket.Listen(dir, mode)
+	switch {
+	case errors.Is(err, socket.ErrInUse):
+		log.Info("progressd exec is heard by another daemon", "err", err)
+		return nil
+	case err != nil:
+		log.Warn("progressd exec is not heard, and tells of its downloads by itself", "err", err)
+		return nil
+	}
+	return []*net.UnixListener{l}
+}
+
+func inherited(w world) []*os.File {
+	if w.runDir == "" {
+		return nil
+	}
+	return activation.Files(true)
+}
+
+// ownDir is where a daemon makes its socket if systemd has made none. That of
+// a user is for that user alone.
+func ownDir(w world) (string, fs.FileMode) {
+	if dir, _, _ := strings.Cut(w.getenv("RUNTIME_DIRECTORY"), ":"); dir != "" {
+		return dir, 0o755
+	}
+	if dir := w.getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "progressd"), 0o700
+	}
+	if os.Geteuid() == 0 {
+		return w.runDir, 0o755
+	}
+	return "", 0
+}
+
+// sockets are where progressd exec looks for a daemon: the user's own, then
+// the system's.
+func sockets(getenv func(string) string, runDir string) []string {
+	var paths []string
+	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" {
+		paths = append(paths, filepath.Join(dir, "progressd", socket.Name))
+	}
+	if runDir != "" {
+		paths = append(paths, filepath.Join(runDir, socket.Name))
+	}
+	return paths
+}
+
+// hear takes reports of progressd exec, once it is known what is watched.
+func (p *pipeline) hear(ctx context.Context) error {
+	select {
+	case <-p.ready():
+	case <-ctx.Done():
+		return nil
+	}
+	var all sync.WaitGroup
+	errs := make([]error, len(p.listeners))
+	for i, l := range p.listeners {
+		all.Go(func() { errs[i] = p.server.Serve(ctx, l) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
