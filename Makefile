@@ -79,9 +79,10 @@ unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0,
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(call unit,progressd.service,$(abspath $(dir $(BINARY)))) >"$$dir/progressd.service" && mkdir "$$dir/user" && \
 	$(call unit,progressd.user.service,$(abspath $(dir $(BINARY)))) >"$$dir/user/progressd.service" && \
+	cp packaging/systemd/progressd.socket "$$dir" && cp packaging/systemd/progressd.user.socket "$$dir/user/progressd.socket" && \
 	$(call unit,examples/hf-download@.service,$(abspath $(dir $(BINARY)))) >"$$dir/hf-download@.service" && set -x && \
-	systemd-analyze verify --man=no "$$dir/progressd.service" "$$dir/hf-download@org-model.service" && \
-	XDG_RUNTIME_DIR="$$dir" systemd-analyze --user verify --man=no "$$dir/user/progressd.service" && \
+	systemd-analyze verify --man=no "$$dir/progressd.service" "$$dir/progressd.socket" "$$dir/hf-download@org-model.service" && \
+	XDG_RUNTIME_DIR="$$dir" systemd-analyze --user verify --man=no "$$dir/user/progressd.service" "$$dir/user/progressd.socket" && \
 	systemd-analyze security --offline=true --no-pager --threshold=10 "$$dir/progressd.service" && \
 	mkdir "$$dir/progressd.service.d" && cp packaging/systemd/examples/hub-lookup.conf "$$dir/progressd.service.d" && \
 	systemd-analyze verify --man=no "$$dir/progressd.service" && \
@@ -128,6 +129,8 @@ install: $(BINARY) ## lay down binary, unit, configuration, man pages; without D
 	$(call unit,progressd.service,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd.service'
 	$(call unit,progressd.user.service,$(BINDIR)) >'$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	chmod 644 '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
+	install -m 644 packaging/systemd/progressd.socket '$(DESTDIR)$(UNITDIR)/progressd.socket'
+	install -m 644 packaging/systemd/progressd.user.socket '$(DESTDIR)$(USERUNITDIR)/progressd.socket'
 	install -D -m 644 packaging/systemd/progressd.sysusers '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf'
 	install -D -m 644 packaging/systemd/progressd.catalog '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
 	install -D -m 644 docs/man/progressd.8 '$(DESTDIR)$(MANDIR)/man8/progressd.8'
@@ -148,6 +151,7 @@ ifeq ($(DESTDIR),)
 	packaging/systemd/host.sh stop
 endif
 	rm -f '$(DESTDIR)$(BINDIR)/progressd' '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
+	rm -f '$(DESTDIR)$(UNITDIR)/progressd.socket' '$(DESTDIR)$(USERUNITDIR)/progressd.socket'
 	rm -f '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf' '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
 	rm -f '$(DESTDIR)$(MANDIR)/man8/progressd.8' '$(DESTDIR)$(MANDIR)/man8/progressd-exec.8' '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
 	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix examples/,$(EXAMPLES)))

@@ -340,13 +340,17 @@ of_service() {
 	journalctl --quiet --no-pager --output=json --unit="hf-download@$(systemd-escape "$1").service" "${fields[@]/#/PROGRESSD_}" | grep -q .
 }
 
-downloads_as_a_service() {
-	local unit=hf-download@ file
+# installs_the_service: hf-download@.service, as its comments say.
+installs_the_service() {
 	cp /usr/local/share/doc/progressd/examples/hf-download@.service /etc/systemd/system/ || die "no example"
 	systemd-sysusers --inline 'u hf-download - "Downloads of Hugging Face models" -' || die "systemd-sysusers"
 	printf '#!/bin/sh\nexec python3 /hf/bin/hf "$@"\n' >/usr/local/bin/hf && chmod 755 /usr/local/bin/hf
 	printf '%s\n' "HF_ENDPOINT=$endpoint" HF_HUB_DISABLE_XET=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONPATH=/hf PYTHONDONTWRITEBYTECODE=1 >/etc/progressd/hf-download.env
 	systemctl daemon-reload
+}
+
+downloads_as_a_service() {
+	local unit=hf-download@ file
 	unit+=$(systemd-escape org/served).service
 	systemctl start --no-block "$unit"
 	file=/var/log/hf-download/org--served.log
@@ -363,9 +367,58 @@ downloads_as_a_service() {
 	eventually 30 of_service org/none EVENT=failed CAUSE=repo-not-found || die "the cause is not told"
 	[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]] || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
 	systemctl stop "$unit"
+	ok "hf-download@.service: a model by a user of its own, its failure named, tried again"
+}
+
+# says_itself ORG/NAME PATTERN: the journal of that model's download service has such a line, printed by it.
+says_itself() {
+	journalctl --sync
+	journalctl --quiet --no-pager --output=cat --unit="hf-download@$(systemd-escape "$1").service" | grep -q -- "$2"
+}
+
+# Its cache is watched now, and isn't there yet: the daemon tells, once.
+reports_to_the_daemon() {
+	local unit told n
+	[[ $(stat --format=%a /run/progressd/progressd.sock) == 666 ]] || die "the socket is not for everybody"
+	rm -rf /var/cache/hf-download /var/log/hf-download
+	sed -i 's|^roots = \[|&"/var/cache/hf-download/hub",|' /etc/progressd/config.toml
+	systemctl reload progressd || die "reload"
+	unit=hf-download@$(systemd-escape org/told).service
+	systemctl start --no-block "$unit"
+	eventually 30 has "$(logfile org/told)" 'Download progress: 105MB/130MB ~ 80.7%$' || { systemctl status "$unit" --no-pager; die "the daemon does not tell of the service's model"; }
+	systemctl restart progressd || die "restart"
+	echo "open org/told" >&"$hub_commands"
+	once org/told
+	eventually 10 says_itself org/told '\[SUCCESS\] org/told: Model downloaded successfully$' || die "the service does not show the daemon's lines"
+	entry EVENT=completed MODEL=org/told ROOT=/var/cache/hf-download/hub PROOF=listing COMMAND=hf PID='[1-9][0-9]*' || die "no success in the journal of the daemon"
+	of_service org/told MODEL=org/told && die "both have told"
+	eventually 10 test "$(systemctl show --property=ActiveState --value "$unit")" = inactive || die "the service goes on"
+	systemctl start "$unit" || die "cached, and it fails"
+	eventually 10 eval '(($(count "$(logfile org/told)" "Model downloaded successfully$") == 2))' || { cat "$(logfile org/told)"; die "cached, and no success"; }
+	unit=hf-download@$(systemd-escape org/nothing).service
+	systemctl start --no-block "$unit"
+	eventually 30 entry EVENT=failed MODEL=org/nothing CAUSE=repo-not-found || die "the cause is not told by the daemon"
+	eventually 5 says_itself org/nothing 'Model download failed: org/nothing was not found' || die "the service does not show the failure"
+	systemctl stop "$unit"
+	[[ -z $(ls /var/log/hf-download) ]] || die "two logs: $(ls /var/log/hf-download)"
+	# Another user can say nothing about that cache.
+	n=$(count "$(logfile org/told)" .)
+	as bob HF_HUB_CACHE=/var/cache/hf-download/hub progressd exec --model org/told -- sh -c 'sleep 0.3; echo "Error: Access denied. requires approval" >&2; exit 1' 2>/var/tmp/bob.err
+	has /var/tmp/bob.err '\[ERROR\] org/told: Model download failed: access to org/told is gated' || { cat /var/tmp/bob.err; die "another user's exec does not tell by itself"; }
+	has /home/bob/.local/state/progressd/log/org--told.log 'is gated' || die "another user's exec has no log"
+	(($(count "$(logfile org/told)" .) == n)) || { cat "$(logfile org/told)"; die "another user has forged a line"; }
+	told=$(journalctl --quiet --no-pager --output=cat --unit=progressd PROGRESSD_MODEL=org/told PROGRESSD_EVENT=failed)
+	[[ -z $told ]] || die "another user has forged a verdict: $told"
+	cp /src/packaging/systemd/config.toml /etc/progressd/config.toml
+	systemctl reload progressd || die "reload"
+	# A daemon that was stopped stays stopped, and nobody waits for it.
+	systemctl stop progressd
+	as bob progressd exec --model org/other -- false 2>/dev/null
+	systemctl is-active --quiet progressd && die "a stopped daemon was started by exec"
+	systemctl start progressd
 	rm -f /etc/systemd/system/hf-download@.service /usr/local/bin/hf
 	systemctl daemon-reload
-	ok "hf-download@.service: a model by a user of its own, its failure named, tried again"
+	ok "progressd exec beside the daemon: told once, by the daemon, over its restart; nobody speaks for others"
 }
 
 uninstalls() {
@@ -379,7 +432,7 @@ uninstalls() {
 }
 
 systemctl --version | head -1
-start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,asked,mine,served}
+start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,asked,mine,served,told}
 installs
 is_confined
 starts
@@ -396,6 +449,8 @@ sees_mounts
 asks_the_hub
 serves_users
 refuses_bad_configuration
+installs_the_service
 downloads_as_a_service
+reports_to_the_daemon
 uninstalls
 echo "all $cases cases passed in $SECONDS s"
