@@ -14,7 +14,7 @@ import (
 // Name is what the socket is called in its directory.
 const Name = "progressd.sock"
 
-// ErrInUse: another progressd answers there.
+// ErrInUse says that another progressd answers there.
 var ErrInUse = errors.New("another progressd listens there")
 
 // Listen makes the socket in dir, which is made with that mode if missing.

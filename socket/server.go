@@ -141,7 +141,7 @@ func (s *Server) admit(ctx context.Context, all *sync.WaitGroup, c *net.UnixConn
 	}
 	s.mu.Unlock()
 	if full {
-		refuse(c, refuseTime, Answer{Refused: "too many connections"})
+		refuse(c, Answer{Refused: "too many connections"})
 		_ = c.Close()
 		return
 	}
@@ -170,7 +170,7 @@ func peer(c *net.UnixConn) (int, error) {
 	}
 	var cred *unix.Ucred
 	failed := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) //nolint:gosec // a descriptor is small
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err = errors.Join(failed, err); err != nil {
 		return -1, err
@@ -183,19 +183,19 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, uid int) {
 	in := newReader(c)
 	line, err := in.line(helloTime)
 	if err != nil {
-		refuse(c, refuseTime, Answer{Refused: reason(err)})
+		refuse(c, Answer{Refused: reason(err)})
 		return
 	}
 	run, err := parseHello(line)
 	if err != nil {
-		refuse(c, refuseTime, Answer{Refused: err.Error()})
+		refuse(c, Answer{Refused: err.Error()})
 		return
 	}
 	ss, err := s.begin(run, uid)
 	if err != nil {
 		later := errors.Is(err, ErrNotYet) || errors.Is(err, errTaken)
 		s.opts.Log.Debug("a run is not taken", "repo", run.Repo.ID, "uid", uid, "err", err)
-		refuse(c, refuseTime, Answer{Refused: err.Error(), Later: later})
+		refuse(c, Answer{Refused: err.Error(), Later: later})
 		return
 	}
 	ss.serve(ctx, c, in)

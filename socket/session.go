@@ -268,9 +268,9 @@ func answer(c net.Conn, within time.Duration, a any) error {
 }
 
 // refuse says why, if the client still listens.
-func refuse(c net.Conn, within time.Duration, a Answer) {
+func refuse(c net.Conn, a Answer) {
 	a.V = Version
-	_ = answer(c, within, a)
+	_ = answer(c, refuseTime, a)
 }
 
 // reason is an error for the other end: without addresses.

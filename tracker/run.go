@@ -189,28 +189,9 @@ func (t *Tracker) report(r Report) {
 	e := t.open[k]
 	switch r.Kind {
 	case RunBegan:
-		if t.runs[k] != nil {
-			return // that one is told to its end
+		if t.runs[k] == nil { // else that one is told to its end
+			t.beginRun(k, r)
 		}
-		if e != nil && e.run == nil && e.unplayed() && !r.Again {
-			t.bury(k, e)
-			e = nil
-		}
-		t.runs[k] = &run{process: r.Process, only: r.Only, told: map[string]bool{}}
-		if e != nil {
-			e.run = t.runs[k]
-			if r.Again && e.ep.Failed {
-				e.run.failed = r.At
-			}
-			return
-		}
-		if r.Again {
-			return // its download was told to its end meanwhile
-		}
-		e = &entry{download: newRun(t.set, r)}
-		e.run = t.runs[k]
-		t.open[k] = e
-		t.note(e, []Event{e.event(Preparing)})
 	case RunSaid:
 		if e != nil && e.run != nil {
 			t.note(e, e.tell(e.said(r)))
@@ -226,6 +207,30 @@ func (t *Tracker) report(r Report) {
 		if e != nil {
 			e.run, e.lost = nil, r.At
 		}
+	}
+}
+
+// beginRun attaches a run to its download, beginning one where none is open.
+func (t *Tracker) beginRun(k key, r Report) {
+	e := t.open[k]
+	if e != nil && e.unplayed() && !r.Again {
+		t.bury(k, e)
+		e = nil
+	}
+	run := &run{process: r.Process, only: r.Only, told: map[string]bool{}}
+	t.runs[k] = run
+	switch {
+	case e != nil:
+		e.run = run
+		if r.Again && e.ep.Failed {
+			run.failed = r.At
+		}
+	case r.Again: // its download was told to its end meanwhile
+	default:
+		e = &entry{download: newRun(t.set, r)}
+		e.run = run
+		t.open[k] = e
+		t.note(e, []Event{e.event(Preparing)})
 	}
 }
 

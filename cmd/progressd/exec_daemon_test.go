@@ -2,19 +2,22 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"progressd/internal/client"
 	"progressd/internal/hub"
+	"progressd/socket"
 )
 
 // beside starts a daemon that progressd exec finds.
 func beside(t *testing.T) *launch {
 	t.Helper()
 	l := newLaunch(t)
-	run, err := os.MkdirTemp("", "pd") // a socket's path must be short
+	run, err := os.MkdirTemp("", "pd") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,5 +147,114 @@ func TestExecOutlivesItsDaemon(t *testing.T) {
 				t.Errorf("printed\n%s", printed)
 			}
 		})
+	}
+}
+
+// One that doesn't come back is replaced by a pipeline of exec's own.
+func TestExecGoesOnAloneWithoutItsDaemon(t *testing.T) {
+	l := beside(t)
+	l.daemon()
+	h, gate := serveHub(t), hub.NewGate()
+	h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: gate})
+	argv := l.downloader(h, client.Trees)
+	go func() {
+		defer gate.Open()
+		if l.awaitText(l.err, "2.0MB/5.0MB") {
+			l.stop(exitOK)
+		}
+	}()
+	if status := l.exec(argv...); status != 0 {
+		t.Fatalf("exit status %d", status)
+	}
+	told := l.told()
+	if strings.Count(told, "successfully") != 1 || !strings.HasSuffix(told, succeeds+"\n") {
+		t.Errorf("told\n%s", told)
+	}
+	if printed := l.read(l.err); strings.Count(printed, "org/demo: Model downloaded successfully") != 1 {
+		t.Errorf("printed\n%s", printed)
+	}
+}
+
+// The cache is made by the download: the daemon takes it when it has found it.
+func TestExecBesideADaemonMakesTheCache(t *testing.T) {
+	l := beside(t)
+	if err := os.Remove(l.path("hub")); err != nil {
+		t.Fatal(err)
+	}
+	l.start()
+	l.until(l.errout, "no cache found")
+	argv := l.downloader(l.slowHub(), client.Trees)
+	if status := l.exec(argv...); status != 0 {
+		t.Fatalf("exit status %d", status)
+	}
+	l.until(l.service.out, "Model downloaded successfully")
+	l.stop(exitOK)
+	if told := l.told(); strings.Count(told, "Preparing") != 1 || !strings.HasSuffix(told, succeeds+"\n") || l.alone() {
+		t.Errorf("told\n%s", told)
+	}
+}
+
+// What fails before the cache is made is nobody else's to tell.
+func TestExecBesideADaemonTellsByItselfWhereNoCacheCame(t *testing.T) {
+	l := beside(t)
+	if err := os.Remove(l.path("hub")); err != nil {
+		t.Fatal(err)
+	}
+	l.start()
+	l.until(l.errout, "no cache found")
+	l.exec(l.asHF("sleep 0.2; echo the last word >&2; exit 1")...)
+	l.stop(exitOK)
+	if printed := l.read(l.err); !strings.Contains(printed, "[ERROR] org/demo: Model download failed: hf ended with exit status 1: the last word") {
+		t.Errorf("printed\n%s", printed)
+	}
+	if out := l.service.out.String(); out != "" {
+		t.Errorf("the daemon has told\n%s", out)
+	}
+}
+
+// A daemon that hangs holds up nobody: the program runs on, and ends when it ends.
+func TestExecIsNotHeldUpByADaemonThatHangs(t *testing.T) {
+	l := beside(t)
+	hangs, err := socket.Listen(filepath.Join(l.runtime, "progressd"), 0o700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangs.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.awaitText(l.out, "the program has ended")
+	}()
+	began := time.Now()
+	done := make(chan int, 1)
+	go func() {
+		done <- l.exec(l.asHF("i=0; while [ $i -lt 3000 ]; do echo \"Error: line $i\"; i=$((i+1)); done >&2; echo the program has ended; exit 4")...)
+	}()
+	<-ended
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if status := <-done; status != 4 {
+		t.Errorf("exit status %d", status)
+	}
+	if printed := l.read(l.err); !strings.Contains(printed, "Model download failed: hf ended with exit status 4") {
+		t.Errorf("printed\n%.2000s", printed)
+	}
+}
+
+// Into a directory beneath a root: it is the root's owner's to tell of.
+func TestExecBesideADaemonFollowsALocalDirectory(t *testing.T) {
+	l := beside(t)
+	mkdir(t, l.path("models"))
+	l.write("config.toml", strings.Replace(l.config(), l.path("hub")+`"`, l.path("hub")+`", "`+l.path("models")+`"`, 1))
+	l.daemon()
+	argv := l.downloader(l.slowHub(), client.Trees, "--local-dir", l.path("models", "demo"))
+	if status := l.exec(argv...); status != 0 {
+		t.Fatalf("exit status %d\n%s", status, l.read(l.err))
+	}
+	l.stop(exitOK)
+	told := l.log("demo@local.log")
+	if !strings.HasPrefix(told, prepares+"\n"+downloads+"\n") || !strings.HasSuffix(told, succeeds+"\n") || strings.Count(told, "Preparing") != 1 || l.alone() {
+		t.Errorf("told\n%s", told)
 	}
 }

@@ -303,7 +303,9 @@ func (t *teller) alone(ctx context.Context) {
 	}
 	send(*began)
 	var timeout <-chan time.Time
-	var again <-chan time.Time
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	again.Stop() // until it has ended
 	for {
 		for timeout == nil {
 			r, ok := t.next()
@@ -312,19 +314,17 @@ func (t *teller) alone(ctx context.Context) {
 			}
 			if r.Kind == tracker.RunEnded {
 				r.Rest = t.rest(r.Root, r.Repo, ctx.Done())
+				timeout = time.After(verdictPatience)
+				again.Reset(lookAgain)
 			}
 			send(r)
-			if r.Kind == tracker.RunEnded {
-				timeout = time.After(verdictPatience)
-				ticker := time.NewTicker(lookAgain)
-				defer ticker.Stop()
-				again = ticker.C
+			if timeout != nil {
 				t.look()
 			}
 		}
 		select {
 		case <-t.wake:
-		case <-again:
+		case <-again.C:
 			t.look()
 		case <-t.over:
 			return

@@ -58,7 +58,7 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 		set: set, sd: sd, log: log, queues: make(map[string]*sink.Queue),
 		looks: make(chan sizer.Look), roots: make(chan tracker.Event), reports: make(chan tracker.Report),
 	}
-	p.server = p.newServer(store, set.form())
+	p.server = p.newServer(ctx, store, set.form())
 	p.ledger = state.NewLedger(store, append(p.outlets(store, w), state.Outlet{Queue: p.server}), log)
 	p.tracker = tracker.New(set.limits(), p.ledger,
 		tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog, RunOver: p.runOver}, log)
