@@ -191,14 +191,14 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, uid int) {
 		refuse(c, Answer{Refused: err.Error()})
 		return
 	}
-	ss, err := s.begin(run, uid)
+	ss, err := s.begin(c, run, uid)
 	if err != nil {
 		later := errors.Is(err, ErrNotYet) || errors.Is(err, errTaken)
 		s.opts.Log.Debug("a run is not taken", "repo", run.Repo.ID, "uid", uid, "err", err)
 		refuse(c, Answer{Refused: err.Error(), Later: later})
 		return
 	}
-	ss.serve(ctx, c, in)
+	ss.serve(ctx, in)
 }
 
 var (
@@ -209,7 +209,7 @@ var (
 )
 
 // begin finds what a run is about, and whether its reporter may speak of it.
-func (s *Server) begin(run Run, uid int) (*session, error) {
+func (s *Server) begin(c net.Conn, run Run, uid int) (*session, error) {
 	place, err := s.opts.Find(run)
 	if err != nil {
 		return nil, err
@@ -221,7 +221,7 @@ func (s *Server) begin(run Run, uid int) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	ss := newSession(s, place, process, run)
+	ss := newSession(s, c, place, process, run)
 	ss.log = s.opts.Name(place)
 	s.mu.Lock()
 	defer s.mu.Unlock()

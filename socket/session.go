@@ -46,17 +46,16 @@ type session struct {
 	id      string // what the repository is called in our words
 	log     string // the name of its log file
 
+	c        net.Conn
 	out      chan Answer
-	slow     chan struct{} // closed when out was full
 	over     chan struct{} // closed when all is said
-	slowOnce sync.Once
 	overOnce sync.Once
 }
 
-func newSession(s *Server, place Place, process downloader.Process, run Run) *session {
+func newSession(s *Server, c net.Conn, place Place, process downloader.Process, run Run) *session {
 	ss := &session{
-		server: s, place: place, process: process, run: run, id: run.Repo.ID,
-		out: make(chan Answer, maxWaiting), slow: make(chan struct{}), over: make(chan struct{}),
+		server: s, c: c, place: place, process: process, run: run, id: run.Repo.ID,
+		out: make(chan Answer, maxWaiting), over: make(chan struct{}),
 	}
 	if run.Name.ID != "" {
 		ss.id = run.Name.ID
@@ -64,12 +63,12 @@ func newSession(s *Server, place Place, process downloader.Process, run Run) *se
 	return ss
 }
 
-// send never waits.
+// send never waits: who doesn't read is left alone.
 func (ss *session) send(a Answer) {
 	select {
 	case ss.out <- a:
 	default:
-		ss.slowOnce.Do(func() { close(ss.slow) })
+		_ = ss.c.Close()
 	}
 }
 
@@ -81,13 +80,13 @@ func (ss *session) conclude() {
 }
 
 // serve reports the run from its beginning to its end, or the loss of it.
-func (ss *session) serve(ctx context.Context, c *net.UnixConn, in *reader) {
+func (ss *session) serve(ctx context.Context, in *reader) {
 	defer ss.server.end(ss)
 	written := make(chan struct{})
 	done := make(chan struct{})
 	go func() {
 		defer close(written)
-		ss.write(c, done)
+		ss.write(done)
 	}()
 	defer func() { <-written }()
 	defer close(done)
@@ -140,20 +139,17 @@ func (ss *session) awaitOver(ctx context.Context, written <-chan struct{}) {
 
 // write passes lines on until all is said, or the client can't keep up. Its
 // end ends the reading as well.
-func (ss *session) write(c *net.UnixConn, done <-chan struct{}) {
+func (ss *session) write(done <-chan struct{}) {
 	for {
 		select {
 		case a := <-ss.out:
-			if err := answer(c, writeTime, a); err != nil {
-				_ = c.Close()
+			if err := answer(ss.c, writeTime, a); err != nil {
+				_ = ss.c.Close()
 				return
 			}
 			if a.Over {
 				return
 			}
-		case <-ss.slow:
-			_ = c.Close()
-			return
 		case <-done:
 			return
 		}

@@ -183,8 +183,18 @@ func TestExecBesideADaemonMakesTheCache(t *testing.T) {
 	}
 	l.start()
 	l.until(l.errout, "no cache found")
-	argv := l.downloader(l.slowHub(), client.Trees)
-	if status := l.exec(argv...); status != 0 {
+	h, gate := serveHub(t), hub.NewGate()
+	h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: gate})
+	argv := l.downloader(h, client.Trees)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		defer gate.Open()
+		l.until(l.service.out, "2.0MB/5.0MB")
+	}()
+	status := l.exec(argv...)
+	<-told
+	if status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
 	l.until(l.service.out, "Model downloaded successfully")

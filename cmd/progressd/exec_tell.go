@@ -17,10 +17,13 @@ import (
 const (
 	// comeBack is how long a daemon that was lost is waited for: systemd
 	// starts one that was killed after 5 s.
-	comeBack = 15 * time.Second
+	comeBack = 12 * time.Second
 	// firstAgain and lastAgain bound the pauses between two tries.
 	firstAgain = 100 * time.Millisecond
 	lastAgain  = time.Second
+	// seldom is how often a daemon is asked again that tells of another run
+	// of the same download, or waits for its cache to appear.
+	seldom = 2 * time.Second
 	// maxReports is how many reports may wait, while nobody takes them.
 	maxReports = 256
 )
@@ -148,7 +151,7 @@ func (t *teller) remember() {
 // yet, since that isn't there, is asked again until the program has ended.
 func (t *teller) call(ctx context.Context) (*socket.Client, error) {
 	var ended <-chan time.Time
-	for {
+	for pause := firstAgain; ; pause = min(2*pause, seldom) {
 		client, err := t.try(ctx, t.run())
 		if client != nil || !later(err) {
 			return client, err
@@ -159,14 +162,27 @@ func (t *teller) call(ctx context.Context) (*socket.Client, error) {
 			}
 			ended = time.After(verdictPatience)
 		}
+		if ended != nil {
+			pause = firstAgain
+		}
 		select {
-		case <-time.After(2 * firstAgain):
+		case <-time.After(pause):
+		case <-t.hurry(ended):
+			pause = firstAgain
 		case <-ended:
 			return nil, err
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// hurry tells that something was reported: it may be the end.
+func (t *teller) hurry(ended <-chan time.Time) <-chan struct{} {
+	if ended != nil {
+		return nil
+	}
+	return t.wake
 }
 
 // callAgain waits for the daemon that was lost, or its successor.
