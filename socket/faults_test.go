@@ -43,6 +43,7 @@ func faultS1Flood(t *testing.T) {
 	c := g.taken()
 	line := []byte(`{"said":{"level":"info","cause":"retry","text":"` + strings.Repeat("z", 1000) + `"}}` + "\n")
 	flood := bytes.Repeat(line, 100)
+	_ = c.c.SetWriteDeadline(time.Time{})
 	wrote := make(chan int)
 	go func() {
 		n := 0

@@ -237,6 +237,13 @@ func (s *Server) begin(c net.Conn, run Run, uid int) (*session, error) {
 	return ss, nil
 }
 
+// deafen has verdicts kept for the one who comes again.
+func (s *Server) deafen(ss *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ss.deaf = true
+}
+
 func (s *Server) end(ss *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -271,7 +278,7 @@ func (s *Server) Put(e tracker.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch ss := s.runs[e.Log]; {
-	case ss != nil:
+	case ss != nil && !ss.deaf:
 		ss.send(Answer{Line: s.opts.Line(e)})
 	case e.Verdict():
 		if len(s.missed) >= maxMissed {

@@ -26,7 +26,7 @@ const (
 	// reason enough to end it.
 	saidEvery = 50 * time.Millisecond
 	saidBurst = 200
-	maxDone   = 10_000
+	maxDone   = 2_000
 	// idleTime is how often it is made sure that a silent client's program
 	// still runs.
 	idleTime = time.Minute
@@ -50,6 +50,7 @@ type session struct {
 	out      chan Answer
 	over     chan struct{} // closed when all is said
 	overOnce sync.Once
+	deaf     bool // nobody hears it any more; guarded by the server's mu
 }
 
 func newSession(s *Server, c net.Conn, place Place, process downloader.Process, run Run) *session {
@@ -93,6 +94,7 @@ func (ss *session) serve(ctx context.Context, in *reader) {
 	ss.report(ctx, tracker.Report{Kind: tracker.RunBegan, Process: ss.process, Only: ss.run.Only, Again: ss.run.Again})
 	ended, err := ss.listen(ctx, in)
 	if !ended {
+		ss.server.deafen(ss)
 		if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
 			ss.server.opts.Log.Info("a progressd exec is no longer heard", "repo", ss.place.Repo.ID, "pid", ss.process.PID, "why", reason(err))
 		}

@@ -141,6 +141,13 @@ func TestRunsOfOneDownload(t *testing.T) {
 				d.t.Error("it is still open")
 			}
 		}, "preparing", 0},
+		{"another one, when the first is lost, is told from its beginning", func(d *desk) {
+			d.report(RunBegan)
+			d.report(RunLost)
+			d.report(RunBegan)
+			d.report(RunEnded, ends(1))
+			d.look(gone)
+		}, "preparing preparing failed", 1},
 		{"one that comes back when the looks have told its end is over", func(d *desk) {
 			d.report(RunBegan)
 			d.look(plays, bytes(10*mb))
