@@ -44,7 +44,7 @@ func listeners(w world, log *slog.Logger) []*net.UnixListener {
 	l, err := socket.Listen(dir, mode)
 	switch {
 	case errors.Is(err, socket.ErrInUse):
-		log.Info("progressd exec is heard by another daemon", "err", err)
+		log.Info("another progressd hears progressd exec, this one does not", "dir", dir)
 		return nil
 	case err != nil:
 		log.Warn("progressd exec is not heard, and tells of its downloads by itself", "err", err)
