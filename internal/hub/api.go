@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,6 +63,8 @@ func (h *Hub) serveAPI(w http.ResponseWriter, r *http.Request, path string) {
 		id, rev, answer = before, unescape(after), h.treeJSON
 	} else if before, after, ok := strings.Cut(rest, "/xet-read-token/"); ok {
 		id, rev, answer = before, unescape(after), h.tokenJSON
+	} else if before, ok := strings.CutSuffix(rest, "/refs"); ok {
+		id, answer = before, h.refsJSON
 	} else if before, after, ok := strings.Cut(rest, "/paths-info/"); ok {
 		id, rev = before, unescape(after)
 		answer = func(_ http.Header, _ *url.URL, _ hfcache.Repo, rev revision) any { return pathsJSON(r.Body, rev) }
@@ -159,25 +162,39 @@ type node struct {
 
 // treeJSON is one page of the tree; the header Link leads to the next.
 func (h *Hub) treeJSON(header http.Header, u *url.URL, _ hfcache.Repo, rev revision) any {
+	nodes := nodesOf(rev, u)
 	from, err := strconv.Atoi(u.Query().Get("cursor"))
 	if err != nil || from < 0 {
 		from = 0
 	}
-	from = min(from, len(rev.files))
-	to := len(rev.files)
+	from = min(from, len(nodes))
+	to := len(nodes)
 	if h.opts.PageSize > 0 {
 		to = min(to, from+h.opts.PageSize)
 	}
-	if to < len(rev.files) {
+	if to < len(nodes) {
 		q := u.Query()
 		q.Set("cursor", strconv.Itoa(to))
 		header.Set("Link", fmt.Sprintf("<%s%s?%s>; rel=\"next\"", h.url, u.EscapedPath(), q.Encode()))
 	}
-	page := []node{}
-	for _, e := range rev.files[from:to] {
-		page = append(page, nodeOf(e))
+	return nodes[from:to]
+}
+
+// nodesOf are all files, or without ?recursive=true those at the top and its
+// directories, as the file system of huggingface_hub asks for them.
+func nodesOf(rev revision, u *url.URL) []node {
+	recursive, err := strconv.ParseBool(u.Query().Get("recursive"))
+	nodes := []node{}
+	for _, e := range rev.files {
+		if dir, _, beneath := strings.Cut(e.Path, "/"); beneath && err == nil && !recursive {
+			if !slices.ContainsFunc(nodes, func(n node) bool { return n.Path == dir }) {
+				nodes = append(nodes, node{Type: "directory", OID: gitSum([]byte(dir)), Path: dir})
+			}
+			continue
+		}
+		nodes = append(nodes, nodeOf(e))
 	}
-	return page
+	return nodes
 }
 
 func nodeOf(e Entry) node {

@@ -7,13 +7,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // content is a file's bytes as a function of their offset: any part can be
-// made at any time, so no file is ever held in memory.
+// made at any time, so no file but a text is ever held in memory.
 type content struct {
 	seed uint64
 	size int64
+	text string
 }
 
 // word is the eight bytes at offset 8*i: the splitmix64 generator, which has
@@ -29,6 +31,9 @@ func (c content) word(i int64) uint64 {
 func (c content) ReadAt(p []byte, off int64) (int, error) {
 	if off >= c.size {
 		return 0, io.EOF
+	}
+	if c.text != "" {
+		return strings.NewReader(c.text).ReadAt(p, off)
 	}
 	n := int(min(int64(len(p)), c.size-off))
 	i := 0

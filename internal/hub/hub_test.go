@@ -357,3 +357,21 @@ func TestFileRateIsForEachResponseAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatLoadersAskFor(t *testing.T) {
+	h := started(t, Options{})
+	commit, entries := publish(t, h, demo, File{Path: "config.json", Text: `{"a": 1}`}, File{Path: "sub/a", Size: 5}, File{Path: "sub/b/c", Size: 6})
+	base := h.URL() + "/api/models/org/demo"
+	for _, tt := range []struct{ name, url, want string }{
+		{"a text", h.URL() + "/org/demo/resolve/main/config.json", `{"a": 1}`},
+		{"branches, for llama.cpp", base + "/refs", `{"branches":[{"name":"main","ref":"refs/heads/main","targetCommit":"` + commit + `"}]}` + "\n"},
+		{
+			"the top alone, for vLLM", base + "/tree/main?recursive=false",
+			`[{"type":"file","oid":"` + entries[0].Etag + `","size":8,"path":"config.json"},{"type":"directory","oid":"` + gitSum([]byte("sub")) + `","size":0,"path":"sub"}]` + "\n",
+		},
+	} {
+		if got := string(ask(t, http.MethodGet, tt.url).body); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}

@@ -3,8 +3,32 @@ package hub
 import (
 	"encoding/json"
 	"io"
+	"maps"
+	"net/http"
+	"net/url"
 	"slices"
+
+	"progressd/hfcache"
 )
+
+type ref struct {
+	Name         string `json:"name"`
+	Ref          string `json:"ref"`
+	TargetCommit string `json:"targetCommit"`
+}
+
+// refsJSON answers {type}/{id}/refs, by which llama.cpp finds the commit.
+func (h *Hub) refsJSON(_ http.Header, _ *url.URL, repo hfcache.Repo, _ revision) any {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	branches := []ref{}
+	for _, name := range slices.Sorted(maps.Keys(h.repos[repo].refs)) {
+		branches = append(branches, ref{Name: name, Ref: "refs/heads/" + name, TargetCommit: h.repos[repo].refs[name]})
+	}
+	return struct {
+		Branches []ref `json:"branches"`
+	}{branches}
+}
 
 // commitInfo is the commit that a file came with.
 type commitInfo struct {

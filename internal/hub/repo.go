@@ -33,6 +33,9 @@ type File struct {
 	// Seed selects the content: equal Seed and Size are equal bytes. Zero
 	// takes one from the repository and the path.
 	Seed uint64
+	// Text is the content where it must mean something, such as a
+	// configuration; Size is its length then, and Seed doesn't count.
+	Text string
 }
 
 // Entry is a file as it was published.
@@ -52,7 +55,7 @@ func pointer(sha256 string, size int64) []byte {
 	return fmt.Appendf(nil, "version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", sha256, size)
 }
 
-func (e Entry) content() content { return content{seed: e.Seed, size: e.Size} }
+func (e Entry) content() content { return content{seed: e.Seed, size: e.Size, text: e.Text} }
 
 // revision is what one commit holds, in the order in which it was published:
 // that is the order in which the real hub's clients start the files.
@@ -117,7 +120,9 @@ func (h *Hub) Publish(repo hfcache.Repo, branch string, files ...File) (string, 
 }
 
 func (h *Hub) entry(repo hfcache.Repo, f File) (Entry, error) {
-	if f.Seed == 0 {
+	if f.Text != "" {
+		f.Seed, f.Size = 0, int64(len(f.Text))
+	} else if f.Seed == 0 {
 		seed := fnv.New64a()
 		seed.Write(fmt.Appendf(nil, "%s %s %s", repo.Type, repo.ID, f.Path))
 		f.Seed = seed.Sum64()
