@@ -42,18 +42,21 @@ func (d *download) overdue() []Event {
 }
 
 // broken is the end of a program that says itself that it has failed. Of one
-// that does other things as well, and of which nothing was seen, it can't be
-// known what has failed.
+// that does other things as well, and of which nothing was seen or all has
+// come, it can't be known what has failed.
 func (d *download) broken() []Event {
 	exit := *d.run.exit
 	if d.told() {
 		return nil // with its cause
 	}
 	cause := exit.cause()
-	if !d.run.only && d.unplayed() && exit.Cause == "" {
+	if !d.run.only && exit.Cause == "" && (d.unplayed() || d.arrived()) {
 		event := d.event(Output)
 		event.Program, event.Cause, event.Exit, event.Alarm = d.run.process.Command, cause, &exit, true
-		return []Event{event}
+		if d.unplayed() {
+			return []Event{event}
+		}
+		return append([]Event{event}, d.finish(Completed)...)
 	}
 	events := d.orphans()
 	event := d.failure(cause)
@@ -66,6 +69,15 @@ func (d *download) broken() []Event {
 
 // told: the failure of this run was, not only that of one before it.
 func (d *download) told() bool { return d.ep.Failed && !d.run.failed.IsZero() }
+
+// arrived: the files prove that all came which was wanted, and nobody is at it.
+// A server that fails then (vLLM 0.32 does of a model that doesn't fit, seconds
+// after the last byte) fails of something else.
+func (d *download) arrived() bool {
+	look := d.look
+	all := proven(look) || look.Settled == sizer.ProvenByLoader
+	return all && look.Mismatched == nil && !working(look)
+}
 
 // cause is the best that is known of why a program has failed. What it has
 // printed says more than how it ended, but for somebody's having ended it.

@@ -84,6 +84,14 @@ func TestRuns(t *testing.T) {
 			p.rests(func(l *sizer.Look) { l.FilesDone, l.Proof = 2, sizer.ProvenByListing })
 			p.exits(Exit{}, nil)
 		}, []string{"0s preparing 0", "0s completed 0"}},
+		{"a server fails of a model that it has whole", vllm, true, func(p *player) {
+			p.see(also(plays, by(cli), bytes(150*mb)))
+			p.exits(exit1, also(tidy, bytes(190*mb), func(l *sizer.Look) { l.Settled = sizer.ProvenByLoader }))
+		}, []string{"0s preparing 0", "0s started 150", "0s progress 150", "0s output 190", "0s completed 190"}},
+		{"a server fails of a model that others still fetch", vllm, true, func(p *player) {
+			p.see(also(plays, by(cli), bytes(150*mb)))
+			p.exits(exit1, also(tidy, bytes(190*mb), func(l *sizer.Look) { l.Settled, l.Locked = sizer.ProvenByLoader, true }))
+		}, []string{"0s preparing 0", "0s started 150", "0s progress 150", "0s failed 190"}},
 		{"a folder without a file", hf, false, func(p *player) {
 			p.see(nil)
 			p.rests(func(*sizer.Look) {})
