@@ -30,7 +30,11 @@ func (l *Loader) as(format string) *Loader {
 func TestLoadersThatAreUnderstood(t *testing.T) {
 	tests := map[string]*Loader{
 		"vllm serve o/m": loads("vllm", "o/m"),
-		"/usr/bin/python3 /usr/local/bin/vllm serve o/m --port 8000":                                                loads("vllm", "o/m"),
+		"/usr/bin/python3 /usr/local/bin/vllm serve o/m --port 8000": loads("vllm", "o/m"),
+		// Seen, vLLM 0.32.0.
+		"/venv/bin/python3 /venv/bin/vllm serve o/m --port 8123 --max-model-len 128":                                loads("vllm", "o/m"),
+		"python -m vllm.entrypoints.openai.api_server --model o/m --port 8123 --max-model-len 128":                  loads("vllm", "o/m"),
+		"/venv/bin/python /venv/bin/vllm serve o/m --uds /run/v.sock --max-model-len 128":                           loads("vllm", "o/m"),
 		"vllm serve --port 8000 --model o/m":                                                                        loads("vllm", "o/m"),
 		"vllm serve o/m --model o/m":                                                                                loads("vllm", "o/m"),
 		"vllm serve gpt2 --revision v1 --load-format pt":                                                            loads("vllm", "gpt2").at("v1").as("pt"),
@@ -101,6 +105,7 @@ func TestWeights(t *testing.T) {
 			"model-00001-of-00001.safetensors original/model.safetensors", "original/deep/model.safetensors",
 		},
 		{"consolidated before all others", "vllm", "", "consolidated.safetensors " + shards + " model.safetensors.index.json", "consolidated.safetensors", shards},
+		{"consolidated where it is asked for", "sglang", "mistral", "consolidated.safetensors " + shards, "consolidated.safetensors", ""},
 		{"but not where the format is given", "vllm", "safetensors", "consolidated.safetensors " + shards + " model.safetensors.index.json", shards, "consolidated.safetensors"},
 	}
 	for _, tt := range tests {
