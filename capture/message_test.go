@@ -33,7 +33,8 @@ func TestWhatRealClientsPrintWhenTheyFail(t *testing.T) {
 	// Some say so only where an exception is caught and another is told.
 	lost := map[string]Cause{
 		"0.36.2.limited": RateLimited, "0.36.2.forbidden": Forbidden,
-		"2.4.0.limited": RateLimited, "2.4.0.forbidden": Forbidden,
+		"llama.cpp-0.7.0.forbidden": Forbidden,
+		"2.4.0.limited":             RateLimited, "2.4.0.forbidden": Forbidden,
 	}
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

@@ -58,6 +58,9 @@ type rule struct {
 // a logger's prefix (vLLM: "(EngineCore_DP0 pid=42) ERROR 11-22 [core.py:8] ").
 const gaveUp = `^(?:\(\w[^)]*\) )?(?:ERROR\b[^\]]*\] )?(?:Error: |(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Enabled|Timeout): )`
 
+// llamaRefused is how llama.cpp 0.7 says that the hub refuses a repository.
+const llamaRefused = `^[\d.]+ E get_repo_commit: error: GET failed \(`
+
 // rules are tried in this order. Sources: huggingface_hub 2.4 cli/_errors.py,
 // utils/_http.py, file_download.py, _snapshot_download.py, with the texts of
 // 0.21 to 1.28 where they differ; vLLM's weight_utils.py; TGI's hub.py; the
@@ -70,6 +73,10 @@ var rules = [...]rule{
 		"access to %s is gated; accept its terms on the hub and pass a token (HF_TOKEN)"),
 	failure(BadToken, gaveUp+`.*(?:Invalid credentials in Authorization header|Invalid user token|[Tt]oken is (?:not valid|invalid))|^Invalid user token`,
 		"the hub does not take the token; pass a valid one (HF_TOKEN), or log in again (hf auth login)"),
+	failure(RepoNotFound, llamaRefused+`40[14]\)`,
+		"%s was not found on the hub, or is private; check the id, and pass a token (HF_TOKEN) if it is private"),
+	failure(Forbidden, llamaRefused+`403\)`,
+		"the hub forbids access to %s; accept its terms there if it is gated, and pass a token (HF_TOKEN) that may read it"),
 	failure(NoToken, gaveUp+`(?:Not logged in\.|Token is required)|LocalTokenNotFoundError: `,
 		"there is no token; log in (hf auth login) or pass one (HF_TOKEN)"),
 	failure(RepoNotFound, `^Repository Not Found for url|RepositoryNotFoundError: |`+gaveUp+`(?:Model|Dataset|Space|Kernel|Repository) (?:'[^']*' )?not found\.`,

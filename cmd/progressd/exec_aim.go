@@ -62,6 +62,8 @@ func aimOf(opts execOptions, set settings, getenv func(string) string) aim {
 		p.name = p.request.Repo
 	case p.loader != nil:
 		p.name = p.loader.Repo
+	default:
+		p.name, _ = downloader.LlamaRepo(opts.argv)
 	}
 	p.repo = p.name
 	p.only = p.request != nil || isDownload(opts.argv)
