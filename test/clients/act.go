@@ -112,8 +112,9 @@ func (a *act) hold(path string, at int64) *hub.Gate {
 	return gate
 }
 
-// process is a downloader, running.
+// process is a downloader, running. loads: its failure is its good end.
 type process struct {
+	loads  bool
 	cmd    *exec.Cmd
 	output string
 	exited chan struct{}
@@ -148,10 +149,13 @@ func (a *act) beginScript(script string, args ...string) (*process, error) {
 
 // called is the command line of a client that is not huggingface_hub.
 func (a *act) called(repo hfcache.Repo) []string {
-	names := strings.NewReplacer("{dir}", a.venv(), "{scripts}", filepath.Join(a.dir, "scripts"))
+	names := strings.NewReplacer("{dir}", a.venv(), "{scripts}", filepath.Join(a.dir, "scripts"), "{home}", a.home, "{repo}", repo.ID, "{now}", strconv.FormatInt(time.Now().UnixNano(), 36))
 	var argv []string
 	for _, arg := range a.program {
 		argv = append(argv, names.Replace(arg))
+	}
+	if slices.Contains(a.program, "{repo}") {
+		return argv
 	}
 	return append(argv, repo.ID)
 }
@@ -169,7 +173,7 @@ func (a *act) start(argv []string) (*process, error) {
 		// opens it works only behind one exec.
 		argv = append([]string{"/usr/bin/env"}, argv...)
 	}
-	p := &process{cmd: exec.Command(argv[0], argv[1:]...), output: output.Name(), exited: make(chan struct{})}
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...), output: output.Name(), exited: make(chan struct{}), loads: a.loads}
 	p.cmd.Env = a.environment()
 	p.cmd.Stdout, p.cmd.Stderr = output, output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -212,7 +216,11 @@ func (p *process) wait(ctx context.Context) error {
 
 // succeed waits for an end with exit status 0.
 func (p *process) succeed(ctx context.Context) error {
-	if err := p.wait(ctx); err != nil {
+	err := p.wait(ctx)
+	if exit := new(exec.ExitError); p.loads && errors.As(err, &exit) && exit.Exited() {
+		return nil
+	}
+	if err != nil {
 		text, _ := os.ReadFile(p.output)
 		return fmt.Errorf("%q: %w\n%s", p.cmd.Args, err, lastPart(string(text)))
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"maps"
 	"sync"
+	"syscall"
 	"time"
 
 	"progressd/hfcache"
@@ -15,6 +17,9 @@ type books struct {
 	entries   map[hfcache.Repo][]hub.Entry
 	samples   map[hfcache.Repo][]sample
 	processes []*process
+	// kin are those that programs which load a model have started.
+	kin map[int]bool
+	met time.Time
 }
 
 // sample is how many bytes of a repository the hub had sent at a time, each
@@ -25,7 +30,7 @@ type sample struct {
 }
 
 func newBooks() *books {
-	return &books{entries: map[hfcache.Repo][]hub.Entry{}, samples: map[hfcache.Repo][]sample{}}
+	return &books{entries: map[hfcache.Repo][]hub.Entry{}, samples: map[hfcache.Repo][]sample{}, kin: map[int]bool{}}
 }
 
 func (b *books) note(repo hfcache.Repo, entries []hub.Entry) {
@@ -48,7 +53,8 @@ func (b *books) end() {
 		select {
 		case <-p.exited:
 		default:
-			_ = p.cmd.Process.Kill()
+			// It leads a group: what it has started dies with it.
+			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 			<-p.exited
 		}
 	}
@@ -62,6 +68,7 @@ func (b *books) pids() map[int]bool {
 	for _, p := range b.processes {
 		pids[p.cmd.Process.Pid] = true
 	}
+	maps.Copy(pids, b.kin)
 	return pids
 }
 
@@ -82,6 +89,7 @@ func (b *books) sample(h *hub.Hub, done <-chan struct{}) {
 func (b *books) take(h *hub.Hub, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.meet(now)
 	for repo, entries := range b.entries {
 		sent, counted := int64(0), map[string]bool{}
 		for _, e := range entries {

@@ -22,7 +22,7 @@ dir = "%[1]s/log"
 [state]
 dir = "%[1]s/state"
 [download]
-stall_after = "15s"
+stall_after = "%[2]s"
 interrupt_after = "5s"
 quiet_after = "3s"
 `
@@ -40,16 +40,16 @@ type daemon struct {
 
 // startDaemon returns when progressd says that it is ready, as it would to
 // systemd.
-func startDaemon(ctx context.Context, binary, dir string) (*daemon, error) {
+func startDaemon(ctx context.Context, opts options, dir string) (*daemon, error) {
 	config := filepath.Join(dir, "config.toml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, dir), 0o644); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, dir, opts.stallAfter), 0o644); err != nil {
 		return nil, err
 	}
 	listener, err := manager.Listen()
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{manager: listener, cmd: exec.Command(binary, "--config", config), stderr: filepath.Join(dir, "daemon.stderr")}
+	d := &daemon{manager: listener, cmd: exec.Command(opts.progressd, "--config", config), stderr: filepath.Join(dir, "daemon.stderr")}
 	output, err := os.Create(d.stderr)
 	if err != nil {
 		return nil, err

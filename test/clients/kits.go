@@ -68,12 +68,16 @@ func (s shelf) path(k kit) string {
 		return filepath.Join(s.dir, k.name)
 	}
 	sum := sha256.New()
-	for _, file := range []string{"Cargo.toml", "src/main.rs"} {
-		text, err := sources.ReadFile("kits/" + k.source + "/" + file)
-		if err != nil {
-			panic(fmt.Sprintf("kit %q without %s: %v", k.name, file, err))
+	err := fs.WalkDir(sources, "kits/"+k.source, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
 		}
+		text, err := sources.ReadFile(path)
 		sum.Write(text)
+		return err
+	})
+	if err != nil {
+		panic(fmt.Sprintf("kit %q: %v", k.name, err))
 	}
 	return filepath.Join(s.dir, fmt.Sprintf("%s-%x", k.name, sum.Sum(nil)[:4]))
 }

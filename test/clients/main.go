@@ -21,6 +21,7 @@ import (
 	"regexp"
 	"slices"
 	"syscall"
+	"time"
 )
 
 type options struct {
@@ -30,7 +31,9 @@ type options struct {
 	only      *regexp.Regexp
 	jobs      int
 	keep      bool
-	progress  io.Writer
+	// stallAfter is the daemon's stall_after.
+	stallAfter time.Duration
+	progress   io.Writer
 }
 
 func main() {
@@ -68,6 +71,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&opts.python, "python", "python3", "the `interpreter` for them, 3.10 or newer")
 	set.IntVar(&opts.jobs, "jobs", 10, "how many cases are played at a time")
 	set.BoolVar(&opts.keep, "keep", false, "keep caches, logs and output")
+	set.DurationVar(&opts.stallAfter, "stall-after", 15*time.Second, "how long a download may be silent: a program that loads a model needs a minute for its configuration")
 	set.Func("only", "play only the cases whose scene/release matches the `pattern`", func(text string) error {
 		opts.only, err = regexp.Compile(text)
 		return err
@@ -96,7 +100,7 @@ func report(results []*result, w io.Writer) error {
 			failures = append(failures, fmt.Errorf("%s: %w", key, r.err))
 		}
 	}
-	for _, group := range [][]release{releases, others} {
+	for _, group := range [][]release{releases, others, loaders} {
 		table(w, group, verdicts)
 	}
 	played := len(results)

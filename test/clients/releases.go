@@ -35,6 +35,8 @@ type traits struct {
 	lockless bool
 	// shuffled: the parts of a file come in no order.
 	shuffled bool
+	// loads: it loads what it has fetched, which is made up, and fails.
+	loads bool
 }
 
 // releases are all versions of huggingface_hub that are tested, newest first.

@@ -81,7 +81,9 @@ var (
 )
 
 // scenes are played in this order, the longest first.
-var scenes = []scene{
+var scenes = slices.Concat(clientScenes, loaderScenes)
+
+var clientScenes = []scene{
 	{name: "hub-dies", about: "the hub dies in the middle", files: few, play: hubDies, want: oneInterrupted},
 	{name: "full-disk", about: "the disk is full", files: few, home: smallDisk, play: fullDisk, want: diskFull},
 	{name: "sigkill", about: "SIGKILL, then once more", applies: everybody, files: few, home: os.MkdirAll, play: killed(syscall.SIGKILL), want: resumed},
@@ -125,11 +127,11 @@ func hasLocal(r release) bool { return plain(r) && r.name != "0.21.4" }
 // hasStore: huggingface_hub shares only what comes by Xet.
 func hasStore(r release) bool { return r.command != "" && r.storage == hub.Xet && r.listing }
 
-func everybody(release) bool { return true }
+func everybody(r release) bool { return !r.loads }
 
 // handlesTwins: hf-hub 1.0.0 waits for a lock of its own where two paths of a
 // Xet batch have one content, and gives up.
-func handlesTwins(r release) bool { return r.source != "rust1" || r.storage != hub.Xet }
+func handlesTwins(r release) bool { return !r.loads && (r.source != "rust1" || r.storage != hub.Xet) }
 
 // plain is huggingface_hub alone.
 func plain(r release) bool {

@@ -66,7 +66,7 @@ func perform(ctx context.Context, opts options) (results []*result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.hub.Close()) }()
-	if s.daemon, err = startDaemon(ctx, opts.progressd, dir); err != nil {
+	if s.daemon, err = startDaemon(ctx, opts, dir); err != nil {
 		return nil, err
 	}
 	results = s.play(ctx, acts)
@@ -122,7 +122,7 @@ func (s *stage) install(ctx context.Context) error {
 	return nil
 }
 
-func everyone() []release { return slices.Concat(releases, others) }
+func everyone() []release { return slices.Concat(releases, others, loaders) }
 
 func (s *stage) selectsRelease(r release) bool {
 	for _, sc := range scenes {
@@ -193,6 +193,10 @@ func (s *stage) play(ctx context.Context, acts []*act) []*result {
 }
 
 func (a *act) play(ctx context.Context) error {
+	patience := patience
+	if a.loads {
+		patience *= 4
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not done after %v", patience))
 	defer cancel()
 	defer a.end()

@@ -25,7 +25,7 @@ func wholeOf(files []hub.File) whole {
 	all := whole{paths: len(files)}
 	counted := map[hub.File]bool{}
 	for _, f := range files {
-		content := hub.File{Seed: f.Seed, Size: f.Size}
+		content := hub.File{Seed: f.Seed, Size: f.Size, Text: f.Text}
 		if !counted[content] {
 			counted[content] = true
 			all.bytes += f.Size
