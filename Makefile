@@ -43,7 +43,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-exec soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-loaders e2e-exec soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 test: ## every test, in random order, with the race detector where there is a C compiler
 	@if printf '#include <stdlib.h>\n' | $$($(GO) env CC) -E - >/dev/null 2>&1; then \
@@ -96,7 +96,12 @@ e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a
 e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI, npm, crates.io; some 7 min)
 	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
 
-e2e-exec: build ## progressd exec around the client of three generations, while all goes wrong that can (root, PyPI; some 2 min)
+e2e-loaders: build ## real vLLM, transformers, diffusers and llama.cpp (root, PyPI, Debian; 6.4 GB the first time; some 12 min)
+	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --stall-after 90s --jobs 2 \
+		--only 'vllm|transformers|diffusers|llama'
+
+e2e-exec: build ## progressd exec around the client of three generations, while all goes wrong that can (root, PyPI, tmux; some 4 min)
+	@command -v tmux >/dev/null || { echo 'tmux is missing (Debian: tmux)' >&2; exit 1; }
 	$(GO) run ./test/exec --progressd $(abspath $(BINARY))
 
 soak: build ## SOAKTIME (60s) of made-up downloads while everything is killed at random, compared with the truth

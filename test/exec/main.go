@@ -3,8 +3,8 @@
 // that can: what passes through, the exit status and the lines are held
 // against what was done to it.
 //
-// It needs root for the small disk, and PyPI the first time; the clients are
-// those of test/clients.
+// It needs root for the small disk, tmux for the screens, and PyPI the first
+// time; the clients are those of test/clients.
 package main
 
 import (
@@ -31,6 +31,24 @@ var releases = []release{
 	{version: "2.4.0", command: "hf", resumes: true, listing: true},
 	{version: "0.36.2", command: "hf"},
 	{version: "0.26.5", command: "huggingface-cli"},
+}
+
+// A testCase is what is played on a stage of its own.
+type testCase struct {
+	name string
+	play func(context.Context, *stage) error
+}
+
+// everything is all scenes, those in a terminal last.
+func everything() []testCase {
+	var all []testCase
+	for _, sc := range scenes {
+		all = append(all, testCase{sc.name, func(ctx context.Context, s *stage) error { return play(ctx, s, sc) }})
+	}
+	for _, sc := range screenScenes {
+		all = append(all, testCase{sc.name, func(ctx context.Context, s *stage) error { return playScreens(ctx, s, sc) }})
+	}
+	return all
 }
 
 type options struct {
@@ -60,12 +78,12 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		for _, s := range scenes {
+		for _, s := range everything() {
 			name := s.name + "/" + r.version
 			if !opts.only.MatchString(name) {
 				continue
 			}
-			if err := play(ctx, opts, r, program, s); err != nil {
+			if err := onStage(ctx, opts, r, program, s.play); err != nil {
 				failures = append(failures, fmt.Errorf("%s: %w", name, err))
 				fmt.Println("FAILED", name)
 				continue

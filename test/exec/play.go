@@ -59,7 +59,8 @@ func (b *buffer) String() string {
 
 const patience = time.Minute
 
-func play(ctx context.Context, opts options, r release, program string, sc scene) (err error) {
+// onStage plays something with a hub, a model and a directory of its own.
+func onStage(ctx context.Context, opts options, r release, program string, do func(context.Context, *stage) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s := &stage{release: r, program: program, opts: opts, repo: hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}}
@@ -82,8 +83,11 @@ func play(ctx context.Context, opts options, r release, program string, sc scene
 	if err := os.WriteFile(s.path("config.toml"), []byte(config), 0o600); err != nil {
 		return err
 	}
-	want := sc.play
-	status, lines, err := want(ctx, s)
+	return do(ctx, s)
+}
+
+func play(ctx context.Context, s *stage, sc scene) error {
+	status, lines, err := sc.play(ctx, s)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, s.story())
 	}
