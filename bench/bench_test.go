@@ -62,7 +62,7 @@ func TestARatioSpansTheWorstAndTheBest(t *testing.T) {
 func TestUnits(t *testing.T) {
 	for want, got := range map[string]string{
 		"12.3 µs": seconds(0.0000123), "4.28 ms": seconds(0.00428), "999 ms": seconds(0.999), "1.5 s": seconds(1.5),
-		"11.4 MB": megabytes(11.4e6), "0.0857%": percent(0.000857), "1234": count(1234), "101×": times(101.2), "1.010": factor(1.0101),
+		"11.4 MB": megabytes(11.4e6), "0.0857%": percent(0.000857), "1234": count(1234), "1000": count(999.7), "999": count(999.4), "101×": times(101.2), "1.010": factor(1.0101),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

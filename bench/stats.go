@@ -83,7 +83,7 @@ func factor(v float64) string { return fmt.Sprintf("%.3f", v) }
 // digits shows three significant digits of what is below 1000, and all before
 // the point of what is above.
 func digits(v float64) string {
-	if math.Abs(v) >= 1000 {
+	if math.Abs(v) >= 999.5 { // three digits of it would be 1e+03
 		return fmt.Sprintf("%.0f", v)
 	}
 	return fmt.Sprintf("%.3g", v)
