@@ -26,7 +26,7 @@ const usage = `Usage: go run ./bench [--quick] [--only NAME,...] [--latencies N]
 
 Measures progressd against its peers and prints a table in Markdown.
 
-  --quick        small trees and few repetitions: below 2 minutes, for orientation only
+  --quick        small trees and few repetitions: some 3 minutes, for orientation only
   --only NAMES   only these workloads, comma-separated: %s
   --latencies N  repositories of the latency workload, each downloaded twice (else 500, quick 8)
   --dir DIR      where the trees are built, and kept for the next run (else a temporary directory, removed)
@@ -224,6 +224,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if opts.help {
 		_, err := fmt.Fprintf(stdout, usage, allNames())
 		return err
+	}
+	if opts.out != "" { // better now than at the end
+		if err := os.MkdirAll(filepath.Dir(opts.out), 0o755); err != nil {
+			return fmt.Errorf("cannot write the tables: %w", err)
+		}
 	}
 	b, err := newBench(ctx, opts, stderr)
 	if err != nil {
