@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"progressd/tracker"
@@ -38,8 +39,7 @@ type Client struct {
 // is there that doesn't take it. It waits for an answer as long as ctx lasts,
 // and 5 s at most.
 func Dial(ctx context.Context, path string, run Run) (*Client, error) {
-	dialer := net.Dialer{Timeout: dialTime}
-	c, err := dialer.DialContext(ctx, "unix", path)
+	c, err := connect(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +60,21 @@ func Dial(ctx context.Context, path string, run Run) (*Client, error) {
 	}
 	_ = c.Close()
 	return nil, err
+}
+
+// connect waits for its turn where many connect at once: the kernel doesn't
+// queue one more than the daemon has said, and answers EAGAIN.
+func connect(ctx context.Context, path string) (net.Conn, error) {
+	ctx, stop := context.WithTimeout(ctx, dialTime)
+	defer stop()
+	var dialer net.Dialer
+	for {
+		c, err := dialer.DialContext(ctx, "unix", path)
+		if !errors.Is(err, syscall.EAGAIN) || ctx.Err() != nil {
+			return c, err
+		}
+		rest(ctx, 10*time.Millisecond)
+	}
 }
 
 // Send reports what was said or how it ended. What the daemon does not take in

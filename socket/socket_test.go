@@ -256,7 +256,7 @@ func TestUnknownVersionsAndPurposesAreRefusedInWords(t *testing.T) {
 // raw sends bytes and gives the first line of the answer.
 func (g *rig) raw(text string) string {
 	g.t.Helper()
-	c, err := net.Dial("unix", g.path)
+	c, err := connect(context.Background(), g.path)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -35,11 +35,12 @@ func (p *pipeline) newServer(ctx context.Context, store *state.Store, form sink.
 // find compares what a run names with what is watched, and looks up nothing.
 func (p *pipeline) find(run socket.Run) (socket.Place, error) {
 	for _, root := range p.watcher.Status() {
-		repo, ok := within(root, run)
-		if !ok {
-			continue
+		if repo, ok := within(root, run); ok {
+			return socket.Place{Root: root.Path, Repo: repo, Owner: root.Owner}, nil
 		}
-		return socket.Place{Root: root.Path, Repo: repo, Owner: root.Owner}, nil
+		if root.Present && root.Path == run.Root { // of another mount namespace: a container's
+			return socket.Place{}, socket.ErrUnwatched
+		}
 	}
 	for _, pattern := range p.set.roots {
 		if ok, _ := filepath.Match(pattern, run.Root); ok { // its form was checked with the configuration
