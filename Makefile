@@ -97,7 +97,7 @@ e2e-clients: build ## every release of the client in every way, with a real jour
 	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
 
 e2e-loaders: build ## real vLLM, transformers, diffusers and llama.cpp (root, PyPI, Debian; 6.4 GB the first time; some 12 min)
-	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --stall-after 90s --jobs 2 \
+	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --stall-after 4m --jobs 2 \
 		--only 'vllm|transformers|diffusers|llama'
 
 e2e-exec: build ## progressd exec around the client of three generations, while all goes wrong that can (root, PyPI, tmux; some 4 min)

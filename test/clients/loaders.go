@@ -157,7 +157,7 @@ func killedLoader(ctx context.Context, a *act) error {
 // the listing doesn't count.
 func loaded(files ...hub.File) func(*act) []want {
 	return func(a *act) []want {
-		w := a.about("preparing started( keepalive)?( progress)+ completed:loader", files)
+		w := a.about("preparing started( keepalive)*( progress)+ completed:loader", files)
 		return []want{w.says(a.opening(), a.success())}
 	}
 }
@@ -165,11 +165,11 @@ func loaded(files ...hub.File) func(*act) []want {
 // undecided: older versions take more than this one does, and nobody can see
 // which one it is.
 func undecided(a *act) []want {
-	return []want{a.about("preparing started( keepalive)?( progress)+ ended", nil).says("Download ended: 36.0MB in 7 of 9 files")}
+	return []want{a.about("preparing started( keepalive)*( progress)+ ended", nil).says("Download ended: 36.0MB in 7 of 9 files")}
 }
 
 func loadedAgain(a *act) []want {
-	w := a.about("preparing started( keepalive)?( progress)+ interrupted restarted( restarted)*( progress)* orphans completed:loader", indexed)
+	w := a.about("preparing started( keepalive)*( progress)+ interrupted restarted( restarted)*( progress)* orphans completed:loader", indexed)
 	return []want{w.says("Download interrupted at .*: downloader " + `\(pid [0-9]+, VLLM::Worker\)` + " is gone")}
 }
 
