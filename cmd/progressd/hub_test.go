@@ -62,7 +62,6 @@ func TestTheHubTellsTheTotalThatTheCacheDoesNot(t *testing.T) {
 	d.start()
 	d.until(d.errout, "watching")
 	d.download(h, client.HH023)
-	d.until(d.out, "[INFO] org/demo: Downloading model: 5.0MB in 2 files\n")
 	d.until(d.out, "Still downloading: 501KB/5.0MB ~ 10.0%")
 	d.stop(exitOK)
 
