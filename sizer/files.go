@@ -160,14 +160,15 @@ func (f *file) finished() bool {
 
 // mended reports whether nothing is missing of what was written to a partial of
 // a file: the blob came in this play, or it came or was linked after all of
-// that. Else somebody was about to fetch anew what is there.
+// that, or is linked in a revision for which more was done behind it. Else somebody was about to fetch anew what is there.
 func (p *pass) mended(pl *play, f *file, part *partial) bool {
 	if !f.done || f.own || f.came.After(part.mtime) {
 		return f.done
 	}
 	for _, commit := range pl.revisions {
 		e, err := p.top.lstatPath(p.repo.folder + "/snapshots/" + commit + "/" + f.path)
-		if err == nil && e.link() && e.ctime.After(part.mtime) {
+		behind := later(e.ctime, p.repo.revs.at(commit).lastTouched())
+		if err == nil && e.link() && behind.After(part.mtime) {
 			return true
 		}
 	}

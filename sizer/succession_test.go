@@ -234,3 +234,40 @@ func TestAnOrphanSpeaksAgainstCompletionWhateverItsRevisionWasTakenFor(t *testin
 		})
 	}
 }
+
+// What a client at another revision was about to fetch anew, when it died, is
+// there: it doesn't keep the one that went on from being complete.
+func TestAFetchAnewThatDiedDoesNotOutliveTheRevisionThatHasTheBlob(t *testing.T) {
+	for what, after := range map[string]bool{"which went on": true, "which was done before": false} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.whole("old", mib, commitB, "a.bin")
+			c.age()
+			c.watch(c.now.Add(-time.Second), nil)
+			c.list(commitA, map[string]listedFile{"a.bin": {"old", mib}, "b.bin": {"b", 1000}})
+			c.run(42, "router")
+			c.lock(42, "old")
+			c.partial("old", ".part", 10)
+			c.link("old", commitA, "a.bin")
+			c.run(43, "python3", "train.py")
+			c.lock(43, "b")
+			c.partial("b", ".01234567.incomplete", 1000)
+			c.look()
+			if !after {
+				c.finish("b", ".01234567.incomplete", commitA, "b.bin")
+			}
+			c.later(func() { c.partial("old", ".part", 500) })
+			c.look()
+			if after {
+				c.later(func() { c.finish("b", ".01234567.incomplete", commitA, "b.bin") })
+			}
+			c.kill(42)
+			c.kill(43)
+			c.look()
+			l := c.quietly()
+			if complete := l.Proof == ProvenByListing || !l.InPlay; complete != after {
+				t.Fatalf("look %+v", l)
+			}
+		})
+	}
+}
