@@ -53,6 +53,7 @@ var texts = []struct {
 	{tracker.Completed, "SUCCESS", regexp.MustCompile(`^Model downloaded successfully$`)},
 	{tracker.Removed, "WARNING", regexp.MustCompile(`^Download removed at ` + sizeOf + `: .*$`)},
 	{tracker.SizeDiffers, "WARNING", regexp.MustCompile(`^Size of \S+ differs from the listing: .*$`)},
+	{tracker.SizeDiffers, "WARNING", regexp.MustCompile(`^File \S+ has holes: .*$`)},
 	{tracker.OrphansFound, "WARNING", regexp.MustCompile(`^Leftovers of dead attempts found: .*$`)},
 }
 

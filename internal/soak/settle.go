@@ -28,7 +28,7 @@ type verdict struct {
 	// that listing proves it complete: one completed tells of both.
 	beside bool
 	// shy: the client lived for less than a look. A verdict on the one before
-	// is then told as if it hadn't come.
+	// is then told as if it hadn't come; that it is true, judge.go sees to.
 	shy bool
 }
 
@@ -71,6 +71,8 @@ func (m *model) owed(l *life) verdict {
 		return v
 	}
 	switch {
+	case t.short: // that is told, and is no success
+		return add(tracker.Ended, tracker.Interrupted)
 	case t.whole && t.listing:
 		v.silence = !l.changed
 		return add(tracker.Completed)
@@ -231,7 +233,7 @@ func (a *actor) await(ctx context.Context, m *model, begun int, v verdict) error
 func (v verdict) earliest(k tracker.Kind) time.Time {
 	const cut, early = time.Second, 300 * time.Millisecond
 	switch {
-	case k == tracker.Interrupted && v.shy:
+	case v.shy && (k == tracker.Interrupted || k == tracker.Completed):
 		return v.begin.Add(-cut)
 	case k == tracker.Interrupted:
 		return v.after.Add(interruptAfter - cut - early)

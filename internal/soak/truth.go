@@ -20,8 +20,10 @@ type truth struct {
 	wanted bool
 	// listing: the revision's listing is there.
 	listing bool
-	// short: a file is there and has another size than it should: a client that
-	// copies it to its place (swift) was killed in the middle of that.
+	// short: a file is there and isn't what it should be: it has another size,
+	// where a client that copies it to its place (swift) was killed in the middle
+	// of that, or holes, where one that resumes by length followed one that wrote
+	// sparsely (hf_transfer).
 	short bool
 	// linked counts the files that are there, blobs the finished ones.
 	linked, blobs int
@@ -40,7 +42,7 @@ func (m *model) survey(r revision, want func(string) bool) truth {
 	for _, e := range r.files {
 		there := false
 		info, err := os.Stat(filepath.Join(m.dir(), "snapshots", r.commit, e.Path))
-		if err == nil && info.Size() == e.Size {
+		if err == nil && info.Size() == e.Size && !hollow(info) {
 			there = true
 			t.linked++
 			paths = append(paths, e.Path)
@@ -54,6 +56,11 @@ func (m *model) survey(r revision, want func(string) bool) truth {
 	t.gap = hfcache.ShardGap(paths)
 	t.inventory(m.dir())
 	return t
+}
+
+// hollow: of a file, more than progressd passes over was never written.
+func hollow(info os.FileInfo) bool {
+	return info.Size()-info.Sys().(*syscall.Stat_t).Blocks*512 > 1<<20
 }
 
 // inventory counts what is in blobs/.
