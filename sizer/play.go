@@ -145,6 +145,7 @@ func (p *pass) playOn(look *Look) error {
 	p.addFruitless(pl)
 	pl.attach(p)
 	p.reckon(pl)
+	p.noticeLanded()
 	arrived := pl.count(p.countTemps())
 	p.unseen(pl, look)
 	if arrived > 0 || p.held.any || look.Unseen {

@@ -236,6 +236,23 @@ func (p *pass) releaseTemps() {
 	}
 }
 
+// noticeLanded finds out which of the repository's files have left the root
+// since this look measured them: it may have found their blobs, and must not
+// count them twice.
+func (p *pass) noticeLanded() {
+	for _, found := range []map[string]*temp{p.root.temps.found, p.root.temps.loose} {
+		for path, t := range found {
+			if t.owner != p.repo.folder {
+				continue
+			}
+			if e, err := p.top.lstatPath(path); err != nil || e.ino != t.ino {
+				delete(found, path)
+				p.root.moved(t)
+			}
+		}
+	}
+}
+
 // countTemps gives the bytes in the repository's temporary files and what of
 // them is new.
 func (p *pass) countTemps() (staged, fresh int64) {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/hfcache"
 )
 
 func (c *cache) temp(name string, size int) string {
@@ -146,5 +148,33 @@ func TestAnOldClientsFileThatIsSeenLateIsItsDownloaders(t *testing.T) {
 				t.Fatalf("look %+v", l)
 			}
 		})
+	}
+}
+
+func TestAnOldClientsFileThatMovesInTheMiddleOfALookCountsOnce(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	move := func() {}
+	c.opts.Listing = func(hfcache.Repo, string) (hfcache.Listing, bool) { // asked behind the measuring
+		move()
+		return hfcache.Listing{}, false
+	}
+	c.root = NewRoot(c.opts)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	must(t, os.MkdirAll(c.in(demo, "snapshots", commitA), 0o755))
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.temp("abcdefgh", mib)
+	c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	move = func() {
+		_ = os.Rename(filepath.Join(c.path, "tmpabcdefgh"), c.in(demo, "blobs", etag("a")))
+		_ = os.Symlink("../../blobs/"+etag("a"), c.in(demo, "snapshots", commitA, "a.bin"))
+	}
+	for range 3 {
+		c.now = c.now.Add(livelyAfter)
+		if l := c.look(); l.Bytes != mib || l.Arrived != 0 {
+			t.Fatalf("look %+v", l)
+		}
 	}
 }
