@@ -350,7 +350,7 @@ func TestARepositoryRemovedAndMadeAgainBetweenTwoLooksIsGoneFirst(t *testing.T) 
 	c.expect("first", want{play: true, bytes: mib, arrived: mib, done: 1})
 	must(t, os.Rename(c.in(demo), c.in("models--org--away")))
 	c.whole("b", mib, commitB, "b.bin")
-	if l := c.look(); !l.Gone {
+	if l, pace := c.lookAt(demo); !l.Gone || pace != Fast {
 		t.Fatalf("look %+v", l)
 	}
 	c.expect("then the new one", want{play: true, bytes: mib, arrived: mib, done: 1})

@@ -114,7 +114,8 @@ func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
 	switch err := p.run(&look); {
 	case errors.Is(err, errGone):
 		r.drop(rp)
-		return Look{Root: r.opts.Path, Repo: name, At: now, Gone: true}, Idle
+		// Another one may stand in its place already, at which nothing moves any more.
+		return Look{Root: r.opts.Path, Repo: name, At: now, Gone: true}, Fast
 	case err != nil:
 		r.unreadable(rp, err)
 		return Look{Root: r.opts.Path, Repo: name, At: now, Unreadable: err}, Slow
