@@ -114,9 +114,9 @@ func TestWhatADeadAttemptLeftIsMendedByItsBlob(t *testing.T) {
 		c.age()
 		c.watch(time.Now().Add(-time.Second), nil)
 		c.run(42, "hf", "download", "org/demo", "--force-download")
+		c.link("a", commitB, "a.bin") // a link made behind what was written would say that it is done
 		c.lock(42, "a")
 		c.partial("a", ".00000000.incomplete", 1000)
-		c.link("a", commitB, "a.bin")
 		c.look()
 		c.kill(42)
 		c.now = c.now.Add(lockMemory)
