@@ -46,6 +46,8 @@ type execWorld struct {
 	signals               <-chan os.Signal
 	// runDir is where the system's daemon has its socket, empty in tests.
 	runDir string
+	// comeBack is how long a daemon that was lost is waited for.
+	comeBack time.Duration
 }
 
 type execOptions struct {
@@ -155,7 +157,7 @@ func newExecution(opts execOptions, set settings, w execWorld) *execution {
 	}
 	x := &execution{w: w, out: out, argv: opts.argv, set: set, log: log, oom: oomKills()}
 	x.tell = &teller{
-		paths: sockets(w.getenv, w.runDir), screen: screen, log: log,
+		paths: sockets(w.getenv, w.runDir), comeBack: w.comeBack, screen: screen, log: log,
 		done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	x.run = newHearing(aimOf(opts, set, w.getenv), screen, x.tell.put)
@@ -228,7 +230,7 @@ const (
 	// lookAgain is how often is looked meanwhile.
 	lookAgain = 150 * time.Millisecond
 	// longestEnd bounds all waiting, also for a daemon that is lost just then.
-	longestEnd = comeBack + 3*verdictPatience
+	longestEnd = usualComeBack + 3*verdictPatience
 )
 
 // finish has the verdict told, and stops the pipeline. What hangs is not

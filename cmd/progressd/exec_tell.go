@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// comeBack is how long a daemon that was lost is waited for: systemd
+	// usualComeBack is how long a daemon that was lost is waited for: systemd
 	// starts one that was killed after 5 s.
-	comeBack = 12 * time.Second
+	usualComeBack = 12 * time.Second
 	// firstAgain and lastAgain bound the pauses between two tries.
 	firstAgain = 100 * time.Millisecond
 	lastAgain  = time.Second
@@ -32,9 +32,10 @@ const (
 // cache, so that one judges and one writes; where there is none, to the
 // pipeline of its own. Whoever reports never waits.
 type teller struct {
-	paths  []string
-	screen *screen
-	log    *slog.Logger
+	paths    []string
+	comeBack time.Duration
+	screen   *screen
+	log      *slog.Logger
 	// carry sets the pipeline of its own to work, and gives where its
 	// tracker hears reports. look has it look now.
 	carry func() chan<- tracker.Report
@@ -187,7 +188,7 @@ func (t *teller) hurry(ended <-chan time.Time) <-chan struct{} {
 
 // callAgain waits for the daemon that was lost, or its successor.
 func (t *teller) callAgain(ctx context.Context) (*socket.Client, error) {
-	ctx, stop := context.WithTimeout(ctx, comeBack)
+	ctx, stop := context.WithTimeout(ctx, t.comeBack)
 	defer stop()
 	run := t.run()
 	run.Again = true

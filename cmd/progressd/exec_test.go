@@ -58,7 +58,9 @@ func (l *launch) bare(args ...string) int {
 		l.t.Fatal(err)
 	}
 	defer null.Close()
-	return execute(args, execWorld{stdin: null, stdout: l.out, stderr: l.err, getenv: os.Getenv, signals: l.signals})
+	return execute(args, execWorld{
+		stdin: null, stdout: l.out, stderr: l.err, getenv: os.Getenv, signals: l.signals, comeBack: 3 * time.Second,
+	})
 }
 
 func (l *launch) read(f *os.File) string {

@@ -54,6 +54,7 @@ func frontOf(t *testing.T, h *hub.Hub) *front {
 }
 
 func TestTheHubTellsTheTotalThatTheCacheDoesNot(t *testing.T) {
+	t.Parallel()
 	h := serveHub(t)
 	f := frontOf(t, h)
 	gate := hub.NewGate()
@@ -88,6 +89,7 @@ func TestTheHubTellsTheTotalThatTheCacheDoesNot(t *testing.T) {
 }
 
 func TestWithoutTheHubAllGoesOnAsWithoutAListing(t *testing.T) {
+	t.Parallel()
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	h := serveHub(t)
@@ -129,6 +131,7 @@ func undisturbed(t *testing.T, hubKeys, said string) *service {
 }
 
 func TestSwitchedOffTheHubIsNotAsked(t *testing.T) {
+	t.Parallel()
 	d := undisturbed(t, "", "watching")
 	if _, err := os.Stat(d.path("state", answersDir)); err == nil {
 		t.Error("a place for answers was made")
@@ -136,5 +139,6 @@ func TestSwitchedOffTheHubIsNotAsked(t *testing.T) {
 }
 
 func TestWithoutItsCredentialTheHubIsNotAsked(t *testing.T) {
+	t.Parallel()
 	undisturbed(t, "enabled = true\ntoken_file = \"$CREDENTIALS_DIRECTORY/hf\"", "add LoadCredential= to the unit")
 }

@@ -24,6 +24,7 @@ func newLocalService(t *testing.T, roots ...string) *service {
 const weights = "sub/model.safetensors"
 
 func TestADownloadIntoADirectoryOfItsOwnIsTold(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		gen    client.Generation
 		listed bool
@@ -60,6 +61,7 @@ func TestADownloadIntoADirectoryOfItsOwnIsTold(t *testing.T) {
 
 // The root is the directory itself, and made by its first download.
 func TestWhatALocalDirectoryWasAskedForProvesIt(t *testing.T) {
+	t.Parallel()
 	d := newLocalService(t, "models")
 	d.start()
 	d.until(d.errout, "watching")
@@ -75,6 +77,7 @@ func TestWhatALocalDirectoryWasAskedForProvesIt(t *testing.T) {
 }
 
 func TestALocalDownloadKilledAndResumedOverARestartIsToldOnce(t *testing.T) {
+	t.Parallel()
 	for _, gen := range []client.Generation{client.Trees, client.HH023} {
 		d := newLocalService(t, "models")
 		mkdir(t, d.path("models"))
@@ -110,6 +113,7 @@ func TestALocalDownloadKilledAndResumedOverARestartIsToldOnce(t *testing.T) {
 }
 
 func TestALocalDirectoryRemovedWhileDownloadingIsOneLine(t *testing.T) {
+	t.Parallel()
 	d := newLocalService(t, "models")
 	mkdir(t, d.path("models"))
 	h := serveHub(t)
@@ -132,6 +136,7 @@ func TestALocalDirectoryRemovedWhileDownloadingIsOneLine(t *testing.T) {
 
 // One directory may be reached by two roots, and two may have one name.
 func TestLocalDirectoriesAreToldOnceAndEachInALogOfItsOwn(t *testing.T) {
+	t.Parallel()
 	d := newLocalService(t, "models", "models/a")
 	mkdir(t, d.path("models", "a"))
 	mkdir(t, d.path("models", "b"))
@@ -158,6 +163,7 @@ func TestLocalDirectoriesAreToldOnceAndEachInALogOfItsOwn(t *testing.T) {
 }
 
 func TestLocalDirectoriesThatAreCompleteAtTheFirstStartAreSilent(t *testing.T) {
+	t.Parallel()
 	d := newLocalService(t, "models")
 	h := serveHub(t)
 	wait(t, d.download(h, client.Trees, "--local-dir", d.path("models", "demo")))
@@ -172,6 +178,7 @@ func TestLocalDirectoriesThatAreCompleteAtTheFirstStartAreSilent(t *testing.T) {
 }
 
 func TestCheckCountsLocalDirectories(t *testing.T) {
+	t.Parallel()
 	d := newLocalService(t, "models")
 	for _, dir := range []string{".", "llama", "org/llama", "org/models--a--b", ".hidden", "a/b/too-deep"} {
 		mkdir(t, d.path("models", dir, ".cache/huggingface/download"))

@@ -52,7 +52,7 @@ func main() {
 		signals, _ := child.Notify()
 		os.Exit(execute(os.Args[2:], execWorld{
 			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals,
-			runDir: systemRunDir,
+			runDir: systemRunDir, comeBack: usualComeBack,
 		}))
 	}
 	// A reader of our output that goes away must not take us with it.

@@ -83,6 +83,7 @@ func TestCommandLine(t *testing.T) {
 }
 
 func TestABadConfigurationStartsNothing(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	d.write("config.toml", "poll_interval = \"5s\"\n\nstep = \"0MB\"\n")
 	d.start()
@@ -96,6 +97,7 @@ func TestABadConfigurationStartsNothing(t *testing.T) {
 }
 
 func TestCheckTellsWhatWouldBeWatched(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	for _, folder := range []string{"models--org--demo", "datasets--org--data", "version.txt", ".locks"} {
 		if err := os.MkdirAll(d.path("hub", folder), 0o755); err != nil {
@@ -115,6 +117,7 @@ func TestCheckTellsWhatWouldBeWatched(t *testing.T) {
 }
 
 func TestWithoutAnyCacheItSaysWhereItLookedAndWaits(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	d.start()
 	d.until(d.errout, "no cache found")
@@ -127,6 +130,7 @@ func TestWithoutAnyCacheItSaysWhereItLookedAndWaits(t *testing.T) {
 }
 
 func TestADownloadIsToldInConsoleAndLog(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	mkdir(t, d.path("hub"))
 	d.start()
@@ -161,6 +165,7 @@ func TestFaults(t *testing.T) {
 }
 
 func faultD10(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	h := serveHub(t)
 	wait(t, d.download(h, client.Trees))
@@ -179,6 +184,7 @@ func faultD10(t *testing.T) {
 }
 
 func faultD14(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	mkdir(t, d.path("hub"))
 	h := serveHub(t)
@@ -206,6 +212,7 @@ func faultD14(t *testing.T) {
 }
 
 func faultD9(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	mkdir(t, d.path("hub"))
 	h := serveHub(t)
@@ -232,6 +239,7 @@ func faultD9(t *testing.T) {
 }
 
 func faultD11(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	mkdir(t, d.path("hub"))
 	h := serveHub(t)
@@ -249,6 +257,7 @@ func faultD11(t *testing.T) {
 }
 
 func faultP1(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	mkdir(t, d.path("hub"))
 	d.start()
@@ -277,6 +286,7 @@ func faultP1(t *testing.T) {
 }
 
 func faultP2(t *testing.T) {
+	t.Parallel()
 	ended := make(chan struct{})
 	signals := make(chan os.Signal) // taken before the end is seen
 	exited := make(chan int, 1)
@@ -293,6 +303,7 @@ func faultP2(t *testing.T) {
 }
 
 func TestWhatComesDuringAReloadIsNotForgotten(t *testing.T) {
+	t.Parallel()
 	log, sd := slog.New(slog.DiscardHandler), &systemd{}
 	newer := func() (settings, error) { return settings{file: "newer"}, nil }
 	for missed, want := range map[os.Signal]struct {
@@ -311,6 +322,7 @@ func TestWhatComesDuringAReloadIsNotForgotten(t *testing.T) {
 }
 
 func faultP3(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	mkdir(t, d.path("hub"))
 	d.start()

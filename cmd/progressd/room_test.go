@@ -20,6 +20,7 @@ var large = hfcache.Repo{Type: hfcache.Model, ID: "org/large"}
 
 // faultD19: a real file system of 24 MiB, and 40 MB that are to go there.
 func faultD19(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root may mount a small disk")
 	}
@@ -71,6 +72,7 @@ func (d *service) smallDisk(size int) {
 
 // faultD3: what a dead attempt left long ago is told once, also over a restart.
 func faultD3(t *testing.T) {
+	t.Parallel()
 	d := newService(t)
 	blobs := d.path("hub", demo.Folder(), "blobs")
 	mkdir(t, blobs)
