@@ -53,7 +53,7 @@ type daemon struct {
 
 // daemonAt starts progressd there, as systemd would.
 func (b *bench) daemonAt(ctx context.Context, at place) (*daemon, error) {
-	listener, err := manager.Listen()
+	listener, err := manager.Listen(filepath.Dir(at.config))
 	if err != nil {
 		return nil, err
 	}

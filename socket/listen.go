@@ -29,6 +29,9 @@ func Listen(dir string, mode fs.FileMode) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("cannot make the socket %q: %w", path, err)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if errors.Is(err, syscall.EADDRINUSE) { // since a moment
+		err = ErrInUse
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the socket %q: %w", path, err)
 	}

@@ -33,7 +33,7 @@ type daemon struct {
 // startDaemon starts progressd, shows its lines as they come and returns when
 // it says that it watches.
 func startDaemon(ctx context.Context, s *stage, stderr io.Writer) (*daemon, error) {
-	listener, err := manager.Listen()
+	listener, err := manager.Listen(s.dir)
 	if err != nil {
 		return nil, err
 	}

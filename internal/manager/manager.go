@@ -18,6 +18,7 @@ import (
 type Listener struct {
 	conn    *net.UnixConn
 	address string
+	runDir  string
 	ready   chan struct{}
 	// readyAt is set before ready is closed.
 	readyAt time.Time
@@ -26,15 +27,16 @@ type Listener struct {
 
 var listeners atomic.Int64
 
-// Listen begins to hear.
-func Listen() (*Listener, error) {
+// Listen begins to hear a daemon whose runtime directory is runDir: there it
+// makes its own socket, and not where that of the machine's progressd is.
+func Listen(runDir string) (*Listener, error) {
 	// An abstract address: no path to be too long, no file to be removed.
 	address := fmt.Sprintf("@progressd-manager-%d-%d", os.Getpid(), listeners.Add(1))
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for progressd's readiness: %w", err)
 	}
-	l := &Listener{conn: conn, address: address, ready: make(chan struct{}), deaf: make(chan struct{})}
+	l := &Listener{conn: conn, address: address, runDir: runDir, ready: make(chan struct{}), deaf: make(chan struct{})}
 	go l.hear()
 	return l, nil
 }
@@ -57,7 +59,9 @@ func (l *Listener) hear() {
 
 // Environ is the environment for the daemon: our own, without what a manager
 // or a developer has set for us.
-func (l *Listener) Environ() []string { return append(Environ(), "NOTIFY_SOCKET="+l.address) }
+func (l *Listener) Environ() []string {
+	return append(Environ(), "NOTIFY_SOCKET="+l.address, "RUNTIME_DIRECTORY="+l.runDir)
+}
 
 // Environ is our own environment for a program that no manager starts.
 func Environ() []string {

@@ -55,7 +55,7 @@ func (d *daemon) start() error {
 	d.cmd = exec.Command(d.bin, "--config", d.config)
 	d.cmd.Stderr = stderr
 	d.cmd.SysProcAttr = ownGroup()
-	listener, err := manager.Listen()
+	listener, err := manager.Listen(d.world.dir)
 	if err != nil {
 		return errors.Join(err, stderr.Close())
 	}

@@ -45,7 +45,7 @@ func startDaemon(ctx context.Context, opts options, dir string) (*daemon, error)
 	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, dir, opts.stallAfter), 0o644); err != nil {
 		return nil, err
 	}
-	listener, err := manager.Listen()
+	listener, err := manager.Listen(dir)
 	if err != nil {
 		return nil, err
 	}
