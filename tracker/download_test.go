@@ -368,3 +368,18 @@ func TestTheLastLivingDownloaderIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// huggingface_hub up to 0.22 shows nothing of a file until it is in its place.
+func TestAnAttemptThatCannotBeSeenBeganAgainAllTheSame(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(cli), bytes(150*mb)))
+	p.until(10 * time.Second)
+	p.see(also(tidy, bytes(20*mb)))
+	p.until(20 * time.Second)
+	p.see(also(by(vllm), func(l *sizer.Look) { l.Partials = 0 }))
+	p.until(2 * time.Minute)
+	p.want("0s preparing 150", "0s started 150", "0s progress 150", "1m0s restarted 20")
+	if lost := p.last(Restarted).Lost; lost != 150*mb {
+		t.Errorf("lost %d", lost)
+	}
+}

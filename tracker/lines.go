@@ -55,7 +55,8 @@ func (d *download) line(news bool) []Event {
 	case d.ep.Failed:
 		return d.tryAgain()
 	case d.ep.Fell > 0 && attempting(d.look):
-		return []Event{d.restarted()}
+		d.revive()
+		return []Event{d.fell()}
 	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
@@ -71,13 +72,12 @@ func (d *download) line(news bool) []Event {
 	return []Event{d.event(Progress)}
 }
 
-// restarted says once that bytes were lost to a new attempt.
-func (d *download) restarted() Event {
+// fell says once that bytes were lost to a new attempt.
+func (d *download) fell() Event {
 	event := d.event(Restarted)
 	event.Lost = d.ep.Fell
 	event.Bytes = d.ep.Bytes - d.look.Arrived
 	d.ep.Fell = 0
-	d.revive()
 	return event
 }
 
@@ -90,6 +90,9 @@ func (d *download) keepalive() []Event {
 	}
 	if ahead := d.now.Sub(d.clocks.checked); ahead <= leastTrust && d.due(ahead) != "" {
 		return nil
+	}
+	if d.ep.Fell > 0 && working(d.look) {
+		return []Event{d.fell()} // there are fewer bytes than were told, and what comes can't be seen
 	}
 	silence, lastMinute := d.silence(), d.minute.sum(d.now)
 	if silence >= d.set.Keepalive || lastMinute == 0 {
