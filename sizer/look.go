@@ -123,7 +123,7 @@ type Look struct {
 	// proves nothing: a partial is written to and doesn't grow (hf_xet <= 1.2
 	// over old content), one grows whose blob is there, a client fetches
 	// outside of the cache (swift), a file grows in the root that may be this
-	// repository's (Rust <= 0.3).
+	// repository's (Rust <= 0.3; huggingface_hub <= 0.22 at several at once).
 	Unseen bool
 	// Unclaimed counts files in the root that were written to in this play
 	// and may be its own: if so, it isn't complete.

@@ -191,7 +191,7 @@ func (pl *play) note(p *pass) {
 
 // unseen says what of a play this look can't see.
 func (p *pass) unseen(pl *play, look *Look) {
-	look.Unseen = len(p.held.outside) > 0
+	look.Unseen = len(p.held.outside) > 0 || p.unsure
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]
 		again := f != nil && f.finished() && part.grown.Equal(p.now)

@@ -214,6 +214,9 @@ type pass struct {
 	heldAgain bool
 	places    places
 	strangers strangers
+	// unsure: a file grows in the root that may be this repository's, of
+	// which it holds the lock.
+	unsure bool
 	// room is read in a play only.
 	room Room
 }

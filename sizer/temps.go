@@ -2,6 +2,7 @@ package sizer
 
 import (
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +107,8 @@ func (r *Root) moved(gone *temp) {
 }
 
 // stageTemps claims what this repository's bare locks entitle it to, and
-// measures it.
+// measures it. Where it can't be told from what others hold theirs for, one that
+// grows may be this repository's all the same.
 func (p *pass) stageTemps() {
 	if !p.mayStage() || len(p.root.temps.found) == 0 {
 		return
@@ -140,6 +142,7 @@ func (p *pass) stageTemps() {
 		}
 	}
 	if len(candidates) == 0 || len(candidates) > bare || p.othersStage() {
+		p.unsure = bare > 0 && slices.ContainsFunc(candidates, func(t *temp) bool { return p.now.Sub(t.grown) < grace })
 		return
 	}
 	for _, t := range candidates {

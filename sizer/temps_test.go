@@ -178,3 +178,33 @@ func TestAnOldClientsFileThatMovesInTheMiddleOfALookCountsOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestOldClientsAtSeveralRepositoriesAreNotCalledSilent(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	const other = "models--org--other"
+	for i, folder := range []string{demo, other} {
+		must(t, os.MkdirAll(c.in(folder, "blobs"), 0o755))
+		c.run(42+i, "huggingface-cli")
+		c.lockIn(folder, 42+i, "small"+folder)
+		c.write(c.in(folder, "blobs", etag("small"+folder)), 500)
+	}
+	c.look()
+	for i, folder := range []string{demo, other} {
+		c.lockIn(folder, 42+i, "large"+folder)
+	}
+	grow := func(size int) Look {
+		c.temp("abcdefgh", size)
+		c.temp("ijklmnop", size)
+		return c.look()
+	}
+	grow(1000)
+	if l := grow(mib); !l.InPlay || l.Bytes != 500 || !l.Unseen {
+		t.Fatalf("one of two files grows: %+v", l)
+	}
+	c.now = c.now.Add(2 * grace)
+	c.step = time.Second
+	if l := c.look(); l.Unseen {
+		t.Fatalf("none grows: %+v", l)
+	}
+}
