@@ -26,6 +26,15 @@ eventually() {
 	done
 }
 
+# reload: until the new configuration rules. "systemctl reload" has returned as soon as the signal is sent.
+greetings() { journalctl --sync; journalctl --quiet --no-pager --output=cat --unit=progressd | grep -c 'msg=watching'; }
+reload() {
+	local before
+	before=$(greetings)
+	systemctl reload progressd || die "reload"
+	eventually 10 eval '(($(greetings) > before))' || die "the reload is not carried out"
+}
+
 property() { systemctl show --property="$1" --value progressd; }
 has() { grep -q -- "$2" "$1"; }
 # Over rotations, too.
@@ -62,6 +71,9 @@ start_hub() {
 
 logfile() { echo "$log/${1/\//--}.log"; }
 
+# What the line of the step says: a look may fall into the write of 10 MiB that passes 100 MB.
+middle='10[0-5]MB/130MB ~ \(7[6-9]\|80\)\.[0-9]%'
+
 # start_client USER ORG/NAME FILE...: the real client. start_download is that, of all files, to the
 # middle, where the hub holds it; finish_download lets it go on to its end.
 start_client() {
@@ -72,7 +84,7 @@ start_client() {
 }
 start_download() {
 	start_client "$1" "$2"
-	eventually 30 has "$(logfile "$model")" 'Download progress: 105MB/130MB ~ 80.7%$' || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
+	eventually 30 has "$(logfile "$model")" "Download progress: $middle$" || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
 }
 finish_download() {
 	echo "open $model" >&"$hub_commands"
@@ -84,7 +96,7 @@ is_completed() { (($(count "$(logfile "$1")" '\[SUCCESS\] Model downloaded succe
 once() {
 	local line
 	eventually 20 is_completed "$1" || die "no completed line of $1"
-	for line in 'Preparing to download model: ' 'Download progress: 105MB/130MB' 'Model downloaded successfully'; do
+	for line in 'Preparing to download model: ' 'Download progress: ' 'Model downloaded successfully'; do
 		[[ $(count "$(logfile "$1")" "$line") == 1 ]] || { cat "$(logfile "$1")"; die "not once: $line"; }
 	done
 }
@@ -125,13 +137,13 @@ shows_status() { "${@:2}" status progressd | grep -q "Status: .*$1 80.7%"; }
 tells() {
 	start_download alice org/demo
 	eventually 5 shows_status org/demo systemctl || die "systemctl status does not show the download"
-	entry EVENT=progress MODEL=org/demo PRIORITY=6 BYTES='1048[0-9]{5}' PERCENT=80.7 || die "the progress line in the journal"
+	entry EVENT=progress MODEL=org/demo PRIORITY=6 BYTES='10[0-4][0-9]{6}' PERCENT='(7[6-9]|80)\.[0-9]' || die "the progress line in the journal"
 	finish_download
 	once org/demo
-	diff <(sed 's/^\[[01][0-9]:[0-5][0-9]:[0-5][0-9] [AP]M\] //' "$(logfile org/demo)") - <<-END || die "the log is not as it should be"
+	diff <(sed -e 's/^\[[01][0-9]:[0-5][0-9]:[0-5][0-9] [AP]M\] //' -e "s#$middle#the middle#" "$(logfile org/demo)") - <<-END || die "the log is not as it should be"
 		[INFO] Preparing to download model: org/demo
 		[INFO] Downloading model: 130MB in 3 files
-		[INFO] Download progress: 105MB/130MB ~ 80.7%
+		[INFO] Download progress: the middle
 		[SUCCESS] Model downloaded successfully
 	END
 	entry EVENT=completed MODEL=org/demo PRIORITY=5 MESSAGE='org/demo: Model downloaded successfully' \
@@ -282,7 +294,7 @@ asks_the_hub() {
 	systemctl daemon-reload && systemctl restart progressd || die "restart with hub-lookup.conf"
 	systemd-analyze security --no-pager --threshold=18 progressd.service >/dev/null || die "more exposed than it says"
 	start_client alice org/asked model.safetensors
-	eventually 30 has "$(logfile org/asked)" ' 105MB' || die "no progress line of org/asked"
+	eventually 30 has "$(logfile org/asked)" ' 10[0-5]MB' || die "no progress line of org/asked"
 	finish_download
 	eventually 20 is_completed org/asked || die "no completed line of org/asked"
 	entry EVENT=completed MODEL=org/asked TOTAL=130000000 TOTAL_SOURCE=hub FILES=1 PROOF=request || die "the hub was not asked"
@@ -354,7 +366,7 @@ downloads_as_a_service() {
 	unit+=$(systemd-escape org/served).service
 	systemctl start --no-block "$unit"
 	file=/var/log/hf-download/org--served.log
-	eventually 30 has "$file" 'Download progress: 105MB/130MB ~ 80.7%$' || { systemctl status "$unit" --no-pager; die "no progress line of the service"; }
+	eventually 30 has "$file" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "no progress line of the service"; }
 	echo "open org/served" >&"$hub_commands"
 	eventually 30 has "$file" '\[SUCCESS\] Model downloaded successfully$' || { cat "$file"; die "no success of the service"; }
 	of_service org/served EVENT=completed PROOF=listing || die "no success in the journal of the unit"
@@ -382,10 +394,10 @@ reports_to_the_daemon() {
 	[[ $(stat --format=%a /run/progressd/progressd.sock) == 666 ]] || die "the socket is not for everybody"
 	rm -rf /var/cache/hf-download /var/log/hf-download
 	sed -i 's|^roots = \[|&"/var/cache/hf-download/hub",|' /etc/progressd/config.toml
-	systemctl reload progressd || die "reload"
+	reload
 	unit=hf-download@$(systemd-escape org/told).service
 	systemctl start --no-block "$unit"
-	eventually 30 has "$(logfile org/told)" 'Download progress: 105MB/130MB ~ 80.7%$' || { systemctl status "$unit" --no-pager; die "the daemon does not tell of the service's model"; }
+	eventually 30 has "$(logfile org/told)" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "the daemon does not tell of the service's model"; }
 	systemctl restart progressd || die "restart"
 	echo "open org/told" >&"$hub_commands"
 	once org/told
@@ -410,7 +422,7 @@ reports_to_the_daemon() {
 	told=$(journalctl --quiet --no-pager --output=cat --unit=progressd PROGRESSD_MODEL=org/told PROGRESSD_EVENT=failed)
 	[[ -z $told ]] || die "another user has forged a verdict: $told"
 	cp /src/packaging/systemd/config.toml /etc/progressd/config.toml
-	systemctl reload progressd || die "reload"
+	reload
 	# A daemon that was stopped stays stopped, and nobody waits for it.
 	systemctl stop progressd
 	as bob progressd exec --model org/other -- false 2>/dev/null
