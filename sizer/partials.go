@@ -223,7 +223,7 @@ func (p *pass) alive(part *partial) bool {
 		return true
 	}
 	growing := !part.grown.IsZero() && p.now.Sub(part.grown) < grace
-	if growing && !p.lockLost(part) {
+	if growing && !p.lockLost(part) && !p.outdone(part) {
 		return true
 	}
 	return part.live && !p.held.any && !p.held.seen && !p.bettered(part)
@@ -236,6 +236,17 @@ func (p *pass) bettered(part *partial) bool {
 	}
 	f := p.repo.play.files[part.Etag]
 	return f != nil && f.done && f.isNew
+}
+
+// outdone: the blob came behind all that was written to the partial. It may be
+// found growing all the same: at the first look that sees it, whoever made it may
+// be gone, with a lock that nobody saw.
+func (p *pass) outdone(part *partial) bool {
+	if p.repo.play == nil {
+		return false
+	}
+	f := p.repo.play.files[part.Etag]
+	return f != nil && f.done && f.came.After(part.mtime)
 }
 
 // lockMemory bridges a lock that one reading of /proc/locks missed: the

@@ -67,7 +67,7 @@ lost   none    yes  | complete 30s      ended 30s         -
 never  grows   no   | alive             alive             -
 never  grows   yes  | alive             alive             -
 never  still   no   | interrupted 10m   interrupted 10m   -
-never  still   yes  | complete 1m       ended 1m          -
+never  still   yes  | complete 30s      ended 30s         -
 never  none    no   | interrupted 10m   interrupted 10m   -
 never  none    yes  | complete 30s      ended 30s         -
 `
