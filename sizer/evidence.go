@@ -111,21 +111,40 @@ func (p *pass) untied(rev *revision, asked func(hfcache.ListedFile) bool) (untie
 	return untied
 }
 
-// untaken tells apart what is there and was never taken for a revision, where
-// all its blobs are: they lay there before the play, for another revision, and
-// no link was made.
+// untaken tells apart what is there and was never taken for a path of a revision,
+// where all its blobs are: they lay there before the play, for another revision,
+// and no link was made; or another path of the same content was all that was
+// wanted. A blob that came and has no link at all is about to get one.
 func (p *pass) untaken(pl *play, look *Look) {
 	if !pl.listed || look.Missing > 0 || look.Partials > 0 || look.Locked || p.repo.tree != nil {
 		return
 	}
 	for _, commit := range pl.revisions {
-		untaken := len(p.untied(p.repo.revs.at(commit), func(listed hfcache.ListedFile) bool {
-			f := pl.files[p.repo.layout.key(listed)]
-			return f != nil && f.wanted && f.done && !f.own && pl.wants(listed.Path)
-		}))
+		untaken := p.untakenOf(pl, p.repo.revs.at(commit))
 		look.Missing += untaken
 		look.FilesDone -= untaken
 	}
+}
+
+func (p *pass) untakenOf(pl *play, rev *revision) (untaken int) {
+	paths, untied := make(map[*file]int), make(map[*file]int)
+	asked := func(listed hfcache.ListedFile) bool {
+		f := pl.files[p.repo.layout.key(listed)]
+		if f == nil || !f.wanted || !f.done || !pl.wants(listed.Path) {
+			return false
+		}
+		paths[f]++
+		return true
+	}
+	for _, listed := range p.untied(rev, asked) {
+		untied[pl.files[p.repo.layout.key(listed)]]++
+	}
+	for f, n := range untied {
+		if !f.own || n < paths[f] {
+			untaken += n
+		}
+	}
+	return untaken
 }
 
 // touchedNow reports whether the attempt that is under way has done anything

@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -59,5 +60,44 @@ func TestWhatIsThereAndNotLinkedIsMissing(t *testing.T) {
 	c.link("old", commitB, "a.bin")
 	if l := c.look(); l.Proof != ProvenByListing {
 		t.Fatalf("linked: %+v", l)
+	}
+}
+
+// A client that wants one of two paths with the same content has brought the
+// blob of both.
+func TestOfTwoPathsOfOneBlobEachHasToBeLinked(t *testing.T) {
+	for what, tt := range map[string]struct {
+		link          bool
+		missing, done int
+	}{
+		"one is, and the other wasn't wanted": {true, 1, 1},
+		"neither is yet":                      {false, 0, 2},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}, "copy/twin.bin": {"a", mib}})
+			c.run(42, "python3", "train.py")
+			c.lock(42, "a")
+			c.partial("a", ".01234567.incomplete", mib)
+			c.look()
+			c.must(os.Rename(c.in(demo, "blobs", etag("a")+".01234567.incomplete"), c.in(demo, "blobs", etag("a"))))
+			if tt.link {
+				c.link("a", commitA, "a.bin")
+			}
+			c.kill(42)
+			for range 2 {
+				l := c.quietly()
+				if l.Missing != tt.missing || l.FilesDone != tt.done || l.Files != 2 || l.Proof != NoProof || l.Bytes != mib {
+					t.Fatalf("look %+v", l)
+				}
+				c.restart(l.Memory)
+			}
+			if tt.link {
+				c.link("a", commitA, "copy/twin.bin")
+				if l := c.look(); l.Proof != ProvenByListing {
+					t.Fatalf("linked: %+v", l)
+				}
+			}
+		})
 	}
 }
