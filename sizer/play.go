@@ -151,6 +151,9 @@ func (p *pass) playOn(look *Look) error {
 	if arrived > 0 || p.held.any || look.Unseen {
 		pl.changed = p.now
 	}
+	if p.replaced() {
+		return errGone // this look has seen something of both
+	}
 	pl.describe(p, look)
 	look.Arrived = arrived
 	look.Proof = p.prove(pl, look)

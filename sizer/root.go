@@ -293,6 +293,21 @@ func (p *pass) readBlobs() error {
 	return nil
 }
 
+// replaced reports whether the repository was removed and made again since this
+// look read its partials: the times of what came later would be those behind
+// which nothing more of it is told.
+func (p *pass) replaced() bool {
+	path := p.repo.folder + "/blobs"
+	if p.repo.tree != nil || p.repo.blobs.ino == 0 {
+		return false
+	}
+	e, err := p.top.lstatPath(path)
+	if err != nil || e.mtime.Equal(p.blobsTime) {
+		return false
+	}
+	return e.ino != p.repo.blobs.ino || !p.top.bornPath(path).Equal(p.repo.born)
+}
+
 func (p *pass) noBlobs(err error) error {
 	if refused(err) {
 		p.root.warn(p.repo.folder, "blobs is no directory, and is not followed", err)
