@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 )
 
@@ -53,12 +52,32 @@ func (b *bench) print(cmd *exec.Cmd) (took time.Duration, peak float64, err erro
 	cmd.Stdout, cmd.Stderr = null, null
 	cmd.Env = append(os.Environ(), "HOME="+b.work, "XDG_STATE_HOME="+b.work, "XDG_CONFIG_HOME="+b.work, "HF_HOME="+b.work+"/hf")
 	began := time.Now()
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
+		return 0, 0, fmt.Errorf("cannot start %s: %w", cmd.Path, err)
+	}
+	ended, watched := make(chan struct{}), make(chan float64)
+	go func() { watched <- peakUntil(&process{cmd: cmd}, ended) }()
+	err = cmd.Wait()
+	took = time.Since(began)
+	close(ended)
+	peak = <-watched
+	if err != nil {
 		return 0, 0, fmt.Errorf("cannot run %s: %w", cmd.Path, err)
 	}
-	took = time.Since(began)
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		peak = float64(usage.Maxrss) * 1024
-	}
 	return took, peak, nil
+}
+
+// peakUntil is the peak of a process as of its last hundredth of a second. What
+// wait4(2) tells begins with the size of whom it was forked from: ours.
+func peakUntil(p *process, ended <-chan struct{}) (peak float64) {
+	for tick := time.Tick(10 * time.Millisecond); ; {
+		if now, err := p.memory(); err == nil {
+			peak = max(peak, now.peak)
+		}
+		select {
+		case <-tick:
+		case <-ended:
+			return peak
+		}
+	}
 }

@@ -20,11 +20,16 @@ type Bar struct {
 
 // ParseBar knows the bars that tqdm draws.
 func ParseBar(text string) (Bar, bool) {
-	if m := bar.FindStringSubmatch(text); m != nil {
-		return Bar{Name: named(m[1]), State: m[3] + " (" + m[2] + "%)"}, true
+	// Most lines are none, and the expressions are slow to say so.
+	if strings.Contains(text, "%|") {
+		if m := bar.FindStringSubmatch(text); m != nil {
+			return Bar{Name: named(m[1]), State: m[3] + " (" + m[2] + "%)"}, true
+		}
 	}
-	if m := openBar.FindStringSubmatch(text); m != nil {
-		return Bar{Name: named(m[1]), State: m[2]}, true
+	if strings.Contains(text, "[") {
+		if m := openBar.FindStringSubmatch(text); m != nil {
+			return Bar{Name: named(m[1]), State: m[2]}, true
+		}
 	}
 	return Bar{}, false
 }

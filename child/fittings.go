@@ -91,15 +91,10 @@ func (f *fittings) outputs(cmd *exec.Cmd, terminal *os.File) error {
 			way.gets(terminal)
 			continue
 		}
-		from, to, err := os.Pipe()
+		from, to, err := newPipe()
 		if err != nil {
 			return err
 		}
-		// Fewer turns for both. Where it can't be had, a smaller one does.
-		_ = control(from, func(fd int) error {
-			_, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize)
-			return err
-		})
 		f.theirs = append(f.theirs, to)
 		f.streams = append(f.streams, newStream(way.as, from, way.ours, f.opts))
 		way.gets(to)

@@ -1,23 +1,22 @@
 package child
 
 import (
+	"io"
 	"os"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// pieceSize is how much is read at once, pipeSize what a pipe holds, in
-	// bytes.
+	// pieceSize is how much is read at once, in bytes.
 	pieceSize = 128 << 10
-	pipeSize  = 256 << 10
 	// ahead is how many pieces the listener may be behind: then it is told
 	// that it has missed some, and the child is not held up.
 	ahead = 8
 	// listenRate is how many bytes a second the listener is shown, beyond
 	// what it is ahead by. No downloader prints that much; a program that
 	// does needs the processor itself.
-	listenRate = 4 << 20
+	listenRate = 2 << 20
 	// tailSize is how much of what the listener has missed it is shown in the
 	// end: the last words are those that count.
 	tailSize = 16 << 10
@@ -28,12 +27,13 @@ const (
 // A stream carries what the child prints to where we would have printed it,
 // and shows it to the listener.
 type stream struct {
-	as       Stream
-	from, to *os.File
-	opts     Options
-	heard    chan []byte
-	spare    chan []byte
-	last     atomic.Int64 // when a piece came, in unix ns
+	as    Stream
+	from  io.ReadCloser
+	to    *os.File
+	opts  Options
+	heard chan []byte
+	spare chan []byte
+	last  atomic.Int64 // when a piece came, in unix ns
 
 	// credit is how many bytes may be shown now, as of the time paid.
 	credit int64
@@ -42,7 +42,7 @@ type stream struct {
 	missed int
 }
 
-func newStream(as Stream, from, to *os.File, opts Options) *stream {
+func newStream(as Stream, from io.ReadCloser, to *os.File, opts Options) *stream {
 	s := &stream{
 		as: as, from: from, to: to, opts: opts,
 		heard: make(chan []byte, ahead), spare: make(chan []byte, ahead+1),
