@@ -135,7 +135,7 @@ func (f *fittings) wait(pid int) (Result, error) {
 				whom = os.Getpid()
 			}
 			if whom != 0 {
-				f.pause(whom)
+				f.pause(pid, whom)
 			}
 		}
 	}

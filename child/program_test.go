@@ -30,6 +30,7 @@ func program() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
+	result.Die()
 	os.Exit(result.Status)
 }
 
@@ -70,11 +71,15 @@ func (s *started) prints(text string) {
 	s.until(text, func() bool { return strings.Contains(s.output(), text) })
 }
 
-// ends waits for the program's end.
+// ends waits for the program's end, with the status that a shell gives it.
 func (s *started) ends(want int) {
 	s.t.Helper()
 	err := s.cmd.Wait()
-	if got := s.cmd.ProcessState.ExitCode(); got != want {
+	got := s.cmd.ProcessState.ExitCode()
+	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		got = 128 + int(status.Signal())
+	}
+	if got != want {
 		s.t.Errorf("exit status %d (%v), want %d; output %q", got, err, want, s.output())
 	}
 }
@@ -163,35 +168,113 @@ func fifo(t *testing.T, cmd *exec.Cmd) (tell func()) {
 }
 
 func TestStopAndContinue(t *testing.T) {
-	for name, c := range map[string]struct {
-		start func(*testing.T, *exec.Cmd) *started
-		stop  func(*started)
-	}{
-		"the key of the terminal":         {startOnTerminal, func(s *started) { _, _ = s.keys.WriteString("\x1a") }},
-		"SIGTSTP with a terminal":         {startOnTerminal, func(s *started) { s.signal(syscall.SIGTSTP) }},
-		"SIGTSTP without a terminal":      {start, func(s *started) { s.signal(syscall.SIGTSTP) }},
-		"the child is sent SIGTSTP alone": {start, func(s *started) { _ = unix.Kill(s.number("pid"), unix.SIGTSTP) }},
+	for name, stop := range map[string]func(*started){
+		"SIGTSTP":                         func(s *started) { s.signal(syscall.SIGTSTP) },
+		"the child is sent SIGTSTP alone": func(s *started) { _ = unix.Kill(s.number("pid"), unix.SIGTSTP) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := self(t, "sh", "-c", untilTold)
 			tell := fifo(t, cmd)
-			s := c.start(t, cmd)
+			s := start(t, cmd)
 			pid := s.number("pid")
-			c.stop(s)
+			stop(s)
 			s.until("the child stops", func() bool { return state(pid) == "T" })
 			s.until("we stop", func() bool { return state(s.cmd.Process.Pid) == "T" })
-			if s.keys != nil {
-				mode, err := unix.IoctlGetTermios(int(s.keys.Fd()), unix.TCGETS)
-				if err != nil || mode.Lflag&unix.ICANON == 0 {
-					t.Errorf("the shell gets the terminal in raw mode: %+v, %v", mode, err)
-				}
-			}
 			s.signal(syscall.SIGCONT)
 			s.until("both go on", func() bool { return state(pid) != "T" && state(s.cmd.Process.Pid) != "T" })
 			tell()
 			s.prints("went on")
 			s.ends(4)
 		})
+	}
+}
+
+// parent is that of a process.
+func parent(pid int) (ppid int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	_, _ = fmt.Sscanf(rest, "%s %d", new(string), &ppid)
+	return ppid
+}
+
+// inAShell runs us in the foreground of a shell with job control, which says
+// how that ended or stopped, and does something when it is told to go on.
+func inAShell(t *testing.T, script, after string) (s *started, tell func()) {
+	t.Helper()
+	path := self(t).Path
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", "set -m; "+asProgram+"=1 "+path+" sh -c '"+script+"'; echo status $?; read; "+after)
+	cmd.Env = os.Environ()
+	tell = fifo(t, cmd)
+	return startOnTerminal(t, cmd), tell
+}
+
+func TestAShellSeesAStopAsWithoutUs(t *testing.T) {
+	for name, stop := range map[string]func(s *started, us int){
+		"the key of the terminal": func(s *started, _ int) { _, _ = s.keys.WriteString("\x1a") },
+		"SIGTSTP":                 func(_ *started, us int) { _ = unix.Kill(us, unix.SIGTSTP) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, tell := inAShell(t, untilTold, "fg; echo end $?")
+			pid := s.number("pid")
+			us := parent(pid)
+			stop(s, us)
+			if got := s.number("status"); got != 128+int(unix.SIGTSTP) {
+				t.Errorf("the shell says %d of the stop", got)
+			}
+			if state(pid) != "T" || state(us) != "T" {
+				t.Errorf("the child is %q, we are %q", state(pid), state(us))
+			}
+			mode, err := unix.IoctlGetTermios(int(s.keys.Fd()), unix.TCGETS)
+			if err != nil || mode.Lflag&unix.ICANON == 0 {
+				t.Errorf("the shell gets the terminal in raw mode: %+v, %v", mode, err)
+			}
+			_, _ = s.keys.WriteString("\r")
+			s.until("both go on", func() bool { return state(pid) != "T" && state(us) != "T" })
+			tell()
+			s.prints("went on")
+			if got := s.number("end"); got != 4 {
+				t.Errorf("the shell says %d of the end", got)
+			}
+			s.ends(0)
+		})
+	}
+}
+
+// A program in an orphaned process group can't be stopped: nobody would
+// continue it.
+func TestWhereNobodyWouldContinueUsNothingStays(t *testing.T) {
+	cmd := self(t, "sh", "-c", untilTold)
+	tell := fifo(t, cmd)
+	s := startOnTerminal(t, cmd) // it leads a session of its own
+	pid := s.number("pid")
+	_, _ = s.keys.WriteString("\x1a")
+	tell()
+	s.prints("went on")
+	s.until("the child has ended", func() bool { return state(pid) == "" })
+	s.ends(4)
+}
+
+func TestASignalThatKillsTheChildEndsUs(t *testing.T) {
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGKILL, unix.SIGSEGV} {
+		cmd := self(t, "sh", "-c", fmt.Sprintf("kill -%d $$", sig))
+		start(t, cmd).ends(128 + int(sig))
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != sig || status.CoreDump() {
+			t.Errorf("signal %d ends us with %v", sig, cmd.ProcessState)
+		}
+	}
+	s, _ := inAShell(t, "kill -TERM $$", ":")
+	if got := s.number("status"); got != 143 {
+		t.Errorf("a shell says %d of SIGTERM", got)
+	}
+	_, _ = s.keys.WriteString("\r")
+	s.ends(0)
+	// A Ctrl-C is meant for the whole script.
+	s, _ = inAShell(t, "echo ready; read x", ":")
+	s.prints("ready")
+	_, _ = s.keys.WriteString("\x03")
+	s.ends(128 + int(unix.SIGINT))
+	if strings.Contains(s.output(), "status") {
+		t.Errorf("the script goes on: %q", s.output())
 	}
 }
 

@@ -66,21 +66,24 @@ func (f *fittings) pass(pid int, s os.Signal) {
 // would have told of its key.
 const wholeGroup = -1
 
-// suspend stops the child; its stop then stops whom: see wait.
+// suspend stops the child; its stop then stops whom: see wait. Where we were
+// started with the signal ignored, so was the child.
 func (f *fittings) suspend(pid, whom int) {
+	if signal.Ignored(syscall.SIGTSTP) {
+		return
+	}
 	f.stops.Store(int64(whom))
 	f.kill(pid, unix.SIGSTOP)
 }
 
-// pause stops us, until a SIGCONT: see resume.
-func (f *fittings) pause(whom int) {
+// pause stops us, until a SIGCONT: see resume. Where we aren't stopped, the
+// child may not stay so either.
+func (f *fittings) pause(pid, whom int) {
 	if f.console != nil {
 		f.console.leave()
 	}
-	if whom == wholeGroup {
-		whom = 0 // as kill(2) has it
-	}
-	_ = unix.Kill(whom, unix.SIGSTOP)
+	stop(whom == wholeGroup)
+	f.resume(pid)
 }
 
 // resume takes up again what was left, and continues the child.

@@ -35,8 +35,8 @@ goes: from what the program prints, what it writes to the cache, and how it ends
   --config FILE  configuration; else $XDG_CONFIG_HOME/progressd/config.toml if it is there
   --help         print this and exit
 
-Exit status: that of the program, 128 + n if signal n killed it; 125 if progressd fails
-itself, 126 if the program can't be run, 127 if there is none.
+Exit status: that of the program; if a signal killed it, the same signal ends progressd,
+which a shell calls 128 + n. 125 if progressd fails itself, 126 if the program can't be run, 127 if there is none.
 `
 
 // execWorld is what progressd exec touches of its surroundings.
@@ -57,16 +57,16 @@ type execOptions struct {
 	argv   []string
 }
 
-// execute is progressd exec: it returns the exit status.
-func execute(args []string, w execWorld) int {
+// execute is progressd exec: it returns how that ends.
+func execute(args []string, w execWorld) child.Result {
 	opts, err := parseExec(args)
 	if err != nil {
 		fmt.Fprintf(w.stderr, "progressd exec: %v\nTry \"progressd exec --help\".\n", err)
-		return exitExec
+		return child.Result{Status: exitExec}
 	}
 	if opts.help {
 		fmt.Fprint(w.stdout, execUsage)
-		return exitOK
+		return child.Result{Status: exitOK}
 	}
 	set, err := resolve(opts.config, w.getenv)
 	if err == nil {
@@ -74,7 +74,7 @@ func execute(args []string, w execWorld) int {
 	}
 	if err != nil {
 		fmt.Fprintf(w.stderr, "progressd exec: %v\n", err)
-		return exitExec
+		return child.Result{Status: exitExec}
 	}
 	x := newExecution(opts, set, w)
 	x.start()
@@ -82,13 +82,13 @@ func execute(args []string, w execWorld) int {
 	x.finish(result, err)
 	if startError := new(child.StartError); errors.As(err, &startError) {
 		fmt.Fprintf(w.stderr, "progressd exec: %v\n", err)
-		return startError.Status
+		return child.Result{Status: startError.Status}
 	}
 	if err != nil {
 		fmt.Fprintf(w.stderr, "progressd exec: %v\n", err)
-		return exitExec
+		return child.Result{Status: exitExec}
 	}
-	return result.Status
+	return result
 }
 
 func parseExec(args []string) (execOptions, error) {

@@ -60,7 +60,7 @@ func (l *launch) bare(args ...string) int {
 	defer null.Close()
 	return execute(args, execWorld{
 		stdin: null, stdout: l.out, stderr: l.err, getenv: os.Getenv, signals: l.signals, comeBack: 3 * time.Second,
-	})
+	}).Status
 }
 
 func (l *launch) read(f *os.File) string {

@@ -50,10 +50,12 @@ Exit status: 0 stopped as asked, 1 failed at run time, 2 wrong usage or configur
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "exec" {
 		signals, _ := child.Notify()
-		os.Exit(execute(os.Args[2:], execWorld{
+		result := execute(os.Args[2:], execWorld{
 			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals,
 			runDir: systemRunDir, comeBack: usualComeBack,
-		}))
+		})
+		result.Die()
+		os.Exit(result.Status)
 	}
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)

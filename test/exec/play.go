@@ -37,6 +37,7 @@ type stage struct {
 	// terminal: it is started on one.
 	terminal bool
 	cmd      *exec.Cmd
+	films    int // that were made in a terminal
 	out, err buffer
 }
 
@@ -124,6 +125,14 @@ func (s *stage) start(ctx context.Context) error {
 // end waits for the end and returns the exit status.
 func (s *stage) end() int {
 	_ = s.cmd.Wait() // the status says it
+	return s.status()
+}
+
+// status is how it has ended, as a shell says it.
+func (s *stage) status() int {
+	if how, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && how.Signaled() {
+		return 128 + int(how.Signal())
+	}
 	return s.cmd.ProcessState.ExitCode()
 }
 
@@ -176,7 +185,7 @@ func (s *stage) kill(sig syscall.Signal) error {
 }
 
 func (s *stage) story() string {
-	return fmt.Sprintf("exit status %d\nstdout:\n%s\nstderr:\n%s\nlog:\n%s", s.cmd.ProcessState.ExitCode(), s.out.String(), s.err.String(), s.log())
+	return fmt.Sprintf("exit status %d\nstdout:\n%s\nstderr:\n%s\nlog:\n%s", s.status(), s.out.String(), s.err.String(), s.log())
 }
 
 var clock = regexp.MustCompile(`(?m)^\[\d\d:\d\d:\d\d [AP]M\] `)
@@ -185,7 +194,7 @@ var clock = regexp.MustCompile(`(?m)^\[\d\d:\d\d:\d\d [AP]M\] `)
 // with nothing in between but what the client printed. "..." stands for any
 // lines of progress.
 func (s *stage) judge(status int, lines []string) error {
-	if got := s.cmd.ProcessState.ExitCode(); got != status {
+	if got := s.status(); got != status {
 		return fmt.Errorf("exit status %d, want %d\n%s", got, status, s.story())
 	}
 	log := clock.ReplaceAllString(s.log(), "")
