@@ -168,8 +168,9 @@ func undecided(a *act) []want {
 	return []want{a.about("preparing started( keepalive)*( progress)+ ended", nil).says("Download ended: 36.0MB in 7 of 9 files")}
 }
 
+// loadedAgain: it takes all that there is, so that the listing itself proves it.
 func loadedAgain(a *act) []want {
-	w := a.about("preparing started( keepalive)*( progress)+ interrupted restarted( restarted)*( progress)* orphans completed:loader", indexed)
+	w := a.about("preparing started( keepalive)*( progress)+ interrupted restarted( restarted)*( progress)* orphans completed:listing", indexed)
 	return []want{w.says("Download interrupted at .*: downloader " + `\(pid [0-9]+, VLLM::Worker\)` + " is gone")}
 }
 
@@ -177,7 +178,7 @@ func loadedAgain(a *act) []want {
 func fetchedAlone(a *act) []want { return []want{a.unlisted(quants[1:])} }
 
 func fetchedAgain(a *act) []want {
-	w := a.about("preparing started( progress)+ interrupted moving( progress)* unlisted completed:quiet", quants[1:])
+	w := a.about("preparing started( progress)+( keepalive)* interrupted moving( progress)* unlisted completed:quiet", quants[1:])
 	return []want{w.says("Download interrupted at " + a.gone())}
 }
 

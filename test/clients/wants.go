@@ -108,7 +108,7 @@ func unknownSubset(a *act) []want {
 
 func (a *act) gone() string {
 	if a.lockless {
-		return `.*: no new data for [0-9]+s, and no downloader to be seen`
+		return `.*: no new data for [0-9ms]+, and no downloader to be seen`
 	}
 	return `.*: downloader ` + a.process() + ` is gone`
 }
