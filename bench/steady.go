@@ -59,7 +59,7 @@ func (b *bench) steady(ctx context.Context) (err error) {
 		share[i] = used[i] / window.Seconds()
 	}
 	mem, err := daemon.memory()
-	out := b.report.section(fmt.Sprintf("Steady: %d files growing by %d MB/s together, looked at each 500 ms, a line a second", busyFiles, steadyRate/1_000_000))
+	out := b.report.section(fmt.Sprintf("Steady: %d files growing by %d MB/s together, a line a second", busyFiles, steadyRate/1_000_000))
 	out.add("share of a core", us, percent, share, "below 0.1%")
 	out.add("resident memory", us, megabytes, series{mem.resident}, "below 20 MB")
 	return err

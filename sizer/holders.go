@@ -91,6 +91,32 @@ type reading struct {
 // locks_start).
 const readingAge = 1900 * time.Millisecond
 
+// growingAge is the same while each file that is held grows, and no other:
+// what grows is held, so that a lock is let go or taken in a change of hands
+// only. refreshAge is how old what another repository has read may then be.
+const (
+	growingAge = 8 * time.Second
+	refreshAge = time.Second
+)
+
+// serves is how long the last reading may serve.
+func (p *pass) serves() time.Duration {
+	etags, growing := p.repo.reading.held.etags, 0
+	for _, part := range p.repo.partials {
+		if !part.attached || p.now.Sub(part.grown) >= readingAge {
+			continue
+		}
+		if !etags[part.Etag] {
+			return readingAge
+		}
+		growing++
+	}
+	if growing < len(etags) {
+		return readingAge
+	}
+	return growingAge
+}
+
 // stillHeld reports whether the last reading still stands: it found the same
 // as the one before, so that it missed nothing; no name has come or gone since
 // where partials and finished files lie; and all who held a lock still run,
@@ -99,14 +125,17 @@ const readingAge = 1900 * time.Millisecond
 func (p *pass) stillHeld() bool {
 	last, pl := &p.repo.reading, p.repo.play
 	age := p.now.Sub(last.at)
-	if pl == nil || p.relisted || !last.steady || !last.held.any || age < 0 || age >= readingAge ||
-		len(p.root.temps.found) > 0 || len(p.root.temps.loose) > 0 {
+	if pl == nil || p.relisted || !last.steady || !last.held.any || age < 0 || p.rootStages() {
 		return false
 	}
 	pl.run(p.root.opts.Procs.dir)
-	return !slices.ContainsFunc(last.held.pids, func(pid int) bool {
-		return !slices.ContainsFunc(pl.alive(), func(d downloader.Process) bool { return d.PID == pid })
-	})
+	for _, pid := range last.held.pids {
+		if !slices.ContainsFunc(pl.alive(), func(d downloader.Process) bool { return d.PID == pid }) {
+			return false
+		}
+	}
+	p.aged = age >= p.serves()
+	return !p.aged
 }
 
 // lockDir remembers the lock files of a repository by their inode.
@@ -147,8 +176,11 @@ func (p *pass) readLocks() held {
 		seen: p.repo.play != nil && p.repo.play.lockSeen,
 	}
 	oldest := locksAge
-	if p.repo.play == nil || p.relisted {
+	switch {
+	case p.repo.play == nil || p.relisted:
 		oldest = 0 // what has just appeared has its lock since a moment ago
+	case p.aged:
+		oldest = refreshAge
 	}
 	table, err := p.root.opts.Procs.read(p.now, oldest)
 	if err != nil {

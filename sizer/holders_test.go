@@ -29,9 +29,21 @@ func TestLocksAreReadSeldomWhileNothingComesOrGoes(t *testing.T) {
 			readings, last = readings+1, at
 		}
 	}
-	// Eight while the directory is young, then one in four.
-	if readings > 16 {
+	// Eight while the directory is young, then one in sixteen.
+	if readings > 10 {
 		t.Errorf("%d readings of /proc/locks in 40 looks", readings)
+	}
+	// What grows no more may be locked no more.
+	c.steadily(3000)
+	readings, last = 0, c.now
+	for range 24 {
+		c.look()
+		if at := c.root.repos[demo].reading.at; !at.Equal(last) {
+			readings, last = readings+1, at
+		}
+	}
+	if readings < 4 {
+		t.Errorf("%d readings of /proc/locks in 12 seconds without a byte", readings)
 	}
 }
 

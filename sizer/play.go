@@ -62,6 +62,9 @@ type play struct {
 	looked      bool // counted at least once
 	changed     time.Time
 	lively      bool
+	// stirred is when anything but sizes last changed; see calm.
+	stirred time.Time
+	calm    bool
 }
 
 func newPlay(now, since time.Time) *play {
@@ -163,6 +166,7 @@ func (p *pass) playOn(look *Look) error {
 		p.narrow(pl, look)
 	}
 	pl.lively = look.Partials > 0 || look.Locked || p.now.Sub(pl.changed) < 2*livelyAfter
+	pl.calm = pl.lively && p.calm(pl, look)
 	if look.Proof != NoProof || pl.over(p, look) {
 		p.end()
 	}

@@ -13,20 +13,6 @@ import (
 	"progressd/hfcache"
 )
 
-// Pace is how closely a repository wants to be watched after a look.
-type Pace int
-
-// The paces.
-const (
-	// Idle: nothing to see until its blobs directory changes.
-	Idle Pace = iota
-	// Slow: partials lie there that may be resumed without the directory
-	// showing it, or a play waits for its end.
-	Slow
-	// Fast: bytes are coming.
-	Fast
-)
-
 // Options say how a Root looks. All fields are needed but Recall and Listing.
 type Options struct {
 	// Path of the cache root; the only path that may lead through links.
@@ -163,21 +149,6 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	return rp
 }
 
-// rest decides how closely to look, and forgets a repo that needs no memory.
-func (r *Root) rest(rp *repo) Pace {
-	switch {
-	case rp.play != nil && rp.play.lively, rp.tree != nil && rp.tree.stirring:
-		return Fast
-	case rp.play != nil || len(rp.partials) > 0, rp.tree != nil && len(rp.tree.dirs) > 1:
-		return Slow
-	}
-	if rp.since.After(r.opts.Since) {
-		r.since[rp.folder] = rp.since
-	}
-	delete(r.repos, rp.folder)
-	return Idle
-}
-
 func (r *Root) drop(rp *repo) {
 	delete(r.repos, rp.folder)
 	delete(r.since, rp.folder)
@@ -212,6 +183,8 @@ type pass struct {
 	held      held
 	// heldAgain: held is what the last reading found.
 	heldAgain bool
+	// aged: but for its age, the last reading would still stand.
+	aged      bool
 	places    places
 	strangers strangers
 	// unsure: a file grows in the root that may be this repository's, of

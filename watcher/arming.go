@@ -86,7 +86,7 @@ func (r *runner) drain() {
 		r.hear(p, n)
 		if p == r.self {
 			r.listDue = min(r.listDue, max(r.drained, r.listRest))
-		} else if p.pace != Fast {
+		} else if !p.pace.timed() {
 			r.index.at(p, r.drained)
 		}
 	}

@@ -60,7 +60,7 @@ func newRig(t *testing.T, poll time.Duration, notify bool, roots ...string) *rig
 		log: &logBook{}, pace: make(map[string]Pace),
 	}
 	g.w = New(Options{
-		Roots: roots, Poll: poll, Active: 30 * time.Millisecond, Notify: notify, IsRepo: isRepo,
+		Roots: roots, Poll: poll, Active: 30 * time.Millisecond, Steady: 60 * time.Millisecond, Notify: notify, IsRepo: isRepo,
 		NewLooker: func(r Root) Looker { return &fakeLooker{g, r} },
 		Changed:   func(_ context.Context, c RootChange) { g.changes <- c },
 		Log:       slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelInfo})),

@@ -201,7 +201,7 @@ func (r *runner) visit(ctx context.Context, fd int, p *repo) {
 		return
 	}
 	p.fails = 0
-	if p.pace != Fast && !r.ensure(p, s) && p.chain < maxChain {
+	if !p.pace.timed() && !r.ensure(p, s) && p.chain < maxChain {
 		p.chain++
 		r.index.at(p, r.now()+armPatience)
 		return
@@ -213,8 +213,11 @@ func (r *runner) visit(ctx context.Context, fd int, p *repo) {
 	case Fast:
 		r.unwatch(p)
 		r.index.at(p, start+r.opts.Active)
+	case Steady:
+		r.unwatch(p)
+		r.index.at(p, start+r.opts.Steady)
 	default:
-		if !r.ensure(p, s) { // it was Fast: arm, then look once more
+		if !r.ensure(p, s) { // a timer has said when: arm, then look once more
 			r.index.at(p, r.now()+armPatience)
 		}
 		r.follow(p, s)

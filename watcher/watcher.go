@@ -23,8 +23,9 @@ type Options struct {
 	Roots []string
 	// Poll is how often everything is checked without being asked to.
 	Poll time.Duration
-	// Active is how often a repository of pace Fast is looked at.
-	Active time.Duration
+	// Active is how often a repository of pace Fast is looked at, Steady one
+	// of pace Steady.
+	Active, Steady time.Duration
 	// Notify switches file system events on.
 	Notify bool
 	// IsRepo says which directory names in a root are repositories. It is
@@ -67,9 +68,14 @@ const (
 	Idle Pace = iota
 	// Slow: at every poll, and when the directory changes.
 	Slow
+	// Steady: every Options.Steady, and no events meanwhile.
+	Steady
 	// Fast: every Options.Active, and no events meanwhile.
 	Fast
 )
+
+// timed: a timer says when to look, and events don't.
+func (p Pace) timed() bool { return p >= Steady }
 
 // Looker looks at the repositories of one root. It is called by one goroutine.
 type Looker interface {

@@ -129,13 +129,19 @@ func TestForgetsAVanishedRepoAfterOneLook(t *testing.T) {
 	})
 }
 
-func TestFastIsUnwatchedAndLookedAtOften(t *testing.T) {
+func TestFastAndSteadyAreUnwatchedAndLookedAtOften(t *testing.T) {
 	t.Parallel()
+	for _, pace := range []Pace{Fast, Steady} {
+		testTimed(t, pace)
+	}
+}
+
+func testTimed(t *testing.T, pace Pace) {
 	both(t, func(t *testing.T, rig func(...string) *rig) {
 		root := tempRoot(t)
 		mkdir(t, root, "models--a--b", "blobs")
 		g := rig(root)
-		g.setPace("models--a--b", Fast)
+		g.setPace("models--a--b", pace)
 		g.start()
 		for range 5 {
 			g.awaitLook("models--a--b", 0)

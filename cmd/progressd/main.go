@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -61,6 +62,12 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(25) // it allocates little and lives beside model servers
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		// There is seldom more than one thing to do, and the runtime wakes a
+		// second core for each to see whether there is: a quarter of all that
+		// a download cost. What waits for a disk holds up nothing.
+		runtime.GOMAXPROCS(1)
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)

@@ -22,9 +22,13 @@ import (
 	"progressd/watcher"
 )
 
-// active is how often a download under way is looked at: often enough that a
-// step is told within a second, seldom enough to cost nothing.
-const active = 500 * time.Millisecond
+// active is how often a download under way is looked at, steady how often
+// while nothing but the sizes of its files changes: often enough that a step is
+// told within a second, seldom enough to cost nothing.
+const (
+	active = 500 * time.Millisecond
+	steady = 900 * time.Millisecond
+)
 
 // queueLength is how many lines a sink may be behind before some are dropped.
 const queueLength = 4096
@@ -74,7 +78,7 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 		sight.listing = p.hub.Listing
 	}
 	p.watcher = watcher.New(watcher.Options{
-		Roots: set.roots, Poll: time.Duration(set.PollInterval), Active: active, Notify: true,
+		Roots: set.roots, Poll: time.Duration(set.PollInterval), Active: active, Steady: steady, Notify: true,
 		IsRepo: isRepo, IsLocal: isLocal, Log: log, Changed: p.changed,
 		NewLooker: func(root watcher.Root) watcher.Looker { return sight.looker(ctx, root) },
 	})

@@ -96,5 +96,5 @@ func (e *eye) Look(ctx context.Context, folder string) watcher.Pace {
 }
 
 var paces = map[sizer.Pace]watcher.Pace{
-	sizer.Idle: watcher.Idle, sizer.Slow: watcher.Slow, sizer.Fast: watcher.Fast,
+	sizer.Idle: watcher.Idle, sizer.Slow: watcher.Slow, sizer.Steady: watcher.Steady, sizer.Fast: watcher.Fast,
 }
