@@ -97,8 +97,8 @@ func parseLocks(text string) Locks {
 // who wait have "->" for their second field. A pid of another pid namespace
 // is 0 or less.
 func parseLock(line string) (fileID, int, bool) {
-	f := strings.Fields(line)
-	if len(f) < 6 || f[1] != "FLOCK" || f[2] != "ADVISORY" || f[3] != "WRITE" {
+	var f [6]string
+	if leadingFields(line, f[:]) < len(f) || f[1] != "FLOCK" || f[2] != "ADVISORY" || f[3] != "WRITE" {
 		return fileID{}, 0, false
 	}
 	pid, err := strconv.Atoi(f[4])
@@ -109,15 +109,31 @@ func parseLock(line string) (fileID, int, bool) {
 	return file, pid, ok
 }
 
+// leadingFields fills into with the first words of a text and says how many it
+// found. It is asked at each look, for each lock of the machine: strings.Fields
+// would leave a slice each time.
+func leadingFields(text string, into []string) int {
+	n := 0
+	for word := range strings.FieldsSeq(text) {
+		if n == len(into) {
+			break
+		}
+		into[n] = word
+		n++
+	}
+	return n
+}
+
 // parseFileID knows major and minor in hexadecimal, the inode in decimal.
 func parseFileID(s string) (fileID, bool) {
-	parts := strings.Split(s, ":")
-	if len(parts) != 3 {
+	first, rest, _ := strings.Cut(s, ":")
+	second, third, ok := strings.Cut(rest, ":")
+	if !ok {
 		return fileID{}, false
 	}
-	major, err1 := strconv.ParseUint(parts[0], 16, 32)
-	minor, err2 := strconv.ParseUint(parts[1], 16, 32)
-	inode, err3 := strconv.ParseUint(parts[2], 10, 64)
+	major, err1 := strconv.ParseUint(first, 16, 32)
+	minor, err2 := strconv.ParseUint(second, 16, 32)
+	inode, err3 := strconv.ParseUint(third, 10, 64)
 	if err1 != nil || err2 != nil || err3 != nil {
 		return fileID{}, false
 	}

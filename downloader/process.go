@@ -52,6 +52,10 @@ func ReadProcess(procDir string, pid int) (Process, error) {
 	if after.started != before.started {
 		return Process{}, fmt.Errorf("cannot read process %d: it ended: %w", pid, fs.ErrNotExist)
 	}
+	// It is kept as long as the download: not so the files these are parts of.
+	for _, part := range []*string{&p.Command, &p.Unit, &p.Container, &p.User} {
+		*part = strings.Clone(*part)
+	}
 	return p, nil
 }
 
@@ -110,9 +114,9 @@ func parseStat(text string) (stat, bool) {
 		return stat{}, false
 	}
 	// The first field after comm is number 3, the state; the start time is 22.
-	fields := strings.Fields(text[end+1:])
 	const state, parent, startTime = 0, 1, 22 - 3
-	if len(fields) <= startTime {
+	var fields [startTime + 1]string
+	if leadingFields(text[end+1:], fields[:]) < len(fields) {
 		return stat{}, false
 	}
 	started, err := strconv.ParseUint(fields[startTime], 10, 64)

@@ -172,7 +172,7 @@ func (p *pass) readHeld() held {
 
 func (p *pass) readLocks() held {
 	h := held{
-		etags: make(map[string]bool), by: make(map[string]int), outside: make(map[string]bool),
+		etags: make(map[string]bool), by: make(map[string]int),
 		seen: p.repo.play != nil && p.repo.play.lockSeen,
 	}
 	oldest := locksAge
@@ -197,6 +197,9 @@ func (p *pass) readLocks() held {
 			continue
 		}
 		if file.outside {
+			if h.outside == nil { // as of most clients
+				h.outside = make(map[string]bool)
+			}
 			h.outside[file.etag] = true
 		}
 		h.any, h.seen, h.etags[file.etag], h.by[file.etag] = true, true, true, pid

@@ -31,18 +31,25 @@ type rate struct {
 	grown        []increase // oldest first
 }
 
-// increase is a count of bytes when a look found that it had grown to that.
+// increase is a count of bytes when a look found that it had grown to that. A
+// download keeps up to 64 of them or more, so it is small.
 type increase struct {
-	at    time.Duration
 	bytes int64
-	nth   int64 // of all, also of those that aren't kept
+	ms    uint32 // since the first look
+	nth   uint32 // of all, also of those that aren't kept
 }
+
+func (in increase) at() time.Duration { return time.Duration(in.ms) * time.Millisecond }
+
+// rateLongest is after how long a rate begins afresh, for what increase.ms can
+// hold.
+const rateLongest = 30 * 24 * time.Hour
 
 // add notes the count of bytes at a look, also one that has not grown. What the
 // first look shows came at an unknown time and is no speed. A decrease begins
 // afresh: what was lost says nothing.
 func (r *rate) add(at time.Time, bytes int64) {
-	if r.first.IsZero() || bytes < r.bytes {
+	if r.first.IsZero() || bytes < r.bytes || at.Sub(r.first) > rateLongest {
 		*r = rate{first: at, bytes: bytes, grown: r.grown[:0]}
 		return
 	}
@@ -54,7 +61,7 @@ func (r *rate) add(at time.Time, bytes int64) {
 	r.looked = now
 	if bytes > r.bytes {
 		r.bytes, r.late = bytes, late
-		r.note(increase{at: now, bytes: bytes})
+		r.note(increase{bytes: bytes, ms: uint32(now.Milliseconds())}) //nolint:gosec // see rateLongest
 	}
 }
 
@@ -64,15 +71,15 @@ func (r *rate) note(in increase) {
 		in.nth = r.grown[n-1].nth + 1
 	}
 	switch {
-	case n >= 2 && in.at-r.grown[n-1].at > r.cut():
+	case n >= 2 && in.at()-r.grown[n-1].at() > r.cut():
 		// There was no speed any more: the pause is no part of the next one.
 		r.grown = r.grown[:0]
-	case n >= 2 && in.at-r.grown[n-2].at < rateSpacing:
+	case n >= 2 && in.at()-r.grown[n-2].at() < rateSpacing:
 		r.grown[n-1] = in
 		return
 	}
 	old := 0
-	for len(r.grown)-old > 1 && in.at-r.grown[old+1].at > rateKept {
+	for len(r.grown)-old > 1 && in.at()-r.grown[old+1].at() > rateKept {
 		old++
 	}
 	r.grown = slices.Delete(r.grown, 0, old)
@@ -85,9 +92,9 @@ func (r *rate) note(in increase) {
 // thin drops the increase that says least beside its neighbours: of the older
 // ones, fewer are enough.
 func (r *rate) thin() {
-	newest, drop, least := r.grown[len(r.grown)-1].at, 0, math.Inf(1)
+	newest, drop, least := r.grown[len(r.grown)-1].at(), 0, math.Inf(1)
 	for i := 1; i < len(r.grown)-1; i++ {
-		apart, age := r.grown[i+1].at-r.grown[i-1].at, newest-r.grown[i].at
+		apart, age := r.grown[i+1].at()-r.grown[i-1].at(), newest-r.grown[i].at()
 		if share := float64(apart) / float64(age); share < least {
 			drop, least = i, share
 		}
@@ -102,21 +109,21 @@ func (r *rate) reset() { *r = rate{grown: r.grown[:0]} }
 // none the oldest, if that is at least least before.
 func (r *rate) perSecond(now time.Time, least, span time.Duration) int64 {
 	n := len(r.grown)
-	if n < 2 || now.Sub(r.first)-r.grown[n-1].at > r.cut() {
+	if n < 2 || now.Sub(r.first)-r.grown[n-1].at() > r.cut() {
 		return 0
 	}
 	newest, from := r.grown[n-1], r.grown[0]
-	if newest.at-from.at < max(least, rateLeastGaps*r.late) {
+	if newest.at()-from.at() < max(least, rateLeastGaps*r.late) {
 		return 0
 	}
 	span = max(span, rateSpanGaps*r.late)
 	for _, in := range slices.Backward(r.grown[:n-1]) {
-		if newest.at-in.at >= span {
+		if newest.at()-in.at() >= span {
 			from = in
 			break
 		}
 	}
-	return perSecond(newest.bytes-from.bytes, newest.at-from.at)
+	return perSecond(newest.bytes-from.bytes, newest.at()-from.at())
 }
 
 // cut is how long the count may be flat before there is no rate: three times
@@ -124,7 +131,7 @@ func (r *rate) perSecond(now time.Time, least, span time.Duration) int64 {
 func (r *rate) cut() time.Duration {
 	gaps := make([]time.Duration, 0, rateMost)
 	for i := 1; i < len(r.grown); i++ {
-		gaps = append(gaps, r.grown[i].at-r.grown[i-1].at)
+		gaps = append(gaps, r.grown[i].at()-r.grown[i-1].at())
 	}
 	slices.Sort(gaps)
 	return max(rateCut, 3*gaps[len(gaps)/2])
@@ -136,7 +143,7 @@ func (r *rate) plateau() time.Duration {
 	if n < 2 {
 		return r.looked
 	}
-	return (r.grown[n-1].at - r.grown[0].at) / time.Duration(r.grown[n-1].nth-r.grown[0].nth)
+	return (r.grown[n-1].at() - r.grown[0].at()) / time.Duration(r.grown[n-1].nth-r.grown[0].nth)
 }
 
 // perSecond divides without overflow and without a float; 0 if there is
@@ -168,28 +175,36 @@ func timeLeft(bytes, perSecond int64) time.Duration {
 	return max(time.Duration(seconds)*time.Second, time.Second)
 }
 
-// sample is a number of bytes that had come by a moment.
+// sample is a number of bytes that had come by a moment, since minute.first.
 type sample struct {
-	at    time.Time
+	at    time.Duration
 	bytes int64
 }
 
 // minute sums the bytes of the last 60 s. The zero value is ready.
 type minute struct {
+	first   time.Time
 	arrived []sample
 }
 
-// add notes bytes that arrived, in steps of a second to bound the memory.
+// minuteSpacing is how far apart samples are at least, to bound the memory.
+const minuteSpacing = 2 * time.Second
+
+// add notes bytes that arrived, together where they come closely.
 func (m *minute) add(at time.Time, bytes int64) {
 	if bytes <= 0 {
 		return
 	}
-	if n := len(m.arrived); n > 0 && at.Sub(m.arrived[n-1].at) < time.Second {
+	if m.first.IsZero() {
+		m.first = at
+	}
+	now := at.Sub(m.first)
+	if n := len(m.arrived); n > 0 && now-m.arrived[n-1].at < minuteSpacing {
 		m.arrived[n-1].bytes = saturated(m.arrived[n-1].bytes, bytes)
 		return
 	}
-	m.arrived = append(m.arrived, sample{at, bytes})
 	m.drop(at)
+	m.arrived = append(m.arrived, sample{now, bytes})
 }
 
 // sum is what arrived in the 60 s before now, in bytes.
@@ -203,7 +218,8 @@ func (m *minute) sum(now time.Time) int64 {
 }
 
 func (m *minute) drop(now time.Time) {
-	m.arrived = slices.DeleteFunc(m.arrived, func(s sample) bool { return now.Sub(s.at) >= time.Minute })
+	since := now.Sub(m.first)
+	m.arrived = slices.DeleteFunc(m.arrived, func(s sample) bool { return since-s.at >= time.Minute })
 }
 
 // saturated adds two counts that are not negative.

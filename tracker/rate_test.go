@@ -111,7 +111,7 @@ func TestRateIsBounded(t *testing.T) {
 		r.add(now, i)
 		m.add(now, 1)
 	}
-	if len(r.grown) > rateMost || len(m.arrived) > 61 {
+	if len(r.grown) > rateMost || len(m.arrived) > 30 {
 		t.Errorf("%d and %d samples kept", len(r.grown), len(m.arrived))
 	}
 	if got := r.perSecond(now, rateLeast, rateSpan); got < 19 || got > 20 {

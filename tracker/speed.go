@@ -1,7 +1,6 @@
 package tracker
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -17,25 +16,39 @@ const leastPlateaus, spanPlateaus = 2, 6
 // in flight. The zero value is ready.
 type Speed struct {
 	all   rate
-	files map[string]*rate // by etag; at most as many as a look names
+	files []fileSpeed // at most as many as a look names
+}
+
+type fileSpeed struct {
+	etag string
+	rate
 }
 
 // Add notes a look: the bytes that the download has brought so far, and the
 // files in flight. Times carry a monotonic reading.
 func (s *Speed) Add(at time.Time, bytes int64, files []sizer.InFlight) {
 	s.all.add(at, bytes)
-	maps.DeleteFunc(s.files, func(etag string, _ *rate) bool {
-		return !slices.ContainsFunc(files, func(f sizer.InFlight) bool { return f.Etag == etag })
+	s.files = slices.DeleteFunc(s.files, func(known fileSpeed) bool {
+		return !slices.ContainsFunc(files, func(f sizer.InFlight) bool { return f.Etag == known.etag })
 	})
 	for _, f := range files {
-		if s.files == nil {
-			s.files = make(map[string]*rate)
+		known := s.file(f.Etag)
+		if known == nil {
+			s.files = append(s.files, fileSpeed{etag: f.Etag})
+			known = &s.files[len(s.files)-1].rate
 		}
-		if s.files[f.Etag] == nil {
-			s.files[f.Etag] = &rate{}
-		}
-		s.files[f.Etag].add(at, f.Bytes)
+		known.add(at, f.Bytes)
 	}
+}
+
+// file is nil for one that isn't in flight.
+func (s *Speed) file(etag string) *rate {
+	for i := range s.files {
+		if s.files[i].etag == etag {
+			return &s.files[i].rate
+		}
+	}
+	return nil
 }
 
 // PerSecond is the speed of the download in bytes a second, 0 if unknown. It is
@@ -47,7 +60,7 @@ func (s *Speed) PerSecond(now time.Time) int64 {
 
 // File is the speed of a file in flight in bytes a second, 0 if unknown.
 func (s *Speed) File(etag string, now time.Time) int64 {
-	if r := s.files[etag]; r != nil {
+	if r := s.file(etag); r != nil {
 		return r.perSecond(now, rateLeast, rateSpan)
 	}
 	return 0
@@ -60,9 +73,9 @@ func (s *Speed) plateau() time.Duration {
 		return 0
 	}
 	var sum time.Duration
-	for _, r := range s.files {
+	for i := range s.files {
 		// One that hangs is no reason to be silent about the others.
-		sum += min(r.plateau(), rateKept/spanPlateaus)
+		sum += min(s.files[i].plateau(), rateKept/spanPlateaus)
 	}
 	return sum / time.Duration(len(s.files))
 }

@@ -64,8 +64,23 @@ type key struct {
 // entry is an open download and what of it was noted last.
 type entry struct {
 	*download
-	noted   Episode
+	noted   noted
 	notedAt time.Time
+}
+
+// noted is what of a record decides whether it is to be noted anew.
+type noted struct {
+	bytes, base, fell        int64
+	over, stranger, diskFull bool
+	memory                   sizer.Memory
+}
+
+func notedOf(ep *Episode) noted {
+	return noted{
+		bytes: ep.Bytes, base: ep.Base, fell: ep.Fell,
+		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull,
+		memory: ep.Memory,
+	}
 }
 
 // New returns a tracker that judges by set and hands what is to be remembered
@@ -91,7 +106,7 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 			continue
 		}
 		d := restoreDownload(t.set, ep, now)
-		t.open[key{ep.Root, ep.Repo}] = &entry{download: d, noted: d.episode(), notedAt: now}
+		t.open[key{ep.Root, ep.Repo}] = &entry{download: d, noted: notedOf(&ep), notedAt: now}
 		t.log.Debug("download restored", "root", ep.Root, "repo", ep.Repo.ID, "episode", ep.ID)
 	}
 }
@@ -258,9 +273,9 @@ func (t *Tracker) root(event Event) {
 // note commits what is worth remembering: every line, what the sizer has
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
-	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.Bytes || e.ep.Base != e.noted.Base)
-	if len(events) == 0 && !old && e.ep.Over == e.noted.Over && e.ep.Fell == e.noted.Fell && e.ep.Stranger == e.noted.Stranger &&
-		e.ep.DiskFull == e.noted.DiskFull && !learned(e.noted.Memory, e.ep.Memory) {
+	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
+	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
+		e.ep.DiskFull == e.noted.diskFull && !learned(e.noted.memory, e.ep.Memory) {
 		return
 	}
 	t.commit(e, events)
@@ -272,8 +287,8 @@ func (t *Tracker) commit(e *entry, events []Event) {
 			t.reports.at[key{event.Root, event.Repo}] = event.At
 		}
 	}
-	e.noted, e.notedAt = e.episode(), e.now
-	ep := e.noted
+	ep := e.episode()
+	e.noted, e.notedAt = notedOf(&ep), e.now
 	t.rec.Commit(&ep, events)
 }
 
