@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"time"
@@ -51,33 +50,5 @@ func (b *bench) print(cmd *exec.Cmd) (took time.Duration, peak float64, err erro
 	defer null.Close()
 	cmd.Stdout, cmd.Stderr = null, null
 	cmd.Env = append(os.Environ(), "HOME="+b.work, "XDG_STATE_HOME="+b.work, "XDG_CONFIG_HOME="+b.work, "HF_HOME="+b.work+"/hf")
-	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		return 0, 0, fmt.Errorf("cannot start %s: %w", cmd.Path, err)
-	}
-	ended, watched := make(chan struct{}), make(chan float64)
-	go func() { watched <- peakUntil(&process{cmd: cmd}, ended) }()
-	err = cmd.Wait()
-	took = time.Since(began)
-	close(ended)
-	peak = <-watched
-	if err != nil {
-		return 0, 0, fmt.Errorf("cannot run %s: %w", cmd.Path, err)
-	}
-	return took, peak, nil
-}
-
-// peakUntil is the peak of a process as of its last hundredth of a second. What
-// wait4(2) tells begins with the size of whom it was forked from: ours.
-func peakUntil(p *process, ended <-chan struct{}) (peak float64) {
-	for tick := time.Tick(10 * time.Millisecond); ; {
-		if now, err := p.memory(); err == nil {
-			peak = max(peak, now.peak)
-		}
-		select {
-		case <-tick:
-		case <-ended:
-			return peak
-		}
-	}
+	return runToEnd(cmd)
 }

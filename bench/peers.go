@@ -99,16 +99,13 @@ func (b *bench) duWalks(ctx context.Context, root string, walks int) (c walkCost
 			}
 		}
 		cmd := exec.CommandContext(ctx, "du", "-sb", root)
-		began := time.Now()
-		if err := cmd.Run(); err != nil {
-			return c, fmt.Errorf("cannot run du: %w", err)
+		took, peak, err := runToEnd(cmd)
+		if err != nil {
+			return c, err
 		}
-		c.wall = append(c.wall, time.Since(began).Seconds())
+		c.wall = append(c.wall, took.Seconds())
 		c.cpu = append(c.cpu, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
-		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			c.mem.resident = max(c.mem.resident, float64(usage.Maxrss)*1024)
-			c.mem.peak = c.mem.resident
-		}
+		c.mem.peak = max(c.mem.peak, peak)
 	}
 	return c, nil
 }

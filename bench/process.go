@@ -204,3 +204,39 @@ func (p *process) watches() int {
 	}
 	return n
 }
+
+// runToEnd runs a program, and tells how long that took and the most memory
+// that it had, in bytes.
+func runToEnd(cmd *exec.Cmd) (took time.Duration, peak float64, err error) {
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, 0, fmt.Errorf("cannot start %s: %w", cmd.Path, err)
+	}
+	ended, highest := make(chan struct{}), make(chan float64)
+	go func() { highest <- (&process{cmd: cmd}).highest(ended) }()
+	err = cmd.Wait()
+	took = time.Since(began)
+	close(ended)
+	if err != nil {
+		err = fmt.Errorf("cannot run %s: %w", cmd.Path, err)
+	}
+	return took, <-highest, err
+}
+
+// highest is the most memory that the process has had, as seen each 20 ms until
+// it has ended. What wait4 says of that is the peak of the bench itself, where
+// that is higher: until it becomes another program, a child shares its memory.
+func (p *process) highest(ended <-chan struct{}) (peak float64) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if mem, err := p.memory(); err == nil {
+			peak = max(peak, mem.peak)
+		}
+		select {
+		case <-ended:
+			return peak
+		case <-tick.C:
+		}
+	}
+}
