@@ -52,6 +52,8 @@ type Result struct {
 	Status int
 	// Signal is the signal that killed it, 0 if none did.
 	Signal syscall.Signal
+	// Key: it was killed by the key of its terminal, Ctrl-C.
+	Key bool
 }
 
 // StartError says that nothing was run. A shell says 127 if there is no such
@@ -127,7 +129,8 @@ func (f *fittings) wait(pid int) (Result, error) {
 		case status.Exited():
 			return Result{Status: status.ExitStatus()}, nil
 		case status.Signaled():
-			return Result{Status: 128 + int(status.Signal()), Signal: status.Signal()}, nil
+			sig := status.Signal()
+			return Result{Status: 128 + int(sig), Signal: sig, Key: sig == unix.SIGINT && f.keys != nil}, nil
 		case status.Stopped():
 			// Whoever stops the child with SIGSTOP will continue it.
 			whom := int(f.stops.Swap(0))

@@ -55,16 +55,13 @@ func stop(group bool) {
 	_, _ = act(unix.SIGTSTP, was)
 }
 
-// Die ends us by the signal that has killed the child, if one has, so that who
-// waits for us sees the same: a shell gives up the script that a Ctrl-C was
-// meant for, and systemd knows an end that it has asked for. It leaves no core:
-// that is the child's. It returns where a signal can't kill us, as process 1 of
-// a container: then Status says it.
-func (r Result) Die() {
-	if r.Signal == 0 {
+// EndByKey ends us by SIGINT if the child was killed by Ctrl-C, so that a shell
+// gives up the script that it was meant for, and calls it 130 as well. It
+// returns where there was none, or a signal can't kill us: then Status says it.
+func (r Result) EndByKey() {
+	if !r.Key {
 		return
 	}
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	_, _ = act(r.Signal, action{}) // SIGKILL has no other
-	raise(r.Signal)
+	_, _ = act(unix.SIGINT, action{})
+	raise(unix.SIGINT)
 }

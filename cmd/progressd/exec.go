@@ -35,8 +35,8 @@ goes: from what the program prints, what it writes to the cache, and how it ends
   --config FILE  configuration; else $XDG_CONFIG_HOME/progressd/config.toml if it is there
   --help         print this and exit
 
-Exit status: that of the program; if a signal killed it, the same signal ends progressd,
-which a shell calls 128 + n. 125 if progressd fails itself, 126 if the program can't be run, 127 if there is none.
+Exit status: that of the program, 128 + n if signal n killed it; 125 if progressd fails
+itself, 126 if the program can't be run, 127 if there is none.
 `
 
 // execWorld is what progressd exec touches of its surroundings.

@@ -55,7 +55,7 @@ func main() {
 			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals,
 			runDir: systemRunDir, comeBack: usualComeBack,
 		})
-		result.Die()
+		result.EndByKey()
 		os.Exit(result.Status)
 	}
 	// A reader of our output that goes away must not take us with it.
