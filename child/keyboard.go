@@ -75,8 +75,9 @@ func (k *keyboard) typed(pid int, keys []byte) bool {
 	for len(keys) > 0 {
 		part := keys
 		i := -1
-		if key, ok := k.suspendKey(); ok {
-			i = bytes.IndexByte(keys, key)
+		mode := k.mode()
+		if mode.Lflag&unix.ISIG != 0 && mode.Cc[unix.VSUSP] != 0 {
+			i = bytes.IndexByte(keys, mode.Cc[unix.VSUSP])
 		}
 		if i >= 0 {
 			part = keys[:i]
@@ -86,6 +87,7 @@ func (k *keyboard) typed(pid int, keys []byte) bool {
 		}
 		keys = keys[len(part):]
 		if i >= 0 {
+			k.echo(mode, keys[0])
 			k.f.suspend(pid, wholeGroup)
 			keys = keys[1:]
 		}
@@ -93,12 +95,22 @@ func (k *keyboard) typed(pid int, keys []byte) bool {
 	return true
 }
 
-// suspendKey is the key that the child's terminal takes for SIGTSTP now.
-func (k *keyboard) suspendKey() (byte, bool) {
-	var mode *unix.Termios
-	err := control(k.f.terminal, func(fd int) (err error) { mode, err = unix.IoctlGetTermios(fd, unix.TCGETS); return err })
-	if err != nil || mode.Lflag&unix.ISIG == 0 || mode.Cc[unix.VSUSP] == 0 {
-		return 0, false
+// mode is that of the child's terminal now; without any keys if it has none.
+func (k *keyboard) mode() *unix.Termios {
+	mode := new(unix.Termios)
+	_ = control(k.f.terminal, func(fd int) error {
+		got, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+		if err == nil {
+			mode = got
+		}
+		return err
+	})
+	return mode
+}
+
+// echo shows a key that the child's terminal is not given, as that would: ^Z.
+func (k *keyboard) echo(mode *unix.Termios, key byte) {
+	if mode.Lflag&unix.ECHO != 0 && mode.Lflag&unix.ECHOCTL != 0 && key < ' ' {
+		_, _ = k.f.screen().Write([]byte{'^', key + '@'})
 	}
-	return mode.Cc[unix.VSUSP], true
 }

@@ -224,6 +224,9 @@ func TestAShellSeesAStopAsWithoutUs(t *testing.T) {
 			if state(pid) != "T" || state(us) != "T" {
 				t.Errorf("the child is %q, we are %q", state(pid), state(us))
 			}
+			if shown := strings.Contains(s.output(), "^Z"); shown != (name != "SIGTSTP") {
+				t.Errorf("the key is shown: %v", shown)
+			}
 			mode, err := unix.IoctlGetTermios(int(s.keys.Fd()), unix.TCGETS)
 			if err != nil || mode.Lflag&unix.ICANON == 0 {
 				t.Errorf("the shell gets the terminal in raw mode: %+v, %v", mode, err)

@@ -17,6 +17,7 @@ func TestFaults(t *testing.T) {
 	t.Run("S1 who says too much is cut short and others are served", faultS1Flood)
 	t.Run("S1 ten thousand connections leave room for others", faultS1Connections)
 	t.Run("S1 a client that does not read loses its connection", faultS1Slow)
+	t.Run("S1 out of descriptors, it rests, and serves when there are some", faultS1Descriptors)
 	t.Run("S2 nobody speaks of another user's download", faultS2)
 }
 
@@ -90,6 +91,12 @@ func faultS1Connections(t *testing.T) {
 	g.server.mu.Unlock()
 	if conns > maxUserConns {
 		t.Errorf("%d connections of one user", conns)
+	}
+	// If all that took longer than they may be silent for, there is room again.
+	for range maxUserConns {
+		if c, err := net.Dial("unix", g.path); err == nil {
+			all = append(all, c)
+		}
 	}
 	// The peer of one that is still waiting to be accepted is asked for then.
 	g.settled(1001)

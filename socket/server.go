@@ -89,14 +89,28 @@ func NewServer(opts Options) *Server {
 	return &Server{opts: opts, users: make(map[int]int), runs: make(map[string]*session), missed: make(map[string]string)}
 }
 
+// A listener is a *net.UnixListener.
+type listener interface {
+	AcceptUnix() (*net.UnixConn, error)
+	SetDeadline(t time.Time) error
+}
+
 // Serve accepts connections until ctx is done, then ends all of them. The
 // listener stays open: what connects meanwhile waits for the next Serve.
-func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+func (s *Server) Serve(ctx context.Context, l listener) error {
 	if err := l.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_ = l.SetDeadline(time.Unix(1, 0))
+	})
+	defer func() {
+		if !stop() { // or the next Serve might be woken by it
+			<-woken
+		}
+	}()
 	var all sync.WaitGroup
 	defer all.Wait()
 	var failures int

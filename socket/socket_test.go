@@ -80,11 +80,17 @@ func newRig(t *testing.T) *rig {
 		},
 		Proc: proc, Log: slog.New(slog.DiscardHandler),
 	})
-	ctx, stop := context.WithCancel(context.Background())
-	g.stop, g.done = stop, make(chan struct{})
-	go func() { defer close(g.done); _ = g.server.Serve(ctx, g.l) }()
+	g.serve()
 	t.Cleanup(func() { g.end(); _ = g.l.Close() })
 	return g
+}
+
+// serve begins to serve, until end.
+func (g *rig) serve() {
+	ctx, stop := context.WithCancel(context.Background())
+	g.stop, g.done = stop, make(chan struct{})
+	done := g.done
+	go func() { defer close(done); _ = g.server.Serve(ctx, g.l) }()
 }
 
 // end stops the server and holds it to 2 seconds.
