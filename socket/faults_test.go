@@ -92,13 +92,21 @@ func faultS1Connections(t *testing.T) {
 	if conns > maxUserConns {
 		t.Errorf("%d connections of one user", conns)
 	}
-	// If all that took longer than they may be silent for, there is room again.
-	for range maxUserConns {
-		if c, err := net.Dial("unix", g.path); err == nil {
-			all = append(all, c)
-		}
+	// Of those that have hung up the server learns when it comes to them.
+	for _, c := range all {
+		_ = c.Close()
 	}
-	// The peer of one that is still waiting to be accepted is asked for then.
+	all = nil
+	g.raw("the last of them\n")
+	g.counts(1001, 0)
+	for range maxUserConns {
+		c, err := net.Dial("unix", g.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	g.counts(1001, maxUserConns)
 	g.settled(1001)
 	g.as(1000)
 	ctx, stop := context.WithTimeout(context.Background(), time.Second)
@@ -111,6 +119,21 @@ func faultS1Connections(t *testing.T) {
 	for _, c := range all {
 		_ = c.Close()
 	}
+}
+
+// counts waits until a user has so many connections.
+func (g *rig) counts(uid, want int) {
+	g.t.Helper()
+	got := -1
+	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(time.Millisecond) {
+		g.server.mu.Lock()
+		got = g.server.users[uid]
+		g.server.mu.Unlock()
+		if got == want {
+			return
+		}
+	}
+	g.t.Fatalf("%d connections of user %d, want %d", got, uid, want)
 }
 
 // settled waits until one more of that user is turned away at once.
