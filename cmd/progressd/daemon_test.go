@@ -19,6 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	client.RunIfCalled() // a downloader of ours is this test binary again
+	runIfDaemon()
 	goleak.VerifyTestMain(m)
 }
 
