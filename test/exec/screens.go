@@ -33,13 +33,15 @@ var screenScenes = []screenScene{
 	}},
 	{"the screen, Ctrl-C", func(ctx context.Context, t *terminal) error {
 		err := t.tmux("send-keys", "-t", "t", "C-c")
-		// Files in flight are let go when the key has surely come.
-		return errors.Join(err, wait.For(ctx, time.Second))
+		// Files in flight are let go when the key has surely come. What is
+		// shown of it is drawn over at once.
+		return errors.Join(err, wait.For(ctx, time.Second), t.rests(ctx, new(string)))
 	}},
 	{"the screen, Ctrl-Z and fg", func(ctx context.Context, t *terminal) error {
 		err := t.tmux("send-keys", "-t", "t", "C-z")
-		return errors.Join(err, t.shows(ctx, "Stopped"),
-			t.tmux("send-keys", "-t", "t", "clear; fg", "Enter"), wait.For(ctx, time.Second))
+		return errors.Join(err, t.shows(ctx, "Stopped"), t.prompts(ctx), t.tmux("send-keys", "-t", "t", "echo stopped with $?", "Enter"),
+			t.shows(ctx, "\nstopped with "), t.picture(ctx, "stopped"),
+			t.tmux("send-keys", "-t", "t", "clear; fg", "Enter"), t.rests(ctx, new(string)))
 	}},
 }
 
@@ -65,10 +67,10 @@ func (t *terminal) ask(args ...string) (string, error) {
 	return string(out), nil
 }
 
-// shows waits until a text is on the screen.
+// shows waits until a text is on the screen, also over a line's end that is none.
 func (t *terminal) shows(ctx context.Context, text string) error {
 	for {
-		screen, err := t.ask("capture-pane", "-t", "t", "-p")
+		screen, err := t.ask("capture-pane", "-t", "t", "-p", "-J")
 		if err != nil || strings.Contains(screen, text) {
 			return err
 		}
@@ -96,26 +98,34 @@ func (t *terminal) prompts(ctx context.Context) error {
 // picture keeps what the terminal shows, with colours and the cursor's place,
 // when it has come to rest.
 func (t *terminal) picture(ctx context.Context, name string) error {
-	last, same := "", 0
-	for same < 6 {
+	var last string
+	if err := t.rests(ctx, &last); err != nil {
+		return err
+	}
+	t.pictures = append(t.pictures, name+":\n"+last)
+	return nil
+}
+
+// rests waits until the same is shown for a while, and gives that.
+func (t *terminal) rests(ctx context.Context, shown *string) error {
+	for same := 0; same < 8; {
 		screen, err := t.ask("capture-pane", "-t", "t", "-p", "-e")
 		if err != nil {
 			return err
 		}
-		cursor, err := t.ask("display-message", "-t", "t", "-p", "cursor at #{cursor_y}, column #{cursor_x}, visible #{cursor_flag}")
+		cursor, err := t.ask("display-message", "-t", "t", "-p", "cursor at column #{cursor_x}, visible #{cursor_flag}")
 		if err != nil {
 			return err
 		}
-		if now := unhurried(screen + cursor); now == last {
+		if now := unhurried(screen + cursor); now == *shown {
 			same++
 		} else {
-			last, same = now, 0
+			*shown, same = now, 0
 		}
 		if err := wait.For(ctx, 100*time.Millisecond); err != nil {
 			return fmt.Errorf("the screen doesn't come to rest:\n%s", screen)
 		}
 	}
-	t.pictures = append(t.pictures, name+":\n"+last)
 	return nil
 }
 
@@ -134,6 +144,7 @@ func unhurried(screen string) string {
 // playScreens compares the client's screens with those under progressd exec.
 func playScreens(ctx context.Context, s *stage, sc screenScene) error {
 	// One file after another: threads would draw in an order of their own.
+	s.env = append(s.env, "HF_HUB_DOWNLOAD_TIMEOUT=60") // a picture takes its time
 	client := "'" + s.program + "' " + strings.Join(s.argv, " ") + " --max-workers 1"
 	alone, err := s.film(ctx, sc, client)
 	if err != nil {
@@ -144,7 +155,7 @@ func playScreens(ctx context.Context, s *stage, sc screenScene) error {
 		return fmt.Errorf("under progressd exec: %w\n%s", err, s.log())
 	}
 	for i := range alone {
-		if lastLines(alone[i]) != lastLines(under[i]) {
+		if !alike(alone[i], under[i]) {
 			return fmt.Errorf("the screens differ: the client alone, %s\nunder progressd exec, %s\nlog:\n%s", alone[i], under[i], s.log())
 		}
 	}
@@ -154,17 +165,20 @@ func playScreens(ctx context.Context, s *stage, sc screenScene) error {
 	return nil
 }
 
-// lastLines are those that stand on the screen in any case, blank ones left
-// out: of a client that a signal kills (0.x, Ctrl-C) the shell makes one line
-// more than of progressd, which ends with its status.
-func lastLines(picture string) string {
-	lines := slices.DeleteFunc(strings.Split(picture, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
-	return strings.Join(lines[max(0, len(lines)-24):], "\n")
+// alike compares what stands on two screens in any case. How often the same is
+// drawn again is a matter of haste, and where each time leaves a line, above
+// all in a terminal that was made smaller, more or less has left at the top.
+func alike(a, b string) bool {
+	one, other := slices.Compact(strings.Split(a, "\n")), slices.Compact(strings.Split(b, "\n"))
+	n := min(len(one), len(other))
+	return n > 3 && slices.Equal(one[len(one)-n:], other[len(other)-n:])
 }
 
 // film plays one scene once, and gives its pictures.
 func (s *stage) film(ctx context.Context, sc screenScene, command string) (pictures []string, err error) {
-	t := &terminal{socket: s.path("tmux"), gate: hub.NewGate()}
+	// A socket of its own: the server before may still be about to end.
+	s.films++
+	t := &terminal{socket: s.path(fmt.Sprintf("tmux%d", s.films)), gate: hub.NewGate()}
 	s.hub.Break(s.repo, weights, hub.Fault{Gate: t.gate, GateAt: 15 * mb})
 	defer t.gate.Open()
 	for _, name := range []string{"home", "hub", "log", "state"} {
@@ -202,5 +216,5 @@ func (s *stage) film(ctx context.Context, sc screenScene, command string) (pictu
 
 // settle waits until the bars have been drawn.
 func (t *terminal) settle(ctx context.Context) error {
-	return errors.Join(t.shows(ctx, "%"), wait.For(ctx, 500*time.Millisecond))
+	return errors.Join(t.shows(ctx, "%"), t.rests(ctx, new(string)))
 }
