@@ -106,6 +106,12 @@ func command(argv []string) (*exec.Cmd, error) {
 		return nil, &StartError{"", 127, errors.New("no program is named")}
 	}
 	path, err := exec.LookPath(argv[0])
+	if named := new(exec.Error); errors.As(err, &named) && !errors.Is(err, exec.ErrDot) {
+		err = named.Err // without the name, which is told already
+	}
+	if path := new(os.PathError); errors.As(err, &path) {
+		err = path.Err
+	}
 	switch {
 	case errors.Is(err, exec.ErrDot): // as a shell would, if PATH says so
 	case errors.Is(err, os.ErrPermission), errors.Is(err, unix.EISDIR):

@@ -103,7 +103,7 @@ func TestWhatCannotBeRun(t *testing.T) {
 	for name, want := range map[string]int{"/nowhere/x": 127, "no-such-program-here": 127, plain: 126, "/": 126} {
 		_, err := Run(newRun(t, name).opts)
 		var start *StartError
-		if !errors.As(err, &start) || start.Status != want || !strings.Contains(err.Error(), name) {
+		if !errors.As(err, &start) || start.Status != want || strings.Count(err.Error(), `"`+name+`"`) != 1 {
 			t.Errorf("%s: %v, want status %d", name, err, want)
 		}
 	}
