@@ -23,7 +23,7 @@ const ignore = 1
 func act(sig unix.Signal, to action) (was action, err error) {
 	const setSize = 8 // of the kernel's sigset_t
 	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
-		uintptr(unsafe.Pointer(&to)), uintptr(unsafe.Pointer(&was)), setSize, 0, 0)
+		uintptr(unsafe.Pointer(&to)), uintptr(unsafe.Pointer(&was)), setSize, 0, 0) //nolint:gosec // there is no other way to it
 	if errno != 0 {
 		return was, errno
 	}
@@ -41,17 +41,23 @@ func raise(sig unix.Signal) {
 // stop has us stopped by SIGTSTP, so that a shell sees what it would have seen
 // of the child, and returns when we go on. The kernel refuses where nobody
 // would continue us: in an orphaned process group.
-func stop(group bool) {
+func stop() {
 	was, err := act(unix.SIGTSTP, action{})
 	if err != nil {
 		return
 	}
-	if group { // the others in it, whom the key of the terminal would stop as well
-		_, _ = act(unix.SIGTSTP, action{handler: ignore})
-		_ = unix.Kill(0, unix.SIGTSTP)
-		_, _ = act(unix.SIGTSTP, action{})
-	}
 	raise(unix.SIGTSTP)
+	_, _ = act(unix.SIGTSTP, was)
+}
+
+// stopOthers sends SIGTSTP to the others in our process group, whom the key of
+// the terminal would have stopped as well.
+func stopOthers() {
+	was, err := act(unix.SIGTSTP, action{handler: ignore})
+	if err != nil {
+		return
+	}
+	_ = unix.Kill(0, unix.SIGTSTP)
 	_, _ = act(unix.SIGTSTP, was)
 }
 

@@ -42,11 +42,11 @@ func newPipe() (ours *pipe, theirs *os.File, err error) {
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot make a pipe: %w", err), stop.Close(), quit.Close())
 	}
-	ours, theirs = &pipe{stop: stop, quit: quit, fd: fds[0]}, os.NewFile(uintptr(fds[1]), "|1") //nolint:gosec // descriptors are small
+	ours, theirs = &pipe{stop: stop, quit: quit, fd: fds[0]}, os.NewFile(uintptr(fds[1]), "|1")
 	if err := unix.SetNonblock(ours.fd, true); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("cannot set up a pipe: %w", err), ours.Close(), theirs.Close())
 	}
-	_, _ = unix.FcntlInt(uintptr(ours.fd), unix.F_SETPIPE_SZ, pipeSize) //nolint:gosec // as above
+	_, _ = unix.FcntlInt(uintptr(ours.fd), unix.F_SETPIPE_SZ, pipeSize)
 	return ours, theirs, nil
 }
 
@@ -54,7 +54,7 @@ func newPipe() (ours *pipe, theirs *os.File, err error) {
 func (p *pipe) Read(buf []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	gathered := false
+	wait := p.gather
 	for p.fd >= 0 {
 		n, err := unix.Read(p.fd, buf)
 		switch {
@@ -65,29 +65,34 @@ func (p *pipe) Read(buf []byte) (int, error) {
 		case errors.Is(err, unix.EINTR):
 		case !errors.Is(err, unix.EAGAIN):
 			return 0, err
-		case p.stopped(gathered):
+		case wait():
 			return 0, os.ErrClosed
 		default:
-			gathered = true
+			wait = p.await
 		}
 	}
 	return 0, os.ErrClosed
 }
 
-// stopped waits, for a moment or until there is something to read, and reports
-// whether Close was called meanwhile.
-func (p *pipe) stopped(gathered bool) bool {
-	fds := []unix.PollFd{
-		{Fd: int32(p.stop.Fd()), Events: unix.POLLIN}, //nolint:gosec // descriptors are small
-		{Fd: int32(p.fd), Events: unix.POLLIN},        //nolint:gosec // as above
-	}
-	if gathered {
-		_, _ = unix.Ppoll(fds, nil, nil)
-	} else {
-		moment := unix.NsecToTimespec(gathering.Nanoseconds())
-		_, _ = unix.Ppoll(fds[:1], &moment, nil)
-	}
+// gather waits for a moment, in which more may come. It reports whether Close
+// was called.
+func (p *pipe) gather() bool {
+	moment := unix.NsecToTimespec(gathering.Nanoseconds())
+	fds := []unix.PollFd{p.closing()}
+	_, _ = unix.Ppoll(fds, &moment, nil)
 	return fds[0].Revents != 0
+}
+
+// await waits until there is something to read, or Close is called: that it
+// reports.
+func (p *pipe) await() bool {
+	fds := []unix.PollFd{p.closing(), {Fd: int32(p.fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	_, _ = unix.Ppoll(fds, nil, nil)
+	return fds[0].Revents != 0
+}
+
+func (p *pipe) closing() unix.PollFd {
+	return unix.PollFd{Fd: int32(p.stop.Fd()), Events: unix.POLLIN} //nolint:gosec // as above
 }
 
 // Close ends a Read that waits, and gives the pipe up. It may be called again.

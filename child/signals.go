@@ -82,7 +82,10 @@ func (f *fittings) pause(pid, whom int) {
 	if f.console != nil {
 		f.console.leave()
 	}
-	stop(whom == wholeGroup)
+	if whom == wholeGroup {
+		stopOthers()
+	}
+	stop()
 	f.resume(pid)
 }
 

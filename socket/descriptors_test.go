@@ -32,7 +32,7 @@ func faultS1Descriptors(t *testing.T) {
 	if _, err := unix.Write(c, []byte(hello)); err != nil {
 		t.Fatal(err)
 	}
-	fds := []unix.PollFd{{Fd: int32(c), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	fds := []unix.PollFd{{Fd: int32(c), Events: unix.POLLIN}}
 	if n, err := unix.Poll(fds, 300); n != 0 {
 		t.Fatalf("it was answered without a descriptor: %d, %v", n, err)
 	}
