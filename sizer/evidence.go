@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -37,13 +38,28 @@ func (p *pass) evidence(pl *play) map[string]bool {
 			pl.unlinked = append(pl.unlinked, etag) // its link is to come
 			continue
 		}
-		commits[p.of(pl, etag, linkers[etag])] = true
+		commits[p.of(pl, etag, cmp.Or(linkers[etag], p.linkedInFlight(pl, etag)))] = true
 	}
 	if p.placedNew {
 		commits[p.repo.revs.newest()] = true
 	}
 	delete(commits, "")
 	return commits
+}
+
+// linkedInFlight is the revision in flight, without a listing, that had a link
+// to a blob before it came: of two clients at one revision the second has put it
+// in its place once more, and left the link alone (Rust's hf-hub).
+func (p *pass) linkedInFlight(pl *play, etag string) *revision {
+	if pl.succeeded {
+		return nil
+	}
+	for _, commit := range pl.revisions {
+		if rev := p.repo.revs.byCommit[commit]; rev != nil && !rev.listed() && rev.etags[etag] {
+			return rev
+		}
+	}
+	return nil
 }
 
 // linkers are the revisions that got links to blobs that came; see linker.

@@ -271,3 +271,34 @@ func TestAFetchAnewThatDiedDoesNotOutliveTheRevisionThatHasTheBlob(t *testing.T)
 		})
 	}
 }
+
+// Two clients at one revision without a listing, of which each fetches what is
+// there anew: what the second puts in its place once more is of that one, though
+// an older listing has it, and the link is from before.
+func TestWhatIsPutInItsPlaceTwiceStaysWithItsRevision(t *testing.T) {
+	for what, restart := range map[string]bool{"watched": false, "over a restart": true} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}, "old.bin": {"old", 2 * mib}})
+			c.whole("a", mib, commitA, "a.bin")
+			c.whole("old", 2*mib, commitA, "old.bin")
+			c.age()
+			c.watch(c.now.Add(-time.Second), nil)
+			c.again("a", mib, commitB, "a.bin")
+			c.whole("new", 1000, commitB, "new.bin")
+			l := c.look()
+			c.later(func() {
+				c.must(os.Remove(c.in(demo, "blobs", etag("a"))))
+				c.write(c.in(demo, "blobs", etag("a")), mib)
+			})
+			if restart {
+				c.restart(l.Memory)
+			}
+			for range 2 {
+				if l := c.look(); !slices.Equal(l.Revisions, []string{commitB}) || l.Bytes != mib+1000 {
+					t.Fatalf("look %+v", l)
+				}
+			}
+		})
+	}
+}
