@@ -33,8 +33,9 @@ import (
 //	unlisted   is followed by its completed, unless a kill came between
 //	interrupted, ended
 //	           no client that brought anything lived for as long as the verdict
-//	           has to wait, or without a lock gave a sign of it, and what is
-//	           there isn't the whole
+//	           has to wait, or without a lock gave a sign of it (but for one
+//	           that is gone, and of which an end has told), and what is there
+//	           isn't the whole
 //	stalled    a client was stopped for so long
 //	differs    some file that is linked has another size
 //	moving     after interrupted or stalled
@@ -345,12 +346,12 @@ func (l *life) complete() bool {
 func (j *judge) lifeless(l line, wait time.Duration) {
 	var last *life
 	unknown := false // whether somebody is at work on something else
-	for _, life := range j.lives {
+	for i, life := range j.lives {
 		wait := wait
 		if l.kind == tracker.Interrupted {
 			wait = life.patience()
 		}
-		if life.begin.Before(l.at.Add(-slack)) && life.last(l.at).After(l.at.Add(time.Second+200*time.Millisecond-wait)) && !life.shy() {
+		if life.begin.Before(l.at.Add(-slack)) && life.last(l.at).After(l.at.Add(time.Second+200*time.Millisecond-wait)) && !life.shy() && !j.past(i, l) {
 			j.blame(l, "%s: a client lived until %s", l.kind, life.end.Format(clock))
 		}
 		if life.end.Before(l.at) {
@@ -362,6 +363,13 @@ func (j *judge) lifeless(l line, wait time.Duration) {
 	if !unknown && last != nil && last.truth.whole && last.truth.listing && !j.removedSince(last.end, l.at) {
 		j.blame(l, "%s: the whole is there", l.kind)
 	}
+}
+
+// past: the client has no lock and is gone, and an end has told of its work. The
+// verdict is on another one: to wait for a sign of this one would put that off.
+func (j *judge) past(i int, l line) bool {
+	life := j.lives[i]
+	return i < j.consumed && life.writer.lockless() && !life.end.After(l.at)
 }
 
 // ready is when a client had done what it did: it may be stopped behind that.

@@ -57,6 +57,11 @@ const opened = `
 0 INFO Downloading model: 5.0MB in 2 files
 `
 
+const unlisted = opened + `
+4 INFO No listing to check against: 5.0MB in 2 files on disk
+4 SUCCESS Model downloaded successfully
+`
+
 const finished = opened + `
 1 INFO Download progress: 2.5MB/5.0MB ~ 50.0%
 2 SUCCESS Model downloaded successfully
@@ -75,6 +80,8 @@ func TestJudge(t *testing.T) {
 	unlocked.writer.kind = client.JS
 	stopped := lived(0, 30, truth{})
 	stopped.writer.kind, stopped.held = client.JS, uptime{from: at(1), to: at(29)}
+	before := lived(0, 2, truth{whole: true, wanted: true, linked: 2, blobs: 2})
+	before.writer.kind = client.JS
 	cut := lived(0, 2, truth{listing: true, short: true})
 	paused := lived(0, 30, truth{whole: true, wanted: true, linked: 2, blobs: 2})
 	paused.held, paused.heldWhole = uptime{at(2), at(22)}, true
@@ -98,6 +105,8 @@ func TestJudge(t *testing.T) {
 		{name: "interrupted too early for a client without a lock", lives: []*life{unlocked}, log: opened + "8 WARNING Download interrupted at 1.0MB: no new data for 6s, and no downloader to be seen", want: "line 3: interrupted"},
 		{name: "interrupted in time for a client without a lock", lives: []*life{unlocked}, log: opened + "12 WARNING Download interrupted at 1.0MB: no new data for 10s, and no downloader to be seen"},
 		{name: "a client without a lock that stands still is as good as dead", lives: []*life{stopped}, log: opened + "12 WARNING Download interrupted at 1.0MB: no new data for 10s, and no downloader to be seen"},
+		{name: "interrupted soon behind a client without a lock that was told of", lives: []*life{before, lived(5, 6, nothing)}, log: unlisted + "5 INFO Preparing to download model: o/m\n5 INFO Downloading model (this may take 10-60 minutes)\n10 WARNING Download interrupted at 1.0MB: downloader (pid 1, hf) is gone"},
+		{name: "interrupted soon behind one that was not", lives: []*life{before, lived(5, 6, nothing)}, log: opened + "10 WARNING Download interrupted at 1.0MB: downloader (pid 1, hf) is gone", want: "line 3: interrupted"},
 		{name: "backwards to another revision", lives: []*life{died, newer}, log: opened + "1 INFO Downloaded 3.5MB...\n4 INFO Still downloading: 2.0MB, no new data for 3s"},
 		{name: "a text of nobody's", lives: []*life{done}, log: opened + "1 INFO Downloaded much", want: "line 3: known"},
 		{name: "a level that doesn't fit", lives: []*life{done}, log: opened + "1 ERROR Downloaded 1.0MB...", want: "line 3: known"},
