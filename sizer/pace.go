@@ -44,11 +44,12 @@ func (r *Root) rest(rp *repo) Pace {
 	return Idle
 }
 
-// calm reports whether known files grow under known locks, nothing else has
-// happened for a while, and the end isn't near.
+// calm reports whether known files are written under known locks, nothing else
+// has happened for a while, and the end isn't near.
 func (p *pass) calm(pl *play, look *Look) bool {
 	locks := &p.repo.reading
-	if p.relisted || !locks.steady || !locks.held.any || p.rootStages() || look.Unseen || look.Proof != NoProof {
+	elsewhere := p.rootStages() || p.unsure || len(p.held.outside) > 0
+	if p.relisted || !locks.steady || !locks.held.any || elsewhere || look.Proof != NoProof {
 		pl.stirred = p.now
 	}
 	ends := look.Total > 0 && look.Total-look.Bytes <= lastLooks*look.Arrived
