@@ -244,3 +244,20 @@ func TestProcessorTimeIsThatOfTheProcess(t *testing.T) {
 		t.Errorf("it has %+v, %v", mem, err)
 	}
 }
+
+func TestWhereTheMedianLies(t *testing.T) {
+	for _, tt := range []struct {
+		values    series
+		low, high float64
+	}{
+		{series{3, 1, 2}, 1, 3}, // too few to leave one out
+		{upTo(6), 1, 6},
+		{upTo(9), 2, 8}, // as tables of the sign test have it
+		{upTo(20), 6, 15},
+		{upTo(100), 40, 61},
+	} {
+		if low, high := tt.values.medianWithin(); low != tt.low || high != tt.high {
+			t.Errorf("of %d values the median lies between %v and %v, want %v and %v", len(tt.values), low, high, tt.low, tt.high)
+		}
+	}
+}

@@ -90,6 +90,7 @@ type scale struct {
 	million, millions int // blobs of the one large repository, repetitions
 	rounds            int // of the busy workload
 	busyFile          int64
+	blocks, pairs     int // of its fine part: blocks for each root, pairs in each
 	windows           int // of 5 s, of the steady workload
 	latencies         int
 	prints            int // of the exec workload
@@ -103,7 +104,7 @@ func fullScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 40}, large: shape{repos: 10_000, files: 40},
 		interval: usualInterval, polls: 12, walks: 5, largeWalks: 1, starts: 5,
-		million: 1_000_000, millions: 3, rounds: 15, busyFile: 512 << 20, windows: 6, latencies: 500, prints: 15,
+		million: 1_000_000, millions: 3, rounds: 7, busyFile: 512 << 20, blocks: 3, pairs: 24, windows: 6, latencies: 500, prints: 15,
 		atRest: []int{10, 100, 1000, 10_000, 100_000}, atOnce: []int{1, 10, 100, 1000}, restPolls: 4,
 	}
 }
@@ -112,7 +113,7 @@ func quickScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 10}, large: shape{repos: 5_000, files: 1},
 		interval: time.Second, polls: 3, walks: 2, largeWalks: 1, starts: 2,
-		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, windows: 1, latencies: 8, prints: 5,
+		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, blocks: 1, pairs: 8, windows: 1, latencies: 8, prints: 5,
 		atRest: []int{10, 100, 1000}, atOnce: []int{1, 10}, restPolls: 3,
 	}
 }
@@ -139,6 +140,7 @@ func main() {
 var parts = map[string]func(args []string) error{
 	"plain-watcher": plainWatcher,
 	"writer":        writer,
+	"overwriter":    overwrite,
 }
 
 func exitStatus(err error) int {
