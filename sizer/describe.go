@@ -14,7 +14,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.Revisions = slices.Clone(pl.revisions)
 	look.Base, look.Bytes = pl.base, pl.bytes
 	look.Locked, look.Room = p.held.any, p.room
-	look.Downloaders = slices.Clone(pl.downloaders)
+	look.Downloaders = slices.Clip(pl.downloaders) // which come, and never change
 	look.Alive = slices.Clone(pl.running)
 	look.WantedKnown = pl.wanted != nil
 	look.Failed = pl.formerFailed + len(pl.failures())

@@ -208,7 +208,8 @@ func (s *Store) boundEpisodes() {
 	}
 }
 
-// copyEpisode shares nothing that its owner goes on to change.
+// copyEpisode shares nothing that its owner goes on to change. A downloader,
+// once known, stays as it is.
 func copyEpisode(ep tracker.Episode) tracker.Episode {
 	ep.Warned = maps.Clone(ep.Warned)
 	ep.Memory = copyMemory(ep.Memory)
@@ -217,7 +218,7 @@ func copyEpisode(ep tracker.Episode) tracker.Episode {
 
 func copyMemory(m sizer.Memory) sizer.Memory {
 	m.Revisions = slices.Clone(m.Revisions)
-	m.Downloaders = slices.Clone(m.Downloaders)
+	m.Downloaders = slices.Clip(m.Downloaders)
 	m.FailedBlobs = slices.Clone(m.FailedBlobs)
 	m.Unlinked = slices.Clone(m.Unlinked)
 	return m

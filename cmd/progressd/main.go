@@ -61,7 +61,7 @@ func main() {
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25) // it allocates little and lives beside model servers
+		debug.SetGCPercent(20) // it allocates little and lives beside model servers
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
 		// There is seldom more than one thing to do, and the runtime wakes a
