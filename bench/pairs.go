@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
@@ -34,12 +35,14 @@ const (
 // the watcher is stopped. The two are of different files; so that those don't
 // tell, a pair counts together with one in which they have changed places.
 func (b *bench) pairs(ctx context.Context, out *section, chunk int) (err error) {
-	var roots [2]string
-	for i := range roots {
-		if roots[i], err = os.MkdirTemp(b.fastDir(), "progressd-bench-"); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(roots[i])) }()
+	dir, err := os.MkdirTemp(b.fastDir(), "progressd-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	roots := [2]string{filepath.Join(dir, "one"), filepath.Join(dir, "other")}
+	if err := errors.Join(os.Mkdir(roots[0], 0o755), os.Mkdir(roots[1], 0o755)); err != nil {
+		return err
 	}
 	w, err := b.startOverwriter(ctx, roots, chunk)
 	if err != nil {
