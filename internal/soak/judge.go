@@ -146,9 +146,17 @@ func (j *judge) cause(l line) {
 			return
 		}
 	}
-	if l.kind != tracker.Removed {
+	if l.kind != tracker.Removed && !j.beside() {
 		j.blame(l, "cause: nothing came that had not been told")
 	}
+}
+
+// beside: a client that had begun sooner than the one of which the last end has
+// told went on behind that end, and left something else there.
+func (j *judge) beside() bool {
+	return j.prev != nil && slices.ContainsFunc(j.lives[:j.consumed], func(life *life) bool {
+		return life.moved && life.end.After(j.prev.at.Add(time.Second)) && life.truth.content != j.told
+	})
 }
 
 // upTo are the lives of which a line can tell.

@@ -82,6 +82,8 @@ func TestJudge(t *testing.T) {
 	stopped.writer.kind, stopped.held = client.JS, uptime{from: at(1), to: at(29)}
 	before := lived(0, 2, truth{whole: true, wanted: true, linked: 2, blobs: 2})
 	before.writer.kind = client.JS
+	idle := lived(0, 9, everything)
+	idle.truth.content = done.truth.content
 	cut := lived(0, 2, truth{listing: true, short: true})
 	paused := lived(0, 30, truth{whole: true, wanted: true, linked: 2, blobs: 2})
 	paused.held, paused.heldWhole = uptime{at(2), at(22)}, true
@@ -98,6 +100,8 @@ func TestJudge(t *testing.T) {
 	}{
 		{name: "a life and its lines", lives: []*life{done}, log: finished},
 		{name: "completed twice", lives: []*life{done}, log: finished + "3 SUCCESS Model downloaded successfully", want: "line 5: cause, line 5: opening, line 5: completed"},
+		{name: "one that began sooner goes on behind the end", lives: []*life{lived(0, 9, everything), done}, log: finished + strings.ReplaceAll(strings.TrimSpace(opened), "0 INFO", "3 INFO")},
+		{name: "one that began sooner brings nothing behind it", lives: []*life{idle, done}, log: finished + strings.ReplaceAll(strings.TrimSpace(opened), "0 INFO", "3 INFO"), want: "line 5: cause"},
 		{name: "told again from the beginning", lives: []*life{done}, log: finished + strings.TrimSpace(finished), want: "line 5: order, line 5: cause, line 8: completed"},
 		{name: "completed and a client was killed", lives: []*life{died}, log: finished, want: "line 4: completed"},
 		{name: "completed and part was wanted", lives: []*life{half}, log: strings.ReplaceAll(finished, "5.0MB ~ 50.0%", "3.0MB ~ 83.3%")},
