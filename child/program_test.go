@@ -251,6 +251,7 @@ func TestWhereNobodyWouldContinueUsNothingStays(t *testing.T) {
 	s := startOnTerminal(t, cmd) // it leads a session of its own
 	pid := s.number("pid")
 	_, _ = s.keys.WriteString("\x1a")
+	s.prints("^Z")
 	tell()
 	s.prints("went on")
 	s.until("the child has ended", func() bool { return state(pid) == "" })
