@@ -6,20 +6,13 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// pipeSize is what a pipe holds, in bytes, where it can be had: as much as
-	// the kernel gives to everybody. The more, the fewer turns for both.
-	pipeSize = 1 << 20
-	// gathering is how long is waited for more to come before we have
-	// ourselves woken by the child's next byte: each time costs it as much as
-	// some KB. With the kernel's slack it becomes some 70 µs.
-	gathering = 20 * time.Microsecond
-)
+// pipeSize is what a pipe holds, in bytes, where it can be had: as much as the
+// kernel gives to everybody. The more, the fewer turns for both.
+const pipeSize = 1 << 20
 
 // A pipe is our side of one on which a child prints. The runtime doesn't wait
 // for it: at each write to what epoll(7) watches somebody is woken, and that
@@ -54,7 +47,6 @@ func newPipe() (ours *pipe, theirs *os.File, err error) {
 func (p *pipe) Read(buf []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait := p.gather
 	for p.fd >= 0 {
 		n, err := unix.Read(p.fd, buf)
 		switch {
@@ -65,34 +57,19 @@ func (p *pipe) Read(buf []byte) (int, error) {
 		case errors.Is(err, unix.EINTR):
 		case !errors.Is(err, unix.EAGAIN):
 			return 0, err
-		case wait():
+		case p.await():
 			return 0, os.ErrClosed
-		default:
-			wait = p.await
 		}
 	}
 	return 0, os.ErrClosed
 }
 
-// gather waits for a moment, in which more may come. It reports whether Close
-// was called.
-func (p *pipe) gather() bool {
-	moment := unix.NsecToTimespec(gathering.Nanoseconds())
-	fds := []unix.PollFd{p.closing()}
-	_, _ = unix.Ppoll(fds, &moment, nil)
-	return fds[0].Revents != 0
-}
-
 // await waits until there is something to read, or Close is called: that it
 // reports.
 func (p *pipe) await() bool {
-	fds := []unix.PollFd{p.closing(), {Fd: int32(p.fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+	fds := []unix.PollFd{{Fd: int32(p.stop.Fd()), Events: unix.POLLIN}, {Fd: int32(p.fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
 	_, _ = unix.Ppoll(fds, nil, nil)
 	return fds[0].Revents != 0
-}
-
-func (p *pipe) closing() unix.PollFd {
-	return unix.PollFd{Fd: int32(p.stop.Fd()), Events: unix.POLLIN} //nolint:gosec // as above
 }
 
 // Close ends a Read that waits, and gives the pipe up. It may be called again.

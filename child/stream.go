@@ -8,11 +8,12 @@ import (
 )
 
 const (
-	// pieceSize is how much is read at once, in bytes.
-	pieceSize = 128 << 10
+	// pieceSize is how much is read at once, in bytes: the kernel lets nobody
+	// write to a pipe while it is copied from.
+	pieceSize = 16 << 10
 	// ahead is how many pieces the listener may be behind: then it is told
 	// that it has missed some, and the child is not held up.
-	ahead = 8
+	ahead = 64
 	// listenRate is how many bytes a second the listener is shown, beyond
 	// what it is ahead by. No downloader prints that much; a program that
 	// does needs the processor itself.
@@ -61,7 +62,7 @@ func (s *stream) run() {
 		s.listen()
 	}()
 	// What was read lies before at, where the listener's tail is taken from.
-	buf, at := make([]byte, 2*pieceSize), 0
+	buf, at := make([]byte, 8*pieceSize), 0
 	for {
 		if len(buf)-at < pieceSize {
 			at = copy(buf, buf[at-tailSize:at])
