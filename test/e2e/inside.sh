@@ -27,13 +27,14 @@ eventually() {
 }
 
 # reload: until the new configuration rules. "systemctl reload" has returned as soon as the signal is sent.
-greetings() { journalctl --sync; journalctl --quiet --no-pager --output=cat --unit=progressd | grep -c 'msg=watching'; }
 reload() {
 	local before
 	before=$(greetings)
 	systemctl reload progressd || die "reload"
-	eventually 10 eval '(($(greetings) > before))' || die "the reload is not carried out"
+	eventually 10 greeted_since "$before" || die "the reload is not carried out"
 }
+greetings() { journalctl --sync; journalctl --quiet --no-pager --output=cat --unit=progressd | grep -c 'msg=watching'; }
+greeted_since() { (($(greetings) > $1)); }
 
 property() { systemctl show --property="$1" --value progressd; }
 has() { grep -q -- "$2" "$1"; }
