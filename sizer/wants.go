@@ -219,8 +219,8 @@ func (p *pass) loading(pl *play, look *Look) {
 	case pl.listed:
 	case pl.guess.loader != nil:
 		look.Lacking = pl.guess.loader.Lacks(p.linkedPaths(pl))
-	case pl.wanted == nil && p.repo.name.Type == hfcache.Model:
-		look.Lacking = hfcache.Weightless(p.linkedPaths(pl))
+	case p.repo.name.Type == hfcache.Model:
+		look.Lacking = hfcache.Weightless(p.linkedPaths(pl)) && (pl.wanted == nil || p.hadWeights(pl))
 	}
 	if pl.guess.choices == nil {
 		return
@@ -239,6 +239,23 @@ func (p *pass) loading(pl *play, look *Look) {
 	if look.Partials == 0 && !look.Locked && look.Mismatched == nil && p.loaded(pl) {
 		look.Settled = ProvenByLoader
 	}
+}
+
+// hadWeights reports whether another revision has weights of which it is known
+// that they are wanted: then one without any isn't whole, though its client may
+// have failed too soon to be seen.
+func (p *pass) hadWeights(pl *play) bool {
+	for commit, rev := range p.repo.revs.byCommit {
+		if slices.Contains(pl.revisions, commit) || rev.linked.IsZero() || p.repo.layout.links(p, rev) != nil {
+			continue
+		}
+		for path := range rev.links {
+			if hfcache.WeightFormat(path) != "" && pl.wants(path) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // loaded checks the loader's weights against the disk, as prove does.

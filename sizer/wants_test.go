@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"progressd/hfcache"
 )
@@ -226,6 +227,38 @@ func TestAnUnlistedModelWithoutWeightsIsNotTakenForWhole(t *testing.T) {
 	}
 	if lacking("hf", "download", "org/demo", "config.json") {
 		t.Error("it is what was asked for")
+	}
+}
+
+// Its client has found the configuration in the cache, and failed at the weights
+// before anybody saw it write.
+func TestAnUnlistedRevisionWithoutTheWeightsOfTheOneBeforeIsNotTakenForWhole(t *testing.T) {
+	for _, tt := range []struct {
+		what    string
+		argv    []string
+		lacking bool
+	}{
+		{"all of it was wanted", []string{"hf", "download", "org/demo"}, true},
+		{"the configuration was", []string{"hf", "download", "org/demo", "config.json"}, false},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			c := newCache(t)
+			c.whole("cf", 500, commitA, "config.json")
+			c.whole("s1", mib, commitA, "model.safetensors")
+			c.age()
+			c.watch(c.now.Add(-time.Second), nil)
+			c.run(42, tt.argv...)
+			c.lock(42, "s2")
+			c.partial("s2", ".01234567.incomplete", 0)
+			c.link("cf", commitB, "config.json")
+			c.look()
+			c.must(os.Remove(c.in(demo, "blobs", etag("s2")+".01234567.incomplete")))
+			c.kill(42)
+			c.look()
+			if l := c.quietly(); l.Lacking != tt.lacking || l.Proof != NoProof {
+				t.Fatalf("look %+v", l)
+			}
+		})
 	}
 }
 
