@@ -16,7 +16,7 @@ func (t *Tracker) publish(now time.Time) {
 	if t.hooks.Status == nil {
 		return
 	}
-	if now.Sub(t.status.at) < beat && !t.status.at.IsZero() {
+	if now.Sub(t.status.at) < statusEvery && !t.status.at.IsZero() {
 		t.status.pending = true
 		return
 	}

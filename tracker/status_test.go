@@ -12,7 +12,7 @@ import (
 )
 
 // To describe what is going on takes the longer the more there is of it.
-func TestAStatusIsHeldAgainstWhatIsGoingOnOnceABeat(t *testing.T) {
+func TestAStatusIsHeldAgainstWhatIsGoingOnNowAndThen(t *testing.T) {
 	var said []string
 	tr := New(defaults, &commits{}, Hooks{Status: func(s string) { said = append(said, s) }}, slog.New(slog.DiscardHandler))
 	now := time.Now()
@@ -24,11 +24,11 @@ func TestAStatusIsHeldAgainstWhatIsGoingOnOnceABeat(t *testing.T) {
 	}
 	tr.publish(now)
 	want(false, "no downloads")
-	tr.publish(now.Add(5 * beat)) // nothing has changed
+	tr.publish(now.Add(5 * statusEvery)) // nothing has changed
 	tr.observe(playing("org/a", now, 5_000_000))
-	tr.publish(now.Add(5*beat + beat/2))
+	tr.publish(now.Add(5*statusEvery + statusEvery/2))
 	want(true, "no downloads")
-	tr.publish(now.Add(6 * beat))
+	tr.publish(now.Add(6 * statusEvery))
 	want(false, "no downloads", "1 download: org/a 5.0MB")
 }
 

@@ -10,19 +10,14 @@ import (
 	"progressd/sizer"
 )
 
-const (
-	// beat is how often time alone is looked at while a download is active,
-	// and how often the status may change.
-	beat = time.Second
-	// noteEvery is how old the bytes in a record may be.
-	noteEvery = 10 * time.Second
-)
+// noteEvery is how old the bytes in a record may be.
+const noteEvery = 10 * time.Second
 
 // Hooks are what the engine tells of itself. Each may be nil; they are called
 // by Run's goroutine and must not block.
 type Hooks struct {
 	// Status is given a line for systemd, "2 downloads: org/model 61.4%,
-	// org/other 350MB", when it has changed, at most once a second.
+	// org/other 350MB", when it has changed, at most each two seconds.
 	Status func(text string)
 	// Alive is called every AliveEvery by the loop that does all the work:
 	// while it is called, the engine is not wedged. AliveEvery of 0 is never.
@@ -120,9 +115,9 @@ func (t *Tracker) Hear(reports <-chan Report) { t.hears = reports }
 // back: events of kind RootGone and RootBack with At, Root and Reason set; it
 // may be nil. Looks of one repository come in order.
 func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan Event) error {
-	ticker := time.NewTicker(beat)
-	defer ticker.Stop()
-	var ticks, pulse <-chan time.Time
+	beats := newBeats()
+	defer beats.stop()
+	var pulse <-chan time.Time
 	if t.hooks.Alive != nil && t.hooks.AliveEvery > 0 {
 		alive := time.NewTicker(t.hooks.AliveEvery)
 		defer alive.Stop()
@@ -130,15 +125,7 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 	}
 	t.publish(time.Now())
 	for {
-		// Nothing wakes an idle daemon.
-		switch wanted := t.ticking(); {
-		case wanted && ticks == nil:
-			ticker.Reset(beat)
-			ticks = ticker.C
-		case !wanted && ticks != nil:
-			ticker.Stop()
-			ticks = nil
-		}
+		beats.want(t.ticking())
 		select {
 		case <-ctx.Done():
 			t.flush()
@@ -149,13 +136,17 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 				return nil
 			}
 			t.observe(look)
+			if beats.near(look.At) {
+				t.tick(look.At)
+			}
 			t.publish(look.At)
 		case event := <-roots:
 			t.root(event)
 		case report := <-t.hears:
 			t.report(report)
 			t.publish(report.At)
-		case now := <-ticks:
+		case now := <-beats.due:
+			beats.passed(now)
 			t.tick(now)
 			t.publish(now)
 		case <-pulse:

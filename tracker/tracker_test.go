@@ -185,10 +185,10 @@ func TestStatusAndPulse(t *testing.T) {
 		synctest.Wait()
 		pass(time.Minute)
 		e.see("/a", "o/m", by(vllm), listing(gb, 9, 9), bytes(614*mb))
-		e.see("/a", "o/other", by(vllm), bytes(350*mb)) // within the second
-		pass(time.Second)
+		e.see("/a", "o/other", by(vllm), bytes(350*mb)) // too soon to be told
+		pass(statusEvery)
 		e.see("/a", "o/m", by(vllm), proof, bytes(gb))
-		pass(time.Second)
+		pass(statusEvery)
 		e.see("/a", "o/other", by(vllm), proof, bytes(gb))
 		pass(time.Minute)
 		e.stop()
