@@ -20,6 +20,7 @@ const clockSlack = 20 * time.Millisecond
 type finder struct {
 	pattern string
 	poll    time.Duration
+	began   time.Time // of the watcher
 	survey  func(string) survey
 	notify  *notifier // nil: no events
 	log     *slog.Logger
@@ -49,7 +50,7 @@ type sighting struct {
 
 func newFinder(w *Watcher, pattern string) *finder {
 	return &finder{
-		pattern: pattern, poll: w.opts.Poll, survey: w.survey, notify: w.notify, log: w.opts.Log,
+		pattern: pattern, poll: w.opts.Poll, began: w.began, survey: w.survey, notify: w.notify, log: w.opts.Log,
 		box: newInbox(), known: make(map[string]Root), told: make(map[string]bool),
 	}
 }
@@ -66,7 +67,8 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 		tell(report{f.pattern, seen, s})
 		f.setTrap(seen)
 		f.busy.Store(0)
-		if !sleep(ctx, f.box.wake, f.poll) || !sleep(ctx, nil, eventGap-time.Since(start)) {
+		now := time.Since(f.began)
+		if !sleep(ctx, f.box.wake, together(now, f.poll)-now) || !sleep(ctx, nil, eventGap-time.Since(start)) {
 			return
 		}
 		f.box.take()

@@ -63,12 +63,13 @@ type runner struct {
 
 	box    *inbox
 	looker Looker
-	began  time.Time
-	index  *index
-	self   *repo // stands for the root itself
-	locals locals
-	st     unix.Stat_t
-	gen    uint32
+	// epoch is when the watcher began, began a whole number of polls later.
+	epoch, began time.Time
+	index        *index
+	self         *repo // stands for the root itself
+	locals       locals
+	st           unix.Stat_t
+	gen          uint32
 	// listed: the names are known. listDue and pollDue are when to look at
 	// the root next, listRest until when not to list again.
 	listed                     bool
@@ -141,7 +142,7 @@ func (r *runner) begin() {
 	r.box = newInbox()
 	r.mu.Unlock()
 	r.index, r.self = newIndex(), &repo{}
-	r.began = time.Now()
+	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
 	r.listDue, r.pollDue, r.listRest, r.drained = 0, r.opts.Poll, 0, -drainGap
 	if r.notify != nil {
@@ -151,7 +152,7 @@ func (r *runner) begin() {
 	r.addLocal(".", r.root.Inode)
 	r.looker = r.opts.NewLooker(r.root)
 	if !r.ensure(r.self, stamp{where: onRoot, inode: r.root.Inode}) {
-		r.listDue = firstArmPatience
+		r.listDue = r.now() + firstArmPatience
 	}
 }
 

@@ -116,7 +116,7 @@ func (r *runner) poll(ctx context.Context, fd int) {
 	}
 	r.turn, r.everything = (r.turn+1)%turns, false
 	end := r.now()
-	r.pollDue = max(start+r.opts.Poll, end+share*(end-start-(r.looking-looking)))
+	r.pollDue = max(together(start, r.opts.Poll), end+share*(end-start-(r.looking-looking)))
 }
 
 // check plans a visit to the repository at that place of the order, if there
@@ -215,7 +215,7 @@ func (r *runner) visit(ctx context.Context, fd int, p *repo) {
 		r.index.at(p, start+r.opts.Active)
 	case Steady:
 		r.unwatch(p)
-		r.index.at(p, start+r.opts.Steady)
+		r.index.at(p, together(start, r.opts.Steady))
 	default:
 		if !r.ensure(p, s) { // a timer has said when: arm, then look once more
 			r.index.at(p, r.now()+armPatience)

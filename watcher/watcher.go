@@ -24,7 +24,7 @@ type Options struct {
 	// Poll is how often everything is checked without being asked to.
 	Poll time.Duration
 	// Active is how often a repository of pace Fast is looked at, Steady one
-	// of pace Steady.
+	// of pace Steady: or a little oftener, so that a poll is a multiple of it.
 	Active, Steady time.Duration
 	// Notify switches file system events on.
 	Notify bool
@@ -142,6 +142,7 @@ type Watcher struct {
 	survey func(pattern string) survey
 	notify *notifier // nil without events
 	ready  chan struct{}
+	began  time.Time
 
 	mu      sync.Mutex
 	finders []*finder
@@ -152,7 +153,7 @@ type Watcher struct {
 func New(opts Options) *Watcher {
 	w := &Watcher{
 		opts: opts, files: osFiles{}, survey: resolve,
-		ready: make(chan struct{}), runners: make(map[string]*runner),
+		ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
 	}
 	if w.opts.Changed == nil {
 		w.opts.Changed = func(context.Context, RootChange) {}
