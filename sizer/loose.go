@@ -20,6 +20,9 @@ type strangers struct {
 // listLoose brings their names up to date.
 func (p *pass) listLoose() {
 	t := &p.root.temps
+	if !t.mayLoose && len(t.loose) == 0 {
+		return
+	}
 	dir, err := p.top.sub(hfcache.RustTempDir)
 	if err != nil {
 		for _, gone := range t.loose {

@@ -20,7 +20,9 @@ import (
 type temps struct {
 	mark  mark
 	found map[string]*temp
-	// loose are those of Rust's clients; see stageLoose.
+	// loose are those of Rust's clients; see stageLoose. mayLoose: where they
+	// lie there was a name when the root was listed.
+	mayLoose  bool
 	looseMark mark
 	loose     map[string]*temp
 }
@@ -64,8 +66,9 @@ func (p *pass) listTemps() {
 	}
 	defer root.close()
 	former := t.found
-	t.mark, t.found = markOf(e, p.now), make(map[string]*temp)
+	t.mark, t.found, t.mayLoose = markOf(e, p.now), make(map[string]*temp), false
 	_ = root.names(func(name string) bool {
+		t.mayLoose = t.mayLoose || name == hfcache.RustTempDir
 		if !hfcache.IsRootTemp(name) {
 			return true
 		}
@@ -80,6 +83,7 @@ func (p *pass) listTemps() {
 		}
 		return len(t.found) < maxTemps
 	})
+	t.mayLoose = t.mayLoose || len(t.found) == maxTemps // more names weren't read
 	for name, gone := range former {
 		if t.found[name] == nil {
 			p.root.moved(gone)
