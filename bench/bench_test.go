@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -259,5 +260,28 @@ func TestWhereTheMedianLies(t *testing.T) {
 		if low, high := tt.values.medianWithin(); low != tt.low || high != tt.high {
 			t.Errorf("of %d values the median lies between %v and %v, want %v and %v", len(tt.values), low, high, tt.low, tt.high)
 		}
+	}
+}
+
+// What is measured runs as the unit lets it run.
+func TestTheSlackIsThatOfTheUnit(t *testing.T) {
+	unit, err := os.ReadFile("../packaging/systemd/progressd.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nTimerSlackNSec=" + unitSlack.String() + "\n"; !strings.Contains(string(unit), want) {
+		t.Errorf("the unit lacks %q", want)
+	}
+	p, err := launchLate(exec.Command("sh", "-c", "cat /proc/$$/timerslack_ns; cat"), unitSlack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if got, err := p.line(t.Context()); err != nil || got != strconv.Itoa(int(unitSlack)) {
+		t.Errorf("its timers may be late by %s ns, %v", got, err)
 	}
 }

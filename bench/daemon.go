@@ -45,6 +45,7 @@ func (p place) useJournal() error {
 type daemon struct {
 	*process
 	place
+	manager *manager.Listener
 	// launched is when it was started, ready how long it took to say that
 	// it is.
 	launched time.Time
@@ -57,13 +58,12 @@ func (b *bench) daemonAt(ctx context.Context, at place) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = listener.Close() }()
 	cmd := exec.Command(b.progressd, "--config", at.config)
 	// Under systemd standard output is the journal's, and nothing goes to a console.
 	cmd.Env = append(listener.Environ(), "JOURNAL_STREAM=1:1")
-	d := &daemon{place: at, launched: time.Now()}
-	if d.process, err = launch(cmd); err != nil {
-		return nil, err
+	d := &daemon{place: at, manager: listener, launched: time.Now()}
+	if d.process, err = launchLate(cmd, unitSlack); err != nil {
+		return nil, errors.Join(err, listener.Close())
 	}
 	ready, err := listener.Await(ctx, time.Minute)
 	if err != nil {
@@ -72,6 +72,9 @@ func (b *bench) daemonAt(ctx context.Context, at place) (*daemon, error) {
 	d.ready = ready.Sub(d.launched)
 	return d, nil
 }
+
+// stop ends it; who hears its status until then goes after it.
+func (d *daemon) stop() error { return errors.Join(d.process.stop(), d.manager.Close()) }
 
 // freshDaemon starts progressd on a root that it has never seen.
 func (b *bench) freshDaemon(ctx context.Context, root string) (*daemon, error) {

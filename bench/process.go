@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,6 +43,21 @@ func launch(cmd *exec.Cmd) (*process, error) {
 	}
 	go p.follow(out)
 	return p, nil
+}
+
+// unitSlack is TimerSlackNSec= of the unit.
+const unitSlack = 5 * time.Millisecond
+
+// launchLate is launch of a program whose timers may be late by so much.
+func launchLate(cmd *exec.Cmd, slack time.Duration) (*process, error) {
+	// A new process has the slack of the thread that made it, as its default.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("cannot set the slack of timers: %w", err)
+	}
+	p, err := launch(cmd)
+	return p, errors.Join(err, unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)) // 0 is the own default again
 }
 
 func (p *process) follow(out io.Reader) {

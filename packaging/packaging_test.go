@@ -171,7 +171,7 @@ func TestBothUnitsStopAndRestartAlike(t *testing.T) {
 	system, user := read(t, "packaging/systemd/progressd.service"), read(t, "packaging/systemd/progressd.user.service")
 	for _, directive := range []string{
 		"Type", "NotifyAccess", "ExecReload", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus", "Environment",
-		"TimeoutStopSec", "StartLimitIntervalSec", "SystemCallFilter", "RestrictAddressFamilies", "MemoryMax", "TasksMax",
+		"TimeoutStopSec", "TimerSlackNSec", "StartLimitIntervalSec", "SystemCallFilter", "RestrictAddressFamilies", "MemoryMax", "TasksMax",
 	} {
 		expression := `(?m)^` + directive + `=(.*)$`
 		want, got := matches(expression, system), matches(expression, user)
