@@ -128,7 +128,9 @@ func (p *pass) stillHeld() bool {
 	if pl == nil || p.relisted || !last.steady || !last.held.any || age < 0 || p.rootStages() {
 		return false
 	}
-	pl.run(p.root.opts.Procs.dir)
+	if !p.allWriting(last.held) {
+		pl.run(p.now, p.root.opts.Procs.dir)
+	}
 	for _, pid := range last.held.pids {
 		if !slices.ContainsFunc(pl.alive(), func(d downloader.Process) bool { return d.PID == pid }) {
 			return false
@@ -136,6 +138,29 @@ func (p *pass) stillHeld() bool {
 	}
 	p.aged = age >= p.serves()
 	return !p.aged
+}
+
+// allWriting reports whether every downloader that is known wrote to a file
+// that it holds between the last two looks, so that it ran: to ask the kernel
+// is a ninth of what a look costs, and need not be done at each. One that
+// ended right behind that is found out at the next.
+func (p *pass) allWriting(h held) bool {
+	pl := p.repo.play
+	if len(pl.running) != len(pl.downloaders) || p.now.Sub(pl.asked) >= readingAge {
+		return false
+	}
+	writing := make(map[int]bool)
+	for _, part := range p.repo.partials {
+		if part.attached && part.grown.Equal(p.now) {
+			writing[h.by[part.Etag]] = true
+		}
+	}
+	for i, d := range pl.downloaders {
+		if pl.running[i] && !writing[d.PID] {
+			return false
+		}
+	}
+	return true
 }
 
 // lockDir remembers the lock files of a repository by their inode.
@@ -297,11 +322,12 @@ func (pl *play) people(p *pass) {
 		}
 		pl.downloaders = append(pl.downloaders, process)
 	}
-	pl.run(p.root.opts.Procs.dir)
+	pl.run(p.now, p.root.opts.Procs.dir)
 }
 
 // run brings up to date which of the downloaders run.
-func (pl *play) run(procDir string) {
+func (pl *play) run(now time.Time, procDir string) {
+	pl.asked = now
 	pl.running = make([]bool, len(pl.downloaders))
 	for i, process := range pl.downloaders {
 		pl.running[i] = downloader.Alive(procDir, process)

@@ -59,6 +59,44 @@ func TestWhoseHolderIsGoneIsNotTakenForLocked(t *testing.T) {
 	}
 }
 
+// Who wrote since the last look ran then; whoever goes on writing, that is
+// believed for two seconds at most.
+func TestWhoHasJustWrittenIsTakenToRun(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	c.partial("a", ".01234567.incomplete", 1000)
+	c.lock(42, "a")
+	c.steadily(2000)
+	c.kill(42)
+	c.partial("a", ".01234567.incomplete", 3000)
+	if look := c.look(); !look.Alive[0] {
+		t.Error("gone, though it has written since the last look")
+	}
+	if look := c.look(); look.Locked || look.Alive[0] {
+		t.Errorf("a look later: locked %v, alive %v", look.Locked, look.Alive)
+	}
+
+	c.run(43, "hf", "download", "org/demo")
+	c.lock(43, "a")
+	c.steadily(4000)
+	c.kill(43)
+	looks := 1
+	for size := 5000; c.partialLook("a", size).Alive[1]; size++ {
+		if looks++; looks > 5 {
+			t.Fatal("taken to run for more than two seconds after its end")
+		}
+	}
+	if looks == 1 {
+		t.Error("asked for at each look")
+	}
+}
+
+// partialLook looks once a partial has grown.
+func (c *cache) partialLook(word string, size int) Look {
+	c.partial(word, ".01234567.incomplete", size)
+	return c.look()
+}
+
 func TestALockLetGoWithoutASignIsMissedForTwoSecondsAtMost(t *testing.T) {
 	c := newCache(t)
 	c.run(42, "hf", "download", "org/demo")

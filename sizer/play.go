@@ -34,7 +34,8 @@ type play struct {
 	listed, fromHub bool
 
 	downloaders []downloader.Process
-	running     []bool
+	running     []bool           // of them, as it was at asked
+	asked       time.Time        // the kernel
 	name        hfcache.Repo     // see Memory.Name
 	wanted      []hfcache.Filter // nil: unknown
 	match       []func(path string) bool
