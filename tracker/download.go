@@ -248,11 +248,12 @@ func (d *download) take(look sizer.Look) (news bool) {
 	if news {
 		d.lastByte, d.ep.Unwatched = d.now, restored
 	}
-	if news || look.Unseen {
-		d.clocks.moved()
-	} else if newcomer {
+	if newcomer {
 		d.clocks.silent.stop() // it has as long as its predecessor had
 		d.ep.TakenOverAt = d.now.Round(0)
+	}
+	if news || look.Unseen {
+		d.clocks.moved()
 	}
 	d.wait()
 	return news

@@ -55,6 +55,16 @@ func TestRestart(t *testing.T) {
 			p.see(nil)
 			p.until(30 * time.Minute)
 		}, []string{"0s preparing 50", "0s started 50", "19m0s stalled 50"}},
+		{"also where what it wrote at first couldn't be counted", func(p *player) {
+			p.see(also(by(vllm), bytes(50*mb)))
+			p.until(9 * time.Minute)
+			p.see(also(by(cli), func(l *sizer.Look) { l.Unseen = true }))
+			p.see(func(l *sizer.Look) { l.Unseen = false })
+			p.until(9*time.Minute + 30*time.Second)
+			p.restart(5 * time.Second)
+			p.see(nil)
+			p.until(30 * time.Minute)
+		}, []string{"0s preparing 50", "0s started 50", "19m0s stalled 50"}},
 		{"a downloader that came meanwhile has its own time", func(p *player) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.until(9*time.Minute + 30*time.Second)
