@@ -382,7 +382,7 @@ func (j *judge) past(i int, l line) bool {
 
 // ready is when a client had done what it did: it may be stopped behind that.
 func (l *life) ready() time.Time {
-	if l.heldWhole {
+	if l.heldAt.whole {
 		return l.held.from
 	}
 	return l.end

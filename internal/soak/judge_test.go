@@ -86,7 +86,7 @@ func TestJudge(t *testing.T) {
 	idle.truth.content = done.truth.content
 	cut := lived(0, 2, truth{listing: true, short: true})
 	paused := lived(0, 30, truth{whole: true, wanted: true, linked: 2, blobs: 2})
-	paused.held, paused.heldWhole = uptime{at(2), at(22)}, true
+	paused.held, paused.heldAt.whole = uptime{at(2), at(22)}, true
 	newer := lived(3, 9, everything)
 	newer.revision.commit = "c2"
 

@@ -38,8 +38,8 @@ type life struct {
 	begin, end time.Time
 	// held is the time in which it was stopped.
 	held uptime
-	// heldWhole: all of its revision was there by then.
-	heldWhole bool
+	// heldAt is what of its revision was there by then.
+	heldAt truth
 	// ending is its exit status in words.
 	ending string
 	// done: it said itself that it had all.
@@ -78,7 +78,8 @@ func (l *life) String() string {
 		text += fmt.Sprintf("  (%v after %v)", l.sig, l.after.Round(time.Millisecond))
 	}
 	if !l.held.from.IsZero() {
-		text += fmt.Sprintf("  (held from %s to %s)", l.held.from.Format(clock), l.held.to.Format(clock))
+		at := l.heldAt
+		text += fmt.Sprintf("  (held from %s to %s: linked=%d blobs=%d partials=%d)", l.held.from.Format(clock), l.held.to.Format(clock), at.linked, at.blobs, at.partials)
 	}
 	t := l.truth
 	return text + fmt.Sprintf("\n    %s of %.7s: whole=%v wanted=%v listing=%v linked=%d/%d blobs=%d partials=%d gap=%v moved=%v",
@@ -115,7 +116,7 @@ func (m *model) live(ctx context.Context, o order) (*life, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start a client: %w", err)
 	}
-	l.treat(ctx, cmd, func() { l.heldWhole = m.survey(l.revision, l.want).whole })
+	l.treat(ctx, cmd, func() { l.heldAt = m.survey(l.revision, l.want) })
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func (m *model) content() string {
 }
 
 // treat does to a running client what its order says, and returns when it has
-// ended. stopped is called when it was stopped.
+// ended. stopped is called while it is stopped.
 func (l *life) treat(ctx context.Context, cmd *exec.Cmd, stopped func()) {
 	ended := make(chan struct{})
 	go func() {
@@ -167,8 +168,8 @@ func (l *life) treat(ctx context.Context, cmd *exec.Cmd, stopped func()) {
 	if l.hold > 0 && !within(l.holdAfter) {
 		l.held.from = time.Now()
 		signalled(cmd, syscall.SIGSTOP)
-		stopped()
 		within(l.hold)
+		stopped() // by now all of its threads are
 		signalled(cmd, syscall.SIGCONT)
 		l.held.to = time.Now()
 	}

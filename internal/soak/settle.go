@@ -30,6 +30,9 @@ type verdict struct {
 	// shy: the client lived for less than a look. A verdict on the one before
 	// is then told as if it hadn't come; that it is true, judge.go sees to.
 	shy bool
+	// linking: ended may have been told while the client was stopped; see
+	// onlyToLink.
+	linking bool
 }
 
 // told is how many lines a model's log has.
@@ -47,7 +50,9 @@ const enough = 1500 * time.Millisecond
 
 // owed says what the truth after a life calls for.
 //
-//   - The listing and every file of it are there: completed, and nothing else.
+//   - The listing and every file of it are there: completed, and nothing else;
+//     or ended, of a client that was stopped when all that it had yet to do was
+//     to link what was there: that it does so later nobody sees.
 //   - What a client asked for is there and the client was seen: completed. If
 //     it wasn't seen, nothing says what was wanted: ended will do as well, or
 //     interrupted if another attempt left a partial behind.
@@ -75,6 +80,9 @@ func (m *model) owed(l *life) verdict {
 		return add(tracker.Ended, tracker.Interrupted)
 	case t.whole && t.listing:
 		v.silence = !l.changed
+		if v.linking = l.onlyToLink(); v.linking {
+			add(tracker.Ended)
+		}
 		return add(tracker.Completed)
 	case t.wanted && l.partly() && l.library && t.listing && seen && l.done:
 		if t.partials > 0 {
@@ -103,6 +111,12 @@ func (m *model) owed(l *life) verdict {
 		add(tracker.Completed)
 	}
 	return v
+}
+
+// onlyToLink: it was stopped between its last blob and its last link.
+func (l *life) onlyToLink() bool {
+	stopped := !l.held.from.IsZero()
+	return stopped && !l.heldAt.whole && l.heldAt.partials == 0 && l.heldAt.content == l.truth.content
 }
 
 // litter: a client that writes to the root of the cache was killed, and what
@@ -239,7 +253,7 @@ func (v verdict) earliest(k tracker.Kind) time.Time {
 		return v.after.Add(interruptAfter - cut - early)
 	case k == tracker.Completed && v.beside:
 		return v.after.Add(-cut - look)
-	case k == tracker.Completed && !v.unlisted:
+	case k == tracker.Completed && !v.unlisted, k == tracker.Ended && v.linking:
 		return v.begin.Add(-cut)
 	default:
 		return v.after.Add(quietAfter - cut - early)
