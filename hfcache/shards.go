@@ -3,6 +3,7 @@ package hfcache
 import (
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // shardName matches "model-00003-of-00012.safetensors": the last such number
@@ -20,6 +21,9 @@ func ShardGap(paths []string) bool {
 	}
 	members := make(map[group]map[int]bool)
 	for _, path := range paths {
+		if !strings.Contains(path, "-of-") { // most are told apart without the expression
+			continue
+		}
 		m := shardName.FindStringSubmatch(path)
 		if m == nil {
 			continue

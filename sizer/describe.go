@@ -85,7 +85,7 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 		if !f.wanted {
 			continue
 		}
-		paths := max(f.paths, 1)
+		paths := int(max(f.paths, 1))
 		done := f.finished()
 		if done {
 			look.FilesDone += paths
@@ -178,9 +178,15 @@ func (p *pass) brought(etag string) bool {
 }
 
 func (p *pass) linkedPaths(pl *play) []string {
-	var paths []string
+	links := 0
 	for _, commit := range pl.revisions {
-		paths = slices.AppendSeq(paths, maps.Keys(p.repo.revs.at(commit).links))
+		links += len(p.repo.revs.at(commit).links)
+	}
+	paths := make([]string, 0, links)
+	for _, commit := range pl.revisions {
+		for _, l := range p.repo.revs.at(commit).links {
+			paths = append(paths, l.path)
+		}
 	}
 	return paths
 }

@@ -55,7 +55,7 @@ func (p *pass) linkedInFlight(pl *play, etag string) *revision {
 		return nil
 	}
 	for _, commit := range pl.revisions {
-		if rev := p.repo.revs.byCommit[commit]; rev != nil && !rev.listed() && rev.etags[etag] {
+		if rev := p.repo.revs.byCommit[commit]; rev != nil && !rev.listed() && rev.linksTo(etag) {
 			return rev
 		}
 	}

@@ -14,24 +14,23 @@ type file struct {
 	content string
 
 	path  string
-	paths int
+	paths int32
 	// wanted: it is part of the download. loose: it has no etag that is
 	// known, but lies in a snapshot itself. out: it is left out of the total
 	// as long as nothing comes of it.
 	wanted, loose, out bool
 
-	done  bool
+	// isNew: it came in this play; own: also where a restart has made that
+	// forgotten; known: counted before.
+	done, isNew, own, known bool
+
 	size  int64 // of a finished file, without its holes
 	holes int64
 	came  time.Time // when it was put in its place
-	// isNew: it came in this play; own: also where a restart has made that
-	// forgotten.
-	isNew, own bool
 
 	part    *partial
 	former  *partial // the last one that counted
 	counted int64
-	known   bool // counted before
 }
 
 func (pl *play) file(etag string) *file {

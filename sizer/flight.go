@@ -80,8 +80,8 @@ func (p *pass) addRevisions(pl *play) error {
 		if err := p.repo.layout.links(p, rev); err != nil {
 			return err
 		}
-		for path, etag := range rev.links {
-			pl.file(etag).name(path)
+		for _, l := range rev.links {
+			pl.file(l.etag).name(l.path)
 		}
 		p.addPlaced(pl, rev)
 	}
@@ -147,8 +147,8 @@ func (p *pass) broughtTo(pl *play, commit string) bool {
 	if rev.listed() {
 		return p.lacks(pl, rev) && p.touchedNow(pl, rev)
 	}
-	for _, etag := range rev.links {
-		if f := pl.files[etag]; f != nil && f.isNew && pl.inAttempt(f.came) {
+	for _, l := range rev.links {
+		if f := pl.files[l.etag]; f != nil && f.isNew && pl.inAttempt(f.came) {
 			return true
 		}
 	}
@@ -182,7 +182,7 @@ func (p *pass) linker(snapshots []*revision, etag string) *revision {
 		return nil
 	}
 	for _, rev := range snapshots {
-		if rev.etags[etag] && !rev.linked.Before(e.ctime.Add(-tick)) {
+		if rev.linksTo(etag) && !rev.linked.Before(e.ctime.Add(-tick)) {
 			return rev
 		}
 	}

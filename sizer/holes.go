@@ -32,15 +32,12 @@ func (f *fileSystem) holes(e entry) int64 {
 // mismatch notes a finished file that isn't what it should be: of several, the
 // first by name.
 func (l *Look) mismatch(f *file) {
-	m := Mismatch{Path: f.label(), Got: f.size, Want: f.want}
-	switch {
-	case f.holes > 0:
-		m.Want, m.Holes = f.size+f.holes, true
-	case f.want < 0 || f.size == f.want:
+	if f.holes == 0 && (f.want < 0 || f.size == f.want) || l.Mismatched != nil && l.Mismatched.Path <= f.label() {
 		return
 	}
-	if l.Mismatched == nil || m.Path < l.Mismatched.Path {
-		l.Mismatched = &m
+	l.Mismatched = &Mismatch{Path: f.label(), Got: f.size, Want: f.want}
+	if f.holes > 0 {
+		l.Mismatched.Want, l.Mismatched.Holes = f.size+f.holes, true
 	}
 }
 

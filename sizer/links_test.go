@@ -1,6 +1,9 @@
 package sizer
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // A link in a sub-directory moves no time stamp of the snapshot's own.
 func TestALinkInASubDirectoryOfASnapshotIsFound(t *testing.T) {
@@ -15,7 +18,7 @@ func TestALinkInASubDirectoryOfASnapshotIsFound(t *testing.T) {
 			}
 			c.finish("a", ".01234567.incomplete", commitA, "sub/a.bin")
 			c.look()
-			if links := c.root.repos[demo].revs.at(commitA).links; links["sub/a.bin"] != etag("a") || links[former] != etag("x") {
+			if links := c.root.repos[demo].revs.at(commitA).links; !slices.Contains(links, link{"sub/a.bin", etag("a")}) || !slices.Contains(links, link{former, etag("x")}) {
 				t.Errorf("the links are %v", links)
 			}
 		})

@@ -100,7 +100,7 @@ func (part *partial) belongs(f *file) bool {
 // has, of those that are there.
 func (p *pass) readNotes(revs *revisions) error {
 	for _, rev := range revs.byCommit {
-		rev.linked, rev.links = time.Time{}, make(map[string]string)
+		rev.linked, rev.links = time.Time{}, nil
 	}
 	down, err := p.top.sub(p.repo.folder + stage)
 	if err != nil {
@@ -121,14 +121,12 @@ func (p *pass) readNotes(revs *revisions) error {
 			}
 			notes[path] = n
 			rev := revs.at(n.commit)
-			if rev.links == nil {
-				rev.links = make(map[string]string)
-			}
-			rev.links[path], rev.linked = path, later(rev.linked, n.mark.mtime)
+			rev.links, rev.linked = append(rev.links, link{path, path}), later(rev.linked, n.mark.mtime)
 		}
 	}
 	p.repo.tree.notes = notes
 	for commit, rev := range revs.byCommit {
+		sortLinks(rev.links)
 		if !rev.hasTree && len(rev.links) == 0 {
 			delete(revs.byCommit, commit) // whoever writes metadata may write new ones for ever
 		}

@@ -27,10 +27,9 @@ type revision struct {
 	listing *listing
 	// hub is what the hub lists; used only where the cache has no listing.
 	hub *listing
-	// links maps the paths of the snapshot to etags; read only where there
-	// is no listing.
-	links map[string]string
-	etags map[string]bool // that they lead to
+	// links are those of the snapshot, in the order of their etags; read
+	// only where there is no listing.
+	links []link
 	// places are the files in it that are no links, likewise.
 	places    map[string]entry
 	linksMark mark
@@ -38,6 +37,22 @@ type revision struct {
 	// flat: there is nothing but links directly in the snapshot, so that its
 	// own mtime tells of all changes.
 	flat bool
+}
+
+// A link of a snapshot leads from a path in it to a blob. There may be
+// thousands: they are kept as tightly as can be.
+type link struct{ path, etag string }
+
+func sortLinks(links []link) {
+	slices.SortFunc(links, func(a, b link) int { return strings.Compare(a.etag, b.etag) })
+}
+
+// linksTo reports whether a link of the snapshot leads to a blob.
+func (rev *revision) linksTo(etag string) bool {
+	_, found := slices.BinarySearchFunc(rev.links, etag, func(l link, etag string) int {
+		return strings.Compare(l.etag, etag)
+	})
+	return found
 }
 
 // A listing is a parsed tree file.
@@ -299,7 +314,7 @@ const (
 func (p *pass) readLinks(rev *revision) error {
 	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err != nil {
-		rev.links, rev.etags, rev.places, rev.linksMark = nil, nil, nil, mark{}
+		rev.links, rev.places, rev.linksMark = nil, nil, mark{}
 		return notAbsent(err)
 	}
 	defer top.close()
@@ -311,35 +326,33 @@ func (p *pass) readLinks(rev *revision) error {
 		return nil
 	}
 	rev.linksMark, rev.linksRead = markOf(e, p.now), p.now
-	links, places := make(map[string]string), make(map[string]entry)
-	if rev.flat, err = walkLinks(top, "", links, places); err != nil {
+	var links []link
+	places := make(map[string]entry)
+	if rev.flat, err = walkLinks(top, "", &links, places); err != nil {
 		return err
 	}
+	sortLinks(links)
 	if len(links) >= maxLinks || len(places) >= maxLinks {
 		p.root.warn(p.repo.folder, "snapshot "+rev.commit+" has no listing and more files than are looked up: what was there before is not all counted", nil)
 	}
-	rev.links, rev.places, rev.etags = links, places, make(map[string]bool, len(links))
-	for _, etag := range links {
-		rev.etags[etag] = true
-	}
+	rev.links, rev.places = links, places
 	return nil
 }
 
 // walkLinks fills in the links and what else there is beneath a directory;
 // flat: there is nothing else.
-func walkLinks(d dir, prefix string, links map[string]string, places map[string]entry) (flat bool, err error) {
+func walkLinks(d dir, prefix string, links *[]link, places map[string]entry) (flat bool, err error) {
 	var below []string
 	err = d.names(func(name string) bool {
-		name = strings.Clone(name)
 		text, err := d.readlink(name)
 		if err != nil { // no link: perhaps a directory
-			below = append(below, name)
+			below = append(below, strings.Clone(name))
 			return len(below) < maxLinks
 		}
 		if etag, ok := hfcache.SnapshotBlob(prefix+name, text); ok {
-			links[prefix+name] = etag
+			*links = append(*links, link{strings.Clone(prefix + name), strings.Clone(etag)})
 		}
-		return len(links) < maxLinks
+		return len(*links) < maxLinks
 	})
 	if err != nil || strings.Count(prefix, "/") >= maxDepth {
 		return false, err

@@ -249,8 +249,8 @@ func (p *pass) hadWeights(pl *play) bool {
 		if slices.Contains(pl.revisions, commit) || rev.linked.IsZero() || p.repo.layout.links(p, rev) != nil {
 			continue
 		}
-		for path := range rev.links {
-			if hfcache.WeightFormat(path) != "" && pl.wants(path) {
+		for _, l := range rev.links {
+			if hfcache.WeightFormat(l.path) != "" && pl.wants(l.path) {
 				return true
 			}
 		}
