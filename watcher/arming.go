@@ -21,21 +21,21 @@ func (r *runner) ensure(p *repo, s stamp) bool {
 	r.unwatch(p)
 	w.inode = s.inode
 	if s.where == nowhere && r.notify != nil {
-		w.epoch = r.notify.epoch.Load() // asking again is no use
+		w.epoch = r.notify.era() // asking again is no use
 	}
 	if p.noisy || !r.worthArming(p) {
 		return true
 	}
-	w.where, w.waiting, w.epoch = s.where, true, r.notify.epoch.Load()
+	w.where, w.waiting, w.epoch = s.where, true, r.notify.era()
 	w.seq++
 	path := r.path(p, s.where)
-	r.notify.ask(request{verb: arm, target: target{r.box, p}, dir: path, key: path, seq: w.seq})
+	r.notify.ask(request{verb: arm, repo: p, dir: path, key: path, seq: w.seq})
 	return false
 }
 
 // worthArming reports whether p has no watch and asking for one may help.
 func (r *runner) worthArming(p *repo) bool {
-	return r.notify != nil && p.watch.where == nowhere && p.watch.epoch != r.notify.epoch.Load()
+	return r.notify != nil && p.watch.where == nowhere && p.watch.epoch != r.notify.era()
 }
 
 // unwatch drops the watch of p, if it has one.
@@ -44,7 +44,7 @@ func (r *runner) unwatch(p *repo) {
 		return
 	}
 	path := r.path(p, p.watch.where)
-	r.notify.ask(request{verb: disarm, target: target{r.box, p}, dir: path, key: path})
+	r.notify.ask(request{verb: disarm, repo: p, dir: path, key: path})
 	p.watch.where, p.watch.waiting = nowhere, false
 	p.watch.seq++ // an answer that is under way is about the old one
 	p.watch.epoch = 0
@@ -63,9 +63,9 @@ func (r *runner) path(p *repo, w where) string {
 	}
 	switch w {
 	case onFolder:
-		return r.root.Path + "/" + p.folder()
+		return p.path[:len(p.path)-len(blobsSuffix)]
 	case onBlobs:
-		return r.root.Path + "/" + p.blobs
+		return p.path
 	default:
 		return r.root.Path
 	}
@@ -103,10 +103,11 @@ func (r *runner) hear(p *repo, n note) {
 	if n.lost {
 		r.unwatch(p)
 	}
-	if second := uint32(r.drained / time.Second); second != p.second { //nolint:gosec // 136 years
-		p.second, p.events = second, 0
+	l := p.planned()
+	if second := uint32(r.drained / time.Second); second != l.second { //nolint:gosec // 136 years
+		l.second, l.events = second, 0
 	}
-	if p.events += n.events; p.events > storm {
+	if l.events += n.events; l.events > storm {
 		p.noisy = true
 		r.unwatch(p)
 	}

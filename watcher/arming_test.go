@@ -42,7 +42,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 		}
 		asked := armer.queue[0]
 		armer.queue = nil
-		asked.box.put(asked.repo, func(n *note) { n.armed = asked.seq })
+		asked.repo.tell(func(n *note) { n.armed = asked.seq })
 	}
 	step := func(listed bool, looks int) {
 		t.Helper()
@@ -110,7 +110,7 @@ func TestDropsAllWatchesOfARootThatIsGone(t *testing.T) {
 	g.awaitTrue("only what may bring it back is watched", func() bool {
 		g.w.notify.mu.Lock()
 		defer g.w.notify.mu.Unlock()
-		return len(g.w.notify.byKey) == 1 && len(g.w.notify.beneath) == 1
+		return len(g.w.notify.byKey.first) == 1 && len(g.w.notify.beneath) == 1
 	})
 }
 

@@ -50,7 +50,7 @@ func (b *inbox) takeAsked() map[string]bool {
 // is forgotten again.
 func (r *runner) heed() {
 	for folder := range r.box.takeAsked() {
-		p := r.index.byFolder[folder]
+		p := r.index.find([]byte(folder))
 		if p == nil {
 			p = r.expect(folder)
 		}
@@ -59,9 +59,9 @@ func (r *runner) heed() {
 }
 
 func (r *runner) expect(folder string) *repo {
-	p := newRepo(folder, 0)
+	p := r.newRepo(folder, 0)
 	if !r.opts.IsRepo(folder) {
-		p = newLocal(folder, 0, r.now())
+		p = r.newLocal(folder, 0, r.now())
 		r.locals.count++
 		if folder != "." && !strings.Contains(folder, "/") {
 			r.locals.shelves[p] = &shelf{}

@@ -205,9 +205,9 @@ func TestAWatchedRepositoryCostsOneStatEveryFewPolls(t *testing.T) {
 	age(t, root)
 	r := restingRunner(t, root)
 	r.notify = newNotifier(quietLog()) // nobody runs it: no watch tells anything
-	unwatched := r.index.byFolder["models--a--e"]
+	unwatched := r.index.find([]byte("models--a--e"))
 	for _, p := range r.index.order {
-		p.watch.epoch = r.notify.epoch.Load()
+		p.watch.epoch = r.notify.era()
 		if p != unwatched {
 			p.watch.where, p.watch.inode = p.stamp.where, p.stamp.inode
 		}
@@ -231,11 +231,11 @@ func TestAWatchedRepositoryCostsOneStatEveryFewPolls(t *testing.T) {
 	}
 	// What no event has told is found when its turn comes.
 	mkdir(t, root, "models--a--b", "blobs", "new")
-	looked := r.index.byFolder["models--a--b"]
+	looked := r.index.find([]byte("models--a--b"))
 	for range turns {
 		poll()
 	}
-	if looked.heaped == 0 {
+	if !looked.heaped() {
 		t.Error("a change without an event is never found")
 	}
 	clear(counted.stats)

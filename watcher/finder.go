@@ -25,6 +25,7 @@ type finder struct {
 	notify  *notifier // nil: no events
 	log     *slog.Logger
 	box     *inbox
+	self    *repo // stands for the pattern
 
 	before   time.Time // of the previous check; zero before the first
 	previous survey
@@ -49,9 +50,10 @@ type sighting struct {
 }
 
 func newFinder(w *Watcher, pattern string) *finder {
+	box := newInbox()
 	return &finder{
 		pattern: pattern, poll: w.opts.Poll, began: w.began, survey: w.survey, notify: w.notify, log: w.opts.Log,
-		box: newInbox(), known: make(map[string]Root), told: make(map[string]bool),
+		box: box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
 }
 
@@ -135,13 +137,12 @@ func (f *finder) setTrap(seen []sighting) {
 	if path == f.trap {
 		return
 	}
-	t := target{box: f.box}
 	if f.trap != "" {
-		f.notify.ask(request{verb: disarm, target: t, dir: filepath.Dir(f.trap), key: f.trap})
+		f.notify.ask(request{verb: disarm, repo: f.self, dir: filepath.Dir(f.trap), key: f.trap})
 	}
 	f.trap = path
 	if path != "" {
-		f.notify.ask(request{verb: arm, target: t, dir: filepath.Dir(path), key: path, seq: 1})
+		f.notify.ask(request{verb: arm, repo: f.self, dir: filepath.Dir(path), key: path, seq: 1})
 	}
 }
 

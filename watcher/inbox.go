@@ -27,15 +27,16 @@ type note struct {
 	// lost: the watch isn't on that path any more.
 	lost bool
 	// armed or refused is the answer to the request of that number.
-	armed, refused uint32
+	armed, refused uint16
 }
 
 func newInbox() *inbox {
 	return &inbox{wake: make(chan struct{}, 1), notes: make(map[*repo]note)}
 }
 
-// put merges a change into the note about a directory.
-func (b *inbox) put(p *repo, change func(*note)) {
+// tell merges a change into the note about what is kept about a directory.
+func (p *repo) tell(change func(*note)) {
+	b := p.box
 	b.mu.Lock()
 	n := b.notes[p]
 	change(&n)

@@ -2,6 +2,10 @@ package watcher
 
 import (
 	"container/heap"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
 	"time"
 )
 
@@ -13,34 +17,41 @@ const blobsSuffix = "/blobs"
 // the file system's clock would not show, and some clocks tick every 2 s.
 const young = 2 * time.Second
 
-// A repo is what is kept about one repository: some 200 bytes, its name
-// included. Times are since the runner began.
+// A repo is what is kept about one repository: some 180 bytes, its path
+// included, for there may be ten thousand of them that rest.
 type repo struct {
-	// blobs is "<folder>/blobs", or a local one's stage; empty for the
-	// root itself.
-	blobs string
+	// path is that of "<root>/<folder>/blobs", or of a local one's stage;
+	// empty for the root itself.
+	path string
 	// listed is the inode by which the root's listing knew the folder.
 	listed uint64
 	// stamp is what the last visit saw; young, that it may have missed
 	// something for the stamp's youth.
 	stamp stamp
 	watch watch
+	// plan is nil for one that rests.
+	plan *plan
+	box  *inbox // of the root
+	seen uint16
+	base uint16 // where in path the folder begins
+	turn uint8  // at which of the polls it is checked though it is watched
+	pace Pace
+
+	young, looked, noisy, gone, local bool
+}
+
+// A plan is what there is to know of a repository that was visited just now, or
+// will be. Times are since the runner began.
+type plan struct {
 	// due is when to visit, if heaped; rest is until when not to. paid is
 	// when all looks so far will have had their rest; found when a local one
 	// appeared.
 	due, rest, paid, found time.Duration
-	heaped                 int32 // index in the heap + 1
-	seen                   uint32
+	heaped                 int32  // index in the heap + 1
 	events                 uint32 // in that second
 	second                 uint32
-	pace                   Pace
 	fails                  uint8
 	chain                  uint8
-	young                  bool
-	looked                 bool
-	noisy                  bool
-	gone                   bool
-	local                  bool
 }
 
 // A stamp tells by one stat whether anything came or went.
@@ -65,22 +76,48 @@ const (
 
 // A watch is the one that a repository at rest has.
 type watch struct {
-	where where
-	// waiting for the armer's answer to the request seq.
-	waiting    bool
-	epoch, seq uint32
 	inode      uint64
+	epoch, seq uint16
+	where      where
+	// waiting for the armer's answer to the request seq.
+	waiting bool
 }
 
-func newRepo(folder string, listed uint64) *repo {
-	return &repo{blobs: folder + blobsSuffix, listed: listed}
+// newRepo is the repo for a folder of a root.
+func (r *runner) newRepo(folder string, listed uint64) *repo {
+	return r.beneath(folder+blobsSuffix, listed)
 }
+
+func (r *runner) beneath(rel string, listed uint64) *repo {
+	base := len(r.root.Path) + 1
+	return &repo{path: r.root.Path + "/" + rel, base: uint16(base), listed: listed, box: r.box} //nolint:gosec // the kernel takes no path of 2^16 bytes
+}
+
+// rel is the path in the root.
+func (p *repo) rel() string { return p.path[p.base:] }
 
 func (p *repo) folder() string {
 	if p.local {
-		return p.blobs[:len(p.blobs)-len(localSuffix)]
+		return p.path[p.base : len(p.path)-len(localSuffix)]
 	}
-	return p.blobs[:len(p.blobs)-len(blobsSuffix)]
+	return p.path[p.base : len(p.path)-len(blobsSuffix)]
+}
+
+// planned gives the plan, for something that has to be kept in it.
+func (p *repo) planned() *plan {
+	if p.plan == nil {
+		p.plan = &plan{}
+	}
+	return p.plan
+}
+
+func (p *repo) heaped() bool { return p.plan != nil && p.plan.heaped > 0 }
+
+// settle drops a plan that is over at t: one that says no more than none does.
+func (p *repo) settle(t time.Duration) {
+	if l := p.plan; l != nil && !p.local && l.heaped == 0 && max(l.rest, l.paid) <= t && time.Duration(l.second+1)*time.Second <= t {
+		p.plan = nil
+	}
 }
 
 // pay books a look from start to end that has used so much of a processor: the
@@ -88,10 +125,11 @@ func (p *repo) folder() string {
 // The first look is free: it comes once, and what begins right after shall not
 // wait for it.
 func (p *repo) pay(start, end, used time.Duration) {
+	l := p.planned()
 	if p.looked {
-		p.paid = max(p.paid, start) + (share+1)*used
+		l.paid = max(l.paid, start) + (share+1)*used
 	}
-	p.rest = max(end+eventGap, end+(end-start), p.paid-credit)
+	l.rest = max(end+eventGap, end+(end-start), l.paid-credit)
 }
 
 // watched reports whether events tell what becomes of what the stamp is of.
@@ -108,41 +146,75 @@ func (s stamp) youngAt(now time.Time) bool {
 
 // An index holds the repositories of one root.
 type index struct {
-	byFolder map[string]*repo
-	// order is for going through all of them in pieces; those that are
-	// gone leave it when prune comes by.
-	order []*repo
-	due   dueHeap
+	// order has them by folder, those that are gone among them, but for
+	// those that came since it was last settled: they are in recent.
+	order  []*repo
+	recent map[string]*repo
+	gone   int
+	turn   uint8
+	due    dueHeap
 	// fresh were found while watching, backlog by the first listing.
 	fresh, backlog []*repo
 }
 
-func newIndex() *index { return &index{byFolder: make(map[string]*repo)} }
+func newIndex() *index { return &index{recent: make(map[string]*repo)} }
+
+func (x *index) len() int { return len(x.order) - x.gone + len(x.recent) }
+
+// find gives the one of that folder, nil if there is none.
+func (x *index) find(folder []byte) *repo {
+	if p := x.recent[string(folder)]; p != nil {
+		return p
+	}
+	i := sort.Search(len(x.order), func(i int) bool { return x.order[i].folder() >= string(folder) })
+	for ; i < len(x.order) && x.order[i].folder() == string(folder); i++ {
+		if !x.order[i].gone {
+			return x.order[i]
+		}
+	}
+	return nil
+}
 
 func (x *index) add(p *repo) {
-	x.byFolder[p.folder()] = p
-	x.order = append(x.order, p)
+	x.turn = (x.turn + 1) % turns
+	p.turn = x.turn
+	x.recent[p.folder()] = p
 }
 
 // remove forgets p.
 func (x *index) remove(p *repo) {
+	if p.heaped() {
+		heap.Remove(&x.due, int(p.plan.heaped-1))
+	}
 	p.gone = true
-	delete(x.byFolder, p.folder())
-	if p.heaped > 0 {
-		heap.Remove(&x.due, int(p.heaped-1))
+	if x.recent[p.folder()] == p {
+		delete(x.recent, p.folder())
+	} else {
+		x.gone++
 	}
 }
 
-// prune takes the repo at place i out of the order if it is gone. Going down
-// from the end, none is missed: the one that takes the place was seen before.
-func (x *index) prune(i int) bool {
-	if !x.order[i].gone {
-		return false
+// settle brings the order up to date. Nobody may be going through it.
+func (x *index) settle() {
+	if x.gone > 0 {
+		x.order = slices.DeleteFunc(x.order, func(p *repo) bool { return p.gone })
+		x.gone = 0
 	}
-	last := len(x.order) - 1
-	x.order[i], x.order[last] = x.order[last], nil
-	x.order = x.order[:last]
-	return true
+	if len(x.recent) == 0 {
+		return
+	}
+	came := slices.SortedFunc(maps.Values(x.recent), func(p, q *repo) int { return strings.Compare(p.folder(), q.folder()) })
+	x.recent = make(map[string]*repo)
+	old := len(x.order) - 1
+	x.order = append(x.order, came...)
+	for to := len(x.order) - 1; len(came) > 0; to-- {
+		if last := came[len(came)-1]; old < 0 || x.order[old].folder() < last.folder() {
+			x.order[to], came = last, came[:len(came)-1]
+		} else {
+			x.order[to] = x.order[old]
+			old--
+		}
+	}
 }
 
 // next takes one that was never looked at, the newly found first.
@@ -152,7 +224,7 @@ func (x *index) next() *repo {
 			p := (*queue)[0]
 			(*queue)[0] = nil
 			*queue = (*queue)[1:]
-			if !p.gone && !p.looked && p.heaped == 0 {
+			if !p.gone && !p.looked && !p.heaped() {
 				return p
 			}
 		}
@@ -165,20 +237,21 @@ func (x *index) unvisited() bool { return len(x.fresh)+len(x.backlog) > 0 }
 
 // at plans a visit, no later than one that is planned already.
 func (x *index) at(p *repo, t time.Duration) {
-	t = max(t, p.rest)
+	l := p.planned()
+	t = max(t, l.rest)
 	switch {
-	case p.heaped == 0:
-		p.due = t
+	case l.heaped == 0:
+		l.due = t
 		heap.Push(&x.due, p)
-	case t < p.due:
-		p.due = t
-		heap.Fix(&x.due, int(p.heaped-1))
+	case t < l.due:
+		l.due = t
+		heap.Fix(&x.due, int(l.heaped-1))
 	}
 }
 
 // popDue takes one whose visit is due at t.
 func (x *index) popDue(t time.Duration) *repo {
-	if len(x.due) == 0 || x.due[0].due > t {
+	if len(x.due) == 0 || x.due[0].plan.due > t {
 		return nil
 	}
 	return heap.Pop(&x.due).(*repo)
@@ -188,17 +261,17 @@ func (x *index) popDue(t time.Duration) *repo {
 type dueHeap []*repo
 
 func (h *dueHeap) Len() int           { return len(*h) }
-func (h *dueHeap) Less(i, j int) bool { return (*h)[i].due < (*h)[j].due }
+func (h *dueHeap) Less(i, j int) bool { return (*h)[i].plan.due < (*h)[j].plan.due }
 func (h *dueHeap) Swap(i, j int) {
 	s := *h
 	s[i], s[j] = s[j], s[i]
-	s[i].heaped, s[j].heaped = int32(i+1), int32(j+1) //nolint:gosec // no directory holds 2^31 repositories
+	s[i].plan.heaped, s[j].plan.heaped = int32(i+1), int32(j+1) //nolint:gosec // no directory holds 2^31 repositories
 }
 
 func (h *dueHeap) Push(x any) {
 	p := x.(*repo)
 	*h = append(*h, p)
-	p.heaped = int32(len(*h)) //nolint:gosec // no directory holds 2^31 repositories
+	p.plan.heaped = int32(len(*h)) //nolint:gosec // no directory holds 2^31 repositories
 }
 
 func (h *dueHeap) Pop() any {
@@ -206,6 +279,6 @@ func (h *dueHeap) Pop() any {
 	p := (*h)[last]
 	(*h)[last] = nil
 	*h = (*h)[:last]
-	p.heaped = 0
+	p.plan.heaped = 0
 	return p
 }

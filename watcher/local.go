@@ -40,8 +40,10 @@ type shelf struct {
 
 // newLocal is the repo for the directory at rel. found is when it appeared,
 // long ago for one that was there before.
-func newLocal(rel string, listed uint64, found time.Duration) *repo {
-	return &repo{blobs: rel + localSuffix, listed: listed, local: true, found: found}
+func (r *runner) newLocal(rel string, listed uint64, found time.Duration) *repo {
+	p := r.beneath(rel+localSuffix, listed)
+	p.local, p.plan = true, &plan{found: found}
+	return p
 }
 
 // addLocal begins to check a directory, unless it can't be one that a client
@@ -63,7 +65,7 @@ func (r *runner) addLocal(rel string, inode uint64) {
 	if !r.listed && r.root.Since.IsZero() {
 		found = -young
 	}
-	p := newLocal(rel, inode, found)
+	p := r.newLocal(rel, inode, found)
 	p.seen = r.gen
 	r.index.add(p)
 	if rel != "." && !strings.Contains(rel, "/") {
@@ -116,7 +118,7 @@ func (r *runner) shelve(fd int, p *repo) {
 	// What can't be listed to its end is listed again when it changes.
 	_ = r.files.List(dir, func(entries []entry) error {
 		for _, e := range entries {
-			if rel := p.folder() + "/" + string(e.name); e.dir && r.index.byFolder[rel] == nil {
+			if rel := p.folder() + "/" + string(e.name); e.dir && r.index.find([]byte(rel)) == nil {
 				r.addLocal(rel, e.ino)
 			}
 		}
@@ -132,7 +134,7 @@ func (r *runner) localMark(fd int, p *repo) (stamp, error) {
 	for _, at := range []struct {
 		path  string
 		where where
-	}{{p.blobs, onBlobs}, {meta, onMeta}} {
+	}{{p.rel(), onBlobs}, {meta, onMeta}} {
 		if !r.isDir(fd, at.path) {
 			continue
 		}
@@ -176,14 +178,14 @@ func (r *runner) visitLocal(ctx context.Context, fd int, p *repo) (done bool) {
 // follow looks again soon at a directory that has just appeared: the client
 // makes it a moment before its stage, and it isn't watched.
 func (r *runner) follow(p *repo, s stamp) {
-	if p.local && s.where != onBlobs && r.now()-p.found < young {
+	if p.local && s.where != onBlobs && r.now()-p.plan.found < young {
 		r.index.at(p, r.now()+r.opts.Active)
 	}
 }
 
 // localPath is cleaned as the names of events are.
 func (r *runner) localPath(p *repo, w where) string {
-	path := p.blobs
+	path := p.rel()
 	if w == onMeta {
 		path = p.folder() + metaSuffix
 	}

@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -44,9 +45,9 @@ type notifier struct {
 
 	mu    sync.Mutex
 	queue []request
-	// byKey finds who wants to know about a path; beneath counts, for a
-	// directory, the interests in single names in it.
-	byKey   map[string]targets
+	// byKey has the interests in paths; beneath counts, for a directory,
+	// those in single names in it.
+	byKey   interests
 	beneath map[string]int
 	boxes   map[*inbox]bool
 
@@ -62,60 +63,60 @@ type notifier struct {
 	}
 }
 
-// A target is whom to tell: repo is opaque here.
-type target struct {
-	box  *inbox
-	repo *repo
+// interests finds who wants to know about a path: nearly always one.
+type interests struct {
+	first map[string]*repo
+	more  map[string][]*repo
 }
 
-// targets are those who want to know about one path: nearly always one.
-type targets struct {
-	first target
-	more  *[]target
-}
-
-func (ts targets) all(yield func(target) bool) {
-	if ts.first == (target{}) || !yield(ts.first) || ts.more == nil {
-		return
-	}
-	for _, t := range *ts.more {
-		if !yield(t) {
+func (i *interests) of(path string) iter.Seq[*repo] {
+	return func(yield func(*repo) bool) {
+		if p := i.first[path]; p == nil || !yield(p) {
 			return
 		}
-	}
-}
-
-// with adds t, without takes it away; both leave ts as it was.
-func (ts targets) with(t target) targets {
-	if ts.first == (target{}) {
-		return targets{first: t}
-	}
-	more := append(slices.Collect(ts.all)[1:], t)
-	return targets{first: ts.first, more: &more}
-}
-
-func (ts targets) without(t target) targets {
-	rest := targets{}
-	gone := false
-	for other := range ts.all {
-		if other == t && !gone {
-			gone = true
-			continue
+		for _, p := range i.more[path] {
+			if !yield(p) {
+				return
+			}
 		}
-		rest = rest.with(other)
 	}
-	return rest
+}
+
+func (i *interests) add(path string, p *repo) {
+	if i.first[path] == nil {
+		i.first[path] = p
+	} else {
+		i.more[path] = append(i.more[path], p)
+	}
+}
+
+// remove takes one such interest away, and reports whether there was any.
+func (i *interests) remove(path string, p *repo) bool {
+	all := slices.Collect(i.of(path))
+	at := slices.Index(all, p)
+	if at < 0 {
+		return false
+	}
+	all = slices.Delete(all, at, at+1)
+	delete(i.first, path)
+	delete(i.more, path)
+	for _, other := range all {
+		i.add(path, other)
+	}
+	return true
 }
 
 // A request to the armer. Requests are done in the order in which they came.
 type request struct {
-	target
 	verb verb
+	// repo is whom to tell; box whom to forget.
+	repo *repo
+	box  *inbox
 	// dir is what to watch; key the path whose events matter: dir itself,
 	// or one name in it.
 	dir, key string
-	// seq numbers the requests for one target; 0 is never used.
-	seq uint32
+	// seq numbers the requests for one repo; 0 is never used.
+	seq uint16
 }
 
 type verb int
@@ -139,12 +140,16 @@ type gate struct {
 func newNotifier(log *slog.Logger) *notifier {
 	n := &notifier{
 		log: log, rest: armingRest, open: fsnotify.NewWatcher,
-		wake:  make(chan struct{}, 1),
-		byKey: make(map[string]targets), beneath: make(map[string]int), boxes: make(map[*inbox]bool),
+		wake:    make(chan struct{}, 1),
+		byKey:   interests{make(map[string]*repo), make(map[string][]*repo)},
+		beneath: make(map[string]int), boxes: make(map[*inbox]bool),
 	}
 	n.epoch.Store(1)
 	return n
 }
+
+// era is the epoch as a repo keeps it: never 0.
+func (n *notifier) era() uint16 { return uint16(n.epoch.Load()%(1<<16-1)) + 1 }
 
 // crowded reports whether so much is asked already that asking for more only
 // takes memory.
@@ -177,7 +182,7 @@ func (n *notifier) leave(b *inbox) {
 	n.mu.Lock()
 	delete(n.boxes, b)
 	n.mu.Unlock()
-	n.ask(request{verb: forget, target: target{box: b}})
+	n.ask(request{verb: forget, box: b})
 }
 
 // run is the armer. It returns when ctx is done.
@@ -234,7 +239,7 @@ func (n *notifier) do(r request) {
 	case arm:
 		n.arm(r)
 	case disarm:
-		n.disarm(r.target, r.dir, r.key)
+		n.disarm(r.repo, r.dir, r.key)
 	case forget:
 		n.forget(r.box)
 	}
@@ -242,57 +247,50 @@ func (n *notifier) do(r request) {
 
 func (n *notifier) arm(r request) {
 	if n.gate.closed || n.fsw == nil {
-		r.box.put(r.repo, func(to *note) { to.refused = r.seq })
+		r.repo.tell(func(to *note) { to.refused = r.seq })
 		return
 	}
 	// The interest comes first: an event may come before Add returns.
 	n.mu.Lock()
-	n.byKey[r.key] = n.byKey[r.key].with(r.target)
+	n.byKey.add(r.key, r.repo)
 	if r.key != r.dir {
 		n.beneath[r.dir]++
 	}
 	n.mu.Unlock()
-	r.box.watches.Add(1)
+	r.repo.box.watches.Add(1)
 	err := n.fsw.Add(r.dir)
 	if err == nil {
-		r.box.put(r.repo, func(to *note) { to.armed = r.seq })
+		r.repo.tell(func(to *note) { to.armed = r.seq })
 		return
 	}
-	n.disarm(r.target, r.dir, r.key)
+	n.disarm(r.repo, r.dir, r.key)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.ENOMEM) {
 		n.shortage(err)
 	}
-	r.box.put(r.repo, func(to *note) { to.refused = r.seq })
+	r.repo.tell(func(to *note) { to.refused = r.seq })
 }
 
-func (n *notifier) disarm(t target, dir, key string) {
-	if n.dismiss(t, dir, key) && n.fsw != nil {
+func (n *notifier) disarm(p *repo, dir, key string) {
+	if n.dismiss(p, dir, key) && n.fsw != nil {
 		// That the watch isn't there any more is what is wanted.
 		_ = n.fsw.Remove(dir)
 	}
 }
 
 // dismiss forgets an interest and reports whether it was the last in dir.
-func (n *notifier) dismiss(t target, dir, key string) bool {
+func (n *notifier) dismiss(p *repo, dir, key string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	before := n.byKey[key]
-	if !slices.Contains(slices.Collect(before.all), t) {
+	if !n.byKey.remove(key, p) {
 		return false
 	}
-	t.box.watches.Add(-1)
-	if after := before.without(t); after.first == (target{}) {
-		delete(n.byKey, key)
-	} else {
-		n.byKey[key] = after
-	}
+	p.box.watches.Add(-1)
 	if key != dir {
 		if n.beneath[dir]--; n.beneath[dir] == 0 {
 			delete(n.beneath, dir)
 		}
 	}
-	_, wanted := n.byKey[dir]
-	return !wanted && n.beneath[dir] == 0
+	return n.byKey.first[dir] == nil && n.beneath[dir] == 0
 }
 
 // forget drops all watches of one inbox. Only roots leave, and with them a
@@ -300,20 +298,20 @@ func (n *notifier) dismiss(t target, dir, key string) bool {
 func (n *notifier) forget(b *inbox) {
 	type interest struct {
 		key string
-		t   target
+		p   *repo
 	}
 	var gone []interest
 	n.mu.Lock()
-	for key, ts := range n.byKey {
-		for t := range ts.all {
-			if t.box == b {
-				gone = append(gone, interest{key, t})
+	for key := range n.byKey.first {
+		for p := range n.byKey.of(key) {
+			if p.box == b {
+				gone = append(gone, interest{key, p})
 			}
 		}
 	}
 	n.mu.Unlock()
 	for _, i := range gone {
-		n.disarm(i.t, i.key, i.key)
+		n.disarm(i.p, i.key, i.key)
 	}
 }
 
@@ -323,12 +321,12 @@ func (n *notifier) route(e fsnotify.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	lost := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)
-	for t := range n.byKey[e.Name].all {
-		t.box.put(t.repo, func(to *note) { to.events++; to.lost = to.lost || lost })
+	for p := range n.byKey.of(e.Name) {
+		p.tell(func(to *note) { to.events++; to.lost = to.lost || lost })
 	}
 	if i := strings.LastIndexByte(e.Name, '/'); i > 0 {
-		for t := range n.byKey[e.Name[:i]].all {
-			t.box.put(t.repo, func(to *note) { to.events++ })
+		for p := range n.byKey.of(e.Name[:i]) {
+			p.tell(func(to *note) { to.events++ })
 		}
 	}
 }

@@ -24,6 +24,8 @@ const (
 	// million blobs takes a second, and a download that begins right after
 	// one shall not wait for nine.
 	credit = 12 * time.Second
+	// costly is a look of which Options.AfterCostly is told.
+	costly = 250 * time.Millisecond
 	// drainGap bounds how often a storm of events wakes a root.
 	drainGap = 5 * time.Millisecond
 	// armPatience is how long a look waits for its watch to be armed,
@@ -69,7 +71,7 @@ type runner struct {
 	self         *repo // stands for the root itself
 	locals       locals
 	st           unix.Stat_t
-	gen          uint32
+	gen          uint16
 	// listed: the names are known. listDue and pollDue are when to look at
 	// the root next, listRest until when not to list again.
 	listed                     bool
@@ -78,7 +80,7 @@ type runner struct {
 	force bool
 	// turn is whose turn it is at the next poll; everything: everyone's,
 	// for events were lost.
-	turn       int
+	turn       uint8
 	everything bool
 	drained    time.Duration
 	looking    time.Duration // spent in looks
@@ -141,7 +143,7 @@ func (r *runner) begin() {
 	r.mu.Lock()
 	r.box = newInbox()
 	r.mu.Unlock()
-	r.index, r.self = newIndex(), &repo{}
+	r.index, r.self = newIndex(), &repo{box: r.box}
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
 	r.listDue, r.pollDue, r.listRest, r.drained = 0, r.opts.Poll, 0, -drainGap
@@ -193,7 +195,7 @@ func (r *runner) nextDue() time.Duration {
 		return 0
 	}
 	if len(r.index.due) > 0 {
-		next = min(next, r.index.due[0].due)
+		next = min(next, r.index.due[0].plan.due)
 	}
 	return next
 }

@@ -36,6 +36,7 @@ func (r *runner) list(ctx context.Context, fd int, mark stamp) error {
 		for i := range entries {
 			r.note(&entries[i])
 		}
+		r.index.settle()
 		r.visitDue(ctx, fd)
 		return ctx.Err()
 	})
@@ -56,7 +57,7 @@ func (r *runner) note(e *entry) {
 	if !e.dir {
 		return
 	}
-	if p := r.index.byFolder[string(e.name)]; p != nil {
+	if p := r.index.find(e.name); p != nil {
 		p.seen = r.gen
 		// Network file systems may number a directory anew each time.
 		if e.ino != p.listed && r.remote == "" {
@@ -71,7 +72,7 @@ func (r *runner) note(e *entry) {
 		r.addLocal(folder, e.ino)
 		return
 	}
-	p := newRepo(folder, e.ino)
+	p := r.newRepo(folder, e.ino)
 	p.seen = r.gen
 	r.index.add(p)
 	switch {
@@ -86,9 +87,11 @@ func (r *runner) note(e *entry) {
 
 // sweep drops those that the listing didn't show and that aren't there.
 func (r *runner) sweep(ctx context.Context, fd int) {
-	for i := len(r.index.order) - 1; i >= 0 && ctx.Err() == nil; i-- {
-		p := r.index.order[i]
-		if r.index.prune(i) || p.seen == r.gen {
+	for _, p := range r.index.order {
+		if ctx.Err() != nil {
+			return
+		}
+		if p.gone || p.seen == r.gen {
 			continue
 		}
 		err := r.files.Stat(fd, p.folder(), &r.st)
@@ -102,7 +105,8 @@ func (r *runner) sweep(ctx context.Context, fd int) {
 // one in turns: what is at rest and watched costs a stat every few polls.
 func (r *runner) poll(ctx context.Context, fd int) {
 	start, looking := r.now(), r.looking
-	for i := len(r.index.order) - 1; i >= 0; i-- {
+	r.index.settle()
+	for i, p := range r.index.order {
 		if i%pieceOfPass == 0 {
 			r.visitDue(ctx, fd)
 			if ctx.Err() != nil {
@@ -110,8 +114,8 @@ func (r *runner) poll(ctx context.Context, fd int) {
 			}
 			r.busy.Store(time.Now().UnixNano())
 		}
-		if !r.index.prune(i) {
-			r.check(fd, i)
+		if !p.gone {
+			r.check(fd, p)
 		}
 	}
 	r.turn, r.everything = (r.turn+1)%turns, false
@@ -119,12 +123,11 @@ func (r *runner) poll(ctx context.Context, fd int) {
 	r.pollDue = max(together(start, r.opts.Poll), end+share*(end-start-(r.looking-looking)))
 }
 
-// check plans a visit to the repository at that place of the order, if there
-// may be something to see.
-func (r *runner) check(fd, place int) {
-	p := r.index.order[place]
+// check plans a visit to a repository, if there may be something to see.
+func (r *runner) check(fd int, p *repo) {
 	r.shelve(fd, p)
-	if !p.looked || p.heaped > 0 {
+	p.settle(r.now())
+	if !p.looked || p.heaped() {
 		return
 	}
 	if p.noisy || p.pace == Slow || p.young || r.worthArming(p) {
@@ -132,7 +135,7 @@ func (r *runner) check(fd, place int) {
 		r.index.at(p, r.now())
 		return
 	}
-	if p.watched() && place%turns != r.turn && !r.everything {
+	if p.watched() && p.turn != r.turn && !r.everything {
 		return
 	}
 	s, err := r.mark(fd, p)
@@ -149,7 +152,7 @@ func (r *runner) mark(fd int, p *repo) (stamp, error) {
 	if p.local {
 		return r.localMark(fd, p)
 	}
-	err := r.files.Stat(fd, p.blobs, &r.st)
+	err := r.files.Stat(fd, p.rel(), &r.st)
 	where := onFolder
 	switch {
 	case err == nil && r.st.Mode&unix.S_IFMT == unix.S_IFDIR:
@@ -200,13 +203,14 @@ func (r *runner) visit(ctx context.Context, fd int, p *repo) {
 		r.blind(ctx, p, err)
 		return
 	}
-	p.fails = 0
-	if !p.pace.timed() && !r.ensure(p, s) && p.chain < maxChain {
-		p.chain++
+	l := p.planned()
+	l.fails = 0
+	if !p.pace.timed() && !r.ensure(p, s) && l.chain < maxChain {
+		l.chain++
 		r.index.at(p, r.now()+armPatience)
 		return
 	}
-	p.chain = 0
+	l.chain = 0
 	p.stamp, p.young = s, s.youngAt(time.Now())
 	start := r.now()
 	switch r.look(ctx, p) {
@@ -241,8 +245,9 @@ func (r *runner) blind(ctx context.Context, p *repo, err error) {
 	r.unwatch(p)
 	p.watch.epoch = 0
 	r.look(ctx, p)
-	r.index.at(p, r.now()+retry(r.opts.Poll, int(p.fails)))
-	p.fails = min(p.fails+1, 10)
+	l := p.planned()
+	r.index.at(p, r.now()+retry(r.opts.Poll, int(l.fails)))
+	l.fails = min(l.fails+1, 10)
 }
 
 // look calls the Looker, and sees to it that this repository then rests.
@@ -257,8 +262,12 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
 	r.looking += end - start
-	p.pay(start, end, processorTime()-used)
+	used = processorTime() - used
+	p.pay(start, end, used)
 	p.looked, p.pace = true, pace
+	if used >= costly && r.opts.AfterCostly != nil {
+		r.opts.AfterCostly()
+	}
 	return pace
 }
 

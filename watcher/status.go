@@ -73,7 +73,7 @@ func (r *runner) publish() {
 		Polled: r.notify == nil, Remote: r.remote, Failing: r.fail.err,
 	}
 	if r.index != nil {
-		s.Repos, s.Watches = len(r.index.byFolder), int(r.box.watches.Load())
+		s.Repos, s.Watches = r.index.len(), int(r.box.watches.Load())
 	}
 	r.mu.Lock()
 	r.said = s

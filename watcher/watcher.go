@@ -41,7 +41,10 @@ type Options struct {
 	// Changed is told what becomes of a root, by that root's goroutine,
 	// before NewLooker for Found and Back. ctx ends with the watcher.
 	Changed func(ctx context.Context, c RootChange)
-	Log     *slog.Logger
+	// AfterCostly is called after a look that used 250 ms or more of a
+	// processor, by that root's goroutine; nil is nothing to do.
+	AfterCostly func()
+	Log         *slog.Logger
 }
 
 // Root is one directory that is watched, for as long as it is that directory.

@@ -202,11 +202,11 @@ func TestYoungStampIsLookedAtAgain(t *testing.T) {
 // A few costly looks after a calm come at once; then they rest.
 func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
 	const costly = 200 * time.Millisecond
-	p := newRepo("models--a--b", 1)
+	p := (&runner{}).newRepo("models--a--b", 1)
 	p.looked = true
 	look := func(at time.Duration) (next time.Duration) {
 		p.pay(at, at+costly, costly)
-		return p.rest
+		return p.plan.rest
 	}
 	now := time.Hour
 	if next := look(now); next != now+2*costly {
@@ -231,15 +231,15 @@ func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
 
 func TestTheFirstLookOwesNothing(t *testing.T) {
 	const costly = 2 * credit
-	p := newRepo("models--a--b", 1)
+	p := (&runner{}).newRepo("models--a--b", 1)
 	p.pay(0, costly, costly)
-	if p.rest != 2*costly {
-		t.Errorf("after the first look the second comes %v later, want %v", p.rest, 2*costly)
+	if p.plan.rest != 2*costly {
+		t.Errorf("after the first look the second comes %v later, want %v", p.plan.rest, 2*costly)
 	}
 	p.looked = true
-	p.pay(p.rest, p.rest+costly, costly)
-	if p.rest < share*costly {
-		t.Errorf("after the second look the third comes as soon as at %v", p.rest)
+	p.pay(p.plan.rest, p.plan.rest+costly, costly)
+	if p.plan.rest < share*costly {
+		t.Errorf("after the second look the third comes as soon as at %v", p.plan.rest)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestSince(t *testing.T) {
 func trapped(g *rig) bool {
 	g.w.notify.mu.Lock()
 	defer g.w.notify.mu.Unlock()
-	for key := range g.w.notify.byKey {
+	for key := range g.w.notify.byKey.first {
 		if strings.HasSuffix(key, "later") || strings.HasSuffix(key, "later/hub") {
 			return true
 		}

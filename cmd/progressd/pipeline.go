@@ -79,7 +79,7 @@ func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd
 	}
 	p.watcher = watcher.New(watcher.Options{
 		Roots: set.roots, Poll: time.Duration(set.PollInterval), Active: active, Steady: steady, Notify: true,
-		IsRepo: isRepo, IsLocal: isLocal, Log: log, Changed: p.changed,
+		IsRepo: isRepo, IsLocal: isLocal, Log: log, Changed: p.changed, AfterCostly: p.shed,
 		NewLooker: func(root watcher.Root) watcher.Looker { return sight.looker(ctx, root) },
 	})
 	return p

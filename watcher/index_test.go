@@ -1,0 +1,107 @@
+package watcher
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// Whatever comes and goes, settled or not, a folder is found if and only if it
+// is there, and each is in the order once.
+func TestTheIndexFindsWhatIsThere(t *testing.T) {
+	r := &runner{root: Root{Path: "/hub"}, box: newInbox()}
+	x, there := newIndex(), make(map[string]*repo)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		folder := fmt.Sprintf("models--o--%d", rng.IntN(60))
+		p := there[folder]
+		switch {
+		case rng.IntN(10) == 0:
+			x.settle()
+		case p == nil:
+			there[folder] = r.newRepo(folder, 1)
+			x.add(there[folder])
+		default:
+			if rng.IntN(2) == 0 {
+				x.at(p, time.Duration(rng.IntN(100)))
+			}
+			x.remove(p)
+			delete(there, folder)
+		}
+		if got := x.find([]byte(folder)); got != there[folder] {
+			t.Fatalf("%s is found as %v, want %v", folder, got, there[folder])
+		}
+		if x.len() != len(there) {
+			t.Fatalf("it has %d, want %d", x.len(), len(there))
+		}
+	}
+	x.settle()
+	if len(x.order) != len(there) || len(x.due) != 0 {
+		t.Errorf("%d are in the order, %d are due, want %d and none", len(x.order), len(x.due), len(there))
+	}
+	for i, p := range x.order {
+		if there[p.folder()] != p || i > 0 && x.order[i-1].folder() >= p.folder() {
+			t.Errorf("place %d: %s", i, p.folder())
+		}
+	}
+}
+
+// A repository that was visited long ago takes no more memory than one that
+// never was, and nothing is forgotten before its time.
+func TestAPlanIsKeptAsLongAsItSaysSomething(t *testing.T) {
+	r := &runner{root: Root{Path: "/hub"}, box: newInbox()}
+	p := r.newRepo("models--a--b", 1)
+	p.looked = true
+	const start, end = 10 * time.Second, 11 * time.Second
+	p.pay(start, end, end-start)
+	owed := p.plan.paid
+	for _, tt := range []struct {
+		at   time.Duration
+		kept bool
+	}{{end, true}, {owed - 1, true}, {owed, false}} {
+		if p.settle(tt.at); (p.plan != nil) != tt.kept {
+			t.Errorf("at %v, with looks owed until %v: kept %v", tt.at, owed, p.plan != nil)
+		}
+	}
+	x := newIndex()
+	x.at(p, time.Hour)
+	p.settle(time.Hour)
+	if p.plan == nil {
+		t.Error("a visit that is due was forgotten")
+	}
+	local := r.newLocal("model", 1, 0)
+	local.settle(time.Hour)
+	if local.plan == nil {
+		t.Error("when a local one appeared was forgotten")
+	}
+}
+
+// spinningLooker uses that much of a processor in each look.
+type spinningLooker struct{ used *time.Duration }
+
+func (l spinningLooker) Look(context.Context, string) Pace {
+	for end := processorTime() + *l.used; processorTime() < end; {
+	}
+	return Idle
+}
+
+func TestACostlyLookIsToldOf(t *testing.T) {
+	root := tempRoot(t)
+	mkdir(t, root, "models--a--b", "blobs")
+	age(t, root, "models--a--b", "blobs")
+	age(t, root)
+	r := restingRunner(t, root)
+	told, use := 0, time.Duration(0)
+	r.opts.AfterCostly = func() { told++ }
+	r.looker = spinningLooker{&use}
+	p := r.index.order[0]
+	if r.look(t.Context(), p); told != 0 {
+		t.Error("a cheap look was told of")
+	}
+	use = costly
+	if r.look(t.Context(), p); told != 1 {
+		t.Errorf("a costly look was told of %d times", told)
+	}
+}
