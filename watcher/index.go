@@ -115,7 +115,7 @@ func (p *repo) heaped() bool { return p.plan != nil && p.plan.heaped > 0 }
 
 // settle drops a plan that is over at t: one that says no more than none does.
 func (p *repo) settle(t time.Duration) {
-	if l := p.plan; l != nil && !p.local && l.heaped == 0 && max(l.rest, l.paid) <= t && time.Duration(l.second+1)*time.Second <= t {
+	if l := p.plan; l != nil && !p.local && l.heaped == 0 && max(l.rest, l.paid) <= t && (l.events == 0 || time.Duration(l.second+1)*time.Second <= t) {
 		p.plan = nil
 	}
 }
@@ -155,6 +155,8 @@ type index struct {
 	due    dueHeap
 	// fresh were found while watching, backlog by the first listing.
 	fresh, backlog []*repo
+	// visited rest since just now: their plans are over soon.
+	visited []*repo
 }
 
 func newIndex() *index { return &index{recent: make(map[string]*repo)} }
@@ -231,6 +233,17 @@ func (x *index) next() *repo {
 		*queue = nil
 	}
 	return nil
+}
+
+// retire drops the plans of those whose rest after a visit is over at t. What
+// still has one then has it until the next poll.
+func (x *index) retire(t time.Duration) {
+	done := 0
+	for done < len(x.visited) && (x.visited[done].plan == nil || x.visited[done].plan.rest <= t) {
+		x.visited[done].settle(t)
+		done++
+	}
+	x.visited = slices.Delete(x.visited, 0, done)
 }
 
 func (x *index) unvisited() bool { return len(x.fresh)+len(x.backlog) > 0 }

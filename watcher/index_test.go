@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -75,6 +76,26 @@ func TestAPlanIsKeptAsLongAsItSaysSomething(t *testing.T) {
 	local.settle(time.Hour)
 	if local.plan == nil {
 		t.Error("when a local one appeared was forgotten")
+	}
+}
+
+func TestPlansOfTheVisitedAreDroppedAsTheyRunOut(t *testing.T) {
+	r := &runner{root: Root{Path: "/hub"}, box: newInbox()}
+	x := newIndex()
+	for _, rest := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+		p := r.newRepo(fmt.Sprintf("models--o--%v", rest), 1)
+		p.planned().rest = rest
+		x.visited = append(x.visited, p)
+	}
+	due := x.visited[1]
+	x.at(due, time.Hour)
+	all := slices.Clone(x.visited)
+	x.retire(3 * time.Second)
+	if all[0].plan != nil || due.plan == nil || all[2].plan == nil {
+		t.Error("after 3 s the one of 1 s has a plan, or what is due or rests until 4 s has none")
+	}
+	if len(x.visited) != 1 || x.visited[0] != all[2] {
+		t.Errorf("%d are left", len(x.visited))
 	}
 }
 

@@ -270,6 +270,7 @@ func (r *runner) work(ctx context.Context) error {
 	if r.now() >= r.pollDue {
 		r.poll(ctx, fd)
 	}
+	r.index.retire(r.now())
 	r.visitDue(ctx, fd)
 	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil && !r.crowded(); {
 		p := r.index.next()

@@ -225,6 +225,7 @@ func (r *runner) visit(ctx context.Context, fd int, p *repo) {
 			r.index.at(p, r.now()+armPatience)
 		}
 		r.follow(p, s)
+		r.index.visited = append(r.index.visited, p)
 	}
 }
 
