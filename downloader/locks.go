@@ -140,28 +140,6 @@ func parseFileID(s string) (fileID, bool) {
 	return fileID{major: uint32(major), minor: uint32(minor), inode: inode}, true
 }
 
-// readOnce reads a file of /proc that is one record: the kernel gives all of it
-// at the first read (single_open in fs/proc). It is asked for who runs at each
-// look at a download.
-func readOnce(path string) (string, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", fmt.Errorf("cannot open %s: %w", path, err)
-	}
-	defer unix.Close(fd)
-	buf := make([]byte, 1024) // 52 fields, some 350 bytes
-	for {
-		n, err := unix.Read(fd, buf)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return "", fmt.Errorf("cannot read %s: %w", path, err)
-		default:
-			return string(buf[:n]), nil
-		}
-	}
-}
-
 // readBounded reads at most limit bytes of a file of /proc, which has no size.
 // It is called for each look at a download, and does no more than it must: a
 // file of package os is also made known to the runtime's poller.

@@ -91,7 +91,7 @@ type stat struct {
 }
 
 func readStat(procDir string, pid int) (stat, error) {
-	text, err := readOnce(procFile(procDir, pid, "stat"))
+	text, err := readBounded(procFile(procDir, pid, "stat"), maxProcFile)
 	// A process that ends between open and read gives ESRCH.
 	if errors.Is(err, unix.ESRCH) {
 		err = fs.ErrNotExist

@@ -142,7 +142,7 @@ func (p *pass) stillHeld() bool {
 
 // allWriting reports whether every downloader that is known wrote to a file
 // that it holds between the last two looks, so that it ran: to ask the kernel
-// is a ninth of what a look costs, and need not be done at each. One that
+// is a ninth of what a download costs, and need not be done at each. One that
 // ended right behind that is found out at the next.
 func (p *pass) allWriting(h held) bool {
 	pl := p.repo.play

@@ -2,6 +2,24 @@ package sizer
 
 import "testing"
 
+// lockedCache is one into which process 42 downloads one file.
+func lockedCache(t *testing.T) *cache {
+	t.Helper()
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	c.partial("a", ".01234567.incomplete", 1000)
+	c.lock(42, "a")
+	return c
+}
+
+// steadyCache is one in which that has gone on for a while.
+func steadyCache(t *testing.T) *cache {
+	t.Helper()
+	c := lockedCache(t)
+	c.steadily(2000)
+	return c
+}
+
 // steadily looks until nothing has changed for longer than a directory's
 // mtime is distrusted, and the locks have just been read.
 func (c *cache) steadily(size int) {
@@ -15,10 +33,7 @@ func (c *cache) steadily(size int) {
 }
 
 func TestLocksAreReadSeldomWhileNothingComesOrGoes(t *testing.T) {
-	c := newCache(t)
-	c.run(42, "hf", "download", "org/demo")
-	c.partial("a", ".01234567.incomplete", 1000)
-	c.lock(42, "a")
+	c := lockedCache(t)
 	readings, last := 0, c.now
 	for i := range 40 {
 		c.partial("a", ".01234567.incomplete", 2000+i)
@@ -48,11 +63,7 @@ func TestLocksAreReadSeldomWhileNothingComesOrGoes(t *testing.T) {
 }
 
 func TestWhoseHolderIsGoneIsNotTakenForLocked(t *testing.T) {
-	c := newCache(t)
-	c.run(42, "hf", "download", "org/demo")
-	c.partial("a", ".01234567.incomplete", 1000)
-	c.lock(42, "a")
-	c.steadily(2000)
+	c := steadyCache(t)
 	c.kill(42)
 	if look := c.look(); look.Locked || look.Alive[0] {
 		t.Errorf("after the end of its holder: locked %v, alive %v", look.Locked, look.Alive)
@@ -62,11 +73,7 @@ func TestWhoseHolderIsGoneIsNotTakenForLocked(t *testing.T) {
 // Who wrote since the last look ran then; whoever goes on writing, that is
 // believed for two seconds at most.
 func TestWhoHasJustWrittenIsTakenToRun(t *testing.T) {
-	c := newCache(t)
-	c.run(42, "hf", "download", "org/demo")
-	c.partial("a", ".01234567.incomplete", 1000)
-	c.lock(42, "a")
-	c.steadily(2000)
+	c := steadyCache(t)
 	c.kill(42)
 	c.partial("a", ".01234567.incomplete", 3000)
 	if look := c.look(); !look.Alive[0] {
@@ -81,7 +88,11 @@ func TestWhoHasJustWrittenIsTakenToRun(t *testing.T) {
 	c.steadily(4000)
 	c.kill(43)
 	looks := 1
-	for size := 5000; c.partialLook("a", size).Alive[1]; size++ {
+	for size := 5000; ; size++ {
+		c.partial("a", ".01234567.incomplete", size)
+		if look := c.look(); !look.Alive[1] {
+			break
+		}
 		if looks++; looks > 5 {
 			t.Fatal("taken to run for more than two seconds after its end")
 		}
@@ -89,12 +100,6 @@ func TestWhoHasJustWrittenIsTakenToRun(t *testing.T) {
 	if looks == 1 {
 		t.Error("asked for at each look")
 	}
-}
-
-// partialLook looks once a partial has grown.
-func (c *cache) partialLook(word string, size int) Look {
-	c.partial(word, ".01234567.incomplete", size)
-	return c.look()
 }
 
 func TestALockLetGoWithoutASignIsMissedForTwoSecondsAtMost(t *testing.T) {
@@ -124,11 +129,7 @@ func TestALockLetGoWithoutASignIsMissedForTwoSecondsAtMost(t *testing.T) {
 }
 
 func TestALockTakenWhereOneIsHeldIsSeenWithItsPartial(t *testing.T) {
-	c := newCache(t)
-	c.run(42, "hf", "download", "org/demo")
-	c.partial("a", ".01234567.incomplete", 1000)
-	c.lock(42, "a")
-	c.steadily(2000)
+	c := steadyCache(t)
 	c.run(43, "hf", "download", "org/demo")
 	c.lock(43, "b")
 	c.partial("b", ".01234567.incomplete", 1000)

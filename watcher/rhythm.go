@@ -15,8 +15,11 @@ func together(now, period time.Duration) time.Duration {
 }
 
 // dividing is the longest period that whole is a multiple of and that is no
-// longer than that one; whole itself if even that is shorter.
+// longer than that one; whole itself if even that is shorter, or none is given.
 func dividing(whole, longest time.Duration) time.Duration {
+	if longest <= 0 {
+		return whole
+	}
 	parts := (whole + longest - 1) / longest
 	return whole / parts
 }

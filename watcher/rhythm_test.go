@@ -14,6 +14,9 @@ func TestWhatRecursIsDueTogether(t *testing.T) {
 	if got := dividing(500*time.Millisecond, 900*time.Millisecond); got != 500*time.Millisecond {
 		t.Errorf("polls each 500ms, looks each %v", got)
 	}
+	if got := dividing(poll, 0); got != poll {
+		t.Errorf("with no longest period: each %v", got)
+	}
 	for _, tt := range []struct{ now, period, want time.Duration }{
 		{0, time.Second, time.Second},
 		{3 * time.Millisecond, time.Second, time.Second},
