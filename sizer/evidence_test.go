@@ -63,6 +63,50 @@ func TestWhatIsThereAndNotLinkedIsMissing(t *testing.T) {
 	}
 }
 
+// A client that goes on with what another has begun may have nothing left to do
+// but links. They come without a blob, so that the play has to last until the
+// tracker has judged it, and what it judges by has to be new.
+func TestLinksMadeJustBeforeTheVerdictAreSeen(t *testing.T) {
+	c := newCache(t)
+	c.whole("old", mib, commitA, "a.bin")
+	c.age()
+	c.watch(c.now.Add(-time.Second), nil)
+	c.list(commitB, map[string]listedFile{"a.bin": {"old", mib}, "b.bin": {"new", 1000}})
+	c.run(42, "python3", "train.py")
+	c.lock(42, "new")
+	c.partial("new", ".01234567.incomplete", 1000)
+	c.look()
+	c.finish("new", ".01234567.incomplete", commitB, "b.bin")
+	c.kill(42)
+	over := c.now.Add(c.opts.Quiet)
+	for c.now.Before(over) {
+		if l, pace := c.lookAt(demo); l.Missing != 1 || pace == Idle || pace == Slow {
+			t.Fatalf("%v before the verdict: pace %v, %+v", over.Sub(c.now), pace, l)
+		}
+	}
+	c.link("old", commitB, "a.bin")
+	if l := c.look(); l.Proof != ProvenByListing {
+		t.Errorf("linked: %+v", l)
+	}
+}
+
+func TestWhatLacksOnlyLinksIsOverBehindTheVerdict(t *testing.T) {
+	c := newCache(t)
+	c.whole("old", mib, commitA, "a.bin")
+	c.age()
+	c.watch(c.now.Add(-time.Second), nil)
+	c.list(commitB, map[string]listedFile{"a.bin": {"old", mib}, "b.bin": {"new", 1000}})
+	c.whole("new", 1000, commitB, "b.bin")
+	if l := c.look(); !l.InPlay || l.Missing != 1 {
+		t.Fatalf("look %+v", l)
+	}
+	c.now = c.now.Add(2 * c.opts.Quiet)
+	c.look()
+	if l := c.look(); l.InPlay {
+		t.Errorf("it goes on: %+v", l)
+	}
+}
+
 // A client that wants one of two paths with the same content has brought the
 // blob of both.
 func TestOfTwoPathsOfOneBlobEachHasToBeLinked(t *testing.T) {

@@ -63,6 +63,8 @@ type play struct {
 	looked      bool // counted at least once
 	changed     time.Time
 	lively      bool
+	// untaken is how many files lack no more than their links; see pass.untaken.
+	untaken int
 	// stirred is when anything but sizes last changed; see calm.
 	stirred time.Time
 	calm    bool
@@ -166,7 +168,8 @@ func (p *pass) playOn(look *Look) error {
 		p.loading(pl, look)
 		p.narrow(pl, look)
 	}
-	pl.lively = look.Partials > 0 || look.Locked || p.now.Sub(pl.changed) < 2*livelyAfter
+	still := p.now.Sub(pl.changed)
+	pl.lively = look.Partials > 0 || look.Locked || still < 2*livelyAfter || pl.untaken > 0 && still < p.quiet(pl)
 	pl.calm = pl.lively && p.calm(pl, look)
 	if look.Proof != NoProof || pl.over(p, look) {
 		p.end()
@@ -244,9 +247,19 @@ func (pl *play) over(p *pass, look *Look) bool {
 	// All blobs and no proof: a link is missing, and comes without a blob.
 	unlinked := pl.listed && look.Files > 0 && look.Missing == 0 && look.Mismatched == nil
 	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0 && look.Unclaimed == 0 && !unlinked && !look.Awaited
-	// A little before the tracker's verdict of quiet: what comes behind that
-	// is another play.
-	return tidy && still > p.root.opts.Quiet*3/4
+	return tidy && still > p.quiet(pl)
+}
+
+// quiet is how long nothing changes before a tidy play is over: a little less
+// than the tracker needs for its verdict, since what comes behind that is
+// another play. Where nothing but links is missing it is a little more: those
+// that are made just before the verdict come without a blob, and no play would
+// begin for them.
+func (p *pass) quiet(pl *play) time.Duration {
+	if pl.untaken > 0 {
+		return p.root.opts.Quiet * 5 / 4
+	}
+	return p.root.opts.Quiet * 3 / 4
 }
 
 // end closes the play: what lies there now was told.
