@@ -4,6 +4,7 @@
 package sizer
 
 import (
+	"slices"
 	"time"
 
 	"progressd/downloader"
@@ -202,4 +203,14 @@ type Memory struct {
 	// Name is what a Local repository holds, as its downloader asked for
 	// it; zero while nobody knows, and for others.
 	Name hfcache.Repo `json:"name,omitzero"`
+}
+
+// SameFacts reports whether two memories differ in no more than the numbers
+// that move at each look: what else changes, a restart would judge by.
+func (m Memory) SameFacts(other Memory) bool {
+	return m.Play == other.Play && m.Name == other.Name && m.Failed == other.Failed &&
+		m.Succeeded == other.Succeeded && m.Settled == other.Settled && m.Locks == other.Locks && m.Partials == other.Partials &&
+		m.From.Equal(other.From) && m.Attempt.Equal(other.Attempt) &&
+		slices.Equal(m.Revisions, other.Revisions) && slices.Equal(m.Downloaders, other.Downloaders) &&
+		slices.Equal(m.FailedBlobs, other.FailedBlobs) && slices.Equal(m.Unlinked, other.Unlinked) && slices.Equal(m.Kept, other.Kept)
 }

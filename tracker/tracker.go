@@ -3,7 +3,6 @@ package tracker
 import (
 	"context"
 	"log/slog"
-	"reflect"
 	"time"
 
 	"progressd/hfcache"
@@ -266,7 +265,7 @@ func (t *Tracker) root(event Event) {
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
 	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
-		e.ep.DiskFull == e.noted.diskFull && !learned(e.noted.memory, e.ep.Memory) {
+		e.ep.DiskFull == e.noted.diskFull && e.noted.memory.SameFacts(e.ep.Memory) {
 		return
 	}
 	t.commit(e, events)
@@ -288,15 +287,6 @@ func (t *Tracker) flush() {
 	for _, e := range t.open {
 		t.commit(e, nil)
 	}
-}
-
-// learned reports whether the sizer's memory holds more than numbers that
-// move at each look: without it a restart would judge differently.
-func learned(before, after sizer.Memory) bool {
-	for _, m := range []*sizer.Memory{&before, &after} {
-		m.Since, m.Base, m.Bytes = time.Time{}, 0, 0
-	}
-	return !reflect.DeepEqual(before, after)
 }
 
 // ticking reports whether the passing of time alone can matter.
