@@ -103,11 +103,11 @@ func (r *runner) hear(p *repo, n note) {
 	if n.lost {
 		r.unwatch(p)
 	}
-	l := p.planned()
-	if second := uint32(r.drained / time.Second); second != l.second { //nolint:gosec // 136 years
-		l.second, l.events = second, 0
+	plan := p.planned()
+	if second := uint32(r.drained / time.Second); second != plan.second { //nolint:gosec // 136 years
+		plan.second, plan.events = second, 0
 	}
-	if l.events += n.events; l.events > storm {
+	if plan.events += n.events; plan.events > storm {
 		p.noisy = true
 		r.unwatch(p)
 	}

@@ -115,7 +115,12 @@ func (p *repo) heaped() bool { return p.plan != nil && p.plan.heaped > 0 }
 
 // settle drops a plan that is over at t: one that says no more than none does.
 func (p *repo) settle(t time.Duration) {
-	if l := p.plan; l != nil && !p.local && l.heaped == 0 && max(l.rest, l.paid) <= t && (l.events == 0 || time.Duration(l.second+1)*time.Second <= t) {
+	plan := p.plan
+	if plan == nil || p.local || plan.heaped > 0 {
+		return
+	}
+	counting := plan.events > 0 && t < time.Duration(plan.second+1)*time.Second
+	if !counting && max(plan.rest, plan.paid) <= t {
 		p.plan = nil
 	}
 }
@@ -125,11 +130,11 @@ func (p *repo) settle(t time.Duration) {
 // The first look is free: it comes once, and what begins right after shall not
 // wait for it.
 func (p *repo) pay(start, end, used time.Duration) {
-	l := p.planned()
+	plan := p.planned()
 	if p.looked {
-		l.paid = max(l.paid, start) + (share+1)*used
+		plan.paid = max(plan.paid, start) + (share+1)*used
 	}
-	l.rest = max(end+eventGap, end+(end-start), l.paid-credit)
+	plan.rest = max(end+eventGap, end+(end-start), plan.paid-credit)
 }
 
 // watched reports whether events tell what becomes of what the stamp is of.
@@ -250,15 +255,15 @@ func (x *index) unvisited() bool { return len(x.fresh)+len(x.backlog) > 0 }
 
 // at plans a visit, no later than one that is planned already.
 func (x *index) at(p *repo, t time.Duration) {
-	l := p.planned()
-	t = max(t, l.rest)
+	plan := p.planned()
+	t = max(t, plan.rest)
 	switch {
-	case l.heaped == 0:
-		l.due = t
+	case plan.heaped == 0:
+		plan.due = t
 		heap.Push(&x.due, p)
-	case t < l.due:
-		l.due = t
-		heap.Fix(&x.due, int(l.heaped-1))
+	case t < plan.due:
+		plan.due = t
+		heap.Fix(&x.due, int(plan.heaped-1))
 	}
 }
 

@@ -126,7 +126,9 @@ func (r *runner) poll(ctx context.Context, fd int) {
 // check plans a visit to a repository, if there may be something to see.
 func (r *runner) check(fd int, p *repo) {
 	r.shelve(fd, p)
-	p.settle(r.now())
+	if p.plan != nil {
+		p.settle(r.now())
+	}
 	if !p.looked || p.heaped() {
 		return
 	}
@@ -203,14 +205,14 @@ func (r *runner) visit(ctx context.Context, fd int, p *repo) {
 		r.blind(ctx, p, err)
 		return
 	}
-	l := p.planned()
-	l.fails = 0
-	if !p.pace.timed() && !r.ensure(p, s) && l.chain < maxChain {
-		l.chain++
+	plan := p.planned()
+	plan.fails = 0
+	if !p.pace.timed() && !r.ensure(p, s) && plan.chain < maxChain {
+		plan.chain++
 		r.index.at(p, r.now()+armPatience)
 		return
 	}
-	l.chain = 0
+	plan.chain = 0
 	p.stamp, p.young = s, s.youngAt(time.Now())
 	start := r.now()
 	switch r.look(ctx, p) {
@@ -246,9 +248,9 @@ func (r *runner) blind(ctx context.Context, p *repo, err error) {
 	r.unwatch(p)
 	p.watch.epoch = 0
 	r.look(ctx, p)
-	l := p.planned()
-	r.index.at(p, r.now()+retry(r.opts.Poll, int(l.fails)))
-	l.fails = min(l.fails+1, 10)
+	plan := p.planned()
+	r.index.at(p, r.now()+retry(r.opts.Poll, int(plan.fails)))
+	plan.fails = min(plan.fails+1, 10)
 }
 
 // look calls the Looker, and sees to it that this repository then rests.
