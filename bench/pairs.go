@@ -98,11 +98,14 @@ func (b *bench) block(ctx context.Context, w *overwriter, roots [2]string, watch
 		ratios = append(ratios, took[1]/took[0])
 	}
 	signal(syscall.SIGCONT)
+	if _, err := w.stint(ctx, watched, w.stintsIn(d.untilStartOver())); err != nil {
+		return nil, nil, err
+	}
 	before, err := d.cpu()
 	if err != nil {
 		return nil, nil, err
 	}
-	wall, err := w.stint(ctx, watched, w.passes*int(overWindow/overTime))
+	wall, err := w.stint(ctx, watched, w.stintsIn(overWindow))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -138,6 +141,9 @@ func (b *bench) startOverwriter(ctx context.Context, roots [2]string, chunk int)
 	w.passes = max(1, int(overTime.Seconds()/once))
 	return w, nil
 }
+
+// stintsIn gives how many passes take about so long, at least one stint.
+func (w *overwriter) stintsIn(d time.Duration) int { return w.passes * max(1, int(d/overTime)) }
 
 // stint has the files of one root written over so many times, and gives how
 // long that took in seconds.
