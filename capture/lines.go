@@ -110,12 +110,24 @@ func (l *Lines) end(redrawn bool) {
 // clean leaves out what isn't valid UTF-8, and the control characters beyond
 // ASCII.
 func clean(s string) string {
+	if ascii(s) { // Write has left its control characters out
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || r >= 0x80 && r <= 0x9f {
 			return -1
 		}
 		return r
 	}, s)
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func (s sequence) next(c byte) sequence {

@@ -173,10 +173,21 @@ func classify(line string) finding {
 	return finding{}
 }
 
-func known(line string) bool {
+// beginnings are the words by their first byte, so that a line is gone through
+// once and not for each word.
+var beginnings = func() (by [256][]string) {
 	for _, word := range words {
-		if strings.Contains(line, word) {
-			return true
+		by[word[0]] = append(by[word[0]], word)
+	}
+	return by
+}()
+
+func known(line string) bool {
+	for i := range len(line) {
+		for _, word := range beginnings[line[i]] {
+			if strings.HasPrefix(line[i:], word) {
+				return true
+			}
 		}
 	}
 	return false
