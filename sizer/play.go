@@ -184,7 +184,7 @@ const livelyAfter = 5 * time.Second
 func (pl *play) note(p *pass) {
 	pl.lockSeen = pl.lockSeen || p.held.seen
 	for etag := range pl.locked {
-		if pl.unlocked[etag].IsZero() {
+		if !p.held.etags[etag] && pl.unlocked[etag].IsZero() {
 			pl.unlocked[etag] = p.now
 		}
 	}
