@@ -28,17 +28,20 @@ func (p *pass) evidence(pl *play) map[string]bool {
 			commits[part.commit] = true
 		}
 	}
-	for etag := range p.held.etags {
-		if !late[etag] {
-			commits[p.of(pl, etag, p.guess())] = true
-		}
-	}
 	for _, etag := range done {
 		if linkers[etag] == nil && (p.lister(etag) == nil || len(late) > 0 && astray) {
 			pl.unlinked = append(pl.unlinked, etag) // its link is to come
 			continue
 		}
 		commits[p.of(pl, etag, cmp.Or(linkers[etag], p.linkedInFlight(pl, etag)))] = true
+	}
+	for etag := range p.held.etags {
+		switch {
+		case slices.Contains(pl.unlinked, etag):
+			pl.renewed = true // and soon: then it tells the revision
+		case !late[etag]:
+			commits[p.of(pl, etag, p.guess())] = true
+		}
 	}
 	if p.placedNew {
 		commits[p.repo.revs.newest()] = true
