@@ -259,7 +259,11 @@ func (p *pass) locked(etag string) bool {
 		return true
 	}
 	pl := p.repo.play
-	return pl != nil && p.now.Sub(pl.locked[etag]) < lockMemory && !pl.died(pl.lockedBy[etag], p.root.opts.Procs.dir)
+	if pl == nil {
+		return false
+	}
+	last := pl.locked[etag]
+	return p.now.Sub(last.at) < lockMemory && !pl.died(last.by, p.root.opts.Procs.dir)
 }
 
 // lockLost: this play's downloader locks what it writes, and this is not
@@ -267,7 +271,7 @@ func (p *pass) locked(etag string) bool {
 // that is somebody's who takes no lock, if the blob isn't there.
 func (p *pass) lockLost(part *partial) bool {
 	pl := p.repo.play
-	if pl == nil || pl.locked[part.Etag].IsZero() {
+	if pl == nil || pl.locked[part.Etag].at.IsZero() {
 		return false
 	}
 	lost := pl.unlocked[part.Etag]

@@ -222,9 +222,9 @@ func (p *pass) addFruitless(pl *play) {
 	if pl.listed || pl.linkless {
 		return
 	}
-	for etag, at := range pl.locked {
+	for etag, last := range pl.locked {
 		f := pl.files[etag]
-		if at.Before(pl.attempt) || p.locked(etag) || pl.failed[etag] || f != nil && f.done {
+		if last.at.Before(pl.attempt) || p.locked(etag) || pl.failed[etag] || f != nil && f.done {
 			continue
 		}
 		if _, err := p.top.lstatPath(p.repo.folder + p.repo.layout.home + "/" + etag); !absent(err) {

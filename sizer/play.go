@@ -45,8 +45,7 @@ type play struct {
 	partialSeen bool
 	inodes      map[uint64]string
 	linkless    bool                 // files lie in the snapshot themselves
-	locked      map[string]time.Time // when an etag was last seen locked
-	lockedBy    map[string]int       // and by which process
+	locked      map[string]sighting  // when an etag was last seen locked
 	unlocked    map[string]time.Time // the first look at which it was locked no more
 	// attempt is when the last one was first seen, attemptBegan when its
 	// process began.
@@ -70,10 +69,16 @@ type play struct {
 	calm    bool
 }
 
+// A sighting is when a lock was last held, and by which process.
+type sighting struct {
+	at time.Time
+	by int
+}
+
 func newPlay(now, since time.Time) *play {
 	return &play{
 		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, changed: now,
-		files: make(map[string]*file), locked: make(map[string]time.Time), lockedBy: make(map[string]int), unlocked: make(map[string]time.Time),
+		files: make(map[string]*file), locked: make(map[string]sighting), unlocked: make(map[string]time.Time),
 		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
 }
@@ -190,7 +195,7 @@ func (pl *play) note(p *pass) {
 	}
 	for etag := range p.held.etags {
 		delete(pl.unlocked, etag)
-		pl.locked[etag], pl.lockedBy[etag] = p.now, p.held.by[etag]
+		pl.locked[etag] = sighting{p.now, p.held.by[etag]}
 	}
 	for _, part := range p.repo.partials {
 		if part.live {

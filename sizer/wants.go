@@ -87,7 +87,7 @@ func (p *pass) lookAround(pl *play) {
 // began reports whether something was seen of the file: it is there, whole or
 // in part, or its lock was held.
 func (pl *play) began(f *file) bool {
-	return f.done || f.part != nil || !pl.locked[f.etag].IsZero()
+	return f.done || f.part != nil || !pl.locked[f.etag].at.IsZero()
 }
 
 // reckon works out anew which files to leave out of the total, if there may be
@@ -200,7 +200,7 @@ func (p *pass) habit(pl *play, l *listing) func(path string) bool {
 // fresh reports whether the file was begun in this play: what was there before
 // tells nothing about what is wanted now.
 func (pl *play) fresh(f *file) bool {
-	return f.done && f.isNew || f.part != nil && f.part.live || !pl.locked[f.etag].IsZero()
+	return f.done && f.isNew || f.part != nil && f.part.live || !pl.locked[f.etag].at.IsZero()
 }
 
 // decoration is what nobody fetches who wants a model only to run: whoever
