@@ -90,7 +90,7 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 		if done {
 			look.FilesDone += paths
 		}
-		if done && !p.held.etags[f.etag] {
+		if done && !p.held.has(f.etag) {
 			look.mismatch(f)
 		}
 		if !pl.listed {

@@ -35,7 +35,7 @@ func (p *pass) evidence(pl *play) map[string]bool {
 		}
 		commits[p.of(pl, etag, cmp.Or(linkers[etag], p.linkedInFlight(pl, etag)))] = true
 	}
-	for etag := range p.held.etags {
+	for etag := range p.held.by {
 		switch {
 		case slices.Contains(pl.unlinked, etag):
 			pl.renewed = true // and soon: then it tells the revision
@@ -184,5 +184,5 @@ func (pl *play) inAttempt(at time.Time) bool { return at.After(pl.attemptBegan.A
 // writtenNow reports whether it is the attempt under way that writes a live
 // partial. One without a lock counts as live for a while behind its client.
 func (pl *play) writtenNow(p *pass, part *partial) bool {
-	return !pl.succeeded || p.held.etags[part.Etag] || part.grown.After(pl.attempt)
+	return !pl.succeeded || p.held.has(part.Etag) || part.grown.After(pl.attempt)
 }

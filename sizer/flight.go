@@ -54,14 +54,14 @@ func (pl *play) addNew(p *pass) {
 	if !pl.listed {
 		return
 	}
-	at := maps.Clone(p.held.etags)
+	live := make(map[string]bool)
 	for _, part := range p.repo.partials {
 		if part.live {
-			at[part.Etag] = true
+			live[part.Etag] = true
 		}
 	}
 	for _, f := range pl.files {
-		f.wanted = f.wanted && (f.want >= 0 || at[f.etag])
+		f.wanted = f.wanted && (f.want >= 0 || live[f.etag] || p.held.has(f.etag))
 	}
 }
 

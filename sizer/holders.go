@@ -62,18 +62,22 @@ func (p *Procs) loader(now time.Time, name hfcache.Repo) *downloader.Loader {
 
 // held is which locks of a repository are held now.
 type held struct {
-	etags map[string]bool
-	by    map[string]int // the holder's pid, by etag
-	pids  []int
-	any   bool
+	by   map[string]int // the holder's pid, by the etag of each
+	pids []int
+	any  bool
 	// seen: some lock was held at some time of this play, so that locks
 	// are visible here and their absence means something.
 	seen bool
 	// temps counts the files in the root that are this repository's.
 	temps int
-	// outside are those of the etags whose content is written outside of
+	// outside are those of them whose content is written outside of
 	// the cache until it is whole.
 	outside map[string]bool
+}
+
+func (h held) has(etag string) bool {
+	_, held := h.by[etag]
+	return held
 }
 
 // A reading is what the locks of a repository were when last read.
@@ -101,17 +105,17 @@ const (
 
 // serves is how long the last reading may serve.
 func (p *pass) serves() time.Duration {
-	etags, growing := p.repo.reading.held.etags, 0
+	held, growing := p.repo.reading.held, 0
 	for _, part := range p.repo.partials {
 		if !part.attached || p.now.Sub(part.grown) >= readingAge {
 			continue
 		}
-		if !etags[part.Etag] {
+		if !held.has(part.Etag) {
 			return readingAge
 		}
 		growing++
 	}
-	if growing < len(etags) {
+	if growing < len(held.by) {
 		return readingAge
 	}
 	return growingAge
@@ -190,16 +194,13 @@ func (p *pass) readHeld() held {
 	}
 	p.heldAgain = false
 	h := p.readLocks()
-	last.steady = maps.Equal(h.etags, last.held.etags) && slices.Equal(h.pids, last.held.pids)
+	last.steady = maps.Equal(h.by, last.held.by) && slices.Equal(h.pids, last.held.pids)
 	last.held, last.at = h, p.now
 	return h
 }
 
 func (p *pass) readLocks() held {
-	h := held{
-		etags: make(map[string]bool), by: make(map[string]int),
-		seen: p.repo.play != nil && p.repo.play.lockSeen,
-	}
+	h := held{by: make(map[string]int), seen: p.repo.play != nil && p.repo.play.lockSeen}
 	oldest := locksAge
 	switch {
 	case p.repo.play == nil || p.relisted:
@@ -227,7 +228,7 @@ func (p *pass) readLocks() held {
 			}
 			h.outside[file.etag] = true
 		}
-		h.any, h.seen, h.etags[file.etag], h.by[file.etag] = true, true, true, pid
+		h.any, h.seen, h.by[file.etag] = true, true, pid
 		if !pids[pid] {
 			pids[pid] = true
 			h.pids = append(h.pids, pid)

@@ -112,7 +112,7 @@ func TestALockLetGoWithoutASignIsMissedForTwoSecondsAtMost(t *testing.T) {
 	c.steadily(2000)
 	held := func() bool {
 		c.look()
-		return c.root.repos[demo].reading.held.etags[etag("b")]
+		return c.root.repos[demo].reading.held.has(etag("b"))
 	}
 	c.unlock("b")
 	looks := 1

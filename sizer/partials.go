@@ -219,7 +219,7 @@ func (p *pass) alive(part *partial) bool {
 	if part.beaten {
 		return false
 	}
-	if p.held.etags[part.Etag] || part.live && p.locked(part.Etag) {
+	if p.held.has(part.Etag) || part.live && p.locked(part.Etag) {
 		return true
 	}
 	growing := !part.grown.IsZero() && p.now.Sub(part.grown) < grace
@@ -255,7 +255,7 @@ const lockMemory = 1500 * time.Millisecond
 
 // locked: the blob's lock is held, as far as one reading can tell.
 func (p *pass) locked(etag string) bool {
-	if p.held.etags[etag] {
+	if p.held.has(etag) {
 		return true
 	}
 	pl := p.repo.play

@@ -120,7 +120,7 @@ func (p *pass) begin() bool {
 	since := p.repo.since
 	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
 	for _, part := range p.repo.partials {
-		if !part.live || !p.held.etags[part.Etag] && p.spent(part) {
+		if !part.live || !p.held.has(part.Etag) && p.spent(part) {
 			continue
 		}
 		sign = true
@@ -189,13 +189,13 @@ const livelyAfter = 5 * time.Second
 func (pl *play) note(p *pass) {
 	pl.lockSeen = pl.lockSeen || p.held.seen
 	for etag := range pl.locked {
-		if !p.held.etags[etag] && pl.unlocked[etag].IsZero() {
+		if !p.held.has(etag) && pl.unlocked[etag].IsZero() {
 			pl.unlocked[etag] = p.now
 		}
 	}
-	for etag := range p.held.etags {
+	for etag, pid := range p.held.by {
 		delete(pl.unlocked, etag)
-		pl.locked[etag] = sighting{p.now, p.held.by[etag]}
+		pl.locked[etag] = sighting{p.now, pid}
 	}
 	for _, part := range p.repo.partials {
 		if part.live {

@@ -222,7 +222,7 @@ func (p *pass) bareLocks() int {
 		partial[part.Etag] = true
 	}
 	bare, stagers := 0, p.newStagers()
-	for etag := range p.held.etags {
+	for etag := range p.held.by {
 		if partial[etag] {
 			continue
 		}
