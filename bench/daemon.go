@@ -73,12 +73,13 @@ func (b *bench) daemonAt(ctx context.Context, at place) (*daemon, error) {
 	return d, nil
 }
 
-// startOver is how long after its launch progressd has done what belongs to its
-// start: 10 s after it has come to rest it gives back what that took.
-const startOver = 14 * time.Second
+// slimAfter is how long after its launch progressd has given back what its start
+// took: it does so 10 s after it has come to rest, at some hundred thousand
+// repositories later than this.
+const slimAfter = 14 * time.Second
 
-// untilStartOver is how long there is still something of its start to come.
-func (d *daemon) untilStartOver() time.Duration { return max(0, startOver-time.Since(d.launched)) }
+// untilSlim is how long that is still to come.
+func (d *daemon) untilSlim() time.Duration { return max(0, slimAfter-time.Since(d.launched)) }
 
 // stop ends it; who hears its status until then goes after it.
 func (d *daemon) stop() error { return errors.Join(d.process.stop(), d.manager.Close()) }

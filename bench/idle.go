@@ -69,7 +69,7 @@ func (b *bench) idleDaemon(ctx context.Context, root string, s shape, out *secti
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	// The time stamps of directories are trusted when they are 2 s old.
-	if err := errors.Join(d.watched(ctx, s.repos+1), wait.For(ctx, max(b.scale.interval+3*time.Second, d.untilStartOver()))); err != nil {
+	if err := errors.Join(d.watched(ctx, s.repos+1), wait.For(ctx, max(b.scale.interval+3*time.Second, d.untilSlim()))); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(b.note, "   %d polls of progressd\n", b.scale.polls)

@@ -44,7 +44,7 @@ func (b *bench) pairs(ctx context.Context, out *section, chunk int) (err error) 
 	if err := errors.Join(os.Mkdir(roots[0], 0o755), os.Mkdir(roots[1], 0o755)); err != nil {
 		return err
 	}
-	w, err := b.startOverwriter(ctx, roots, chunk)
+	w, err := b.slimAfterwriter(ctx, roots, chunk)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (b *bench) block(ctx context.Context, w *overwriter, roots [2]string, watch
 		ratios = append(ratios, took[1]/took[0])
 	}
 	signal(syscall.SIGCONT)
-	if _, err := w.stint(ctx, watched, w.stintsIn(d.untilStartOver())); err != nil {
+	if _, err := w.stint(ctx, watched, w.stintsIn(d.untilSlim())); err != nil {
 		return nil, nil, err
 	}
 	before, err := d.cpu()
@@ -122,7 +122,7 @@ type overwriter struct {
 	passes int
 }
 
-func (b *bench) startOverwriter(ctx context.Context, roots [2]string, chunk int) (*overwriter, error) {
+func (b *bench) slimAfterwriter(ctx context.Context, roots [2]string, chunk int) (*overwriter, error) {
 	cmd := exec.Command(b.self, "overwriter", roots[0], roots[1], strconv.Itoa(chunk))
 	in, err := cmd.StdinPipe()
 	if err != nil {

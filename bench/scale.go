@@ -69,7 +69,7 @@ func (b *bench) manyAtRest(ctx context.Context, n int, out *section, g *growth) 
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
-	if err := errors.Join(d.watched(ctx, n+1), d.settle(ctx), wait.For(ctx, max(b.scale.interval, d.untilStartOver()))); err != nil {
+	if err := errors.Join(d.watched(ctx, n+1), d.settle(ctx), wait.For(ctx, max(b.scale.interval, d.untilSlim()))); err != nil {
 		return err
 	}
 	used, err := d.windows(ctx, b.scale.restPolls, b.scale.interval)
@@ -118,7 +118,7 @@ func (b *bench) manyAtOnce(ctx context.Context, n int, out *section, g *growth) 
 	group.Go(func() error {
 		defer stop()
 		// All begin, and the locks come to be known.
-		if err := wait.For(writing, max(scaleWindow+time.Duration(n)*10*time.Millisecond, d.untilStartOver())); err != nil {
+		if err := wait.For(writing, max(scaleWindow+time.Duration(n)*10*time.Millisecond, d.untilSlim())); err != nil {
 			return err
 		}
 		used, err = d.windows(writing, b.scale.windows, scaleWindow)

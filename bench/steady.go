@@ -29,7 +29,7 @@ func (b *bench) steady(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, daemon.stop()) }()
-	if err := wait.For(ctx, daemon.untilStartOver()); err != nil {
+	if err := wait.For(ctx, daemon.untilSlim()); err != nil {
 		return err
 	}
 	start, err := daemon.cpu()
@@ -67,7 +67,7 @@ func (b *bench) steady(ctx context.Context) (err error) {
 	}
 	mem, err := daemon.memory()
 	out := b.report.section(fmt.Sprintf("Steady: %d files growing by %d MB/s together, a line a second", busyFiles, steadyRate/1_000_000))
-	out.explain("It begins %v after progressd was launched, when that has given back what its start took. What that costs stands here, and in no share of a core but those from beginning to end.", startOver)
+	out.explain("It begins %v after progressd was launched, when that has given back what its start took. What that costs stands here, and in no share of a core but those from beginning to end.", slimAfter)
 	out.add("processor time of the start, at an empty cache", us, seconds, series{start.Seconds()}, "")
 	out.add("share of a core", us, percent, share, "below 0.1%")
 	out.add("resident memory", us, megabytes, series{mem.resident}, "below 20 MB")

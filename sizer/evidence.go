@@ -13,6 +13,8 @@ import (
 func (p *pass) evidence(pl *play) map[string]bool {
 	commits := make(map[string]bool)
 	done := slices.Concat(p.arrivedNew, pl.justDone, pl.unlinked)
+	slices.Sort(done)
+	done = slices.Compact(done) // what has just come is told by its name and by its file
 	pl.justDone, pl.unlinked = nil, nil
 	linkers := p.linkers(done)
 	late, astray := p.linkedLate(pl)

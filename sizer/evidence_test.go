@@ -38,14 +38,22 @@ func TestARevisionIsNotGuessedFromWhatItsClientWontFetch(t *testing.T) {
 	}
 }
 
-// What another revision has brought is there; that it isn't linked tells that
-// nobody has taken it for this one.
-func TestWhatIsThereAndNotLinkedIsMissing(t *testing.T) {
+// sharingCache is one in which a new revision lists a file that is there for
+// the one before, and another.
+func sharingCache(t *testing.T) *cache {
+	t.Helper()
 	c := newCache(t)
 	c.whole("old", mib, commitA, "a.bin")
 	c.age()
 	c.watch(c.now.Add(-time.Second), nil)
 	c.list(commitB, map[string]listedFile{"a.bin": {"old", mib}, "b.bin": {"new", 1000}})
+	return c
+}
+
+// What another revision has brought is there; that it isn't linked tells that
+// nobody has taken it for this one.
+func TestWhatIsThereAndNotLinkedIsMissing(t *testing.T) {
+	c := sharingCache(t)
 	c.run(42, "python3", "train.py")
 	c.lock(42, "new")
 	c.partial("new", ".01234567.incomplete", 1000)
@@ -67,11 +75,7 @@ func TestWhatIsThereAndNotLinkedIsMissing(t *testing.T) {
 // but links. They come without a blob, so that the play has to last until the
 // tracker has judged it, and what it judges by has to be new.
 func TestLinksMadeJustBeforeTheVerdictAreSeen(t *testing.T) {
-	c := newCache(t)
-	c.whole("old", mib, commitA, "a.bin")
-	c.age()
-	c.watch(c.now.Add(-time.Second), nil)
-	c.list(commitB, map[string]listedFile{"a.bin": {"old", mib}, "b.bin": {"new", 1000}})
+	c := sharingCache(t)
 	c.run(42, "python3", "train.py")
 	c.lock(42, "new")
 	c.partial("new", ".01234567.incomplete", 1000)
@@ -91,11 +95,7 @@ func TestLinksMadeJustBeforeTheVerdictAreSeen(t *testing.T) {
 }
 
 func TestWhatLacksOnlyLinksIsOverBehindTheVerdict(t *testing.T) {
-	c := newCache(t)
-	c.whole("old", mib, commitA, "a.bin")
-	c.age()
-	c.watch(c.now.Add(-time.Second), nil)
-	c.list(commitB, map[string]listedFile{"a.bin": {"old", mib}, "b.bin": {"new", 1000}})
+	c := sharingCache(t)
 	c.whole("new", 1000, commitB, "b.bin")
 	if l := c.look(); !l.InPlay || l.Missing != 1 {
 		t.Fatalf("look %+v", l)

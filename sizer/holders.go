@@ -70,14 +70,14 @@ type held struct {
 	seen bool
 	// temps counts the files in the root that are this repository's.
 	temps int
-	// outside are those of them whose content is written outside of
-	// the cache until it is whole.
+	// outside are those whose content is written outside of the cache until
+	// it is whole.
 	outside map[string]bool
 }
 
 func (h held) has(etag string) bool {
-	_, held := h.by[etag]
-	return held
+	_, ok := h.by[etag]
+	return ok
 }
 
 // A reading is what the locks of a repository were when last read.
@@ -105,17 +105,17 @@ const (
 
 // serves is how long the last reading may serve.
 func (p *pass) serves() time.Duration {
-	held, growing := p.repo.reading.held, 0
+	last, growing := p.repo.reading.held, 0
 	for _, part := range p.repo.partials {
 		if !part.attached || p.now.Sub(part.grown) >= readingAge {
 			continue
 		}
-		if !held.has(part.Etag) {
+		if !last.has(part.Etag) {
 			return readingAge
 		}
 		growing++
 	}
-	if growing < len(held.by) {
+	if growing < len(last.by) {
 		return readingAge
 	}
 	return growingAge

@@ -2,12 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -117,23 +117,23 @@ func cleanMappings(smaps io.Reader, file string) []mapping {
 	var m mapping
 	candidate := false
 	for lines := bufio.NewScanner(smaps); lines.Scan(); {
-		line := lines.Bytes()
-		if value, ok := bytes.CutPrefix(line, []byte("Anonymous:")); ok {
-			if candidate && string(bytes.TrimSpace(value)) == "0 kB" {
+		line := lines.Text()
+		if value, ok := strings.CutPrefix(line, "Anonymous:"); ok {
+			if candidate && strings.TrimSpace(value) == "0 kB" {
 				found = append(found, m)
 			}
 			candidate = false
 			continue
 		}
-		if len(line) > 0 && 'A' <= line[0] && line[0] <= 'Z' { // a figure of the mapping above
+		if line != "" && 'A' <= line[0] && line[0] <= 'Z' { // a figure of the mapping above
 			continue
 		}
 		var access, offset, device string
 		var inode uint64
-		n, _ := fmt.Sscanf(string(line), "%x-%x %s %s %s %d", &m.start, &m.end, &access, &offset, &device, &inode)
+		n, _ := fmt.Sscanf(line, "%x-%x %s %s %s %d", &m.start, &m.end, &access, &offset, &device, &inode)
 		if n == 6 {
 			readOnly := access == "r-xp" || access == "r--p"
-			candidate = readOnly && bytes.HasSuffix(line, []byte(" "+file))
+			candidate = readOnly && strings.HasSuffix(line, " "+file)
 		}
 	}
 	return found
