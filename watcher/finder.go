@@ -102,11 +102,8 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 	return seen
 }
 
-// say tells once what the pattern doesn't reach yet, and warns of what it can't.
+// say warns once of what the pattern can't reach, and tells when it can again.
 func (f *finder) say(s survey) {
-	if len(s.places) == 0 && f.before.IsZero() && len(s.refused) == 0 {
-		f.log.Info("no cache there yet: it is watched as soon as it appears", keyPattern, clean(f.pattern))
-	}
 	refused := make(map[string]bool)
 	for _, r := range s.refused {
 		refused[r.path] = true
