@@ -17,7 +17,6 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.Downloaders = slices.Clip(pl.downloaders) // which come, and never change
 	look.Alive = slices.Clone(pl.running)
 	look.WantedKnown = pl.wanted != nil
-	look.Failed = pl.formerFailed + len(pl.failures())
 	pl.describeFiles(p, look)
 	pl.describePartials(p, look)
 	if !pl.listed {
@@ -25,6 +24,7 @@ func (pl *play) describe(p *pass, look *Look) {
 		look.Asked = p.root.opts.Listing != nil && len(pl.revisions) > 0
 	}
 	failures := pl.failures()
+	look.Failed = pl.formerFailed + len(failures) + p.halves(pl)
 	known := failures[:min(len(failures), maxNamed)]
 	unlinked := slices.Concat(pl.justDone, pl.unlinked)
 	look.Memory = Memory{
@@ -32,7 +32,8 @@ func (pl *play) describe(p *pass, look *Look) {
 		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Name: pl.name,
 		Attempt: pl.attemptBegan, Succeeded: pl.succeeded, Settled: pl.guess.settled,
 		Locks: pl.lockSeen, Partials: pl.partialSeen,
-		Failed: look.Failed - len(known), FailedBlobs: known,
+		Failed: pl.formerFailed + len(failures) - len(known), FailedBlobs: known,
+		Copying: maps.Clone(pl.copying), CutOffs: slices.Clone(p.repo.cutOffs),
 		Unlinked: unlinked[:min(len(unlinked), maxNamed)], Kept: p.keptOf(pl),
 	}
 }

@@ -4,6 +4,7 @@
 package sizer
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -187,6 +188,11 @@ type Memory struct {
 	// what mends that; Failed counts those that can't be named.
 	Failed      int      `json:"failed,omitempty"`
 	FailedBlobs []string `json:"failed_blobs,omitempty"`
+	// Copying are the blobs under the lock of a client that writes them
+	// under their own names, with its pid; CutOffs those that such a client
+	// has left half done, in this play or before.
+	Copying map[string]int `json:"copying,omitempty"`
+	CutOffs []CutOff       `json:"cut_offs,omitempty"`
 	// Unlinked are finished blobs of the play that no revision is known
 	// for yet.
 	Unlinked []string `json:"unlinked,omitempty"`
@@ -212,5 +218,6 @@ func (m Memory) SameFacts(other Memory) bool {
 		m.Succeeded == other.Succeeded && m.Settled == other.Settled && m.Locks == other.Locks && m.Partials == other.Partials &&
 		m.From.Equal(other.From) && m.Attempt.Equal(other.Attempt) &&
 		slices.Equal(m.Revisions, other.Revisions) && slices.Equal(m.Downloaders, other.Downloaders) &&
-		slices.Equal(m.FailedBlobs, other.FailedBlobs) && slices.Equal(m.Unlinked, other.Unlinked) && slices.Equal(m.Kept, other.Kept)
+		slices.Equal(m.FailedBlobs, other.FailedBlobs) && slices.Equal(m.Unlinked, other.Unlinked) && slices.Equal(m.Kept, other.Kept) &&
+		maps.Equal(m.Copying, other.Copying) && slices.Equal(m.CutOffs, other.CutOffs)
 }

@@ -16,6 +16,7 @@ func TestEveryFactOfAMemoryCounts(t *testing.T) {
 		Since: time.Unix(1, 0), Play: "p", From: time.Unix(2, 0), Revisions: []string{"r"}, Base: 1, Bytes: 2,
 		Downloaders: []downloader.Process{{PID: 42}}, Attempt: time.Unix(3, 0), Succeeded: true,
 		Failed: 1, FailedBlobs: []string{"f"}, Unlinked: []string{"u"}, Kept: []string{"k"},
+		Copying: map[string]int{"c": 42}, CutOffs: []CutOff{{Etag: "h", Size: 1}},
 		Settled: true, Locks: true, Partials: true, Name: hfcache.Repo{Type: hfcache.Model, ID: "o/m"},
 	}
 	if !full.SameFacts(full) {

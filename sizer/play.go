@@ -47,6 +47,7 @@ type play struct {
 	linkless    bool                 // files lie in the snapshot themselves
 	locked      map[string]sighting  // when an etag was last seen locked
 	unlocked    map[string]time.Time // the first look at which it was locked no more
+	copying     map[string]int       // see Memory.Copying
 	// attempt is when the last one was first seen, attemptBegan when its
 	// process began.
 	attempt, attemptBegan time.Time
@@ -97,7 +98,7 @@ func restored(m Memory) *play {
 	if len(m.Revisions) == 0 {
 		pl.since = pl.opened
 	}
-	pl.unlinked, pl.kept = m.Unlinked, m.Kept
+	pl.unlinked, pl.kept, pl.copying = m.Unlinked, m.Kept, m.Copying
 	pl.guess.settled = m.Settled
 	for _, etag := range m.FailedBlobs {
 		pl.failed[etag] = true
@@ -154,6 +155,7 @@ func (p *pass) playOn(look *Look) error {
 		}
 	}
 	p.addFruitless(pl)
+	p.noteCutOffs(pl)
 	pl.attach(p)
 	p.reckon(pl)
 	p.noticeLanded()

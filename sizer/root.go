@@ -79,6 +79,8 @@ type repo struct {
 	reading reading
 	revs    revisions
 	play    *play
+	// cutOffs are blobs that were left half copied; see Memory.CutOffs.
+	cutOffs []CutOff
 	// unlinked are blobs of the last play that no snapshot names.
 	unlinked []string
 	// bareless is when no bare lock was held last; see temps.
@@ -140,6 +142,7 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	}
 	if known {
 		rp.since = later(rp.since, memory.Since)
+		rp.cutOffs = memory.CutOffs
 	}
 	rp.since = later(rp.since, r.since[folder])
 	if _, moved := r.since[folder]; known && !moved && memory.Play != "" {

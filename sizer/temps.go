@@ -215,7 +215,8 @@ func (p *pass) othersStage() bool {
 }
 
 // bareLocks counts the held locks of blobs that have neither a partial nor a
-// finished blob, and whose holder may write into the root.
+// finished blob, and whose holder may write into the root: one that writes
+// outside of the cache doesn't.
 func (p *pass) bareLocks() int {
 	partial := make(map[string]bool)
 	for _, part := range p.repo.partials {
@@ -223,7 +224,7 @@ func (p *pass) bareLocks() int {
 	}
 	bare, stagers := 0, p.newStagers()
 	for etag := range p.held.by {
-		if partial[etag] {
+		if partial[etag] || p.held.outside[etag] {
 			continue
 		}
 		if _, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag); err != nil && stagers.may(etag) {

@@ -208,3 +208,18 @@ func TestOldClientsAtSeveralRepositoriesAreNotCalledSilent(t *testing.T) {
 		t.Fatalf("none grows: %+v", l)
 	}
 }
+
+// swift-huggingface holds the lock of a blob that it fetches outside of the cache.
+func TestALockOfOneThatWritesOutsideClaimsNoFileInTheRoot(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "swift")
+	c.whole("config", 700, commitA, "config.json")
+	c.lockIn(filepath.Join(demo, "blobs"), 42, "a")
+	c.look()
+	for size := 1000; size < 4000; size += 1000 {
+		c.write(filepath.Join(c.path, "tmpabcdefgh"), size)
+		if l := c.look(); l.Bytes != 700 || l.Partials != 0 {
+			t.Fatalf("look %+v", l)
+		}
+	}
+}

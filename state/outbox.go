@@ -186,7 +186,7 @@ func (s *Store) settle(e *episode) {
 
 func (s *Store) close(e *episode) {
 	if rec := s.repoRecord(e.key()); e.played() && e.Number > rec.Number {
-		rec.Number, rec.Since = e.Number, e.Episode.Memory.Since
+		rec.Number, rec.Since, rec.CutOffs = e.Number, e.Episode.Memory.Since, e.Episode.Memory.CutOffs
 		s.stateDirty = true
 	}
 	delete(s.episodes, e.Episode.ID)
@@ -221,5 +221,8 @@ func copyMemory(m sizer.Memory) sizer.Memory {
 	m.Downloaders = slices.Clip(m.Downloaders)
 	m.FailedBlobs = slices.Clone(m.FailedBlobs)
 	m.Unlinked = slices.Clone(m.Unlinked)
+	m.Kept = slices.Clone(m.Kept)
+	m.Copying = maps.Clone(m.Copying)
+	m.CutOffs = slices.Clone(m.CutOffs)
 	return m
 }

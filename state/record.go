@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"progressd/hfcache"
+	"progressd/sizer"
 	"progressd/tracker"
 )
 
@@ -35,6 +36,8 @@ type repoRecord struct {
 	hfcache.Repo
 	// Since is that of its last closed episode, zero before the first.
 	Since time.Time `json:"since,omitzero"`
+	// CutOffs are those of that episode, too.
+	CutOffs []sizer.CutOff `json:"cut_offs,omitempty"`
 	// Log is the name of its log file, given once and kept.
 	Log string `json:"log,omitempty"`
 	// Number is that of the episode that Since comes from.

@@ -158,15 +158,15 @@ func (s *Store) findRoot(path string, inode uint64) int {
 }
 
 // Repo gives what is remembered about a repository: the memory of its open
-// episode, else that after its last one, of which only Since is set.
+// episode, else that after its last one, of which only Since and CutOffs are set.
 func (s *Store) Repo(root string, repo hfcache.Repo) (sizer.Memory, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := repoKey{root, repo}
-	var since time.Time
+	var last sizer.Memory
 	var number uint64
 	if rec := s.repos[key]; rec != nil {
-		since, number = rec.Since, rec.Number
+		last, number = sizer.Memory{Since: rec.Since, CutOffs: rec.CutOffs}, rec.Number
 	}
 	for _, e := range s.episodes {
 		switch {
@@ -174,10 +174,10 @@ func (s *Store) Repo(root string, repo hfcache.Repo) (sizer.Memory, bool) {
 		case !e.Episode.Over:
 			return copyMemory(e.Episode.Memory), true
 		case e.Number > number:
-			since, number = e.Episode.Memory.Since, e.Number
+			last, number = sizer.Memory{Since: e.Episode.Memory.Since, CutOffs: e.Episode.Memory.CutOffs}, e.Number
 		}
 	}
-	return sizer.Memory{Since: since}, number > 0
+	return copyMemory(last), number > 0
 }
 
 // Episodes gives the open ones, oldest first.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"progressd/hfcache"
+	"progressd/sizer"
 	"progressd/tracker"
 )
 
@@ -59,35 +60,35 @@ func TestRepositoryMemory(t *testing.T) {
 	s, _ := openStore(t, dir, &testDisk{})
 	l, _, _ := start(s)
 	first, second := record("e1", llama, 1), record("e2", llama, 10)
-	check := func(name string, since time.Time, play string) {
+	check := func(name string, want sizer.Memory) {
 		t.Helper()
 		for _, life := range []string{"", " after a restart"} {
 			m, known := s.Repo(root, llama)
-			if known != !since.IsZero() || !m.Since.Equal(since) || m.Play != play {
-				t.Errorf("%s%s: got %+v, %v, want since %v, play %q", name, life, m, known, since, play)
+			if known != !want.Since.IsZero() || !m.Since.Equal(want.Since) || m.Play != want.Play || !slices.Equal(m.CutOffs, want.CutOffs) {
+				t.Errorf("%s%s: got %+v, %v, want %+v", name, life, m, known, want)
 			}
 			kill(s)
 			s, _ = openStore(t, dir, &testDisk{})
 			l, _, _ = start(s)
 		}
 	}
-	check("nothing", time.Time{}, "")
+	check("nothing", sizer.Memory{})
 	commit(l, first, tracker.Preparing)
-	check("open", first.Memory.Since, "e1")
+	check("open", first.Memory)
 	commit(l, over(first), tracker.Completed)
-	check("over and pending", over(first).Memory.Since, "")
+	check("over and pending", over(first).Memory)
 	commit(l, second, tracker.Preparing)
-	check("a second is open", second.Memory.Since, "e2")
+	check("a second is open", second.Memory)
 	commit(l, over(second), tracker.Completed)
-	check("both over", over(second).Memory.Since, "")
+	check("both over", over(second).Memory)
 	for _, sink := range []string{"log", "journal"} {
 		s.Written("e2-completed", sink)
 	}
-	check("the second closed first", over(second).Memory.Since, "")
+	check("the second closed first", over(second).Memory)
 	for _, sink := range []string{"log", "journal"} {
 		s.Written("e1-completed", sink)
 	}
-	check("both closed", over(second).Memory.Since, "")
+	check("both closed", over(second).Memory)
 	if m, known := s.Repo("/elsewhere", llama); known {
 		t.Errorf("the same repository of another root is known: %+v", m)
 	}

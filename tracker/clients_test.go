@@ -300,6 +300,53 @@ func (w *witness) since(kind Kind) time.Duration {
 	return -1
 }
 
+// whole reports whether all files are there with their sizes.
+func (w *witness) whole() bool {
+	snapshots, err := filepath.Glob(filepath.Join(w.hh.Root, folder, "snapshots", "*"))
+	must(w.t, err)
+	return slices.ContainsFunc(snapshots, func(dir string) bool {
+		for path, e := range w.files {
+			if info, err := os.Stat(filepath.Join(dir, path)); err != nil || info.Size() != e.Size {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// swift-huggingface copies a file to its blob's own name. What is left of that by
+// one that dies is a whole blob to all clients.
+func TestWhatIsLeftHalfCopiedIsNeverPartOfACompleteModel(t *testing.T) {
+	taken := 0
+	eachWriter(t, func(t *testing.T, w *witness, name string, _ func() error) {
+		w.killAt(client.Written, 2)
+		if err := w.writers()["swift"](); !errors.Is(err, client.ErrKilled) {
+			t.Fatalf("got %v", err)
+		}
+		w.die()
+		w.rest(2 * time.Minute)
+		if told := w.told(); told != "preparing started interrupted" {
+			t.Fatalf("told %s", told)
+		}
+		w.again = true
+		w.live()
+		w.hh.Pause = func(_ context.Context, at client.Stage, path string) error { return w.stage(at, path) }
+		must(t, w.writers()[name]())
+		w.die()
+		w.rest(2 * time.Minute)
+		completed := slices.ContainsFunc(w.events, func(e Event) bool { return e.Kind == Completed })
+		if completed != w.whole() {
+			t.Errorf("told %s, and whole: %v", w.told(), w.whole())
+		}
+		if !w.whole() {
+			taken++
+		}
+	})
+	if taken == 0 {
+		t.Error("nobody took the half file for whole")
+	}
+}
+
 func TestEveryClientsDeathIsNoticedAndNeverCalledComplete(t *testing.T) {
 	// Who is seen to be gone is given up a minute later. What is left is gone
 	// on with, taken up from the beginning, or left lying as an orphan.

@@ -1,0 +1,138 @@
+package sizer
+
+import (
+	"slices"
+	"time"
+
+	"progressd/downloader"
+)
+
+// A CutOff is a blob whose client ended while it copied it to its name
+// (swift-huggingface 0.8.1): nothing in the cache tells it from a whole one, and
+// whoever comes next, of any client, takes it for that and links it. What is
+// written or put there anew is another file, or has another size or time.
+type CutOff struct {
+	Etag  string `json:"etag"`
+	Inode uint64 `json:"inode"`
+	Size  int64  `json:"size"`
+	// Modified is in nanoseconds since 1970.
+	Modified int64 `json:"modified"`
+}
+
+func cutOff(etag string, e entry) CutOff {
+	return CutOff{Etag: etag, Inode: e.ino, Size: e.size, Modified: e.mtime.UnixNano()}
+}
+
+// noteCutOffs notes which blobs were left half copied: the lock under which one
+// is copied is held until it is linked.
+func (p *pass) noteCutOffs(pl *play) {
+	p.repo.cutOffs = slices.DeleteFunc(p.repo.cutOffs, func(c CutOff) bool {
+		e, err := p.blob(c.Etag)
+		return absent(err) || err == nil && cutOff(c.Etag, e) != c
+	})
+	for etag, pid := range pl.copying {
+		died := pl.died(pid, p.root.opts.Procs.dir)
+		if p.locked(etag) && (!died || p.held.by[etag] == pid) {
+			continue // or another one of its kind waits for what it brings
+		}
+		blob, linked, ok := p.copied(pl, etag)
+		switch {
+		case ok && (linked.IsZero() || died && p.linkedByAnother(pl, pid, blob.ctime, linked)):
+			p.keepCutOff(cutOff(etag, blob))
+		case ok && died:
+			continue // until who came next is seen
+		}
+		delete(pl.copying, etag)
+	}
+	for etag := range p.held.outside {
+		if pl.copying == nil { // as of most clients
+			pl.copying = make(map[string]int)
+		}
+		if _, known := pl.copying[etag]; !known && len(pl.copying) < maxNamed {
+			pl.copying[etag] = p.held.by[etag]
+		}
+	}
+}
+
+// copied is a blob that came in this play, and when it was linked, zero if it
+// isn't. ok is false where there is none, or a listing has its size.
+func (p *pass) copied(pl *play, etag string) (blob entry, linked time.Time, ok bool) {
+	blob, err := p.blob(etag)
+	if err != nil || !blob.regular() || !blob.ctime.After(pl.opened) || p.lister(etag) != nil {
+		return blob, linked, false
+	}
+	linked, ok = p.linkedAt(etag, blob.size)
+	return blob, linked, ok
+}
+
+// copiedAndLinked is the most that lies between the end of a copy and its link,
+// which is the next that its client does: a file system that is busy with what
+// was copied may let it wait.
+const copiedAndLinked = time.Second
+
+// linkedByAnother reports whether the client that has copied a blob, and is
+// gone, did not link it: that was done late, or by one that began meanwhile, as
+// exactly as the clocks tell.
+func (p *pass) linkedByAnother(pl *play, pid int, written, linked time.Time) bool {
+	return linked.Sub(written) > copiedAndLinked || slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool {
+		began := d.Began(p.now)
+		return d.PID != pid && began.After(written.Add(tick)) && !began.After(linked.Add(tick))
+	})
+}
+
+func (p *pass) blob(etag string) (entry, error) {
+	return p.top.lstatPath(p.repo.folder + "/blobs/" + etag)
+}
+
+func (p *pass) keepCutOff(c CutOff) {
+	if !slices.Contains(p.repo.cutOffs, c) && len(p.repo.cutOffs) < maxNamed {
+		p.repo.cutOffs = append(p.repo.cutOffs, c)
+	}
+}
+
+// linkedAt is when the first link to a blob was made, zero if there is none. ok
+// is false where that can't be told: not all is read, or links can't be made
+// and the file was copied once more.
+func (p *pass) linkedAt(etag string, size int64) (first time.Time, ok bool) {
+	for _, rev := range p.repo.revs.byCommit {
+		if rev.listed() || rev.linked.IsZero() {
+			continue
+		}
+		if err := p.readLinks(rev); err != nil || len(rev.links) >= maxLinks {
+			return first, false
+		}
+		for _, e := range rev.places {
+			if e.size == size {
+				return first, false
+			}
+		}
+		if at := p.linkedIn(rev, etag); !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first, true
+}
+
+// linkedIn is when the first link to a blob was made in one snapshot.
+func (p *pass) linkedIn(rev *revision, etag string) (first time.Time) {
+	for _, l := range rev.links {
+		if l.etag != etag {
+			continue
+		}
+		e, err := p.top.lstatPath(p.repo.folder + "/snapshots/" + rev.commit + "/" + l.path)
+		if err == nil && (first.IsZero() || e.ctime.Before(first)) {
+			first = e.ctime
+		}
+	}
+	return first
+}
+
+// halves counts the files of the download that were left half copied.
+func (p *pass) halves(pl *play) (n int) {
+	for _, c := range p.repo.cutOffs {
+		if f := pl.files[c.Etag]; f != nil && f.wanted && f.want < 0 {
+			n++
+		}
+	}
+	return n
+}
