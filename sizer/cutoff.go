@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -85,9 +86,12 @@ func (p *pass) blob(etag string) (entry, error) {
 }
 
 func (p *pass) keepCutOff(c CutOff) {
-	if !slices.Contains(p.repo.cutOffs, c) && len(p.repo.cutOffs) < maxNamed {
-		p.repo.cutOffs = append(p.repo.cutOffs, c)
+	if slices.Contains(p.repo.cutOffs, c) || len(p.repo.cutOffs) >= maxNamed {
+		return
 	}
+	p.repo.cutOffs = append(p.repo.cutOffs, c)
+	p.root.warn(p.repo.folder, fmt.Sprintf(
+		"a file was left half copied by a client that failed, and any other takes it for whole: remove blobs/%q and download the model again", c.Etag), nil)
 }
 
 // linkedAt is when the first link to a blob was made, zero if there is none. ok

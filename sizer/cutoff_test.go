@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +87,9 @@ func TestABlobThatWasLeftHalfCopiedIsAFailureWhoeverLinksIt(t *testing.T) {
 			c.kill(43)
 			if l = c.quietly(); l.Failed != 1 || l.FilesDone != 3 {
 				t.Fatalf("linked by another: %+v", l)
+			}
+			if said := strings.Count(c.log.String(), "remove blobs/"); said != 1 || !strings.Contains(c.log.String(), etag("a")) {
+				t.Errorf("said %d times what to do:\n%s", said, c.log)
 			}
 			c.restartIf(restarted, l)
 			c.partial("a", ".incomplete", 2*mib)

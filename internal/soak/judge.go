@@ -347,7 +347,7 @@ func (j *judge) removedBetween(a, b int) bool {
 func (l *life) complete() bool {
 	t := l.truth
 	known := !l.library || !l.seen || !l.partly() // else a listing says that there is more
-	return t.whole || t.wanted && (t.listing && known || !t.listing && l.done) || !t.listing && t.blobs > 0 && t.partials == 0 && !t.gap
+	return t.whole || t.wanted && (t.listing && known || !t.listing && l.done) || !t.listing && t.blobs > 0 && t.partials == 0 && !t.gap && !t.short
 }
 
 // lifeless checks a verdict that needs every client to be gone for a while.

@@ -85,6 +85,7 @@ func TestJudge(t *testing.T) {
 	idle := lived(0, 9, everything)
 	idle.truth.content = done.truth.content
 	cut := lived(0, 2, truth{listing: true, short: true})
+	cutUnlisted := lived(0, 2, truth{short: true, linked: 1, blobs: 2})
 	paused := lived(0, 30, truth{whole: true, wanted: true, linked: 2, blobs: 2})
 	paused.held, paused.heldAt.whole = uptime{at(2), at(22)}, true
 	newer := lived(3, 9, everything)
@@ -116,6 +117,7 @@ func TestJudge(t *testing.T) {
 		{name: "a level that doesn't fit", lives: []*life{done}, log: opened + "1 ERROR Downloaded 1.0MB...", want: "line 3: known"},
 		{name: "a size that doesn't differ", lives: []*life{done}, log: opened + "1 WARNING Size of a differs from the listing: 0 bytes on disk, 3000000 listed", want: "line 3: differs"},
 		{name: "a copy that was cut short", lives: []*life{cut}, log: opened + "1 WARNING Size of a differs from the listing: 0 bytes on disk, 3000000 listed"},
+		{name: "completed and a copy was cut short", lives: []*life{cutUnlisted}, log: unlisted, want: "line 4: completed"},
 		{name: "unlisted and whole when the client was stopped", lives: []*life{paused}, log: opened + "5 INFO No listing to check against: 5.0MB in 2 files on disk\n5 SUCCESS Model downloaded successfully"},
 		{name: "a step twice", lives: []*life{done}, log: opened + "1 INFO Download progress: 2.5MB/5.0MB ~ 50.0%\n1 INFO Download progress: 2.75MB/5.0MB ~ 55.0%", want: "line 4: step"},
 		{name: "a step twice over a loss", lives: []*life{done}, log: opened + "1 INFO Downloaded 2.5MB...\n1 WARNING Download began again: 0B of 2.5MB kept\n1 INFO Downloaded 1.5MB...", want: "line 5: step"},
