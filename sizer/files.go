@@ -165,13 +165,18 @@ func (p *pass) mended(pl *play, f *file, part *partial) bool {
 		return f.done
 	}
 	for _, commit := range pl.revisions {
-		e, err := p.top.lstatPath(p.repo.folder + "/snapshots/" + commit + "/" + f.path)
-		behind := later(e.ctime, p.repo.revs.at(commit).lastTouched())
-		if err == nil && e.link() && behind.After(part.mtime) {
+		e, ok := p.linkOf(commit, f)
+		if ok && later(e.ctime, p.repo.revs.at(commit).lastTouched()).After(part.mtime) {
 			return true
 		}
 	}
 	return false
+}
+
+// linkOf is the link to a file in the snapshot of a revision.
+func (p *pass) linkOf(commit string, f *file) (entry, bool) {
+	e, err := p.top.lstatPath(p.repo.folder + "/snapshots/" + commit + "/" + f.path)
+	return e, err == nil && e.link()
 }
 
 // now is what of the file is on disk.

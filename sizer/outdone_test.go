@@ -44,3 +44,35 @@ func TestAPartialWhoseBlobCameBehindItIsNotUnderWay(t *testing.T) {
 		}
 	})
 }
+
+// The next client finds the blob there, of another revision, and links it.
+func TestAPartialWhoseBlobWasLinkedBehindItIsNotUnderWay(t *testing.T) {
+	for name, tt := range map[string]struct {
+		again    bool // it is written to behind that
+		partials int
+		proof    Proof
+	}{"left": {partials: 0, proof: ProvenByListing}, "written to": {again: true, partials: 1}} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			c.whole("a", mib, commitA, "a.bin")
+			c.age()
+			c.watch(time.Now().Add(-time.Second), nil)
+			c.list(commitB, map[string]listedFile{"a.bin": {"a", mib}, "b.bin": {"b", 1000}})
+			left := c.partial("a", ".part", 0)
+			c.run(43, "python3")
+			c.lock(43, "b")
+			c.partial("b", ".01234567.incomplete", 500)
+			c.linkLater("a", commitB, "a.bin", left)
+			c.look()
+			c.partial("b", ".01234567.incomplete", 1000)
+			c.finish("b", ".01234567.incomplete", commitB, "b.bin")
+			if tt.again {
+				c.write(left, 1000)
+			}
+			c.kill(43)
+			if l := c.look(); l.Partials != tt.partials || l.Proof != tt.proof {
+				t.Fatalf("look %+v", l)
+			}
+		})
+	}
+}

@@ -238,15 +238,22 @@ func (p *pass) bettered(part *partial) bool {
 	return f != nil && f.done && f.isNew
 }
 
-// outdone: the blob came behind all that was written to the partial. It may be
-// found growing all the same: at the first look that sees it, whoever made it may
-// be gone, with a lock that nobody saw.
+// outdone: the blob came, or one that was there was linked, behind all that was
+// written to the partial. It may be found growing all the same: at the first
+// look that sees it, whoever made it may be gone, with a lock that nobody saw.
 func (p *pass) outdone(part *partial) bool {
-	if p.repo.play == nil {
+	pl := p.repo.play
+	if pl == nil {
 		return false
 	}
-	f := p.repo.play.files[part.Etag]
-	return f != nil && f.done && f.came.After(part.mtime)
+	f := pl.files[part.Etag]
+	if f == nil || !f.done {
+		return false
+	}
+	return f.came.After(part.mtime) || !f.own && slices.ContainsFunc(pl.revisions, func(commit string) bool {
+		link, ok := p.linkOf(commit, f)
+		return ok && link.ctime.After(part.mtime)
+	})
 }
 
 // lockMemory bridges a lock that one reading of /proc/locks missed: the
