@@ -20,6 +20,8 @@ import (
 type Options struct {
 	// Argv is the program, looked up in PATH, and its arguments.
 	Argv []string
+	// Env is its environment; ours if it is nil.
+	Env []string
 	// Stdin, Stdout and Stderr are ours. The child gets a terminal of its
 	// own where they are one, Stdin as it is otherwise.
 	Stdin, Stdout, Stderr *os.File
@@ -72,7 +74,7 @@ func (e *StartError) Unwrap() error { return e.Err }
 // Run runs the program to its end. The error is a *StartError, or that it
 // can't be waited for.
 func Run(opts Options) (Result, error) {
-	cmd, err := command(opts.Argv)
+	cmd, err := command(opts)
 	if err != nil {
 		return Result{}, err
 	}
@@ -101,7 +103,8 @@ func Run(opts Options) (Result, error) {
 	return result, errors.Join(err, cmd.Process.Release())
 }
 
-func command(argv []string) (*exec.Cmd, error) {
+func command(opts Options) (*exec.Cmd, error) {
+	argv := opts.Argv
 	if len(argv) == 0 {
 		return nil, &StartError{"", 127, errors.New("no program is named")}
 	}
@@ -119,7 +122,7 @@ func command(argv []string) (*exec.Cmd, error) {
 	case err != nil:
 		return nil, &StartError{argv[0], 127, err}
 	}
-	return &exec.Cmd{Path: path, Args: argv}, nil
+	return &exec.Cmd{Path: path, Args: argv, Env: opts.Env}, nil
 }
 
 // wait waits for the child's end. When it is stopped (SIGTSTP, SIGSTOP), we

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,6 +21,8 @@ import (
 func TestMain(m *testing.M) {
 	client.RunIfCalled() // a downloader of ours is this test binary again
 	runIfDaemon()
+	// Nearly all tests here wait, most of the time: for a poll, a client, a verdict.
+	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m)
 }
 

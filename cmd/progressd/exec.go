@@ -43,6 +43,7 @@ itself, 126 if the program can't be run, 127 if there is none.
 type execWorld struct {
 	stdin, stdout, stderr *os.File
 	getenv                func(string) string
+	environ               []string // the program's
 	signals               <-chan os.Signal
 	// runDir is where the system's daemon has its socket, empty in tests.
 	runDir string
@@ -218,7 +219,7 @@ func (x *execution) child() (child.Result, error) {
 		}
 	}()
 	return child.Run(child.Options{
-		Argv: x.argv, Stdin: x.w.stdin, Stdout: x.w.stdout, Stderr: x.w.stderr, Signals: signals,
+		Argv: x.argv, Env: x.w.environ, Stdin: x.w.stdin, Stdout: x.w.stdout, Stderr: x.w.stderr, Signals: signals,
 		Started: x.run.started, Printed: x.run.printed, Paused: x.run.paused, Closed: x.run.closed,
 	})
 }

@@ -23,7 +23,7 @@ func beside(t *testing.T) *launch {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(run) })
 	l.runtime = run
-	t.Setenv("XDG_RUNTIME_DIR", run)
+	l.environ = append(l.environ, "XDG_RUNTIME_DIR="+run)
 	mkdir(t, l.path("hub"))
 	return l
 }
@@ -67,6 +67,7 @@ func (l *launch) wantOnce() {
 func (l *launch) out0() string { return l.service.out.String() }
 
 func TestExecBesideADaemonIsToldOnce(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	argv := l.downloader(l.slowHub(), client.Trees)
@@ -86,6 +87,7 @@ func TestExecBesideADaemonIsToldOnce(t *testing.T) {
 }
 
 func TestExecBesideADaemonNamesACauseAndHidesSecrets(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	const secret = "hf_abcdefghijklmnopqrstuvwxyz01234567"
@@ -114,6 +116,7 @@ func TestExecBesideADaemonSaysWhatAProgramDiedOf(t *testing.T) {
 
 // A daemon that is reloaded or started again goes on where it was.
 func TestExecOutlivesItsDaemon(t *testing.T) {
+	t.Parallel()
 	for name, disturb := range map[string]func(*launch){
 		"restarted": func(l *launch) { l.stop(exitOK); l.daemon() },
 		"reloaded":  func(l *launch) { l.service.signals <- syscall.SIGHUP; l.until(l.errout, "configuration reloaded") },
@@ -152,6 +155,7 @@ func TestExecOutlivesItsDaemon(t *testing.T) {
 
 // One that doesn't come back is replaced by a pipeline of exec's own.
 func TestExecGoesOnAloneWithoutItsDaemon(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	h, gate := serveHub(t), hub.NewGate()
@@ -177,6 +181,7 @@ func TestExecGoesOnAloneWithoutItsDaemon(t *testing.T) {
 
 // The cache is made by the download: the daemon takes it when it has found it.
 func TestExecBesideADaemonMakesTheCache(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	if err := os.Remove(l.path("hub")); err != nil {
 		t.Fatal(err)
@@ -224,6 +229,7 @@ func TestExecBesideADaemonTellsByItselfWhereNoCacheCame(t *testing.T) {
 
 // A daemon that hangs holds up nobody: the program runs on, and ends when it ends.
 func TestExecIsNotHeldUpByADaemonThatHangs(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	hangs, err := socket.Listen(filepath.Join(l.runtime, "progressd"), 0o700)
 	if err != nil {
@@ -238,7 +244,7 @@ func TestExecIsNotHeldUpByADaemonThatHangs(t *testing.T) {
 	began := time.Now()
 	done := make(chan int, 1)
 	go func() {
-		done <- l.exec(l.asHF("i=0; while [ $i -lt 3000 ]; do echo \"Error: line $i\"; i=$((i+1)); done >&2; echo the program has ended; exit 4")...)
+		done <- l.exec("--model", "org/demo", "sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo \"Error: line $i\"; i=$((i+1)); done >&2; echo the program has ended; exit 4")
 	}()
 	<-ended
 	if took := time.Since(began); took > 4*time.Second {
@@ -247,13 +253,14 @@ func TestExecIsNotHeldUpByADaemonThatHangs(t *testing.T) {
 	if status := <-done; status != 4 {
 		t.Errorf("exit status %d", status)
 	}
-	if printed := l.read(l.err); !strings.Contains(printed, "Model download failed: hf ended with exit status 4") {
-		t.Errorf("printed\n%.2000s", printed)
+	if printed := l.read(l.err); !strings.Contains(printed, "] org/demo: sh ended with exit status 4: Error: line 2999\n") {
+		t.Errorf("printed\n%s", printed[max(0, len(printed)-2000):])
 	}
 }
 
 // Into a directory beneath a root: it is the root's owner's to tell of.
 func TestExecBesideADaemonFollowsALocalDirectory(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	mkdir(t, l.path("models"))
 	l.write("config.toml", strings.Replace(l.config(), l.path("hub")+`"`, l.path("hub")+`", "`+l.path("models")+`"`, 1))

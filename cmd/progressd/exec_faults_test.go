@@ -18,6 +18,7 @@ import (
 // faultS3: whatever a program prints passes through unharmed, and next to
 // nothing of it gets into a line.
 func faultS3(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, script string }{
 		{"much without a newline", "head -c 67108864 /dev/zero | tr '\\0' x"},
 		{"binary", "head -c 33554432 /dev/urandom"},
@@ -55,7 +56,7 @@ func sum(t *testing.T, path string) string {
 func faultS4(t *testing.T) {
 	t.Run("it ignores SIGTERM and goes on", func(t *testing.T) {
 		l := newLaunch(t)
-		argv := l.asHF("trap 'echo caught' TERM; echo now; n=0; while [ $n -lt 20 ]; do sleep 0.1; n=$((n+1)); done; exit 6")
+		argv := l.asHF("trap 'echo caught' TERM; echo now; n=0; while [ $n -lt 5 ]; do sleep 0.1; n=$((n+1)); done; exit 6")
 		go func() {
 			l.awaitText(l.out, "now")
 			l.signals <- syscall.SIGTERM
@@ -108,6 +109,7 @@ func faultS4(t *testing.T) {
 }
 
 func TestExecBelievesNoStrangerThatAModelIsThere(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	if status := l.exec(l.downloader(serveHub(t), client.Trees)...); status != 0 {
 		t.Fatalf("exit status %d", status)

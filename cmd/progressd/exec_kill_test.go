@@ -36,7 +36,7 @@ func (l *launch) spawn() (end func(os.Signal)) {
 	}
 	said := &output{news: make(chan struct{}, 1)}
 	cmd := exec.CommandContext(l.t.Context(), path, "--config", l.path("config.toml"))
-	cmd.Env = append(os.Environ(), asDaemon+"=1", "HOME="+l.dir)
+	cmd.Env = append(l.environ, asDaemon+"=1")
 	cmd.Stdout, cmd.Stderr = io.Discard, said
 	if err := cmd.Start(); err != nil {
 		l.t.Fatal(err)
@@ -66,6 +66,7 @@ func (l *launch) wantEach(where, told string, texts ...string) {
 // A daemon that is killed with all that it knew is started again by its
 // supervisor, and goes on; or it isn't, and exec goes on without it.
 func TestExecOutlivesADaemonThatIsKilled(t *testing.T) {
+	t.Parallel()
 	for name, comesBack := range map[string]bool{"and comes back": true, "for good": false} {
 		t.Run(name, func(t *testing.T) {
 			l := beside(t)
@@ -75,9 +76,10 @@ func TestExecOutlivesADaemonThatIsKilled(t *testing.T) {
 			argv := l.downloader(h, client.Trees)
 			go func() {
 				defer gate.Open()
-				if l.awaitText(l.err, "2.0MB/5.0MB") {
-					end(syscall.SIGKILL)
-				}
+				l.awaitText(l.err, "2.0MB/5.0MB")
+				// A line that is no verdict would be lost with the daemon before.
+				l.awaitIn(l.path("log", "org--demo.log"), "2.0MB/5.0MB")
+				end(syscall.SIGKILL)
 				if comesBack {
 					end = l.spawn()
 				}
@@ -103,6 +105,7 @@ func TestExecOutlivesADaemonThatIsKilled(t *testing.T) {
 
 // What fails while nobody hears it is told all the same.
 func TestExecTellsOfAFailureThatItsDaemonDidNotLiveToHear(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	end := l.spawn()
 	go func() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,17 +23,24 @@ type launch struct {
 	*service
 	out, err *os.File
 	signals  chan os.Signal
+	environ  []string
 }
 
 func newLaunch(t *testing.T) *launch {
 	t.Helper()
 	l := &launch{service: newService(t), signals: make(chan os.Signal, 8)}
-	t.Setenv("HOME", l.dir)
-	t.Setenv("HF_HUB_CACHE", l.path("hub"))
-	t.Setenv("JOURNAL_STREAM", "")
-	t.Setenv("XDG_RUNTIME_DIR", "")
+	l.environ = append(os.Environ(), "HOME="+l.dir, "HF_HUB_CACHE="+l.path("hub"), "JOURNAL_STREAM=", "XDG_RUNTIME_DIR=")
 	l.out, l.err = l.file("out"), l.file("err")
 	return l
+}
+
+func (l *launch) getenv(name string) string {
+	for _, entry := range slices.Backward(l.environ) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 func (l *launch) file(name string) *os.File {
@@ -59,7 +67,7 @@ func (l *launch) bare(args ...string) int {
 	}
 	defer null.Close()
 	return execute(args, execWorld{
-		stdin: null, stdout: l.out, stderr: l.err, getenv: os.Getenv, signals: l.signals, comeBack: 3 * time.Second,
+		stdin: null, stdout: l.out, stderr: l.err, getenv: l.getenv, environ: l.environ, signals: l.signals, comeBack: 3 * time.Second,
 	}).Status
 }
 
@@ -72,7 +80,8 @@ func (l *launch) read(f *os.File) string {
 	return string(text)
 }
 
-// downloader is the command line of a client, whose environment is set.
+// downloader is the command line of a client that is told the rest by the
+// environment.
 func (l *launch) downloader(h *hub.Hub, gen client.Generation, args ...string) []string {
 	l.t.Helper()
 	hh := client.HH{Endpoint: h.URL(), Root: l.path("hub"), Generation: gen, Chunk: mb / 2, Workers: 1}
@@ -80,10 +89,7 @@ func (l *launch) downloader(h *hub.Hub, gen client.Generation, args ...string) [
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	for _, entry := range cmd.Env[len(os.Environ()):] {
-		name, value, _ := strings.Cut(entry, "=")
-		l.t.Setenv(name, value)
-	}
+	l.environ = append(l.environ, cmd.Env[len(os.Environ()):]...)
 	return append([]string{cmd.Path}, cmd.Args[1:]...)
 }
 
@@ -114,6 +120,7 @@ const (
 )
 
 func TestExecCommandLine(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, args string
 		status     int
@@ -148,6 +155,7 @@ func TestExecCommandLine(t *testing.T) {
 }
 
 func TestExecTellsOfADownload(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	argv := l.downloader(serveHub(t), client.Trees)
 	if status := l.exec(append([]string{"--"}, argv...)...); status != 0 {
@@ -174,6 +182,7 @@ func TestExecTellsOfADownload(t *testing.T) {
 }
 
 func TestExecProvesByTheExitStatusWhereThereIsNoListing(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	if status := l.exec(l.downloader(serveHub(t), client.HH023)...); status != 0 {
 		t.Fatalf("exit status %d", status)
@@ -197,8 +206,13 @@ func (l *launch) slowHub() *hub.Hub {
 
 // awaitText waits until something was printed, and reports whether it was.
 func (l *launch) awaitText(f *os.File, text string) bool {
+	return l.awaitIn(f.Name(), text)
+}
+
+// awaitIn is awaitText for a file that need not be there yet.
+func (l *launch) awaitIn(path, text string) bool {
 	for end := time.Now().Add(patient); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
-		if printed, _ := os.ReadFile(f.Name()); bytes.Contains(printed, []byte(text)) {
+		if printed, _ := os.ReadFile(path); bytes.Contains(printed, []byte(text)) {
 			return true
 		}
 	}
@@ -206,6 +220,7 @@ func (l *launch) awaitText(f *os.File, text string) bool {
 }
 
 func TestExecFindsTheModelByTheLocksOfTheProgram(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	argv := l.downloader(l.slowHub(), client.Trees)
 	if status := l.exec("sh", "-c", strings.Join(argv, " ")+"; true"); status != 0 {
@@ -217,6 +232,7 @@ func TestExecFindsTheModelByTheLocksOfTheProgram(t *testing.T) {
 }
 
 func TestExecFollowsALocalDirectory(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	argv := l.downloader(l.slowHub(), client.Trees, "--local-dir", l.path("here"))
 	if status := l.exec(argv...); status != 0 {
@@ -233,6 +249,7 @@ func TestExecFollowsALocalDirectory(t *testing.T) {
 }
 
 func TestExecNamesACauseAndHidesSecrets(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	const secret = "hf_abcdefghijklmnopqrstuvwxyz01234567"
 	script := "echo 'Downloading with " + secret + "' >&2; echo \"Error: Access denied. Model 'org/demo' requires approval.\" >&2; exit 3"
@@ -275,6 +292,7 @@ func TestExecSaysWhatAProgramDiedOf(t *testing.T) {
 }
 
 func TestExecBesideADaemonKeepsItsLogsApart(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	mkdir(t, l.path("hub"))
 	l.start()
@@ -290,6 +308,7 @@ func TestExecBesideADaemonKeepsItsLogsApart(t *testing.T) {
 }
 
 func TestExecsAtOnceDisturbNobody(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	var all sync.WaitGroup
 	for i := range 5 {
@@ -307,6 +326,7 @@ func TestExecsAtOnceDisturbNobody(t *testing.T) {
 }
 
 func TestAims(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	hubDir, other := filepath.Join(dir, "hub"), filepath.Join(dir, "other")
 	for _, d := range []string{hubDir, other} {
@@ -350,6 +370,7 @@ func TestAims(t *testing.T) {
 }
 
 func TestCountOfEvents(t *testing.T) {
+	t.Parallel()
 	const events = "low 0\noom 9\noom_kill 7\noom_group_kill 1\n"
 	if got := eventCount(events, "oom_kill"); got != 7 {
 		t.Errorf("%d", got)

@@ -52,7 +52,7 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "exec" {
 		signals, _ := child.Notify()
 		result := execute(os.Args[2:], execWorld{
-			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals,
+			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ(), signals: signals,
 			runDir: systemRunDir, comeBack: usualComeBack,
 		})
 		result.EndByKey()
