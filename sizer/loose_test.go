@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -101,4 +102,16 @@ func TestBlobsWithoutALinkYetAreNotForgotten(t *testing.T) {
 		c.partial("c", ".downloadInProgress", 20)
 		c.expect("going on", want{play: true, bytes: 2*mib + 20, base: 2*mib + 10, arrived: 10, done: 2, partials: 1})
 	})
+}
+
+func TestAFileInTheRootIsSeenBehindMoreNamesThanAreRead(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	path := c.loose("aB3dE5g", mib)
+	for i := range 16 * maxTemps {
+		c.write(filepath.Join(c.path, fmt.Sprintf("tmp%08d", i)), 0)
+	}
+	c.expect("begun", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	c.write(path, 2*mib)
+	c.expect("grows", want{play: true, bytes: 2 * mib, arrived: mib, partials: 1})
 }

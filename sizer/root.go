@@ -250,12 +250,10 @@ func (p *pass) readBlobs() error {
 		p.room = roomOf(blobs, e)
 	}
 	if p.repo.blobs.stale(e) {
-		born := blobs.born(".")
-		if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {
-			return errGone // removed and made again: what was is over
+		if err := p.recognise(blobs, e); err != nil {
+			return err
 		}
 		p.relisted = true
-		p.repo.blobs, p.repo.born = markOf(e, p.now), born
 		if err := p.listPartials(blobs); err != nil {
 			return err
 		}
@@ -266,6 +264,34 @@ func (p *pass) readBlobs() error {
 	if since, ok := p.lookForNew(); ok {
 		return p.findNew(blobs, since)
 	}
+	return nil
+}
+
+// recognise marks the directory that holds the partials. One that was removed
+// and made again is errGone: what was is over.
+func (p *pass) recognise(d dir, e entry) error {
+	born := d.born(".")
+	if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {
+		return errGone
+	}
+	p.repo.blobs, p.repo.born = markOf(e, p.now), born
+	return nil
+}
+
+// forget is for a repository without that directory: it has no partials, and
+// is errGone where there is no repository either.
+func (p *pass) forget() error {
+	e, err := p.top.lstatPath(p.repo.folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errGone
+	}
+	if err != nil {
+		return err
+	}
+	if e.mode&unix.S_IFMT != unix.S_IFDIR {
+		return errGone
+	}
+	p.repo.blobs, p.repo.partials = mark{}, nil
 	return nil
 }
 
@@ -288,18 +314,10 @@ func (p *pass) noBlobs(err error) error {
 	if refused(err) {
 		p.root.warn(p.repo.folder, "blobs is no directory, and is not followed", err)
 	}
-	e, err := p.top.lstat(p.repo.folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errGone
-	}
-	if err != nil {
+	if err := p.forget(); err != nil {
 		return err
 	}
-	if e.mode&unix.S_IFMT != unix.S_IFDIR {
-		return errGone
-	}
 	p.relisted = true
-	p.repo.blobs, p.repo.partials = mark{}, nil
 	return nil
 }
 

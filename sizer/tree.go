@@ -89,11 +89,9 @@ func (p *pass) readTree() error {
 		p.room = roomOf(down, e)
 	}
 	if p.repo.blobs.stale(e) {
-		born := down.born(".")
-		if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {
-			return errGone // removed and made again: what was is over
+		if err := p.recognise(down, e); err != nil {
+			return err
 		}
-		p.repo.blobs, p.repo.born = markOf(e, p.now), born
 	}
 	if err := p.walkTree(down); err != nil {
 		return err
@@ -121,18 +119,10 @@ func (p *pass) noTree(err error) error {
 	if errors.Is(err, unix.ELOOP) {
 		p.root.warn(p.repo.folder, hfcache.LocalStage+" is reached by a link, and is not followed", err)
 	}
-	e, err := p.top.lstatPath(p.repo.folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errGone
-	}
-	if err != nil {
+	if err := p.forget(); err != nil {
 		return err
 	}
-	if e.mode&unix.S_IFMT != unix.S_IFDIR {
-		return errGone
-	}
 	p.relisted = p.repo.play != nil
-	p.repo.blobs, p.repo.partials = mark{}, nil
 	p.repo.tree = newTree()
 	return nil
 }
