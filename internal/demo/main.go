@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
-	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -17,22 +15,14 @@ import (
 	"progressd/hfcache"
 	"progressd/internal/client"
 	"progressd/internal/hub"
+	"progressd/internal/tool"
 )
 
 func main() {
 	client.RunIfCalled()
 	// SIGPIPE as an error: with nobody to read, what was made is still removed.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
-		os.Exit(1)
-	}
+	tool.Main("demo", command)
 }
 
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {

@@ -12,12 +12,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
-	"syscall"
+
+	"progressd/internal/tool"
 )
 
 // A release is one generation of the client. resumes: a broken connection is
@@ -57,17 +58,11 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "exec:", err)
-		os.Exit(1)
-	}
+	tool.Main("exec", command)
 }
 
-func run(ctx context.Context, args []string) error {
-	opts, err := parse(args)
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	opts, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
@@ -85,18 +80,18 @@ func run(ctx context.Context, args []string) error {
 			}
 			if err := onStage(ctx, opts, r, program, s.play); err != nil {
 				failures = append(failures, fmt.Errorf("%s: %w", name, err))
-				fmt.Println("FAILED", name)
+				fmt.Fprintln(stdout, "FAILED", name)
 				continue
 			}
 			passed++
-			fmt.Println("ok    ", name)
+			fmt.Fprintln(stdout, "ok    ", name)
 		}
 	}
-	fmt.Printf("%d passed, %d failed\n", passed, len(failures))
+	fmt.Fprintf(stdout, "%d passed, %d failed\n", passed, len(failures))
 	return errors.Join(failures...)
 }
 
-func parse(args []string) (options, error) {
+func parse(args []string, stderr io.Writer) (options, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
@@ -104,6 +99,7 @@ func parse(args []string) (options, error) {
 	var opts options
 	only := ""
 	set := flag.NewFlagSet("exec", flag.ContinueOnError)
+	set.SetOutput(stderr)
 	set.StringVar(&opts.progressd, "progressd", "bin/progressd", "path of the `binary` to test")
 	set.StringVar(&opts.venvs, "venvs", filepath.Join(cache, "progressd-e2e"), "`directory` in which the clients are kept")
 	set.StringVar(&opts.python, "python", "python3", "the `interpreter` for them, 3.10 or newer")
