@@ -98,8 +98,9 @@ func Run(opts Options) (Result, error) {
 	result, err := f.wait(pid)
 	ended()
 	forwarder.Wait()
-	f.end()
+	f.deafen()
 	f.drain(&streams)
+	f.end()
 	return result, errors.Join(err, cmd.Process.Release())
 }
 

@@ -120,6 +120,7 @@ func (f *fittings) giveUp() {
 
 // close gives up everything, where nothing was started.
 func (f *fittings) close() {
+	f.deafen()
 	f.end()
 	f.giveUp()
 	f.cut()
@@ -128,12 +129,19 @@ func (f *fittings) close() {
 	}
 }
 
-// end gives our terminal back.
-func (f *fittings) end() {
+// deafen ends the carrying of keys: those typed from now on are the shell's.
+func (f *fittings) deafen() {
 	if f.keys != nil {
 		f.keys.release()
 		f.keys = nil
 	}
+	if f.console != nil {
+		f.console.deafen()
+	}
+}
+
+// end gives our terminal back, when all is shown.
+func (f *fittings) end() {
 	if f.console != nil {
 		f.console.leave()
 	}

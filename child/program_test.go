@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -337,5 +338,21 @@ func TestWhatIsTypedShowsWhereOnlyTheInputIsATerminal(t *testing.T) {
 	}
 	if got, _ := os.ReadFile(out); string(got) != "got word\n" {
 		t.Errorf("the file holds %q", got)
+	}
+}
+
+func TestTheLastLinesAreShownAsTheFirst(t *testing.T) {
+	const lines, plays = 5000, 20 // what is on its way at the end isn't always the same
+	for range plays {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			s := startOnTerminal(t, self(t, "seq", strconv.Itoa(lines)))
+			s.ends(0)
+			<-s.done
+			shown := s.output()
+			if ends := strings.Count(shown, "\r\n"); ends != lines || strings.Contains(shown, "\r\r") {
+				t.Errorf("%d lines, %d of them with two \\r", ends, strings.Count(shown, "\r\r"))
+			}
+		})
 	}
 }

@@ -63,7 +63,7 @@ type console struct {
 	mu sync.Mutex
 	// cooked is how it was before it was put into raw mode: what a terminal
 	// does, the child's does.
-	cooked *term.State
+	cooked *unix.Termios
 	// away: we are about to stop, and it is the shell's.
 	away bool
 }
@@ -77,7 +77,16 @@ func (c *console) prepare() bool {
 		return false
 	}
 	if c.cooked == nil {
-		_ = control(c.file, func(fd int) (err error) { c.cooked, err = term.MakeRaw(fd); return err })
+		_ = control(c.file, func(fd int) error {
+			cooked, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+			if err == nil {
+				_, err = term.MakeRaw(fd)
+			}
+			if err == nil {
+				c.cooked = cooked
+			}
+			return err
+		})
 	}
 	return true
 }
@@ -90,15 +99,35 @@ func (c *console) foreground() bool {
 	return err != nil || group == unix.Getpgrp()
 }
 
+// deafen gives its keys back. What the child has printed may still be on its
+// way, with the ends of lines that its own terminal made.
+func (c *console) deafen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.away = true
+	if c.cooked != nil {
+		mode := *c.cooked
+		mode.Oflag &^= unix.OPOST
+		c.set(&mode)
+	}
+}
+
 // leave gives it back as it was, until back is called.
 func (c *console) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.away = true
-	if c.cooked != nil && c.foreground() {
-		_ = control(c.file, func(fd int) error { return term.Restore(fd, c.cooked) })
+	if c.cooked != nil {
+		c.set(c.cooked)
 	}
 	c.cooked = nil
+}
+
+// set leaves it alone in the background, where it is another's.
+func (c *console) set(mode *unix.Termios) {
+	if c.foreground() {
+		_ = control(c.file, func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETS, mode) })
+	}
 }
 
 func (c *console) back() {
