@@ -239,20 +239,29 @@ func TestLacks(t *testing.T) {
 	}
 }
 
-func TestFindLoaders(t *testing.T) {
-	proc, _ := family(t, "init", "vllm serve o/a", "VLLM::EngineCore", "hf download o/b", "python3 -m sglang.launch_server --model-path o/c")
+func TestFindCommands(t *testing.T) {
+	proc, _ := family(t, "init", "vllm serve o/a", "VLLM::EngineCore", "hf download o/b", "huggingface-cli download o/a x", "hf download o/b y",
+		"python3 -m sglang.launch_server --model-path o/c")
 	if err := os.WriteFile(filepath.Join(proc, "locks"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	found, err := FindLoaders(proc)
-	want := map[hfcache.Repo]*Loader{loads("", "o/a").Repo: loads("vllm", "o/a"), loads("", "o/c").Repo: loads("sglang", "o/c")}
+	found, err := FindCommands(proc)
+	b := loads("", "o/b").Repo
+	slices.SortFunc(found[b].Requests, func(x, y *Request) int { return len(x.Filter.Include) - len(y.Filter.Include) })
+	only := func(file string) hfcache.Filter { return hfcache.Filter{Include: []string{file}} }
+	a := loads("vllm", "o/a")
+	want := map[hfcache.Repo]Commands{
+		a.Repo:                {Loader: a, Requests: []*Request{{Repo: a.Repo, Filter: only("x")}}},
+		b:                     {Requests: []*Request{{Repo: b}, {Repo: b, Filter: only("y")}}},
+		loads("", "o/c").Repo: {Loader: loads("sglang", "o/c")},
+	}
 	if err != nil || !reflect.DeepEqual(found, want) {
 		t.Errorf("got %v, %v", found, err)
 	}
-	if found, err := FindLoaders(t.TempDir()); len(found) > 0 || err == nil {
+	if found, err := FindCommands(t.TempDir()); len(found) > 0 || err == nil {
 		t.Errorf("of none: %v, %v", found, err)
 	}
-	if _, err := FindLoaders(filepath.Join(proc, "none")); err == nil {
+	if _, err := FindCommands(filepath.Join(proc, "none")); err == nil {
 		t.Error("no error without a /proc")
 	}
 }

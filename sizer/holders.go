@@ -20,9 +20,9 @@ type Procs struct {
 	locks downloader.Locks
 	at    time.Time
 	err   error
-	// loaders are what is being loaded, as it was at foundAt.
-	loaders map[hfcache.Repo]*downloader.Loader
-	foundAt time.Time
+	// commands are what programs fetch, as it was at foundAt.
+	commands map[hfcache.Repo]downloader.Commands
+	foundAt  time.Time
 }
 
 // NewProcs reads from a procfs mounted at dir, normally /proc.
@@ -44,20 +44,20 @@ func (p *Procs) read(now time.Time, oldest time.Duration) (downloader.Locks, err
 	return p.locks, p.err
 }
 
-// loadersAge is how long one reading of all command lines serves.
-const loadersAge = 10 * time.Second
+// commandsAge is how long one reading of all command lines serves.
+const commandsAge = 10 * time.Second
 
-// loader gives what some program that runs loads of a repository, nil if none
-// is known to.
-func (p *Procs) loader(now time.Time, name hfcache.Repo) *downloader.Loader {
+// find gives what the programs that run fetch of a repository, as it was no
+// longer ago than oldest.
+func (p *Procs) find(now time.Time, name hfcache.Repo, oldest time.Duration) downloader.Commands {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if age := now.Sub(p.foundAt); p.foundAt.IsZero() || age < 0 || age >= loadersAge {
+	if age := now.Sub(p.foundAt); p.foundAt.IsZero() || age < 0 || age >= oldest {
 		// Where it can't be read, none is known.
-		p.loaders, _ = downloader.FindLoaders(p.dir)
+		p.commands, _ = downloader.FindCommands(p.dir)
 		p.foundAt = now
 	}
-	return p.loaders[name]
+	return p.commands[name]
 }
 
 // held is which locks of a repository are held now.
@@ -394,17 +394,22 @@ func (pl *play) updateWanted(name hfcache.Repo) bool {
 }
 
 func (pl *play) want(filters []hfcache.Filter) {
-	pl.wanted, pl.match = filters, nil
+	pl.wanted, pl.match = filters, matchAny(filters)
+}
+
+// matchAny tells which paths one of the filters selects.
+func matchAny(filters []hfcache.Filter) func(path string) bool {
+	var match []func(string) bool
 	for _, f := range filters {
-		pl.match = append(pl.match, f.Matcher())
+		match = append(match, f.Matcher())
+	}
+	return func(path string) bool {
+		return slices.ContainsFunc(match, func(match func(string) bool) bool { return match(path) })
 	}
 }
 
 func (pl *play) wants(path string) bool {
-	if pl.wanted == nil {
-		return true
-	}
-	return slices.ContainsFunc(pl.match, func(match func(string) bool) bool { return match(path) })
+	return pl.wanted == nil || pl.match(path)
 }
 
 // restoredWanted: after a restart with every downloader gone, the last one

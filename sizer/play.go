@@ -38,7 +38,7 @@ type play struct {
 	asked       time.Time        // the kernel
 	name        hfcache.Repo     // see Memory.Name
 	wanted      []hfcache.Filter // nil: unknown
-	match       []func(path string) bool
+	match       func(path string) bool
 	unhelpful   bool // what is wanted names nothing that is listed
 	guess       guess
 	lockSeen    bool

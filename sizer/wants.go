@@ -15,6 +15,9 @@ import (
 type guess struct {
 	// loader is what all who download here load, nil if that isn't known.
 	loader *downloader.Loader
+	// requested is what a download command that runs asks for, where the
+	// lock of none was seen: perhaps it fetches into another cache.
+	requested []hfcache.Filter
 	// choices are the loader's, by commit; nil where one isn't known.
 	choices map[string]downloader.Choice
 	// sure: all versions of the loader choose alike.
@@ -46,6 +49,7 @@ func (p *pass) updateLoader(pl *play) {
 		return
 	}
 	pl.guess.around = false
+	pl.guess.suppose(nil)
 	var loaders []*downloader.Loader
 	running := 0
 	for i, d := range pl.downloaders {
@@ -69,18 +73,50 @@ func (p *pass) updateLoader(pl *play) {
 	}
 }
 
-// lookAround finds the program that loads the repository where the lock of
-// none was seen: the small files that come first are fetched in a moment.
+// lookAround finds the program that fetches the repository where the lock of
+// none was seen: the small files that come first are fetched in a moment. What
+// is told of the beginning can't wait for the next lock.
 func (p *pass) lookAround(pl *play) {
+	oldest := commandsAge
+	if !pl.looked {
+		oldest = locksAge
+	} else if p.writing() {
+		return
+	}
+	found := p.root.opts.Procs.find(p.now, p.repo.name, oldest)
+	pl.guess.around = found.Loader != nil
+	switch filters := cacheFilters(found.Requests); {
+	case found.Loader == nil && len(filters) > 0:
+		pl.guess.suppose(filters)
+	case found.Loader != nil && (pl.guess.loader == nil || *found.Loader != *pl.guess.loader):
+		pl.guess.suppose(nil)
+		pl.guess.loader, pl.guess.begun = found.Loader, -1
+	}
+}
+
+func (p *pass) writing() bool {
 	for _, part := range p.repo.partials {
 		if part.live {
-			return
+			return true
 		}
 	}
-	found := p.root.opts.Procs.loader(p.now, p.repo.name)
-	pl.guess.around = found != nil
-	if found != nil && (pl.guess.loader == nil || *found != *pl.guess.loader) {
-		pl.guess.loader, pl.guess.begun = found, -1
+	return false
+}
+
+// cacheFilters are those of the requests that are for a cache, of whomever.
+func cacheFilters(requests []*downloader.Request) (filters []hfcache.Filter) {
+	for _, r := range requests {
+		if r.LocalDir == "" {
+			filters = append(filters, r.Filter)
+		}
+	}
+	return filters
+}
+
+// suppose takes it that what the filters select is wanted.
+func (g *guess) suppose(filters []hfcache.Filter) {
+	if !slices.EqualFunc(filters, g.requested, hfcache.Filter.Equal) {
+		g.requested, g.begun = filters, -1
 	}
 }
 
@@ -104,7 +140,10 @@ func (p *pass) reckon(pl *play) {
 	if begun == pl.guess.begun && settled == pl.guess.settled {
 		return
 	}
-	pl.guess = guess{loader: pl.guess.loader, around: pl.guess.around, begun: begun, weighed: weighed, settled: settled}
+	pl.guess = guess{
+		loader: pl.guess.loader, around: pl.guess.around, requested: pl.guess.requested,
+		begun: begun, weighed: weighed, settled: settled,
+	}
 	for _, f := range pl.files {
 		f.out = false
 	}
@@ -118,6 +157,8 @@ func (p *pass) reckon(pl *play) {
 		keeps := p.habit(pl, l)
 		if choice, ok := pl.guess.choices[commit]; ok {
 			keeps = choice.Likely
+		} else if requested := p.requested(pl, l); requested != nil {
+			keeps = requested
 		}
 		for _, listed := range l.files {
 			key := p.repo.layout.key(listed)
@@ -128,6 +169,25 @@ func (p *pass) reckon(pl *play) {
 		f.out = f.wanted && f.want >= 0 && !kept[key] && !pl.began(f)
 		pl.guess.narrowed = pl.guess.narrowed || f.out
 	}
+}
+
+// requested tells which files of a listing are asked for, nil if that isn't
+// known, or if something else was begun: then it is another who fetches here.
+func (p *pass) requested(pl *play, l *listing) func(path string) bool {
+	if pl.guess.requested == nil {
+		return nil
+	}
+	asks, asked := matchAny(pl.guess.requested), make(map[string]bool)
+	for _, listed := range l.files {
+		key := p.repo.layout.key(listed)
+		asked[key] = asked[key] || asks(listed.Path)
+	}
+	for key, selected := range asked {
+		if f := pl.files[key]; !selected && f != nil && pl.fresh(f) {
+			return nil
+		}
+	}
+	return asks
 }
 
 // choose asks what the loader fetches of each revision in flight. It is known

@@ -191,7 +191,7 @@ func TestALoaderWhoseLocksWereMissedIsFound(t *testing.T) {
 		t.Fatalf("look %+v", l)
 	}
 	c.kill(42)
-	c.now = c.now.Add(loadersAge)
+	c.now = c.now.Add(commandsAge)
 	if l := c.look(); !l.Lacking || l.Awaited {
 		t.Fatalf("gone: %+v", l)
 	}
