@@ -403,6 +403,13 @@ func twoUsers(ctx context.Context, a *act) error {
 		users = append(users, user)
 		group.Go(func() error { return download()(ctx, user) })
 	}
+	// Until both have a log, the only one is taken for that of either.
+	err := a.until(ctx, "a log for each user", func() bool {
+		return users[0].logPath(users[0].root(), a.repo()) != users[1].logPath(users[1].root(), a.repo())
+	})
+	if err != nil {
+		return errors.Join(err, group.Wait())
+	}
 	for _, user := range users {
 		if err := user.toldBytes(ctx, 30*mb); err != nil {
 			return errors.Join(err, group.Wait())
