@@ -20,8 +20,9 @@ const (
 type Commands struct {
 	// Loader is what one of them loads, nil if none is known to.
 	Loader *Loader
-	// Requests are what download commands ask for.
-	Requests []*Request
+	// Requests are what download commands ask for, by the number of the
+	// effective user; those of whom that is kept from us are left out.
+	Requests map[string][]*Request
 }
 
 // FindCommands tells what the programs that run fetch, by repository. It reads
@@ -36,27 +37,37 @@ func FindCommands(procDir string) (map[hfcache.Repo]Commands, error) {
 	if len(names) == 0 && err != nil {
 		return nil, fmt.Errorf("cannot list processes: %w", err)
 	}
-	found, kept := make(map[hfcache.Repo]Commands), 0
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid <= 0 {
-			continue
-		}
-		argv := readCommandLine(procDir, pid)
-		if r := ParseRequest(argv); r != nil {
-			c := found[r.Repo]
-			c.Requests = append(c.Requests, r)
-			found[r.Repo] = c
+	found := make(map[hfcache.Repo]Commands)
+	for kept := 0; len(names) > 0 && kept < maxCommands; names = names[1:] {
+		pid, err := strconv.Atoi(names[0])
+		if err == nil && pid > 0 && addCommand(found, procDir, pid) {
 			kept++
-		} else if l := ParseLoader(argv); l != nil {
-			c := found[l.Repo]
-			c.Loader = l
-			found[l.Repo] = c
-			kept++
-		}
-		if kept == maxCommands {
-			break
 		}
 	}
 	return found, nil
+}
+
+// addCommand reports whether the process is known to fetch something.
+func addCommand(found map[hfcache.Repo]Commands, procDir string, pid int) bool {
+	argv := readCommandLine(procDir, pid)
+	if l := ParseLoader(argv); l != nil {
+		c := found[l.Repo]
+		c.Loader = l
+		found[l.Repo] = c
+		return true
+	}
+	r, user := ParseRequest(argv), ""
+	if r != nil {
+		user = readUser(procDir, pid)
+	}
+	if user == "" {
+		return false
+	}
+	c := found[r.Repo]
+	if c.Requests == nil {
+		c.Requests = make(map[string][]*Request)
+	}
+	c.Requests[user] = append(c.Requests[user], r)
+	found[r.Repo] = c
+	return true
 }

@@ -160,6 +160,7 @@ func family(t *testing.T, lines ...string) (proc string, pid int) {
 		dir := filepath.Join(proc, strconv.Itoa(pid))
 		files := map[string]string{
 			"stat":    strings.Replace(statLine("x", "S", "777"), "S 1", "S "+strconv.Itoa(pid-1), 1),
+			"status":  "Uid:\t0\t1000\t0\t0\n",
 			"cmdline": strings.ReplaceAll(line, " ", "\x00") + "\x00",
 		}
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -247,12 +248,12 @@ func TestFindCommands(t *testing.T) {
 	}
 	found, err := FindCommands(proc)
 	b := loads("", "o/b").Repo
-	slices.SortFunc(found[b].Requests, func(x, y *Request) int { return len(x.Filter.Include) - len(y.Filter.Include) })
+	slices.SortFunc(found[b].Requests["1000"], func(x, y *Request) int { return len(x.Filter.Include) - len(y.Filter.Include) })
 	only := func(file string) hfcache.Filter { return hfcache.Filter{Include: []string{file}} }
 	a := loads("vllm", "o/a")
 	want := map[hfcache.Repo]Commands{
-		a.Repo:                {Loader: a, Requests: []*Request{{Repo: a.Repo, Filter: only("x")}}},
-		b:                     {Requests: []*Request{{Repo: b}, {Repo: b, Filter: only("y")}}},
+		a.Repo:                {Loader: a, Requests: map[string][]*Request{"1000": {{Repo: a.Repo, Filter: only("x")}}}},
+		b:                     {Requests: map[string][]*Request{"1000": {{Repo: b}, {Repo: b, Filter: only("y")}}}},
 		loads("", "o/c").Repo: {Loader: loads("sglang", "o/c")},
 	}
 	if err != nil || !reflect.DeepEqual(found, want) {
@@ -263,5 +264,23 @@ func TestFindCommands(t *testing.T) {
 	}
 	if _, err := FindCommands(filepath.Join(proc, "none")); err == nil {
 		t.Error("no error without a /proc")
+	}
+}
+
+func TestNoMoreCommandsAreKeptThanServe(t *testing.T) {
+	proc, _ := family(t, slices.Repeat([]string{"hf download o/b"}, maxCommands+1)...)
+	found, err := FindCommands(proc)
+	if n := len(found[loads("", "o/b").Repo].Requests["1000"]); err != nil || n != maxCommands {
+		t.Errorf("%d commands, %v", n, err)
+	}
+}
+
+func TestACommandOfNobodyKnownIsLeftOut(t *testing.T) {
+	proc, pid := family(t, "init", "hf download o/b")
+	if err := os.Remove(filepath.Join(proc, strconv.Itoa(pid), "status")); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := FindCommands(proc); err != nil || len(found) > 0 {
+		t.Errorf("got %v, %v", found, err)
 	}
 }

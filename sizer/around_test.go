@@ -65,6 +65,15 @@ func TestACommandTellsNothing(t *testing.T) {
 		"for another repository":     func(c *cache) { c.run(42, "hf", "download", "org/other", "--exclude", "*.bin") },
 		"for a directory of its own": func(c *cache) { c.run(42, "hf", "download", "org/demo", "--exclude", "*.bin", "--local-dir", "x") },
 		"for other files":            func(c *cache) { c.run(42, "hf", "download", "org/demo", "--include", "*.bin") },
+		"of another user": func(c *cache) {
+			c.run(42, "hf", "download", "org/demo", "--exclude", "*.bin")
+			c.owner(42, os.Getuid()+1)
+		},
+		"that runs too often": func(c *cache) {
+			for pid := range maxDownloaders + 1 {
+				c.run(100+pid, "hf", "download", "org/demo", "--exclude", "*.bin")
+			}
+		},
 		"beside who holds a lock": func(c *cache) {
 			c.run(42, "hf", "download", "org/demo", "--include", "*.json")
 			c.look()
@@ -82,7 +91,7 @@ func TestACommandTellsNothing(t *testing.T) {
 	}
 }
 
-// It was still so when it was gone: nobody who comes later is taken for it.
+// What it asked for stands when it is gone, until something else comes.
 func TestACommandThatEndedUnseen(t *testing.T) {
 	c := newCache(t)
 	begins(c)

@@ -176,9 +176,17 @@ func (c *cache) run(pid int, args ...string) {
 	comm := filepath.Base(args[0])
 	c.must(os.WriteFile(filepath.Join(dir, "stat"), fmt.Appendf(nil,
 		"%d (%s) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %d 0 0\n", pid, comm, 1000+pid), 0o644))
+	c.owner(pid, os.Getuid())
 	c.must(os.WriteFile(filepath.Join(dir, "comm"), []byte(comm+"\n"), 0o644))
 	c.must(os.WriteFile(filepath.Join(dir, "cmdline"), []byte(strings.Join(args, "\x00")+"\x00"), 0o644))
 	c.must(os.WriteFile(filepath.Join(dir, "cgroup"), []byte("0::/system.slice/vllm.service\n"), 0o644))
+}
+
+// owner makes a process another user's.
+func (c *cache) owner(pid, uid int) {
+	c.t.Helper()
+	status := fmt.Sprintf("Uid:\t%d\t%[1]d\t%[1]d\t%[1]d\n", uid)
+	c.must(os.WriteFile(filepath.Join(c.proc, fmt.Sprint(pid), "status"), []byte(status), 0o644))
 }
 
 func (c *cache) lock(pid int, word string) { c.lockIn(demo, pid, word) }

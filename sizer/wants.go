@@ -3,6 +3,7 @@ package sizer
 import (
 	"path"
 	"slices"
+	"strconv"
 	"time"
 
 	"progressd/downloader"
@@ -15,8 +16,8 @@ import (
 type guess struct {
 	// loader is what all who download here load, nil if that isn't known.
 	loader *downloader.Loader
-	// requested is what a download command that runs asks for, where the
-	// lock of none was seen: perhaps it fetches into another cache.
+	// requested is what download commands of the owner ask for, where the
+	// lock of none was seen: perhaps they fetch into another cache.
 	requested []hfcache.Filter
 	// choices are the loader's, by commit; nil where one isn't known.
 	choices map[string]downloader.Choice
@@ -77,6 +78,9 @@ func (p *pass) updateLoader(pl *play) {
 // none was seen: the small files that come first are fetched in a moment. What
 // is told of the beginning can't wait for the next lock.
 func (p *pass) lookAround(pl *play) {
+	if p.repo.tree != nil {
+		return // which repository it holds isn't known before its lock
+	}
 	oldest := commandsAge
 	if !pl.looked {
 		oldest = locksAge
@@ -85,7 +89,7 @@ func (p *pass) lookAround(pl *play) {
 	}
 	found := p.root.opts.Procs.find(p.now, p.repo.name, oldest)
 	pl.guess.around = found.Loader != nil
-	switch filters := cacheFilters(found.Requests); {
+	switch filters := p.ownersFilters(found.Requests); {
 	case found.Loader == nil && len(filters) > 0:
 		pl.guess.suppose(filters)
 	case found.Loader != nil && (pl.guess.loader == nil || *found.Loader != *pl.guess.loader):
@@ -103,12 +107,24 @@ func (p *pass) writing() bool {
 	return false
 }
 
-// cacheFilters are those of the requests that are for a cache, of whomever.
-func cacheFilters(requests []*downloader.Request) (filters []hfcache.Filter) {
-	for _, r := range requests {
+// ownersFilters are those of the requests for a cache that the owner of this
+// one makes: another user's are for another cache, and may be made up to be
+// dear to match. More than are remembered of a play tell nothing.
+func (p *pass) ownersFilters(requests map[string][]*downloader.Request) (filters []hfcache.Filter) {
+	if len(requests) == 0 {
+		return nil
+	}
+	e, err := p.top.lstatPath(p.repo.folder)
+	if err != nil {
+		return nil
+	}
+	for _, r := range requests[strconv.FormatUint(uint64(e.uid), 10)] {
 		if r.LocalDir == "" {
 			filters = append(filters, r.Filter)
 		}
+	}
+	if len(filters) > maxDownloaders {
+		return nil
 	}
 	return filters
 }
@@ -140,10 +156,8 @@ func (p *pass) reckon(pl *play) {
 	if begun == pl.guess.begun && settled == pl.guess.settled {
 		return
 	}
-	pl.guess = guess{
-		loader: pl.guess.loader, around: pl.guess.around, requested: pl.guess.requested,
-		begun: begun, weighed: weighed, settled: settled,
-	}
+	g := &pl.guess
+	g.choices, g.sure, g.narrowed, g.begun, g.settled = nil, false, false, begun, settled
 	for _, f := range pl.files {
 		f.out = false
 	}
