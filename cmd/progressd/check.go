@@ -10,26 +10,28 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"progressd/config"
+	"progressd/daemon"
 	"progressd/hfcache"
 	"progressd/sink"
 )
 
 // check prints what would be watched, and where the lines would go.
-func check(set settings, out io.Writer) int {
-	file := set.file
+func check(set config.Settings, out io.Writer) int {
+	file := set.File
 	if file == "" {
 		file = "(none: defaults)"
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "configuration\t%s\n", sink.Clean(file))
-	fmt.Fprintf(w, "log files\t%s\n", place(set.logDir))
-	fmt.Fprintf(w, "state\t%s\n", place(set.stateDir))
+	fmt.Fprintf(w, "log files\t%s\n", place(set.LogDir))
+	fmt.Fprintf(w, "state\t%s\n", place(set.StateDir))
 	fmt.Fprintf(w, "poll interval\t%v\n", set.PollInterval)
 	fmt.Fprintf(w, "step\t%v\n", set.Step)
 	if set.Hub.Enabled {
 		fmt.Fprintf(w, "hub look-up\t%s\n", set.Hub.Endpoint)
 	}
-	for _, pattern := range set.roots {
+	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
 		if len(found) == 0 {
 			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", sink.Clean(pattern))
@@ -61,7 +63,7 @@ func repos(root string) string {
 	for {
 		names, err := dir.Readdirnames(1000)
 		for _, name := range names {
-			if isRepo(name) {
+			if daemon.IsRepo(name) {
 				n++
 			}
 		}
@@ -81,7 +83,7 @@ func localDirs(root string) string {
 	for _, rel := range []string{".", "*", "*/*"} {
 		found, _ := fs.Glob(os.DirFS(root), path.Join(rel, hfcache.LocalStage)) // its form is good
 		for _, stage := range found {
-			if isLocal(path.Clean(strings.TrimSuffix(stage, hfcache.LocalStage) + ".")) {
+			if daemon.IsLocal(path.Clean(strings.TrimSuffix(stage, hfcache.LocalStage) + ".")) {
 				n++
 			}
 		}

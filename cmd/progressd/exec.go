@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"progressd/child"
+	"progressd/config"
+	"progressd/daemon"
 	"progressd/hfcache"
-	"progressd/sink"
 	"progressd/sizer"
 	"progressd/state"
 	"progressd/tracker"
@@ -69,9 +70,9 @@ func execute(args []string, w execWorld) child.Result {
 		fmt.Fprint(w.stdout, execUsage)
 		return child.Result{Status: exitOK}
 	}
-	set, err := resolve(opts.config, w.getenv)
+	set, err := config.Resolve(opts.config, w.getenv)
 	if err == nil {
-		err = set.homeless
+		err = set.Homeless
 	}
 	if err != nil {
 		fmt.Fprintf(w.stderr, "progressd exec: %v\n", err)
@@ -137,7 +138,7 @@ type execution struct {
 	w    execWorld
 	out  world
 	argv []string
-	set  settings
+	set  config.Settings
 	run  *hearing
 	tell *teller
 	look *lookout
@@ -148,7 +149,7 @@ type execution struct {
 	oom     int // kills before the program was started
 }
 
-func newExecution(opts execOptions, set settings, w execWorld) *execution {
+func newExecution(opts execOptions, set config.Settings, w execWorld) *execution {
 	screen := newScreen(w.stderr)
 	log := slog.New(slog.DiscardHandler)
 	out := world{getenv: w.getenv}
@@ -163,10 +164,10 @@ func newExecution(opts execOptions, set settings, w execWorld) *execution {
 	}
 	x.run = newHearing(aimOf(opts, set, w.getenv), screen, x.tell.put)
 	x.tell.over = x.run.over
-	x.look = newLookout(x.run, set, hubOf(set, out, log), log)
+	x.look = newLookout(x.run, set, daemon.HubOf(set, w.getenv, log), log)
 	x.tell.look = x.look.now
 	x.tell.rest = func(root string, repo hfcache.Repo, abort <-chan struct{}) *sizer.Look {
-		return restOf(x.look.options, root, repo.Folder(), abort)
+		return daemon.Rest(x.look.options, root, repo.Folder(), abort)
 	}
 	return x
 }
@@ -175,9 +176,9 @@ func newExecution(opts execOptions, set settings, w execWorld) *execution {
 func (x *execution) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	x.stop = stop
-	looking := start(ctx, "lookout", x.look.Run, x.log)
+	looking := daemon.Start(ctx, "lookout", x.look.Run, x.log)
 	x.tell.carry = func() chan<- tracker.Report { return x.carry(ctx, looking) }
-	telling := start(ctx, "telling", x.tell.Run, x.log)
+	telling := daemon.Start(ctx, "telling", x.tell.Run, x.log)
 	x.working.Go(func() { <-telling; <-looking })
 }
 
@@ -185,18 +186,14 @@ func (x *execution) start() {
 // hears reports.
 func (x *execution) carry(ctx context.Context, looking <-chan struct{}) chan<- tracker.Report {
 	names, store := newNames(&x.set), state.Volatile(x.log)
-	p := &pipeline{
-		set: x.set, sd: &systemd{}, log: x.log, queues: make(map[string]*sink.Queue),
-		looks: x.look.looks, hub: x.look.hub, reports: make(chan tracker.Report),
-	}
 	t := x.run.target()
 	store.NameLog(t.root, t.repo, names.of(t))
-	p.ledger = state.NewLedger(store, p.outlets(store, x.out), x.log)
-	p.tracker = tracker.New(x.set.limits(), p.ledger, tracker.Hooks{RunOver: x.run.concluded}, x.log)
-	p.tracker.Hear(p.reports)
-	x.working.Go(func() { p.carry(ctx, looking) })
+	p := daemon.NewJudge(daemon.Options{
+		Settings: x.set, Store: store, Console: x.out.stdout, Getenv: x.w.getenv, Log: x.log,
+	}, x.look.looks, x.look.hub, x.run.concluded)
+	x.working.Go(func() { p.Carry(ctx, looking) })
 	x.look.wanted.Store(true)
-	return p.reports
+	return p.Reports()
 }
 
 // child runs the program to its end.
@@ -264,7 +261,7 @@ func (x *execution) finish(result child.Result, err error) {
 	}()
 	select {
 	case <-stopped:
-	case <-time.After(patience):
+	case <-time.After(daemon.Patience):
 	case <-abort:
 	}
 }

@@ -51,7 +51,7 @@ func (p *aim) suppose() bool {
 }
 
 // aimOf tells by the command line, the environment and the configuration.
-func aimOf(opts execOptions, set settings, getenv func(string) string) aim {
+func aimOf(opts execOptions, set config.Settings, getenv func(string) string) aim {
 	p := aim{
 		name: opts.model, program: program(opts.argv),
 		request: downloader.ParseRequest(opts.argv), loader: downloader.ParseLoader(opts.argv),
@@ -81,7 +81,7 @@ func aimOf(opts execOptions, set settings, getenv func(string) string) aim {
 	p.home = resolved(p.home)
 	p.root = p.home
 	if opts.config != "" && len(set.Roots) > 0 {
-		p.configured(set.roots)
+		p.configured(set.Roots)
 	}
 	return p
 }
@@ -165,14 +165,14 @@ type names struct{ stateDir string }
 // execDir is where logs and names go beside a daemon that runs.
 const execDir = "exec"
 
-func newNames(set *settings) names {
-	if store := open(set.stateDir, 0); store != nil {
+func newNames(set *config.Settings) names {
+	if store := open(set.StateDir, 0); store != nil {
 		_ = store.Close()
-		return names{set.stateDir}
+		return names{set.StateDir}
 	}
-	set.logDir = filepath.Join(set.logDir, execDir)
-	set.stateDir = filepath.Join(set.stateDir, execDir)
-	return names{set.stateDir}
+	set.LogDir = filepath.Join(set.LogDir, execDir)
+	set.StateDir = filepath.Join(set.StateDir, execDir)
+	return names{set.StateDir}
 }
 
 // of gives the log of a download its name.

@@ -9,11 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"progressd/config"
+	"progressd/daemon"
 	"progressd/hfcache"
 	"progressd/hublist"
 	"progressd/sizer"
@@ -28,14 +29,8 @@ type lookout struct {
 	wanted  atomic.Bool
 	hub     *hublist.Hub
 	options sizer.Options // but for path and identity
-	roots   map[string]*root
+	roots   map[string]*daemon.Root
 	asked   chan struct{}
-}
-
-// root is the sizer's of a directory, for as long as it is that directory.
-type root struct {
-	*sizer.Root
-	dev, inode uint64
 }
 
 // fileTime is the time that a file of this machine would get which is written
@@ -48,18 +43,10 @@ func fileTime() time.Time {
 	return time.Unix(now.Unix())
 }
 
-func newLookout(r *hearing, set settings, hub *hublist.Hub, log *slog.Logger) *lookout {
+func newLookout(r *hearing, set config.Settings, hub *hublist.Hub, log *slog.Logger) *lookout {
 	since := fileTime()
-	l := &lookout{run: r, looks: make(chan sizer.Look), hub: hub, roots: make(map[string]*root), asked: make(chan struct{}, 1)}
-	sight := &sight{set: set}
-	l.options = sizer.Options{
-		Since: since, Opened: since,
-		Recall: func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
-		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(set.Download.QuietAfter), Linger: sight.linger(), Log: log,
-	}
-	if hub != nil {
-		l.options.Listing = hub.Listing
-	}
+	l := &lookout{run: r, looks: make(chan sizer.Look), hub: hub, roots: make(map[string]*daemon.Root), asked: make(chan struct{}, 1)}
+	l.options = daemon.ScanOptions(set, hub, since, log)
 	return l
 }
 
@@ -73,7 +60,7 @@ func (l *lookout) now() {
 
 // Run looks until ctx is done.
 func (l *lookout) Run(ctx context.Context) error {
-	wait := active
+	wait := daemon.Active
 	for {
 		select {
 		case <-ctx.Done():
@@ -88,7 +75,7 @@ func (l *lookout) Run(ctx context.Context) error {
 			aim, _, began = l.run.sought()
 		}
 		// A search through large caches is no reason to keep a core busy.
-		wait = max(active, 20*time.Since(started))
+		wait = max(daemon.Active, 20*time.Since(started))
 		if !began || !l.wanted.Load() {
 			continue
 		}
@@ -117,69 +104,16 @@ func (l *lookout) at(path string, repo hfcache.Repo) sizer.Look {
 	return look
 }
 
-func (l *lookout) root(path string) (*root, error) {
-	fresh, err := newRoot(path, l.options)
+func (l *lookout) root(path string) (*daemon.Root, error) {
+	fresh, err := daemon.OpenRoot(path, l.options)
 	if err != nil {
 		return nil, err
 	}
-	if r := l.roots[path]; r != nil && r.dev == fresh.dev && r.inode == fresh.inode {
+	if r := l.roots[path]; r != nil && r.Same(fresh) {
 		return r, nil
 	}
 	l.roots[path] = fresh
 	return fresh, nil
-}
-
-func newRoot(path string, options sizer.Options) (*root, error) {
-	st, err := identity(path)
-	if err != nil {
-		return nil, err
-	}
-	options.Path, options.Dev, options.Inode = path, st.Dev, st.Ino
-	return &root{sizer.NewRoot(options), st.Dev, st.Ino}, nil
-}
-
-// identity is that of a directory.
-func identity(path string) (*syscall.Stat_t, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !info.IsDir() {
-		return nil, fs.ErrNotExist
-	}
-	return st, nil
-}
-
-// restPatience is how long is waited for what there is: a file system may hang.
-const restPatience = 3 * time.Second
-
-// restOf looks at a repository as if all that there is had just come; nil if
-// that can't be done.
-func restOf(options sizer.Options, root, folder string, abort <-chan struct{}) *sizer.Look {
-	found := make(chan *sizer.Look, 1)
-	go func() {
-		options.Since, options.Opened, options.Log = time.Time{}, time.Time{}, quietLog
-		r, err := newRoot(root, options)
-		if err != nil {
-			found <- nil
-			return
-		}
-		look, _ := r.Look(time.Now(), folder)
-		if look.Unreadable != nil {
-			found <- nil
-			return
-		}
-		found <- &look
-	}()
-	select {
-	case look := <-found:
-		return look
-	case <-time.After(restPatience):
-		return nil
-	case <-abort:
-		return nil
-	}
 }
 
 // search looks through the roots for a download that a process of the program

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/daemon"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/socket"
@@ -236,8 +237,8 @@ func (t *teller) run() socket.Run {
 	if run.Repo.Type == hfcache.Local {
 		run.Name = t.name
 	}
-	if st, err := identity(run.Root); err == nil {
-		run.Dev, run.Inode = st.Dev, st.Ino
+	if dev, inode, err := daemon.Identity(run.Root); err == nil {
+		run.Dev, run.Inode = dev, inode
 	}
 	return run
 }
@@ -245,7 +246,7 @@ func (t *teller) run() socket.Run {
 // there reports whether the cache is.
 func (t *teller) there() bool {
 	began, _ := t.state()
-	_, err := identity(began.Root)
+	_, _, err := daemon.Identity(began.Root)
 	return err == nil
 }
 

@@ -335,25 +335,25 @@ func TestAims(t *testing.T) {
 	getenv := func(name string) string { return map[string]string{"HOME": dir, "HF_HUB_CACHE": hubDir}[name] }
 	model := hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}
 	local, _ := hfcache.LocalRepo(".")
-	with := func(roots ...string) settings {
-		return settings{Config: config.Config{Roots: roots}, roots: roots}
+	with := func(roots ...string) config.Settings {
+		return config.Settings{Config: config.Config{Roots: roots}, Roots: roots}
 	}
 	for _, c := range []struct {
 		name, argv string
 		opts       execOptions
-		set        settings
+		set        config.Settings
 		want       target
 		only       bool
 	}{
-		{"hf download", "hf download org/demo", execOptions{}, settings{}, target{hubDir, model}, true},
-		{"of a dataset", "hf download org/demo --repo-type dataset", execOptions{}, settings{}, target{hubDir, hfcache.Repo{Type: hfcache.Dataset, ID: "org/demo"}}, true},
-		{"that isn't understood", "hf download --new-option org/demo", execOptions{}, settings{}, target{root: hubDir}, true},
-		{"another cache", "hf download org/demo --cache-dir " + other, execOptions{}, settings{}, target{other, model}, true},
-		{"another cache, relative", "hf download org/demo --cache-dir=/tmp/../" + other, execOptions{}, settings{}, target{other, model}, true},
-		{"a directory", "hf download org/demo --local-dir " + other, execOptions{}, settings{}, target{other, local}, true},
-		{"vllm", "vllm serve org/demo --download-dir " + other, execOptions{}, settings{}, target{other, model}, false},
-		{"unknown", "python3 fetch.py", execOptions{}, settings{}, target{root: hubDir}, false},
-		{"unknown, named", "python3 fetch.py", execOptions{model: model}, settings{}, target{hubDir, model}, false},
+		{"hf download", "hf download org/demo", execOptions{}, config.Settings{}, target{hubDir, model}, true},
+		{"of a dataset", "hf download org/demo --repo-type dataset", execOptions{}, config.Settings{}, target{hubDir, hfcache.Repo{Type: hfcache.Dataset, ID: "org/demo"}}, true},
+		{"that isn't understood", "hf download --new-option org/demo", execOptions{}, config.Settings{}, target{root: hubDir}, true},
+		{"another cache", "hf download org/demo --cache-dir " + other, execOptions{}, config.Settings{}, target{other, model}, true},
+		{"another cache, relative", "hf download org/demo --cache-dir=/tmp/../" + other, execOptions{}, config.Settings{}, target{other, model}, true},
+		{"a directory", "hf download org/demo --local-dir " + other, execOptions{}, config.Settings{}, target{other, local}, true},
+		{"vllm", "vllm serve org/demo --download-dir " + other, execOptions{}, config.Settings{}, target{other, model}, false},
+		{"unknown", "python3 fetch.py", execOptions{}, config.Settings{}, target{root: hubDir}, false},
+		{"unknown, named", "python3 fetch.py", execOptions{model: model}, config.Settings{}, target{hubDir, model}, false},
 		{"one root of a configuration", "hf download org/demo", execOptions{config: "x"}, with(other), target{other, model}, true},
 		{"its own root is configured", "hf download org/demo", execOptions{config: "x"}, with(other, dir+"/h*"), target{hubDir, model}, true},
 		{"several others are configured", "hf download org/demo", execOptions{config: "x"}, with(dir + "/o*"), target{"", model}, true},

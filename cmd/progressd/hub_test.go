@@ -133,7 +133,7 @@ func undisturbed(t *testing.T, hubKeys, said string) *service {
 func TestSwitchedOffTheHubIsNotAsked(t *testing.T) {
 	t.Parallel()
 	d := undisturbed(t, "", "watching")
-	if _, err := os.Stat(d.path("state", answersDir)); err == nil {
+	if _, err := os.Stat(d.path("state", "hub")); err == nil {
 		t.Error("a place for answers was made")
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
@@ -86,20 +84,4 @@ func sockets(getenv func(string) string, runDir string) []string {
 		paths = append(paths, filepath.Join(runDir, socket.Name))
 	}
 	return paths
-}
-
-// hear takes reports of progressd exec, once it is known what is watched.
-func (p *pipeline) hear(ctx context.Context) error {
-	select {
-	case <-p.ready():
-	case <-ctx.Done():
-		return nil
-	}
-	var all sync.WaitGroup
-	errs := make([]error, len(p.listeners))
-	for i, l := range p.listeners {
-		all.Go(func() { errs[i] = p.server.Serve(ctx, l) })
-	}
-	all.Wait()
-	return errors.Join(errs...)
 }

@@ -109,7 +109,7 @@ func run(args []string, w world) int {
 		return exitOK
 	}
 	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
-	load := func() (settings, error) { return resolve(opts.config, w.getenv) }
+	load := func() (config.Settings, error) { return config.Resolve(opts.config, w.getenv) }
 	set, err := load()
 	if err != nil {
 		fmt.Fprintf(w.stderr, "progressd: %v\n", err)
@@ -118,8 +118,8 @@ func run(args []string, w world) int {
 	if opts.check {
 		return check(set, w.stdout)
 	}
-	if set.homeless != nil {
-		fmt.Fprintf(w.stderr, "progressd: %v\n", set.homeless)
+	if set.Homeless != nil {
+		fmt.Fprintf(w.stderr, "progressd: %v\n", set.Homeless)
 		return exitUsage
 	}
 	return status(serve(context.Background(), set, load, w, log), w.stderr)
@@ -174,40 +174,4 @@ func buildVersion() string {
 		return info.Main.Version
 	}
 	return "(unknown version)"
-}
-
-// settings are a configuration and the places that follow from it.
-type settings struct {
-	config.Config
-	file     string // empty if there is none
-	roots    []string
-	logDir   string
-	stateDir string
-	// homeless is why one of the two is unknown in this environment; in
-	// that of the service it may be known.
-	homeless error
-}
-
-func resolve(file string, getenv func(string) string) (settings, error) {
-	set := settings{Config: config.Default()}
-	path, found := config.Locate(file, getenv)
-	var err error
-	if found {
-		set.file = path
-		if set.Config, err = config.Load(path); err != nil {
-			return set, err
-		}
-	}
-	if set.roots, err = config.Roots(set.Config, getenv); err != nil {
-		return set, err
-	}
-	set.logDir, err = config.LogDir(set.Config, getenv)
-	if err != nil {
-		set.homeless = err
-	}
-	set.stateDir, err = config.StateDir(set.Config, getenv)
-	if err != nil {
-		set.homeless = err
-	}
-	return set, nil
 }

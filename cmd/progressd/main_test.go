@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"progressd/config"
+	"progressd/daemon"
 	"progressd/hfcache"
 	"progressd/internal/client"
 	"progressd/internal/hub"
@@ -304,8 +306,8 @@ func faultP2(t *testing.T) {
 
 func TestWhatComesDuringAReloadIsNotForgotten(t *testing.T) {
 	t.Parallel()
-	log, sd := slog.New(slog.DiscardHandler), &systemd{}
-	newer := func() (settings, error) { return settings{file: "newer"}, nil }
+	log, sd := slog.New(slog.DiscardHandler), &daemon.Systemd{}
+	newer := func() (config.Settings, error) { return config.Settings{File: "newer"}, nil }
 	for missed, want := range map[os.Signal]struct {
 		file string
 		on   bool
@@ -314,9 +316,9 @@ func TestWhatComesDuringAReloadIsNotForgotten(t *testing.T) {
 		syscall.SIGHUP:  {"newer", true},
 		syscall.SIGTERM: {"new", false},
 	} {
-		set, on := afterReload(missed, settings{file: "new"}, newer, sd, log)
-		if set.file != want.file || on != want.on {
-			t.Errorf("%v: %q %v", missed, set.file, on)
+		set, on := afterReload(missed, config.Settings{File: "new"}, newer, sd, log)
+		if set.File != want.file || on != want.on {
+			t.Errorf("%v: %q %v", missed, set.File, on)
 		}
 	}
 }

@@ -10,18 +10,20 @@ import (
 	"syscall"
 	"time"
 
+	"progressd/config"
+	"progressd/daemon"
 	"progressd/state"
 )
 
 // serve runs until a signal says to stop. A reload is a stop and a start in
 // one process: everything must hold over a restart anyway, so there is no
 // second way to take up a configuration.
-func serve(ctx context.Context, set settings, load func() (settings, error), w world, log *slog.Logger) error {
+func serve(ctx context.Context, set config.Settings, load func() (config.Settings, error), w world, log *slog.Logger) error {
 	store, err := openState(set, log)
 	if err != nil {
 		return err
 	}
-	sd := newSystemd(w.getenv, log)
+	sd := daemon.NewSystemd(w.getenv, log)
 	open := listeners(w, log)
 	defer func() {
 		for _, l := range open {
@@ -33,7 +35,7 @@ func serve(ctx context.Context, set settings, load func() (settings, error), w w
 		if !reload {
 			break
 		}
-		if next.stateDir != set.stateDir {
+		if next.StateDir != set.StateDir {
 			if store, err = moveState(store, next, log); err != nil {
 				return err
 			}
@@ -46,15 +48,15 @@ func serve(ctx context.Context, set settings, load func() (settings, error), w w
 	return nil
 }
 
-func openState(set settings, log *slog.Logger) (*state.Store, error) {
-	store, err := state.Open(set.stateDir, log)
+func openState(set config.Settings, log *slog.Logger) (*state.Store, error) {
+	store, err := state.Open(set.StateDir, log)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start: %w", err)
 	}
 	return store, nil
 }
 
-func moveState(old *state.Store, next settings, log *slog.Logger) (*state.Store, error) {
+func moveState(old *state.Store, next config.Settings, log *slog.Logger) (*state.Store, error) {
 	if err := old.Close(); err != nil {
 		log.Warn("the former state is not complete", "err", err)
 	}
@@ -63,32 +65,33 @@ func moveState(old *state.Store, next settings, log *slog.Logger) (*state.Store,
 
 // life runs the parts under one configuration, until a signal ends it. It
 // reports whether, and with which configuration, to go on.
-func life(ctx context.Context, set settings, store *state.Store, open []*net.UnixListener, sd *systemd,
-	load func() (settings, error), w world, log *slog.Logger,
-) (next settings, reload bool) {
+func life(ctx context.Context, set config.Settings, store *state.Store, open []*net.UnixListener, sd *daemon.Systemd,
+	load func() (config.Settings, error), w world, log *slog.Logger,
+) (next config.Settings, reload bool) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
-	parts := assemble(ctx, set, store, sd, w, log)
-	parts.listeners = open
+	parts := daemon.New(ctx, daemon.Options{
+		Settings: set, Store: store, Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
+	})
 	go func() {
 		defer close(ended)
-		parts.run(ctx)
+		parts.Run(ctx)
 	}()
-	ready := parts.ready()
+	ready := parts.Ready()
 	var settle <-chan time.Time
 	for {
 		select {
 		case <-ready:
 			ready = nil
-			sd.ready()
-			parts.greet(log)
+			sd.Ready()
+			parts.Greet()
 		case sig := <-w.signals:
 			if sig == syscall.SIGHUP {
 				settle = time.After(settleFor)
 				continue
 			}
-			sd.stopping()
+			sd.Stopping()
 			stop()
 			awaitEnd(ended, w, abort(w))
 			return next, false
@@ -112,31 +115,27 @@ func life(ctx context.Context, set settings, store *state.Store, open []*net.Uni
 const settleFor = 50 * time.Millisecond
 
 // reloaded reads the configuration again. A bad one changes nothing.
-func reloaded(load func() (settings, error), sd *systemd, log *slog.Logger) (settings, bool) {
-	sd.reloading()
+func reloaded(load func() (config.Settings, error), sd *daemon.Systemd, log *slog.Logger) (config.Settings, bool) {
+	sd.Reloading()
 	set, err := load()
 	if err == nil {
-		err = set.homeless
+		err = set.Homeless
 	}
 	if err != nil {
 		for problem := range strings.Lines(err.Error()) {
 			log.Error("cannot reload, the old configuration stays", "err", strings.TrimSpace(problem))
 		}
-		sd.ready()
-		return settings{}, false
+		sd.Ready()
+		return config.Settings{}, false
 	}
-	log.Info("configuration reloaded", "file", set.file)
+	log.Info("configuration reloaded", "file", set.File)
 	return set, true
 }
-
-// patience is how long the parts may take to stop. What hangs then, on a file
-// system that doesn't answer, is left behind: all that counts is on disk.
-const patience = 1800 * time.Millisecond
 
 // awaitEnd waits for the parts to end, and hands on what signals come
 // meanwhile.
 func awaitEnd(ended <-chan struct{}, w world, signalled func(os.Signal)) {
-	timeout := time.After(patience)
+	timeout := time.After(daemon.Patience)
 	for {
 		select {
 		case <-ended:
@@ -160,7 +159,7 @@ func abort(w world) func(os.Signal) {
 
 // afterReload goes on with the new configuration, unless while the old parts
 // stopped somebody asked for something else.
-func afterReload(missed os.Signal, next settings, load func() (settings, error), sd *systemd, log *slog.Logger) (settings, bool) {
+func afterReload(missed os.Signal, next config.Settings, load func() (config.Settings, error), sd *daemon.Systemd, log *slog.Logger) (config.Settings, bool) {
 	switch missed {
 	case nil:
 	case syscall.SIGHUP:
@@ -168,7 +167,7 @@ func afterReload(missed os.Signal, next settings, load func() (settings, error),
 			next = newer
 		}
 	default:
-		sd.stopping()
+		sd.Stopping()
 		return next, false
 	}
 	return next, true

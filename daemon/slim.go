@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"bufio"
@@ -23,9 +23,9 @@ const (
 // slim gives back what only a start needs: the code for it when the roots are
 // watched, and when nothing more is being watched the rest, with the memory
 // that the first looks took.
-func (p *pipeline) slim(ctx context.Context) error {
+func (p *Pipeline) slim(ctx context.Context) error {
 	select {
-	case <-p.ready():
+	case <-p.Ready():
 	case <-ctx.Done():
 		return nil
 	}
@@ -60,13 +60,13 @@ func rest(ctx context.Context, d time.Duration) bool {
 // room however little there is, and does not return it for minutes: after a
 // look at a million blobs, that much would stay. It takes some 10 ms of a
 // processor.
-func (p *pipeline) shed() {
+func (p *Pipeline) shed() {
 	debug.FreeOSMemory()
 	p.shedText()
 }
 
 // watched counts what is watched; busy: some root is being looked at.
-func (p *pipeline) watched() (n int, busy bool) {
+func (p *Pipeline) watched() (n int, busy bool) {
 	for _, root := range p.watcher.Status() {
 		n += root.Repos + root.Watches
 		busy = busy || !root.BusySince.IsZero()
@@ -80,7 +80,7 @@ func (p *pipeline) watched() (n int, busy bool) {
 // 8.5 MB, seen), of which a daemon at rest needs a third. What is needed again
 // comes back by itself from the page cache. Where that can't be done, no more
 // than memory is lost.
-func (p *pipeline) shedText() {
+func (p *Pipeline) shedText() {
 	mappings, err := ownText()
 	for _, m := range mappings {
 		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_DONTNEED); errno != 0 {

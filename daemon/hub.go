@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -6,23 +6,24 @@ import (
 	"path/filepath"
 
 	"progressd/config"
+	"progressd/hfcache"
 	"progressd/hublist"
 )
 
 // answersDir is where in the state directory the hub's answers are kept.
 const answersDir = "hub"
 
-// hubOf makes the hub look-up, nil if it is switched off or can't be.
-func hubOf(set settings, w world, log *slog.Logger) *hublist.Hub {
+// HubOf makes the hub look-up, nil if it is switched off or can't be.
+func HubOf(set config.Settings, getenv func(string) string, log *slog.Logger) *hublist.Hub {
 	if !set.Hub.Enabled {
 		return nil
 	}
-	token, err := config.TokenFile(set.Config, w.getenv)
+	token, err := config.TokenFile(set.Config, getenv)
 	if err == nil {
 		var hub *hublist.Hub
 		if hub, err = hublist.New(hublist.Options{
 			Endpoint: set.Hub.Endpoint, TokenFile: token,
-			Dir: filepath.Join(set.stateDir, answersDir), Log: log,
+			Dir: filepath.Join(set.StateDir, answersDir), Log: log,
 		}); err == nil {
 			return hub
 		}
@@ -33,11 +34,19 @@ func hubOf(set settings, w world, log *slog.Logger) *hublist.Hub {
 
 // ask runs the hub look-up, if there is one. It ends by itself soon after ctx
 // is done.
-func (p *pipeline) ask(ctx context.Context) <-chan struct{} {
+func (p *Pipeline) ask(ctx context.Context) <-chan struct{} {
 	if p.hub == nil {
 		done := make(chan struct{})
 		close(done)
 		return done
 	}
-	return start(ctx, "hub look-up", p.hub.Run, p.log)
+	return Start(ctx, "hub look-up", p.hub.Run, p.log)
+}
+
+// listingOf asks the hub for the files of a commit; nil if it is switched off.
+func listingOf(hub *hublist.Hub) func(hfcache.Repo, string) (hfcache.Listing, bool) {
+	if hub == nil {
+		return nil
+	}
+	return hub.Listing
 }

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// systemd is told how the service is. Without systemd nothing is told.
-type systemd struct {
+// Systemd is told how the service is. Without systemd nothing is told.
+type Systemd struct {
 	log *slog.Logger
 	// listens: somebody is there to be told.
 	listens bool
@@ -24,8 +24,9 @@ type systemd struct {
 	deaf sync.Once
 }
 
-func newSystemd(getenv func(string) string, log *slog.Logger) *systemd {
-	sd := &systemd{log: log}
+// NewSystemd makes what tells systemd, by NOTIFY_SOCKET and WATCHDOG_USEC.
+func NewSystemd(getenv func(string) string, log *slog.Logger) *Systemd {
+	sd := &Systemd{log: log}
 	if getenv("NOTIFY_SOCKET") == "" {
 		return sd
 	}
@@ -38,21 +39,23 @@ func newSystemd(getenv func(string) string, log *slog.Logger) *systemd {
 	return sd
 }
 
-func (sd *systemd) ready() { sd.notify(daemon.SdNotifyReady) }
+// Ready says that the roots are watched, or that a reload is over.
+func (sd *Systemd) Ready() { sd.notify(daemon.SdNotifyReady) }
 
-func (sd *systemd) stopping() { sd.notify(daemon.SdNotifyStopping) }
+// Stopping says that the service was asked to stop.
+func (sd *Systemd) Stopping() { sd.notify(daemon.SdNotifyStopping) }
 
-func (sd *systemd) alive() { sd.notify(daemon.SdNotifyWatchdog) }
+func (sd *Systemd) alive() { sd.notify(daemon.SdNotifyWatchdog) }
 
-// reloading carries the time, which Type=notify-reload (systemd 253) asks for.
-func (sd *systemd) reloading() {
+// Reloading carries the time, which Type=notify-reload (systemd 253) asks for.
+func (sd *Systemd) Reloading() {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
 	sd.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
 }
 
 // status shows in systemctl status.
-func (sd *systemd) status(text string) {
+func (sd *Systemd) status(text string) {
 	sd.mu.Lock()
 	changed := sd.said != text
 	sd.said = text
@@ -62,7 +65,7 @@ func (sd *systemd) status(text string) {
 	}
 }
 
-func (sd *systemd) notify(state string) {
+func (sd *Systemd) notify(state string) {
 	if !sd.listens {
 		return
 	}

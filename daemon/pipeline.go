@@ -1,7 +1,11 @@
-package main
+// Package daemon assembles the parts in the order of the flow: watcher, sizer,
+// tracker, state, sinks. What stands here is what ships: cmd/progressd and the
+// simulation run the same pipeline.
+package daemon
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -22,22 +26,49 @@ import (
 	"progressd/watcher"
 )
 
-// active is how often a download under way is looked at, steady how often
+// Active is how often a download under way is looked at, steady how often
 // while nothing but the sizes of its files changes: often enough that a step is
 // told within a second, seldom enough to cost nothing.
 const (
-	active = 500 * time.Millisecond
+	Active = 500 * time.Millisecond
 	steady = 900 * time.Millisecond
 )
+
+// Patience is how long the parts may take to stop. What hangs then, on a file
+// system that doesn't answer, is left behind: all that counts is on disk.
+const Patience = 1800 * time.Millisecond
+
+// procDir is where procfs is mounted.
+const procDir = "/proc"
 
 // queueLength is how many lines a sink may be behind before some are dropped.
 const queueLength = 4096
 
-// A pipeline is the parts in the order of the flow,
+// Options say what a Pipeline works with. All fields are needed where nothing
+// else is said.
+type Options struct {
+	Settings config.Settings
+	// Store outlives the Pipeline: over a reload the next one goes on with it.
+	Store *state.Store
+	// Systemd is told how the service is; nil: there is no systemd.
+	Systemd *Systemd
+	// Listeners are where reports of runs come in; they stay open.
+	Listeners []*net.UnixListener
+	// Console gets the lines where standard output is not the journal; nil is
+	// none.
+	Console io.Writer
+	Getenv  func(string) string
+	// Version of the program, for the first line.
+	Version string
+	Log     *slog.Logger
+}
+
+// A Pipeline is the parts in the order of the flow,
 // watcher -> sizer -> tracker -> ledger -> sinks,
 // under one configuration.
-type pipeline struct {
-	set     settings
+type Pipeline struct {
+	opts    Options
+	set     config.Settings
 	watcher *watcher.Watcher
 	tracker *tracker.Tracker
 	ledger  *state.Ledger
@@ -47,46 +78,69 @@ type pipeline struct {
 	roots   chan tracker.Event
 	// reports are those of runs. The daemon gets them from progressd exec,
 	// by server, which serves the listeners.
-	reports   chan tracker.Report
-	server    *socket.Server
-	listeners []*net.UnixListener
-	sd        *systemd
-	log       *slog.Logger
+	reports chan tracker.Report
+	server  *socket.Server
+	sd      *Systemd
+	log     *slog.Logger
 
 	mu   sync.Mutex
 	said string // by the tracker
 }
 
-func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd, w world, log *slog.Logger) *pipeline {
-	p := &pipeline{
-		set: set, sd: sd, log: log, queues: make(map[string]*sink.Queue),
-		looks: make(chan sizer.Look), roots: make(chan tracker.Event), reports: make(chan tracker.Report),
-	}
-	p.server = p.newServer(ctx, store, set.form())
-	p.ledger = state.NewLedger(store, append(p.outlets(store, w), state.Outlet{Queue: p.server}), log)
-	p.tracker = tracker.New(set.limits(), p.ledger,
-		tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog, RunOver: p.runOver}, log)
+// New assembles the parts of the daemon. It starts nothing; ctx is that of Run.
+func New(ctx context.Context, opts Options) *Pipeline {
+	p := newPipeline(opts)
+	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
+	set, store := p.set, opts.Store
+	p.server = p.newServer(ctx, store, form(set))
+	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
+	p.tracker = tracker.New(limits(set), p.ledger,
+		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver}, p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
-	sight := &sight{
-		set: set, store: store, looks: p.looks, opened: now, log: log,
-		procs: sizer.NewProcs("/proc"),
-	}
-	if p.hub = hubOf(set, w, log); p.hub != nil {
-		sight.listing = p.hub.Listing
+	p.hub = HubOf(set, opts.Getenv, p.log)
+	scanners := &scannerFactory{
+		set: set, store: store, looks: p.looks, opened: now, log: p.log,
+		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub),
 	}
 	p.watcher = watcher.New(watcher.Options{
-		Roots: set.roots, Poll: time.Duration(set.PollInterval), Active: active, Steady: steady, Notify: true,
-		IsRepo: isRepo, IsLocal: isLocal, Log: log, Changed: p.changed, AfterCostly: p.shed,
-		NewLooker: func(root watcher.Root) watcher.Looker { return sight.looker(ctx, root) },
+		Roots: set.Roots, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,
+		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
+		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
 	})
 	return p
 }
 
+// NewJudge assembles the parts from the tracker on, for looks that somebody
+// else takes. runOver is called when all is said of a run whose end was
+// reported.
+func NewJudge(opts Options, looks chan sizer.Look, hub *hublist.Hub, runOver func(root string, repo hfcache.Repo)) *Pipeline {
+	p := newPipeline(opts)
+	p.looks, p.hub = looks, hub
+	p.ledger = state.NewLedger(opts.Store, p.outlets(), p.log)
+	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver}, p.log)
+	p.tracker.Hear(p.reports)
+	return p
+}
+
+func newPipeline(opts Options) *Pipeline {
+	if opts.Systemd == nil {
+		opts.Systemd = &Systemd{}
+	}
+	return &Pipeline{
+		opts: opts, set: opts.Settings, sd: opts.Systemd, log: opts.Log,
+		queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
+	}
+}
+
+// Reports is where the tracker hears of runs. Whoever sends must not wait for
+// anything that waits for the tracker.
+func (p *Pipeline) Reports() chan<- tracker.Report { return p.reports }
+
 // limits are those by which downloads are judged.
-func (s settings) limits() tracker.Settings {
+func limits(s config.Settings) tracker.Settings {
 	return tracker.Settings{
 		Step: int64(s.Step), Keepalive: time.Duration(s.KeepaliveInterval),
 		StallAfter:     time.Duration(s.Download.StallAfter),
@@ -95,18 +149,21 @@ func (s settings) limits() tracker.Settings {
 	}
 }
 
-func isRepo(folder string) bool {
+// IsRepo reports whether a directory of a cache is a repository, by its name.
+func IsRepo(folder string) bool {
 	_, ok := hfcache.ParseFolder(folder)
 	return ok
 }
 
-func isLocal(rel string) bool {
+// IsLocal reports whether a directory at that path below a root may be one that
+// a client fills by --local-dir.
+func IsLocal(rel string) bool {
 	_, ok := hfcache.LocalRepo(rel)
 	return ok
 }
 
 // form is how lines look.
-func (s settings) form() sink.Form {
+func form(s config.Settings) sink.Form {
 	form := sink.Form{Text: sink.Message, Stamp: sink.Clock}
 	if s.Log.Style == config.Detailed {
 		form.Text = sink.Detailed
@@ -120,21 +177,21 @@ func (s settings) form() sink.Form {
 // outlets makes the sinks. Under systemd standard output is the journal, so
 // the lines go there once, with their fields; elsewhere they go to the
 // console as well.
-func (p *pipeline) outlets(store *state.Store, w world) []state.Outlet {
-	form := p.set.form()
-	outlets := []state.Outlet{p.outlet(sink.LogName, sink.NewModelLog(p.set.logDir, form, store, p.log))}
+func (p *Pipeline) outlets() []state.Outlet {
+	form, store := form(p.set), p.opts.Store
+	outlets := []state.Outlet{p.outlet(sink.LogName, sink.NewModelLog(p.set.LogDir, form, store, p.log))}
 	if p.set.Journal.Enabled && journalRuns() {
 		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(form.Text, store)))
 	}
-	if w.stdout != nil && w.getenv("JOURNAL_STREAM") == "" {
-		console := p.outlet(sink.ConsoleName, sink.NewConsole(w.stdout, form, p.log))
+	if p.opts.Console != nil && p.opts.Getenv("JOURNAL_STREAM") == "" {
+		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, form, p.log))
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
 	return outlets
 }
 
-func (p *pipeline) outlet(name string, s sink.Sink) state.Outlet {
+func (p *Pipeline) outlet(name string, s sink.Sink) state.Outlet {
 	q := sink.NewQueue(s, queueLength, p.log)
 	p.queues[name] = q
 	return state.Outlet{Name: name, Queue: q}
@@ -147,21 +204,21 @@ func journalRuns() bool {
 	return err == nil
 }
 
-// run works until ctx is done.
-func (p *pipeline) run(ctx context.Context) {
+// Run works until ctx is done.
+func (p *Pipeline) Run(ctx context.Context) {
 	if p.sd.listens {
-		start(ctx, "status", p.refresh, p.log)
+		Start(ctx, "status", p.refresh, p.log)
 	}
-	start(ctx, "slim", p.slim, p.log)
-	hearing := start(ctx, "socket", p.hear, p.log)
-	p.carry(ctx, start(ctx, "watcher", p.watcher.Run, p.log))
+	Start(ctx, "slim", p.slim, p.log)
+	hearing := Start(ctx, "socket", p.hear, p.log)
+	p.Carry(ctx, Start(ctx, "watcher", p.watcher.Run, p.log))
 	<-hearing
 }
 
-// carry runs the parts behind the one that looks, until ctx is done; then it
+// Carry runs the parts behind the one that looks, until ctx is done; then it
 // stops them in the order of the flow, so that each still takes what the one
 // before it gives.
-func (p *pipeline) carry(ctx context.Context, looking <-chan struct{}) {
+func (p *Pipeline) Carry(ctx context.Context, looking <-chan struct{}) {
 	judging, stopJudging := startAfter(ctx, "tracker", func(ctx context.Context) error {
 		return p.tracker.Run(ctx, p.looks, p.roots)
 	}, p.log)
@@ -176,7 +233,7 @@ func (p *pipeline) carry(ctx context.Context, looking <-chan struct{}) {
 	<-ctx.Done()
 	select {
 	case <-looking:
-	case <-time.After(patience / 4): // a file system hangs: it isn't waited for
+	case <-time.After(Patience / 4): // a file system hangs: it isn't waited for
 	}
 	<-asking
 	stopJudging()
@@ -191,8 +248,8 @@ func (p *pipeline) carry(ctx context.Context, looking <-chan struct{}) {
 	}
 }
 
-// start runs a part until ctx is done.
-func start(ctx context.Context, name string, run func(context.Context) error, log *slog.Logger) <-chan struct{} {
+// Start runs a part until ctx is done; then what it returns is closed.
+func Start(ctx context.Context, name string, run func(context.Context) error, log *slog.Logger) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -206,15 +263,17 @@ func start(ctx context.Context, name string, run func(context.Context) error, lo
 // startAfter runs a part until it is told to stop, also after ctx is done.
 func startAfter(ctx context.Context, name string, run func(context.Context) error, log *slog.Logger) (<-chan struct{}, func()) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	return start(ctx, name, run, log), stop
+	return Start(ctx, name, run, log), stop
 }
 
-func (p *pipeline) ready() <-chan struct{} { return p.watcher.Ready() }
+// Ready is closed when the roots are watched; see watcher.Watcher.Ready.
+func (p *Pipeline) Ready() <-chan struct{} { return p.watcher.Ready() }
 
-// greet says that it is ready, and what to do where there is nothing to watch.
+// Greet says that it is ready, and what to do where there is nothing to watch.
 // That a pattern matches nothing yet is as it should be; a single place that
 // isn't there may be a slip.
-func (p *pipeline) greet(log *slog.Logger) {
+func (p *Pipeline) Greet() {
+	log := p.log
 	caches := 0
 	var missing []string
 	for _, root := range p.watcher.Status() {
@@ -227,15 +286,15 @@ func (p *pipeline) greet(log *slog.Logger) {
 	switch {
 	case caches == 0:
 		log.Warn("no cache found: waiting for one to appear; to watch another place, name it in the configuration: roots = [\"/path/to/hub\"]",
-			"looked_at", strings.Join(p.set.roots, " "))
+			"looked_at", strings.Join(p.set.Roots, " "))
 	case len(missing) > 0:
 		log.Warn("not all caches are there: waiting for them to appear", "missing", strings.Join(missing, " "))
 	}
-	log.Info("watching", "caches", caches, "logs", p.set.logDir, "version", buildVersion())
+	log.Info("watching", "caches", caches, "logs", p.set.LogDir, "version", p.opts.Version)
 }
 
 // status is called by the tracker when what it says of itself changes.
-func (p *pipeline) status(text string) {
+func (p *Pipeline) status(text string) {
 	p.mu.Lock()
 	p.said = text
 	p.mu.Unlock()
@@ -246,7 +305,7 @@ func (p *pipeline) status(text string) {
 // shows in the status of an engine that has nothing to say itself.
 const refreshEvery = 10 * time.Second
 
-func (p *pipeline) refresh(ctx context.Context) error {
+func (p *Pipeline) refresh(ctx context.Context) error {
 	ticker := time.NewTicker(refreshEvery)
 	defer ticker.Stop()
 	for {
@@ -260,7 +319,7 @@ func (p *pipeline) refresh(ctx context.Context) error {
 }
 
 // publish tells systemd how the engine, the sinks and the roots stand.
-func (p *pipeline) publish() {
+func (p *Pipeline) publish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	parts := []string{p.said}
@@ -278,7 +337,7 @@ func (p *pipeline) publish() {
 }
 
 // changed is called by the watcher when a root goes or comes back.
-func (p *pipeline) changed(ctx context.Context, c watcher.RootChange) {
+func (p *Pipeline) changed(ctx context.Context, c watcher.RootChange) {
 	e := tracker.Event{Root: c.Root.Path, At: time.Now()}
 	switch c.Kind {
 	case watcher.Gone:

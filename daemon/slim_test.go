@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"log/slog"
@@ -41,7 +41,7 @@ func TestTheProgramRunsOnWithoutItsPages(t *testing.T) {
 		t.Fatalf("the program's code is at %x, %v", found, err)
 	}
 	var diagnostics strings.Builder
-	p := &pipeline{log: slog.New(slog.NewTextHandler(&diagnostics, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	p := &Pipeline{log: slog.New(slog.NewTextHandler(&diagnostics, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	before := residentText(t)
 	for range 3 {
 		p.shedText()

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"testing"
@@ -7,6 +7,8 @@ import (
 	"progressd/socket"
 	"progressd/watcher"
 )
+
+var demo = hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}
 
 func TestWhichRootARunIsAbout(t *testing.T) {
 	local := hfcache.Repo{Type: hfcache.Local, ID: "."}

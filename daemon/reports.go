@@ -1,9 +1,11 @@
-package main
+package daemon
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"progressd/hfcache"
@@ -17,7 +19,7 @@ import (
 
 // newServer makes what takes the reports of progressd exec. Its lines are those
 // of the console.
-func (p *pipeline) newServer(ctx context.Context, store *state.Store, form sink.Form) *socket.Server {
+func (p *Pipeline) newServer(ctx context.Context, store *state.Store, form sink.Form) *socket.Server {
 	return socket.NewServer(socket.Options{
 		Find:   func(run socket.Run) (socket.Place, error) { return p.find(run) },
 		Name:   func(at socket.Place) string { return store.LogName(at.Root, at.Repo) },
@@ -33,7 +35,7 @@ func (p *pipeline) newServer(ctx context.Context, store *state.Store, form sink.
 }
 
 // find compares what a run names with what is watched, and looks up nothing.
-func (p *pipeline) find(run socket.Run) (socket.Place, error) {
+func (p *Pipeline) find(run socket.Run) (socket.Place, error) {
 	for _, root := range p.watcher.Status() {
 		if repo, ok := within(root, run); ok {
 			return socket.Place{Root: root.Path, Repo: repo, Owner: root.Owner}, nil
@@ -42,7 +44,7 @@ func (p *pipeline) find(run socket.Run) (socket.Place, error) {
 			return socket.Place{}, socket.ErrUnwatched
 		}
 	}
-	for _, pattern := range p.set.roots {
+	for _, pattern := range p.set.Roots {
 		if ok, _ := filepath.Match(pattern, run.Root); ok { // its form was checked with the configuration
 			return socket.Place{}, socket.ErrNotYet
 		}
@@ -70,7 +72,7 @@ func within(root watcher.RootStatus, run socket.Run) (hfcache.Repo, bool) {
 }
 
 // report adds to the end of a run what there is on disk then.
-func (p *pipeline) report(ctx context.Context, r tracker.Report) {
+func (p *Pipeline) report(ctx context.Context, r tracker.Report) {
 	if r.Kind == tracker.RunEnded {
 		r.Rest = p.rest(ctx, r.Root, r.Repo)
 	}
@@ -81,20 +83,28 @@ func (p *pipeline) report(ctx context.Context, r tracker.Report) {
 }
 
 // rest looks at a repository as if all that there is had just come.
-func (p *pipeline) rest(ctx context.Context, root string, repo hfcache.Repo) *sizer.Look {
-	options := sizer.Options{
-		Recall: func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
-		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(p.set.Download.QuietAfter),
-		Linger: (&sight{set: p.set}).linger(),
-	}
-	if p.hub != nil {
-		options.Listing = p.hub.Listing
-	}
-	return restOf(options, root, repo.Folder(), ctx.Done())
+func (p *Pipeline) rest(ctx context.Context, root string, repo hfcache.Repo) *sizer.Look {
+	return Rest(ScanOptions(p.set, p.hub, time.Time{}, p.log), root, repo.Folder(), ctx.Done())
 }
 
 // runOver is told by the tracker when all is said of a run: its client is
 // told behind the lines.
-func (p *pipeline) runOver(root string, repo hfcache.Repo) {
+func (p *Pipeline) runOver(root string, repo hfcache.Repo) {
 	p.ledger.After(func() { p.server.Over(root, repo) })
+}
+
+// hear takes reports of progressd exec, once it is known what is watched.
+func (p *Pipeline) hear(ctx context.Context) error {
+	select {
+	case <-p.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	var all sync.WaitGroup
+	errs := make([]error, len(p.opts.Listeners))
+	for i, l := range p.opts.Listeners {
+		all.Go(func() { errs[i] = p.server.Serve(ctx, l) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }

@@ -1,19 +1,20 @@
-package main
+package daemon
 
 import (
 	"context"
 	"log/slog"
 	"time"
 
+	"progressd/config"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/state"
 	"progressd/watcher"
 )
 
-// sight makes the sizer's eyes, one for each root.
-type sight struct {
-	set   settings
+// A scannerFactory makes the scanners of the roots.
+type scannerFactory struct {
+	set   config.Settings
 	store *state.Store
 	procs *sizer.Procs
 	// listing asks the hub; nil if that is switched off.
@@ -23,29 +24,28 @@ type sight struct {
 	log     *slog.Logger
 }
 
-// eye looks at the repositories of one root, when its watcher says so.
-type eye struct {
+// A rootScanner looks at the repositories of one root, when its watcher says so.
+type rootScanner struct {
 	root  *sizer.Root
 	looks chan<- sizer.Look
 }
 
 // linger is how long a play is watched after nothing moves any more: longer
 // than the tracker needs for any verdict.
-func (s *sight) linger() time.Duration {
-	d := s.set.Download
+func linger(d config.Download) time.Duration {
 	return time.Duration(max(d.StallAfter, d.InterruptAfter, d.QuietAfter)) + time.Minute
 }
 
-func (s *sight) looker(ctx context.Context, root watcher.Root) watcher.Looker {
+func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher.Looker {
 	opened, since := s.opened, s.since(root)
 	if !root.Since.IsZero() {
 		opened = root.Since
 	}
-	e := &eye{looks: s.looks, root: sizer.NewRoot(sizer.Options{
+	e := &rootScanner{looks: s.looks, root: sizer.NewRoot(sizer.Options{
 		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
 		Listing: s.listing,
-		Procs:   s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: s.linger(), Log: s.log,
+		Procs:   s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,
 	})}
 	// What was under way when the daemon stopped comes first, also if its
 	// folder is gone by now, which no listing would show.
@@ -60,7 +60,7 @@ func (s *sight) looker(ctx context.Context, root watcher.Root) watcher.Looker {
 // revisit looks at what was under way. A panic there must not keep the root
 // from being looked after at all: the watcher deals with it when its turn
 // comes.
-func (s *sight) revisit(ctx context.Context, e *eye, folder string) {
+func (s *scannerFactory) revisit(ctx context.Context, e *rootScanner, folder string) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.log.Error("a look at an open download panicked", "repo", folder, "cause", cause)
@@ -71,7 +71,7 @@ func (s *sight) revisit(ctx context.Context, e *eye, folder string) {
 
 // since gives the baseline of a root: as remembered, else noted now. What is
 // older was there before anyone watched, and is silent.
-func (s *sight) since(root watcher.Root) time.Time {
+func (s *scannerFactory) since(root watcher.Root) time.Time {
 	if since, known := s.store.Root(root.Path, root.Inode); known {
 		return since
 	}
@@ -86,7 +86,7 @@ func (s *sight) since(root watcher.Root) time.Time {
 }
 
 // Look implements watcher.Looker.
-func (e *eye) Look(ctx context.Context, folder string) watcher.Pace {
+func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	look, pace := e.root.Look(time.Now(), folder)
 	select {
 	case e.looks <- look:

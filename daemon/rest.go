@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"io/fs"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"progressd/config"
+	"progressd/hfcache"
+	"progressd/hublist"
+	"progressd/sizer"
+)
+
+// ScanOptions are those of a scan that remembers nothing, but for the root's
+// path and identity: what came after since is new.
+func ScanOptions(set config.Settings, hub *hublist.Hub, since time.Time, log *slog.Logger) sizer.Options {
+	return sizer.Options{
+		Since: since, Opened: since,
+		Recall:  func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
+		Listing: listingOf(hub), Procs: sizer.NewProcs(procDir),
+		Quiet: time.Duration(set.Download.QuietAfter), Linger: linger(set.Download), Log: log,
+	}
+}
+
+// A Root is the sizer's of a directory, for as long as it is that directory.
+type Root struct {
+	*sizer.Root
+	dev, inode uint64
+}
+
+// OpenRoot makes the Root of the directory that is there now.
+func OpenRoot(path string, options sizer.Options) (*Root, error) {
+	dev, inode, err := Identity(path)
+	if err != nil {
+		return nil, err
+	}
+	options.Path, options.Dev, options.Inode = path, dev, inode
+	return &Root{sizer.NewRoot(options), dev, inode}, nil
+}
+
+// Identity is that of a directory, which may be reached by a link; the error is
+// fs.ErrNotExist for what is none.
+func Identity(path string) (dev, inode uint64, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() {
+		return 0, 0, fs.ErrNotExist
+	}
+	return st.Dev, st.Ino, nil
+}
+
+// Same reports whether both are of one directory.
+func (r *Root) Same(other *Root) bool { return r.dev == other.dev && r.inode == other.inode }
+
+// restPatience is how long is waited for what there is: a file system may hang.
+const restPatience = 3 * time.Second
+
+// Rest looks at a repository as if all that there is had just come; nil if
+// that can't be done.
+func Rest(options sizer.Options, root, folder string, abort <-chan struct{}) *sizer.Look {
+	found := make(chan *sizer.Look, 1)
+	go func() {
+		options.Since, options.Opened, options.Log = time.Time{}, time.Time{}, slog.New(slog.DiscardHandler)
+		r, err := OpenRoot(root, options)
+		if err != nil {
+			found <- nil
+			return
+		}
+		look, _ := r.Look(time.Now(), folder)
+		if look.Unreadable != nil {
+			found <- nil
+			return
+		}
+		found <- &look
+	}()
+	select {
+	case look := <-found:
+		return look
+	case <-time.After(restPatience):
+		return nil
+	case <-abort:
+		return nil
+	}
+}
