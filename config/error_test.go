@@ -59,6 +59,7 @@ func TestProblemsNameFileLineAndKey(t *testing.T) {
 
 		{"timestamps", "[log]\ntimestamps = 'iso'", `2: log.timestamps: "iso" is unknown, expected "clock" or "rfc3339"`},
 		{"style", "[log]\nstyle = 3", `2: log.style: found a number, expected a string such as "plain"`},
+		{"level", "[diagnostics]\nlevel = 'trace'", `2: diagnostics.level: "trace" is unknown, expected "info" or "debug"`},
 		{"style empty", "log.style = ''", `1: log.style: "" is unknown, expected "plain" or "detailed"`},
 		{"log dir relative", "[log]\ndir = 'logs'", `2: log.dir: "logs" is relative`},
 		{"state dir a list", "[state]\ndir = []", `2: state.dir: found a list, expected a string`},
