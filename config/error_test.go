@@ -23,6 +23,9 @@ func TestProblemsNameFileLineAndKey(t *testing.T) {
 		{"syntax behind a byte order mark", "\ufeff\n\n\n= 1", "4: "},
 		{"key twice", "step = '1MB'\n\nstep = '1MB'", "3: Key 'step' has already been defined."},
 		{"invalid UTF-8", "\nstep = '\xff'", "2: invalid UTF-8 byte: 0xff"},
+		{"a byte order mark of UTF-16 alone", "\xff\xfe", "1: encoded in UTF-16, expected UTF-8"},
+		{"UTF-16", "\xfe\xff\x00#\x00\n", "1: encoded in UTF-16, expected UTF-8"},
+		{"a second byte order mark", "\ufeff\xff\xfe", "1: encoded in UTF-16, expected UTF-8"},
 		{"binary", "\x00\x01", "1: files cannot contain NULL bytes"},
 
 		{"roots a string", "\nroots = '/a'", `2: roots: found a string, expected a list of paths`},
