@@ -137,6 +137,9 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&opts.version, "version", false, "")
 	flags.BoolVar(&opts.help, "help", false, "")
 	flags.BoolVar(&opts.help, "h", false, "")
+	if len(args) == 1 && (args[0] == "help" || args[0] == "version") {
+		args = []string{"--" + args[0]} // as other programs with subcommands have it
+	}
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}
