@@ -17,18 +17,19 @@ type Form struct {
 	Text func(tracker.Event) string
 	// Stamp renders when it was: Clock or RFC3339.
 	Stamp func(time.Time) string
+	// Zone is that of all times.
+	Zone *Zone
 }
 
-// Clock renders a time as "10:01:15 PM", local.
-func Clock(t time.Time) string { return t.Local().Format("03:04:05 PM") }
+// Clock renders a time as "10:01:15 PM".
+func Clock(t time.Time) string { return t.Format("03:04:05 PM") }
 
-// RFC3339 renders a time with date and zone, local, for logs that are kept
-// for days.
-func RFC3339(t time.Time) string { return t.Local().Format(time.RFC3339) }
+// RFC3339 renders a time with date and zone, for logs that are kept for days.
+func RFC3339(t time.Time) string { return t.Format(time.RFC3339) }
 
 // line is "[10:01:15 PM] [INFO] text", without a newline.
 func (f Form) line(e tracker.Event, text string) string {
-	return "[" + f.Stamp(e.At) + "] [" + levelName(e.Level()) + "] " + text
+	return "[" + f.Stamp(f.Zone.Local(e.At)) + "] [" + levelName(e.Level()) + "] " + text
 }
 
 // led puts the repository before the text, where one stream tells of many.

@@ -239,10 +239,11 @@ func TestStamps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Clock(utc); got != c.clock {
+		local := (*Zone)(nil).Local(utc)
+		if got := Clock(local); got != c.clock {
 			t.Errorf("Clock(%s) = %s, want %s", c.utc, got, c.clock)
 		}
-		if got := RFC3339(utc); got != c.rfc3339 {
+		if got := RFC3339(local); got != c.rfc3339 {
 			t.Errorf("RFC3339(%s) = %s, want %s", c.utc, got, c.rfc3339)
 		}
 	}
