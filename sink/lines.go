@@ -190,8 +190,10 @@ func noNewData(e tracker.Event) string {
 // process is " (pid 4242, vllm)", or empty if nothing is known.
 func process(e tracker.Event) string {
 	switch p := e.Downloader; {
-	case p == nil:
+	case p == nil, p.PID == 0 && p.Command == "":
 		return ""
+	case p.PID == 0: // of a container that can't be seen into
+		return " (" + Clean(p.Command) + ")"
 	case p.Command == "":
 		return fmt.Sprintf(" (pid %d)", p.PID)
 	default:

@@ -131,6 +131,9 @@ func rareSamples() []sample {
 		{"interrupted, no command", with(tracker.Interrupted, func(e *tracker.Event) {
 			e.Bytes, e.Downloader = 550e6, &downloader.Process{PID: 4242}
 		})},
+		{"interrupted, pid unknown", with(tracker.Interrupted, func(e *tracker.Event) {
+			e.Bytes, e.Downloader = 550e6, &downloader.Process{Command: "hf"}
+		})},
 		{"interrupted, lock let go", with(tracker.Interrupted, func(e *tracker.Event) {
 			moving(e)
 			e.DownloaderAlive, e.Silence = true, 10*time.Minute

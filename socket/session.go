@@ -8,10 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"progressd/downloader"
@@ -281,17 +278,4 @@ func reason(err error) string {
 	default:
 		return err.Error()
 	}
-}
-
-// owner is the effective user of a process.
-func owner(proc string, pid int) (int, error) {
-	info, err := os.Stat(filepath.Join(proc, strconv.Itoa(pid)))
-	if err != nil {
-		return -1, err
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return -1, errors.ErrUnsupported
-	}
-	return int(st.Uid), nil
 }
