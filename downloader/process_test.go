@@ -99,26 +99,31 @@ func TestReadProcessReadsItself(t *testing.T) {
 	}
 }
 
-func TestAlive(t *testing.T) {
+func TestTheStateOfAProcess(t *testing.T) {
 	tests := map[string]struct {
 		stat string
-		want bool
+		want State
 	}{
-		"running":       {statLine("hf", "R", "777"), true},
-		"paused":        {statLine("hf", "T", "777"), true},
-		"in the kernel": {statLine("hf", "D", "777"), true},
-		"another":       {statLine("hf", "R", "778"), false},
-		"zombie":        {statLine("hf", "Z", "777"), false},
-		"dead":          {statLine("hf", "X", "777"), false},
-		"named Z":       {statLine("a) Z 1 (", "S", "777"), true},
+		"running":       {statLine("hf", "R", "777"), Running},
+		"paused":        {statLine("hf", "T", "777"), Stopped},
+		"debugged":      {statLine("hf", "t", "777"), Stopped},
+		"in the kernel": {statLine("hf", "D", "777"), Running},
+		"another":       {statLine("hf", "R", "778"), Gone},
+		"zombie":        {statLine("hf", "Z", "777"), Gone},
+		"dead":          {statLine("hf", "X", "777"), Gone},
+		"named Z":       {statLine("a) Z 1 (", "S", "777"), Running},
 		// Our own trouble is nobody's death.
-		"not understood": {"garbage", true},
+		"not understood": {"garbage", Running},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			proc := fakeProc(t, 4242, map[string]string{"stat": tt.stat})
-			if got := Alive(proc, Process{PID: 4242, Started: 777}); got != tt.want {
+			p := Process{PID: 4242, Started: 777}
+			if got := StateOf(proc, p); got != tt.want {
 				t.Errorf("got %v", got)
+			}
+			if alive := Alive(proc, p); alive != (tt.want != Gone) {
+				t.Errorf("alive: %v", alive)
 			}
 		})
 	}
@@ -225,7 +230,7 @@ func TestParseStat(t *testing.T) {
 		}
 	}
 	s, ok := parseStat(statLine("a (b) S 1\n)", "R", "18446744073709551615"))
-	if !ok || s != (stat{comm: "a (b) S 1\n)", started: 1<<64 - 1, parent: 1}) {
+	if !ok || s != (stat{comm: "a (b) S 1\n)", state: Running, started: 1<<64 - 1, parent: 1}) {
 		t.Errorf("got %+v, %v", s, ok)
 	}
 }

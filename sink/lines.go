@@ -72,7 +72,7 @@ func Message(e tracker.Event) string {
 	case tracker.Keepalive:
 		return keepalive(e)
 	case tracker.Stalled:
-		return fmt.Sprintf("Download stalled at %s: %s, downloader still running%s%s", progress(e), noNewData(e), process(e), disk(e))
+		return fmt.Sprintf("Download stalled at %s: %s, downloader %s%s%s", progress(e), noNewData(e), doing(e), process(e), disk(e))
 	case tracker.Moving:
 		return "Download moving again: " + progress(e)
 	case tracker.Restarted:
@@ -84,7 +84,7 @@ func Message(e tracker.Event) string {
 	case tracker.Output:
 		return output(e)
 	case tracker.Ended:
-		return "Download ended: " + filesOnDisk(e)
+		return "Download ended: " + filesOnDisk(e) + without(e)
 	case tracker.Completed:
 		return capitalized(noun(e.Repo)) + " downloaded successfully"
 	case tracker.Unlisted:
@@ -179,6 +179,31 @@ func filesOnDisk(e tracker.Event) string {
 		return fmt.Sprintf("%s in %d of %s", bytes, e.FilesDone, count(e.Files, "file"))
 	}
 	return bytes + " in " + count(e.FilesDone, "file")
+}
+
+// without names files that are not there, led by a comma: which they are tells
+// a subset that was wanted from one that wasn't.
+func without(e tracker.Event) string {
+	if len(e.Absent) == 0 {
+		return ""
+	}
+	var names []string
+	for _, name := range e.Absent {
+		names = append(names, Clean(shortened(name)))
+	}
+	text := ", without " + strings.Join(names, ", ")
+	if more := e.Files - e.FilesDone - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// doing is what a downloader does that brings nothing.
+func doing(e tracker.Event) string {
+	if e.DownloaderStopped {
+		return "stopped"
+	}
+	return "still running"
 }
 
 func progress(e tracker.Event) string { return sizer.FormatProgress(e.Bytes, e.Total) }
