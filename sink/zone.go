@@ -43,8 +43,7 @@ type zoneFile struct {
 // LocalZone is the zone of /etc/localtime, or of the file that TZ names. It is
 // nil where TZ names the zone itself: that can't change.
 func LocalZone() *Zone {
-	tz, set := os.LookupEnv("TZ")
-	path := zonePath(tz, set)
+	path := zonePath(os.LookupEnv)
 	if path == "" {
 		return nil
 	}
@@ -53,7 +52,8 @@ func LocalZone() *Zone {
 
 // zonePath is the file from which Go's runtime takes the local zone, empty if
 // TZ says it by a name; as initLocal in time/zoneinfo_unix.go has it.
-func zonePath(tz string, set bool) string {
+func zonePath(lookup func(string) (string, bool)) string {
+	tz, set := lookup("TZ")
 	if !set {
 		return "/etc/localtime"
 	}

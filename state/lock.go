@@ -49,7 +49,7 @@ func awaitLock(dir string) (*dirLock, error) {
 		if !errors.Is(err, ErrLocked) || !time.Now().Before(deadline) {
 			return lock, err
 		}
-		time.Sleep(lockPatience / 10)
+		<-time.After(lockPatience / 10)
 	}
 }
 

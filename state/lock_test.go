@@ -31,7 +31,8 @@ func TestALockThatAForkHoldsForAMomentIsWaitedFor(t *testing.T) {
 					t.Fatal(err)
 				}
 				first.release()
-				time.AfterFunc(test.held, func() { _ = unix.Close(forked) })
+				closed := make(chan error, 1)
+				time.AfterFunc(test.held, func() { closed <- unix.Close(forked) })
 				began := time.Now()
 				second, err := awaitLock(dir)
 				if !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
@@ -41,7 +42,7 @@ func TestALockThatAForkHoldsForAMomentIsWaitedFor(t *testing.T) {
 					t.Errorf("it waited %v", waited)
 				}
 				second.release()
-				time.Sleep(test.held)
+				<-closed
 			})
 		})
 	}
