@@ -23,7 +23,7 @@ func zoneData(hours int32) []byte {
 	return append(data, append([]byte{0, 0}, abbreviation...)...)
 }
 
-func TestAZoneThatChangesIsReadAgain(t *testing.T) {
+func testZoneChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "localtime")

@@ -11,7 +11,7 @@ import (
 
 // A child that is being forked shares the open lock file until it has replaced
 // itself: so does a duplicate of the descriptor.
-func TestALockThatAForkHoldsForAMomentIsWaitedFor(t *testing.T) {
+func testLockedForAMoment(t *testing.T) {
 	for name, test := range map[string]struct {
 		held time.Duration
 		want error
