@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/tracker"
 )
@@ -45,8 +46,8 @@ type Options struct {
 	Line func(tracker.Event) string
 	// Peer tells who is at the other end; nil asks the kernel.
 	Peer func(*net.UnixConn) (Peer, error)
-	// Proc is /proc, but in tests.
-	Proc string
+	// Proc is /proc, if it is empty.
+	Proc downloader.ProcDir
 	Log  *slog.Logger
 }
 
@@ -81,7 +82,7 @@ func NewServer(opts Options) *Server {
 		opts.Peer = peer
 	}
 	if opts.Proc == "" {
-		opts.Proc = "/proc"
+		opts.Proc = downloader.ProcDir("/proc")
 	}
 	return &Server{opts: opts, users: make(map[int]int), runs: make(map[string]*session), missed: make(map[string]string)}
 }

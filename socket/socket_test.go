@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/tracker"
 )
@@ -81,7 +82,7 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 			defer g.mu.Unlock()
 			return Peer{UID: g.peers, PID: os.Getpid()}, nil
 		},
-		Proc: proc, Log: slog.New(slog.DiscardHandler),
+		Proc: downloader.ProcDir(proc), Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
 		c(&opts)
