@@ -32,7 +32,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 	looker, armer := &countingLooker{}, newNotifier(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r := &runner{
 		opts:  &Options{Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
-		epoch: time.Now(), files: osFiles{}, notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		epoch: time.Now(), orders: newOrders(), files: osFiles{}, notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	answer := func() {

@@ -258,7 +258,7 @@ func restingRunner(tb testing.TB, root string) *runner {
 			Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
 			NewLooker: func(Root) Looker { return blindLooker{} },
 		},
-		epoch: time.Now(), files: osFiles{}, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		epoch: time.Now(), orders: newOrders(), files: osFiles{}, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	for r.listDue == 0 || r.index.unvisited() {

@@ -59,8 +59,11 @@ func (r *runner) note(e *entry) {
 	}
 	if p := r.index.find(e.name); p != nil {
 		p.seen = r.gen
-		// Network file systems may number a directory anew each time.
-		if e.ino != p.listed && r.remote == "" {
+		switch {
+		case p.listed == 0: // it was expected, and is looked at when that says
+			p.listed = e.ino
+		case e.ino != p.listed && r.remote == "":
+			// Network file systems may number a directory anew each time.
 			p.listed = e.ino
 			r.distrust(p)
 			r.index.at(p, r.now())
