@@ -4,7 +4,6 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"progressd/hfcache"
 	"progressd/sink"
@@ -84,8 +83,7 @@ func (p *pipeline) report(ctx context.Context, r tracker.Report) {
 func (p *pipeline) rest(ctx context.Context, root string, repo hfcache.Repo) *sizer.Look {
 	options := sizer.Options{
 		Recall: func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
-		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(p.set.Download.QuietAfter),
-		Linger: (&sight{set: p.set}).linger(),
+		Procs:  sizer.NewProcs("/proc"),
 	}
 	if p.hub != nil {
 		options.Listing = p.hub.Listing

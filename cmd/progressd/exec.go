@@ -163,7 +163,7 @@ func newExecution(opts execOptions, set settings, w execWorld) *execution {
 	}
 	x.run = newHearing(aimOf(opts, set, w.getenv), screen, x.tell.put)
 	x.tell.over = x.run.over
-	x.look = newLookout(x.run, set, hubOf(set, out, log), log)
+	x.look = newLookout(x.run, hubOf(set, out, log), log)
 	x.tell.look = x.look.now
 	x.tell.rest = func(root string, repo hfcache.Repo, abort <-chan struct{}) *sizer.Look {
 		return restOf(x.look.options, root, repo.Folder(), abort)
@@ -187,12 +187,12 @@ func (x *execution) carry(ctx context.Context, looking <-chan struct{}) chan<- t
 	names, store := newNames(&x.set), state.Volatile(x.log)
 	p := &pipeline{
 		set: x.set, sd: &systemd{}, log: x.log, queues: make(map[string]*sink.Queue),
-		looks: x.look.looks, hub: x.look.hub, reports: make(chan tracker.Report),
+		looks: x.look.looks, attended: x.look.attended, hub: x.look.hub, reports: make(chan tracker.Report),
 	}
 	t := x.run.target()
 	store.NameLog(t.root, t.repo, names.of(t))
 	p.ledger = state.NewLedger(store, p.outlets(store, x.out), x.log)
-	p.tracker = tracker.New(x.set.limits(), p.ledger, tracker.Hooks{RunOver: x.run.concluded}, x.log)
+	p.tracker = tracker.New(x.set.limits(), p.ledger, tracker.Hooks{RunOver: x.run.concluded, Attend: p.attend}, x.log)
 	p.tracker.Hear(p.reports)
 	x.working.Go(func() { p.carry(ctx, looking) })
 	x.look.wanted.Store(true)

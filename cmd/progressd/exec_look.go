@@ -24,12 +24,14 @@ import (
 type lookout struct {
 	run *hearing
 	// looks go to the pipeline that wants them, if one does.
-	looks   chan sizer.Look
-	wanted  atomic.Bool
-	hub     *hublist.Hub
-	options sizer.Options // but for path and identity
-	roots   map[string]*root
-	asked   chan struct{}
+	looks  chan sizer.Look
+	wanted atomic.Bool
+	hub    *hublist.Hub
+	// attended is what that pipeline's tracker says.
+	attended *attendance
+	options  sizer.Options // but for path and identity
+	roots    map[string]*root
+	asked    chan struct{}
 }
 
 // root is the sizer's of a directory, for as long as it is that directory.
@@ -48,14 +50,16 @@ func fileTime() time.Time {
 	return time.Unix(now.Unix())
 }
 
-func newLookout(r *hearing, set settings, hub *hublist.Hub, log *slog.Logger) *lookout {
+func newLookout(r *hearing, hub *hublist.Hub, log *slog.Logger) *lookout {
 	since := fileTime()
-	l := &lookout{run: r, looks: make(chan sizer.Look), hub: hub, roots: make(map[string]*root), asked: make(chan struct{}, 1)}
-	sight := &sight{set: set}
+	l := &lookout{
+		run: r, looks: make(chan sizer.Look), hub: hub, attended: newAttendance(),
+		roots: make(map[string]*root), asked: make(chan struct{}, 1),
+	}
 	l.options = sizer.Options{
 		Since: since, Opened: since,
 		Recall: func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
-		Procs:  sizer.NewProcs("/proc"), Quiet: time.Duration(set.Download.QuietAfter), Linger: sight.linger(), Log: log,
+		Procs:  sizer.NewProcs("/proc"), Log: log,
 	}
 	if hub != nil {
 		l.options.Listing = hub.Listing
@@ -118,7 +122,9 @@ func (l *lookout) at(path string, repo hfcache.Repo) sizer.Look {
 }
 
 func (l *lookout) root(path string) (*root, error) {
-	fresh, err := newRoot(path, l.options)
+	options := l.options
+	options.Judged = l.attended.judged(path)
+	fresh, err := newRoot(path, options)
 	if err != nil {
 		return nil, err
 	}

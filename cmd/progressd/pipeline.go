@@ -38,13 +38,15 @@ const queueLength = 4096
 // under one configuration.
 type pipeline struct {
 	set     settings
-	watcher *watcher.Watcher
+	watcher *watcher.Watcher // nil where a lookout looks
 	tracker *tracker.Tracker
-	ledger  *state.Ledger
-	hub     *hublist.Hub // nil if it is switched off
-	queues  map[string]*sink.Queue
-	looks   chan sizer.Look
-	roots   chan tracker.Event
+	// attended is what the tracker says of how closely to look.
+	attended *attendance
+	ledger   *state.Ledger
+	hub      *hublist.Hub // nil if it is switched off
+	queues   map[string]*sink.Queue
+	looks    chan sizer.Look
+	roots    chan tracker.Event
 	// reports are those of runs. The daemon gets them from progressd exec,
 	// by server, which serves the listeners.
 	reports   chan tracker.Report
@@ -59,30 +61,35 @@ type pipeline struct {
 
 func assemble(ctx context.Context, set settings, store *state.Store, sd *systemd, w world, log *slog.Logger) *pipeline {
 	p := &pipeline{
-		set: set, sd: sd, log: log, queues: make(map[string]*sink.Queue),
+		set: set, sd: sd, log: log, queues: make(map[string]*sink.Queue), attended: newAttendance(),
 		looks: make(chan sizer.Look), roots: make(chan tracker.Event), reports: make(chan tracker.Report),
 	}
 	p.server = p.newServer(ctx, store, set.form())
 	p.ledger = state.NewLedger(store, append(p.outlets(store, w), state.Outlet{Queue: p.server}), log)
 	p.tracker = tracker.New(set.limits(), p.ledger,
-		tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog, RunOver: p.runOver}, log)
+		tracker.Hooks{Status: p.status, Alive: sd.alive, AliveEvery: sd.watchdog, RunOver: p.runOver, Attend: p.attend}, log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
 	sight := &sight{
-		set: set, store: store, looks: p.looks, opened: now, log: log,
+		store: store, looks: p.looks, attended: p.attended, opened: now, log: log,
 		procs: sizer.NewProcs("/proc"),
 	}
 	if p.hub = hubOf(set, w, log); p.hub != nil {
 		sight.listing = p.hub.Listing
 	}
-	p.watcher = watcher.New(watcher.Options{
-		Roots: set.roots, Poll: time.Duration(set.PollInterval), Active: active, Steady: steady, Notify: true,
-		IsRepo: isRepo, IsLocal: isLocal, Log: log, Changed: p.changed, AfterCostly: p.shed,
-		NewLooker: func(root watcher.Root) watcher.Looker { return sight.looker(ctx, root) },
-	})
+	p.watcher = watcher.New(p.watches(ctx, sight))
 	return p
+}
+
+// watches says what to watch, and with whose eyes.
+func (p *pipeline) watches(ctx context.Context, sight *sight) watcher.Options {
+	return watcher.Options{
+		Roots: p.set.roots, Poll: time.Duration(p.set.PollInterval), Active: active, Steady: steady, Notify: true,
+		IsRepo: isRepo, IsLocal: isLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
+		NewLooker: func(root watcher.Root) watcher.Looker { return sight.looker(ctx, root) },
+	}
 }
 
 // limits are those by which downloads are judged.
@@ -275,6 +282,14 @@ func (p *pipeline) publish() {
 		}
 	}
 	p.sd.status(strings.Join(parts, "; "))
+}
+
+// attend is called by the tracker when it says how closely to look.
+func (p *pipeline) attend(a tracker.Attention) {
+	p.attended.note(a)
+	if p.watcher != nil {
+		p.watcher.Attend(a.Root, a.Repo.Folder(), a.By)
+	}
 }
 
 // changed is called by the watcher when a root goes or comes back.
