@@ -71,6 +71,9 @@ func (d *download) lookBy() time.Time {
 	if _, due := d.pending(); due > 0 {
 		left = min(left, due)
 	}
+	if rest, due := d.rests(); due && rest > 0 {
+		left = min(left, rest)
+	}
 	return d.clocks.checked.Add(left)
 }
 
