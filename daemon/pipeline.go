@@ -75,7 +75,7 @@ type Pipeline struct {
 	hub     *hublist.Hub // nil if it is switched off
 	queues  map[string]*sink.Queue
 	looks   chan sizer.Look
-	roots   chan tracker.Event
+	roots   chan tracker.RootChange
 	// reports are those of runs. The daemon gets them from progressd exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
@@ -90,7 +90,7 @@ type Pipeline struct {
 // New assembles the parts of the daemon. It starts nothing; ctx is that of Run.
 func New(ctx context.Context, opts Options) *Pipeline {
 	p := newPipeline(opts)
-	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
+	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	set, store := p.set, opts.Store
 	p.server = p.newServer(ctx, store, form(set))
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
@@ -336,19 +336,18 @@ func (p *Pipeline) publish() {
 	p.sd.status(strings.Join(parts, "; "))
 }
 
-// changed is called by the watcher when a root goes or comes back.
+// changed is called by the watcher when a root is found, goes or comes back.
 func (p *Pipeline) changed(ctx context.Context, c watcher.RootChange) {
-	e := tracker.Event{Root: c.Root.Path, At: time.Now()}
+	change := tracker.RootChange{Root: c.Root.Path, At: time.Now(), Home: c.Root.Home}
 	switch c.Kind {
+	case watcher.Found, watcher.Back:
 	case watcher.Gone:
-		e.Kind = tracker.RootGone
-	case watcher.Back:
-		e.Kind = tracker.RootBack
+		change.Gone = true
 	default: // of interest to diagnostics only, and the watcher has said it
 		return
 	}
 	select {
-	case p.roots <- e:
+	case p.roots <- change:
 	case <-ctx.Done():
 	}
 }

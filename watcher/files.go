@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // files is what the watcher asks of a file system. Tests put faults here.
@@ -128,6 +130,13 @@ var remoteNames = map[uint32]string{
 	0x786f4256: "vboxsf", 0xbacbacbc: "vmhgfs", 0x7c7c6673: "prl_fs",
 }
 
+// renumbering are those of them that may give a directory another inode number
+// each time it is looked up.
+var renumbering = map[string]bool{
+	"fuse": true, "smb": true, "smb2": true, "cifs": true, "9p": true, "ncp": true,
+	"vboxsf": true, "vmhgfs": true, "prl_fs": true,
+}
+
 // remote names the network file system that path is on; empty if it is local.
 func remote(path string) (string, error) {
 	var st unix.Statfs_t
@@ -135,4 +144,29 @@ func remote(path string) (string, error) {
 		return "", err
 	}
 	return remoteNames[uint32(st.Type)], nil //nolint:gosec // the magic numbers have 32 bits
+}
+
+// numbered are the file systems that keep a number of their own on the disk:
+// what statfs calls f_fsid is the number of the device elsewhere.
+var numbered = map[uint32]bool{unix.EXT4_SUPER_MAGIC: true, unix.BTRFS_SUPER_MAGIC: true}
+
+// identify tells which directory path is, and on which network file system.
+func identify(path string, inode uint64) (home fsys.Identity, kind string, err error) {
+	var st unix.Statfs_t
+	if err := again(func() error { return unix.Statfs(path, &st) }); err != nil {
+		return home, "", err
+	}
+	home.FS = uint32(st.Type) //nolint:gosec // the magic numbers have 32 bits
+	kind = remoteNames[home.FS]
+	if numbered[home.FS] {
+		home.Volume = uint64(uint32(st.Fsid.Val[0]))<<32 | uint64(uint32(st.Fsid.Val[1])) //nolint:gosec // bits
+	}
+	if !renumbering[kind] {
+		home.Inode = inode
+	}
+	var stx unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, unix.STATX_BTIME, &stx) == nil && stx.Mask&unix.STATX_BTIME != 0 {
+		home.Birth = stx.Btime.Sec*1e9 + int64(stx.Btime.Nsec)
+	}
+	return home, kind, nil
 }

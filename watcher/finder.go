@@ -82,7 +82,7 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 	known := make(map[string]Root)
 	var seen []sighting
 	for _, p := range s.places {
-		root := Root{Path: p.path, Pattern: f.pattern, Dev: p.dev, Inode: p.inode}
+		root := Root{Path: p.path, Pattern: f.pattern, Dev: p.dev, Inode: p.inode, Home: p.home}
 		old, was := f.known[p.via]
 		if was && old.Path == root.Path && old.Dev == root.Dev && old.Inode == root.Inode {
 			root.Since = old.Since

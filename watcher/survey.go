@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // survey is what one pattern leads to now.
@@ -25,6 +27,7 @@ type place struct {
 	// via is the path before links are resolved, path the one after.
 	via, path  string
 	dev, inode uint64
+	home       fsys.Identity
 	// remote names the network file system it is on; empty if local.
 	remote string
 }
@@ -132,11 +135,11 @@ func locate(path string) (place, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return place{}, errNotDirectory
 	}
-	kind, err := remote(final)
+	home, kind, err := identify(final, st.Ino)
 	if err != nil {
 		return place{}, err
 	}
-	return place{via: path, path: final, dev: st.Dev, inode: st.Ino, remote: kind}, nil
+	return place{via: path, path: final, dev: st.Dev, inode: st.Ino, home: home, remote: kind}, nil
 }
 
 // errNotDirectory is deliberately not ENOTDIR: a file where a cache should be

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"progressd/fsys"
 )
 
 // Options say what to watch. All fields are needed but Changed.
@@ -53,8 +55,10 @@ type Root struct {
 	Path string
 	// Pattern is the one of Options.Roots that led here.
 	Pattern string
-	// Dev and Inode are its identity.
+	// Dev and Inode are its identity now, Home is what of that stays the same
+	// when it is mounted again.
 	Dev, Inode uint64
+	Home       fsys.Identity
 	// Since is zero for a root that may have been there before the daemon
 	// started. Otherwise the root, or its present identity, appeared while
 	// the daemon ran, and Since is the wall clock at the last check at
