@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -50,6 +51,9 @@ type Options struct {
 	Settings config.Settings
 	// Store outlives the Pipeline: over a reload the next one goes on with it.
 	Store *state.Store
+	// Probes outlive it, too: the next one doesn't ask where a file system
+	// hangs. nil is none.
+	Probes *watcher.Probes
 	// Systemd is told how the service is; nil: there is no systemd.
 	Systemd *Systemd
 	// Listeners are where reports of runs come in; they stay open.
@@ -106,7 +110,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub),
 	}
 	p.watcher = watcher.New(watcher.Options{
-		Roots: set.Roots, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,
+		Roots: set.Roots, Probes: opts.Probes, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,
 		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
 		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
 	})
@@ -275,15 +279,20 @@ func (p *Pipeline) Ready() <-chan struct{} { return p.watcher.Ready() }
 func (p *Pipeline) Greet() {
 	log := p.log
 	caches := 0
-	var missing []string
+	var missing, silent []string
 	for _, root := range p.watcher.Status() {
-		if root.Present {
+		switch {
+		case root.Present:
 			caches++
-		} else if !strings.ContainsAny(root.Pattern, `*?[`) {
+		case !root.BusySince.IsZero() && time.Since(root.BusySince) > momentary:
+			silent = append(silent, sink.Clean(root.Path))
+		case !strings.ContainsAny(root.Pattern, `*?[`):
 			missing = append(missing, root.Pattern)
 		}
 	}
 	switch {
+	case len(silent) > 0:
+		log.Warn("not all places where a cache may be can be seen yet: no answer, which is waited for", "waited_for", few(silent))
 	case caches == 0:
 		log.Warn("no cache found: waiting for one to appear; to watch another place, name it in the configuration: roots = [\"/path/to/hub\"]",
 			"looked_at", strings.Join(p.set.Roots, " "))
@@ -292,6 +301,18 @@ func (p *Pipeline) Greet() {
 	}
 	log.Info("watching", "caches", caches, "logs", p.set.LogDir, "version", p.opts.Version)
 }
+
+// few names some of many.
+func few(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// momentary is how long a look for a cache may take that doesn't hang.
+const momentary = 250 * time.Millisecond
 
 // status is called by the tracker when what it says of itself changes.
 func (p *Pipeline) status(text string) {
@@ -328,10 +349,14 @@ func (p *Pipeline) publish() {
 			parts = append(parts, "cannot write to the "+name+": "+sink.Clean(failing.Error()))
 		}
 	}
+	var still []string
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			parts = append(parts, sink.Clean(root.Path)+" stands still since "+root.BusySince.Format(time.TimeOnly))
+			still = append(still, sink.Clean(root.Path)+" stands still since "+root.BusySince.Format(time.TimeOnly))
 		}
+	}
+	if len(still) > 0 {
+		parts = append(parts, few(still))
 	}
 	p.sd.status(strings.Join(parts, "; "))
 }

@@ -44,9 +44,13 @@ func (d Dir) Identity() (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	i := Identity{FS: magic(&st), Inode: e.Inode, Birth: d.kernel.Birth(d.fd, ".")}
-	if networks[i.FS].renumbers {
-		i.Inode = 0
+	i := Identity{FS: magic(&st)}
+	if !networks[i.FS].renumbers {
+		i.Inode = e.Inode
+	}
+	// A directory of a lower layer is born again when it is first written to.
+	if networks[i.FS].name == "" && i.FS != unix.OVERLAYFS_SUPER_MAGIC {
+		i.Birth = d.kernel.Birth(d.fd, ".")
 	}
 	if numbered[i.FS] {
 		i.Volume = uint64(uint32(st.Fsid.Val[0]))<<32 | uint64(uint32(st.Fsid.Val[1])) //nolint:gosec // 32 bits each

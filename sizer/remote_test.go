@@ -37,8 +37,8 @@ func (n *network) Fstatat(at int, name string, st *unix.Stat_t, flags int) error
 
 func (*network) Birth(int, string) int64 { return 0 }
 
-// onNetwork begins the name of a test whose cache is on such a file system.
-const onNetwork = "TestOnTheFileSystemOfANetwork"
+// onNetwork is in the name of a test whose cache is on such a file system.
+const onNetwork = "OnTheFileSystemOfANetwork"
 
 func TestOnTheFileSystemOfANetwork(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
@@ -62,5 +62,20 @@ func TestOnTheFileSystemOfANetwork(t *testing.T) {
 		"locks read seldom":                       TestLocksAreReadSeldomWhileNothingComesOrGoes,
 	} {
 		t.Run(name, test)
+	}
+}
+
+func TestASecondSmallModelOnTheFileSystemOfANetworkIsSeenToo(t *testing.T) {
+	c := newCache(t)
+	c.whole("a", 10, commitA, "a.bin")
+	c.expect("the first", want{play: true, bytes: 10, arrived: 10, done: 1})
+	c.now = c.now.Add(c.opts.Quiet)
+	c.expect("is quiet", want{play: true, bytes: 10, done: 1})
+	c.expect("and told", want{})
+	c.expect("once", want{})
+	c.whole("b", 20, commitA, "b.bin")
+	l := c.expect("the second", want{play: true, bytes: 30, base: 10, arrived: 20, done: 2})
+	if l.Failed != 0 {
+		t.Errorf("look %+v", l)
 	}
 }

@@ -202,23 +202,17 @@ func faultR6(t *testing.T) {
 	root := tempRoot(t)
 	mkdir(t, root, "models--a--b", "blobs")
 	g := newRig(t, soon, true, root)
-	g.w.survey = func(pattern string) survey {
-		s := resolve(fsys.Real{}, pattern)
-		for i := range s.places {
-			s.places[i].remote = "nfs"
-		}
-		return s
-	}
+	g.w.opts.FS = network{}
 	g.start()
 	g.awaitLook("models--a--b", 0)
 	touch(t, root, "models--a--b", "blobs", "x")
 	g.awaitLook("models--a--b", 1)
 	mkdir(t, root, "models--new--one", "blobs")
 	g.awaitLook("models--new--one", 0)
-	if s := g.w.Status()[0]; s.Watches != 0 || !s.Polled || s.Remote != "nfs" {
+	if s := g.w.Status()[0]; s.Watches != 0 || !s.Polled || s.Remote != "fuse" {
 		t.Errorf("status %+v", s)
 	}
-	g.wantLogged("no events on nfs", 1)
+	g.wantLogged("no events on fuse", 1)
 }
 
 func faultR7(t *testing.T) {
@@ -331,21 +325,17 @@ func faultR8Pattern(t *testing.T) {
 	t.Parallel()
 	good := tempRoot(t)
 	mkdir(t, good, "models--c--d", "blobs")
-	hang := make(chan struct{})
+	hanging := &hanging{}
+	hanging.at("/hangs", true)
 	g := newRig(t, soon, true, "/hangs/*/hub", good)
-	g.w.survey = func(pattern string) survey {
-		if pattern != good {
-			<-hang
-		}
-		return resolve(fsys.Real{}, pattern)
-	}
+	g.w.opts.FS = hanging
 	g.start()
 	g.awaitLook("models--c--d", 0)
 	g.awaitTrue("it stands still", func() bool {
 		s := g.w.Status()[0]
-		return s.Path == "/hangs/*/hub" && !s.BusySince.IsZero()
+		return s.Path == "/hangs" && s.Pattern == "/hangs/*/hub" && !s.BusySince.IsZero()
 	})
-	close(hang)
+	hanging.at("/hangs", false)
 }
 
 func faultR9(t *testing.T) {
