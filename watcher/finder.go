@@ -80,7 +80,7 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 			s = f.waitALittle(ctx, start, s)
 		}
 		seen := f.judge(start, s)
-		f.empty.Store(len(seen) == 0)
+		f.empty.Store(len(seen)+len(s.delayed) == 0)
 		f.delayed.Store(&s.delayed)
 		tell(report{f.pattern, seen, s})
 		f.setTrap(seen)
