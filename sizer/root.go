@@ -321,7 +321,11 @@ func (p *pass) replaced() bool {
 }
 
 func (p *pass) noBlobs(err error) error {
-	if fsys.Refused(err) {
+	switch {
+	case !fsys.Refused(err):
+	case p.isLink(p.repo.folder + "/blobs"):
+		p.root.warn(p.repo.folder, "blobs is a link, and links are not followed, so nothing is told of this repository: mount what it leads to there instead (mount --bind), or move the whole cache and name where it lies as a root", err)
+	default:
 		p.root.warn(p.repo.folder, "blobs is no directory, and is not followed", err)
 	}
 	if err := p.forget(); err != nil {
@@ -329,6 +333,12 @@ func (p *pass) noBlobs(err error) error {
 	}
 	p.relisted = true
 	return nil
+}
+
+// isLink reports whether a link lies at path.
+func (p *pass) isLink(path string) bool {
+	e, err := p.top.LstatPath(path)
+	return err == nil && e.Link()
 }
 
 // lookForNew reports whether finished blobs that nobody saw as partials may

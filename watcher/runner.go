@@ -69,6 +69,7 @@ type runner struct {
 	index        *index
 	self         *repo // stands for the root itself
 	locals       locals
+	hints        hints
 	gen          uint16
 	// listed: the names are known. listDue and pollDue are when to look at
 	// the root next, listRest until when not to list again.

@@ -35,9 +35,10 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	start, looking := r.now(), r.looking
 	youth := mark.youngAt(time.Now())
 	r.gen++
+	r.hints.links = 0
 	err := top.List(func(items []fsys.Item) error {
 		for i := range items {
-			r.note(&items[i])
+			r.note(top, &items[i])
 		}
 		r.index.settle()
 		r.visitDue(ctx, top)
@@ -56,8 +57,8 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 }
 
 // note takes one name of the listing.
-func (r *runner) note(i *fsys.Item) {
-	if !i.Dir {
+func (r *runner) note(top fsys.Dir, i *fsys.Item) {
+	if i.Link && r.noteLink(top, i) || !i.Dir {
 		return
 	}
 	if p := r.index.find(i.Name); p != nil {
