@@ -225,7 +225,7 @@ func (b *bubble) start() {
 	set.Download.StallAfter = config.Duration(b.stall)
 	ctx, stop := context.WithCancel(b.t.Context())
 	p := newPipeline(Options{Settings: set, Store: b.store, Log: log}, NewAttendance())
-	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
+	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	p.ledger = state.NewLedger(b.store, []state.Outlet{{Queue: &b.heard}}, log)
 	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{Attend: p.attend}, log)
 	p.tracker.Restore(b.store.Episodes(), time.Now())

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -64,25 +65,25 @@ type search struct {
 // strikeLinked takes out what any snapshot has a link to. A snapshot that can't
 // be read has none.
 func (p *pass) strikeLinked(blobs map[string]bool) {
-	snapshots, err := p.top.sub(p.repo.folder + "/snapshots")
+	snapshots, err := p.top.Sub(p.repo.folder + "/snapshots")
 	if err != nil {
 		return
 	}
-	defer snapshots.close()
-	_ = snapshots.names(func(commit string) bool {
-		if one, err := snapshots.sub(strings.Clone(commit)); err == nil {
+	defer snapshots.Close()
+	_ = snapshots.Names(func(commit string) bool {
+		if one, err := snapshots.Sub(strings.Clone(commit)); err == nil {
 			strike(one, "", blobs)
-			one.close()
+			one.Close()
 		}
 		return len(blobs) > 0
 	})
 }
 
 // strike is strikeLinked for what lies beneath a directory of a snapshot.
-func strike(d dir, prefix string, blobs map[string]bool) {
+func strike(d fsys.Dir, prefix string, blobs map[string]bool) {
 	var below []string
-	_ = d.names(func(name string) bool {
-		text, err := d.readlink(name)
+	_ = d.Names(func(name string) bool {
+		text, err := d.Readlink(name)
 		if err != nil { // no link: perhaps a directory
 			below = append(below, strings.Clone(name))
 			return len(below) < maxLinks
@@ -96,9 +97,9 @@ func strike(d dir, prefix string, blobs map[string]bool) {
 		return
 	}
 	for _, name := range below {
-		if sub, err := d.sub(name); err == nil {
+		if sub, err := d.Sub(name); err == nil {
 			strike(sub, prefix+name+"/", blobs)
-			sub.close()
+			sub.Close()
 		}
 	}
 }

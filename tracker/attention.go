@@ -87,7 +87,7 @@ func (t *Tracker) attendOpen(k key) {
 // attend tells how closely a download has to be looked at, if that has changed.
 func (t *Tracker) attend(k key, e *entry) {
 	a := Attention{Root: k.root, Repo: k.repo, Seen: e.judged, Interest: e.interest(), By: e.lookBy()}
-	if t.away[k.root] {
+	if t.homes.away[k.root] {
 		a.By = time.Time{}
 	}
 	if a != e.attended {
