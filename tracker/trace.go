@@ -34,8 +34,8 @@ type traced struct {
 // brings closer: when anything but numbers has changed since the last such line,
 // and from time to time while a download goes on. A repository at rest is left
 // out. Switched off it costs one comparison a look.
-func (t *Tracker) trace(look sizer.Look) {
-	if !t.log.Enabled(context.Background(), slog.LevelDebug) {
+func (t *Tracker) trace(ctx context.Context, look sizer.Look) {
+	if !t.log.Enabled(ctx, slog.LevelDebug) {
 		clear(t.traces)
 		return
 	}
@@ -55,7 +55,7 @@ func (t *Tracker) trace(look sizer.Look) {
 		delete(t.traces, k)
 	}
 	line := []slog.Attr{slog.String("root", shown(k.root)), slog.String("repo", shown(k.repo.ID))}
-	t.log.LogAttrs(context.Background(), slog.LevelDebug, "look", slices.Concat(line, facts, numbersOf(e, look))...)
+	t.log.LogAttrs(ctx, slog.LevelDebug, "look", slices.Concat(line, facts, numbersOf(e, look))...)
 }
 
 // factsOf are what verdicts go by. Of what can't be read the last facts stand.

@@ -38,7 +38,7 @@ func (g *tracing) see(after time.Duration, changes ...func(*sizer.Look)) []strin
 	g.look.At = g.look.At.Add(after)
 	g.said.Reset()
 	g.tr.observe(g.look)
-	g.tr.trace(g.look)
+	g.tr.trace(g.t.Context(), g.look)
 	g.look.Arrived = 0
 	var lines []string
 	for line := range strings.Lines(g.said.String()) {
@@ -138,7 +138,8 @@ func TestTheTraceCostsNothingWhereItIsOff(t *testing.T) {
 	if lines := g.see(0, by(vllm), bytes(50*mb)); len(lines) > 0 {
 		t.Errorf("it says\n%s", strings.Join(lines, ""))
 	}
-	if n := testing.AllocsPerRun(100, func() { g.tr.trace(g.look) }); n != 0 {
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(100, func() { g.tr.trace(ctx, g.look) }); n != 0 {
 		t.Errorf("%v allocations a look", n)
 	}
 }

@@ -148,7 +148,7 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 				return nil
 			}
 			t.observe(look)
-			t.trace(look)
+			t.trace(ctx, look)
 			if beats.near(look.At) {
 				t.tick(look.At)
 			}
