@@ -50,6 +50,8 @@ type Tracker struct {
 	// runs are those that were reported, hears where reports come from.
 	runs  map[key]*run
 	hears <-chan Report
+	// traces are what the debug level has told last, empty where it is off.
+	traces map[key]traced
 }
 
 // key names a download: there is one per root and repository.
@@ -96,6 +98,7 @@ func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 		rooms:   map[uint64]*room{},
 		runs:    map[key]*run{},
 		reports: reports{at: map[key]time.Time{}},
+		traces:  map[key]traced{},
 	}
 }
 
@@ -150,6 +153,7 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 				return nil
 			}
 			t.observe(look)
+			t.trace(ctx, look)
 			if beats.near(look.At) {
 				t.tick(look.At)
 			}
