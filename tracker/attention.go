@@ -58,12 +58,12 @@ func (d *download) lookBy() time.Time {
 	switch {
 	case !d.active():
 		return time.Time{}
-	case !d.dozed.IsZero():
-		return d.dozed
 	case d.ep.Seq == 0 && !d.held.IsZero():
 		return d.held.Add(hubPatience)
 	case d.clocks.checked.IsZero():
 		return time.Time{}
+	case !d.dozed.IsZero():
+		return d.dozed
 	case d.run != nil && d.run.exit != nil:
 		return d.clocks.checked.Add(beat)
 	}

@@ -221,7 +221,9 @@ func TestHowCloselyToLookIsSaid(t *testing.T) {
 		want("near the end", "/hub open 4s")
 		e.roots <- RootChange{Root: "/hub", At: time.Now(), Gone: true}
 		want("of a root that went", "/hub open")
+		pass(2 * standstill)
 		e.roots <- RootChange{Root: "/hub", At: time.Now()}
+		pass(2 * beat) // what it holds now is listed first
 		want("and came back", "")
 		e.see("/hub", "a/b", by(vllm), proof, func(l *sizer.Look) { l.Bytes = 50 * mb })
 		want("at the end", "/hub settled 0s")
