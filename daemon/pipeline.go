@@ -76,7 +76,7 @@ type Pipeline struct {
 	queues  map[string]*sink.Queue
 	looks   chan sizer.Look
 	roots   chan tracker.Event
-	// reports are those of runs. The daemon gets them from progressd exec,
+	// reports are those of runs. The daemon gets them from progressctl exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
 	server  *socket.Server

@@ -17,7 +17,7 @@ import (
 	"progressd/watcher"
 )
 
-// newServer makes what takes the reports of progressd exec. Its lines are those
+// newServer makes what takes the reports of progressctl exec. Its lines are those
 // of the console.
 func (p *Pipeline) newServer(ctx context.Context, store *state.Store, form sink.Form) *socket.Server {
 	return socket.NewServer(socket.Options{
@@ -93,7 +93,7 @@ func (p *Pipeline) runOver(root string, repo hfcache.Repo) {
 	p.ledger.After(func() { p.server.Over(root, repo) })
 }
 
-// hear takes reports of progressd exec, once it is known what is watched.
+// hear takes reports of progressctl exec, once it is known what is watched.
 func (p *Pipeline) hear(ctx context.Context) error {
 	select {
 	case <-p.Ready():

@@ -1,4 +1,4 @@
-// Package socket is the way from progressd exec to a running progressd: what
+// Package socket is the way from progressctl exec to a running progressd: what
 // it reports of the downloader that it has started, and the lines that come
 // back. Both sides speak JSON, an object a line. The first line says what a
 // connection is for, so that there is room for others:

@@ -125,7 +125,7 @@ func (s *Server) Serve(ctx context.Context, l listener) error {
 			return err
 		default: // out of descriptors: it is over some time
 			if failures++; failures == 1 {
-				s.opts.Log.Warn("cannot take a connection of progressd exec: it is tried again until it works", "err", err)
+				s.opts.Log.Warn("cannot take a connection of progressctl exec: it is tried again until it works", "err", err)
 			}
 			rest(ctx, min(time.Second, 5*time.Millisecond<<min(failures, 10)))
 		}

@@ -15,8 +15,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"progressd/child"
 	"progressd/config"
+	"progressd/socket"
 	"progressd/state"
 )
 
@@ -32,7 +32,6 @@ const (
 var version = ""
 
 const usage = `Usage: progressd [--config FILE] [--check]
-       progressd exec [--model ID] [--config FILE] [--] PROGRAM [ARGUMENT...]
 
 Watches Hugging Face caches and tells how far every download has come.
 Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration.
@@ -43,21 +42,12 @@ Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration
   --help         print this and exit
 
 Without any configuration it watches the cache of the user who starts it.
-"progressd exec --help" tells how a downloader is run under it.
+progressctl(1) shows how downloads stand, and runs downloaders.
 Exit status: 0 stopped as asked, 1 failed at run time, 2 wrong usage or configuration,
 3 another progressd uses the same state directory.
 `
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "exec" {
-		signals, _ := child.Notify()
-		result := execute(os.Args[2:], execWorld{
-			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ(), signals: signals,
-			runDir: systemRunDir, comeBack: usualComeBack,
-		})
-		result.EndByKey()
-		os.Exit(result.Status)
-	}
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOGC") == "" {
@@ -73,7 +63,7 @@ func main() {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	os.Exit(run(os.Args[1:], world{
 		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, exit: os.Exit,
-		runDir: systemRunDir,
+		runDir: socket.SystemDir,
 	}))
 }
 
