@@ -18,6 +18,7 @@ import (
 	"progressd/config"
 	"progressd/hfcache"
 	"progressd/hublist"
+	"progressd/record"
 	"progressd/sink"
 	"progressd/sizer"
 	"progressd/socket"
@@ -92,7 +93,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p := newPipeline(opts)
 	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
 	set, store := p.set, opts.Store
-	p.server = p.newServer(ctx, store, form(set))
+	p.server = p.newServer(store, form(set))
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
 	p.tracker = tracker.New(limits(set), p.ledger,
 		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver}, p.log)
@@ -174,6 +175,14 @@ func form(s config.Settings) sink.Form {
 	return form
 }
 
+// consoleLine is how a line of the console is rendered.
+func consoleLine(s config.Settings, form sink.Form) func(tracker.Event) string {
+	if s.Console.Format == config.JSON {
+		return form.JSON
+	}
+	return form.Line
+}
+
 // outlets makes the sinks. Under systemd standard output is the journal, so
 // the lines go there once, with their fields; elsewhere they go to the
 // console as well.
@@ -184,7 +193,7 @@ func (p *Pipeline) outlets() []state.Outlet {
 		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(form.Text, store)))
 	}
 	if p.opts.Console != nil && p.opts.Getenv("JOURNAL_STREAM") == "" {
-		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, form, p.log))
+		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, consoleLine(p.set, form), p.log))
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
@@ -325,12 +334,12 @@ func (p *Pipeline) publish() {
 	parts := []string{p.said}
 	for _, name := range slices.Sorted(maps.Keys(p.queues)) {
 		if _, _, failing := p.queues[name].Status(); failing != nil {
-			parts = append(parts, "cannot write to the "+name+": "+sink.Clean(failing.Error()))
+			parts = append(parts, "cannot write to the "+name+": "+record.Clean(failing.Error()))
 		}
 	}
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			parts = append(parts, sink.Clean(root.Path)+" stands still since "+root.BusySince.Format(time.TimeOnly))
+			parts = append(parts, record.Clean(root.Path)+" stands still since "+root.BusySince.Format(time.TimeOnly))
 		}
 	}
 	p.sd.status(strings.Join(parts, "; "))

@@ -19,18 +19,14 @@ import (
 
 // newServer makes what takes the reports of progressctl exec. Its lines are those
 // of the console.
-func (p *Pipeline) newServer(ctx context.Context, store *state.Store, form sink.Form) *socket.Server {
+func (p *Pipeline) newServer(store *state.Store, form sink.Form) *socket.Server {
 	return socket.NewServer(socket.Options{
 		Find:   func(run socket.Run) (socket.Place, error) { return p.find(run) },
 		Name:   func(at socket.Place) string { return store.LogName(at.Root, at.Repo) },
 		Report: p.report,
 		Ask:    func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
-		Line: func(e tracker.Event) string {
-			var line strings.Builder
-			_ = sink.NewConsole(&line, form, p.log).Write(ctx, e) // a Builder takes everything
-			return strings.TrimSuffix(line.String(), "\n")
-		},
-		Log: p.log,
+		Line:   form.Line,
+		Log:    p.log,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/record"
 	"progressd/sizer"
 	"progressd/tracker"
 )
@@ -75,12 +76,12 @@ func ownerDetails(e tracker.Event) []string {
 	case p == nil:
 		return nil
 	case p.Container != "":
-		parts = append(parts, "container "+Clean(p.Container))
+		parts = append(parts, "container "+record.Clean(p.Container))
 	case p.Unit != "":
-		parts = append(parts, Clean(p.Unit))
+		parts = append(parts, record.Clean(p.Unit))
 	}
 	if p.User != "" {
-		parts = append(parts, "user "+Clean(p.User))
+		parts = append(parts, "user "+record.Clean(p.User))
 	}
 	return parts
 }
@@ -106,7 +107,7 @@ func inFlight(n int, named []tracker.File) string {
 		return text
 	}
 	first := named[0]
-	text += ": " + Clean(shortened(first.Name)) + " "
+	text += ": " + record.Clean(shortened(first.Name)) + " "
 	if percent, ok := sizer.FormatPercent(first.Bytes, first.Size); ok {
 		text += percent
 	} else {

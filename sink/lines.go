@@ -1,12 +1,14 @@
 package sink
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/sizer"
 	"progressd/tracker"
 )
@@ -26,6 +28,22 @@ func Clock(t time.Time) string { return t.Local().Format("03:04:05 PM") }
 // for days.
 func RFC3339(t time.Time) string { return t.Local().Format(time.RFC3339) }
 
+// Line is an event where one stream tells of many downloads: "[10:01:15 PM]
+// [INFO] org/name: text", without a newline.
+func (f Form) Line(e tracker.Event) string { return f.line(e, led(e, f.Text(e))) }
+
+// Record is an event as numbers, with the text of its line.
+func (f Form) Record(e tracker.Event) record.Record { return record.Of(e, f.Text(e)) }
+
+// JSON is Record as an object on one line, without a newline.
+func (f Form) JSON(e tracker.Event) string {
+	line, err := json.Marshal(f.Record(e))
+	if err != nil { // it can't be: there are only texts and integers
+		return "{}"
+	}
+	return string(line)
+}
+
 // line is "[10:01:15 PM] [INFO] text", without a newline.
 func (f Form) line(e tracker.Event, text string) string {
 	return "[" + f.Stamp(e.At) + "] [" + levelName(e.Level()) + "] " + text
@@ -36,7 +54,7 @@ func led(e tracker.Event, text string) string {
 	if e.Repo.ID == "" {
 		return text
 	}
-	return Clean(e.Repo.ID) + ": " + text
+	return record.Clean(e.Repo.ID) + ": " + text
 }
 
 func levelName(l tracker.Level) string {
@@ -58,7 +76,7 @@ func levelName(l tracker.Level) string {
 func Message(e tracker.Event) string {
 	switch e.Kind {
 	case tracker.Preparing:
-		return "Preparing to download " + noun(e.Repo) + ": " + Clean(e.Repo.ID)
+		return "Preparing to download " + noun(e.Repo) + ": " + record.Clean(e.Repo.ID)
 	case tracker.Started:
 		return started(e)
 	case tracker.Resumed:
@@ -107,16 +125,16 @@ func warning(e tracker.Event) string {
 	case tracker.LowSpace, tracker.SpaceBack:
 		return lowSpace(e)
 	case tracker.RootGone:
-		return "Cache is gone, waiting for it to come back: " + Clean(e.Root) + because(e)
+		return "Cache is gone, waiting for it to come back: " + record.Clean(e.Root) + because(e)
 	case tracker.RootBack:
-		return "Cache is back: " + Clean(e.Root) + because(e)
+		return "Cache is back: " + record.Clean(e.Root) + because(e)
 	case tracker.LinesLost:
 		if e.Reason == "" {
 			return count(e.Count, "line") + " lost"
 		}
-		return count(e.Count, "line") + " lost: " + Clean(e.Reason)
+		return count(e.Count, "line") + " lost: " + record.Clean(e.Reason)
 	default:
-		return "Event of unknown kind: " + Clean(string(e.Kind))
+		return "Event of unknown kind: " + record.Clean(string(e.Kind))
 	}
 }
 
@@ -165,9 +183,9 @@ func sizeDiffers(e tracker.Event) string {
 	}
 	m := e.Mismatch
 	if m.Holes {
-		return fmt.Sprintf("File %s has holes: %d of its %d bytes were ever written", Clean(m.Path), m.Got, m.Want)
+		return fmt.Sprintf("File %s has holes: %d of its %d bytes were ever written", record.Clean(m.Path), m.Got, m.Want)
 	}
-	return fmt.Sprintf("Size of %s differs from the listing: %d bytes on disk, %d listed", Clean(m.Path), m.Got, m.Want)
+	return fmt.Sprintf("Size of %s differs from the listing: %d bytes on disk, %d listed", record.Clean(m.Path), m.Got, m.Want)
 }
 
 // filesOnDisk is "5.5GB in 4 of 9 files", or "5.5GB in 4 files" where their
@@ -194,7 +212,7 @@ func process(e tracker.Event) string {
 	case p.Command == "":
 		return fmt.Sprintf(" (pid %d)", p.PID)
 	default:
-		return fmt.Sprintf(" (pid %d, %s)", p.PID, Clean(p.Command))
+		return fmt.Sprintf(" (pid %d, %s)", p.PID, record.Clean(p.Command))
 	}
 }
 
@@ -202,7 +220,7 @@ func because(e tracker.Event) string {
 	if e.Reason == "" {
 		return ""
 	}
-	return " (" + Clean(e.Reason) + ")"
+	return " (" + record.Clean(e.Reason) + ")"
 }
 
 func count(n int, noun string) string {

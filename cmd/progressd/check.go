@@ -13,7 +13,7 @@ import (
 	"progressd/config"
 	"progressd/daemon"
 	"progressd/hfcache"
-	"progressd/sink"
+	"progressd/record"
 )
 
 // check prints what would be watched, and where the lines would go.
@@ -23,7 +23,7 @@ func check(set config.Settings, out io.Writer) int {
 		file = "(none: defaults)"
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "configuration\t%s\n", sink.Clean(file))
+	fmt.Fprintf(w, "configuration\t%s\n", record.Clean(file))
 	fmt.Fprintf(w, "log files\t%s\n", place(set.LogDir))
 	fmt.Fprintf(w, "state\t%s\n", place(set.StateDir))
 	fmt.Fprintf(w, "poll interval\t%v\n", set.PollInterval)
@@ -34,10 +34,10 @@ func check(set config.Settings, out io.Writer) int {
 	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
 		if len(found) == 0 {
-			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", sink.Clean(pattern))
+			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", record.Clean(pattern))
 		}
 		for _, path := range found {
-			fmt.Fprintf(w, "root\t%s\t%s\n", sink.Clean(path), repos(path))
+			fmt.Fprintf(w, "root\t%s\t%s\n", record.Clean(path), repos(path))
 		}
 	}
 	_ = w.Flush()
@@ -49,14 +49,14 @@ func place(dir string) string {
 	if dir == "" {
 		return "(as the environment of the service says)"
 	}
-	return sink.Clean(dir)
+	return record.Clean(dir)
 }
 
 // repos says how many repositories a root holds.
 func repos(root string) string {
 	dir, err := os.Open(root)
 	if err != nil {
-		return sink.Clean(err.Error())
+		return record.Clean(err.Error())
 	}
 	defer dir.Close()
 	n := 0
@@ -71,7 +71,7 @@ func repos(root string) string {
 			return fmt.Sprintf("%d repositories", n) + localDirs(root)
 		}
 		if err != nil {
-			return sink.Clean(err.Error())
+			return record.Clean(err.Error())
 		}
 	}
 }

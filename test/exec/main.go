@@ -54,7 +54,7 @@ func everything() []testCase {
 
 type options struct {
 	progressctl, venvs, python string
-	only                     *regexp.Regexp
+	only                       *regexp.Regexp
 }
 
 func main() {

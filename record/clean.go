@@ -1,4 +1,4 @@
-package sink
+package record
 
 import (
 	"strconv"
@@ -13,9 +13,10 @@ const nameLimit = 255
 // anything else (control characters, escape sequences, bidirectional marks,
 // invalid UTF-8) is quoted with escapes, also what looks quoted already.
 // What is longer than 255 bytes ends in "...".
-func Clean(s string) string { return cleanTo(s, nameLimit) }
+func Clean(s string) string { return CleanTo(s, nameLimit) }
 
-func cleanTo(s string, limit int) string {
+// CleanTo is Clean with a limit in bytes of the caller's own.
+func CleanTo(s string, limit int) string {
 	cut := ""
 	if len(s) > limit {
 		s, cut = s[:limit], "..."
