@@ -30,6 +30,7 @@ func (s *Store) load() {
 		s.log.Warn("cannot read all records of downloads", "dir", s.path(episodesDir), "err", err)
 	}
 	s.endOlderTwins()
+	s.recallVerdicts()
 }
 
 func (s *Store) loadState() error {
@@ -48,6 +49,7 @@ func (s *Store) loadState() error {
 	for _, r := range rec.Repos {
 		s.adopt(r)
 	}
+	s.verdicts = rec.Verdicts[max(0, len(rec.Verdicts)-maxVerdicts):]
 	return nil
 }
 

@@ -24,6 +24,9 @@ type Hooks struct {
 	AliveEvery time.Duration
 	// RunOver is told when all is said of a run whose end was reported.
 	RunOver func(root string, repo hfcache.Repo)
+	// Shown is given how a download stands, when something is told of it, and
+	// each second while it moves.
+	Shown func(Standing)
 }
 
 // Tracker owns the state of every download. All of it belongs to the
@@ -60,6 +63,7 @@ type entry struct {
 	*download
 	noted   noted
 	notedAt time.Time
+	shownAt time.Time
 }
 
 // noted is what of a record decides whether it is to be noted anew.
@@ -100,7 +104,9 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 			continue
 		}
 		d := restoreDownload(t.set, ep, now)
-		t.open[key{ep.Root, ep.Repo}] = &entry{download: d, noted: notedOf(&ep), notedAt: now}
+		e := &entry{download: d, noted: notedOf(&ep), notedAt: now}
+		t.open[key{ep.Root, ep.Repo}] = e
+		t.show(e, nil)
 		t.log.Debug("download restored", "root", ep.Root, "repo", ep.Repo.ID, "episode", ep.ID)
 	}
 }
@@ -266,6 +272,7 @@ func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
 	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
 		e.ep.DiskFull == e.noted.diskFull && e.noted.memory.SameFacts(e.ep.Memory) {
+		t.showAgain(e)
 		return
 	}
 	t.commit(e, events)
@@ -277,6 +284,7 @@ func (t *Tracker) commit(e *entry, events []Event) {
 			t.reports.at[key{event.Root, event.Repo}] = event.At
 		}
 	}
+	t.show(e, events)
 	ep := e.episode()
 	e.noted, e.notedAt = notedOf(&ep), e.now
 	t.rec.Commit(&ep, events)
