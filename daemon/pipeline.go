@@ -23,6 +23,7 @@ import (
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/state"
+	"progressd/stream"
 	"progressd/tracker"
 	"progressd/watcher"
 )
@@ -70,10 +71,12 @@ type Options struct {
 type Pipeline struct {
 	opts    Options
 	set     config.Settings
+	form    sink.Form
 	watcher *watcher.Watcher
 	tracker *tracker.Tracker
 	ledger  *state.Ledger
 	hub     *hublist.Hub // nil if it is switched off
+	board   *stream.Board
 	queues  map[string]*sink.Queue
 	looks   chan sizer.Look
 	roots   chan tracker.Event
@@ -93,10 +96,12 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p := newPipeline(opts)
 	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
 	set, store := p.set, opts.Store
-	p.server = p.newServer(store, form(set))
-	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
-	p.tracker = tracker.New(limits(set), p.ledger,
-		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver}, p.log)
+	p.board = p.newBoard()
+	p.server = p.newServer(store)
+	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
+	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Shown: p.board.Shown,
+	}, p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
@@ -131,7 +136,7 @@ func newPipeline(opts Options) *Pipeline {
 		opts.Systemd = &Systemd{}
 	}
 	return &Pipeline{
-		opts: opts, set: opts.Settings, sd: opts.Systemd, log: opts.Log,
+		opts: opts, set: opts.Settings, form: form(opts.Settings), sd: opts.Systemd, log: opts.Log,
 		queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
 	}
 }
@@ -187,7 +192,7 @@ func consoleLine(s config.Settings, form sink.Form) func(tracker.Event) string {
 // the lines go there once, with their fields; elsewhere they go to the
 // console as well.
 func (p *Pipeline) outlets() []state.Outlet {
-	form, store := form(p.set), p.opts.Store
+	form, store := p.form, p.opts.Store
 	outlets := []state.Outlet{p.outlet(sink.LogName, sink.NewModelLog(p.set.LogDir, form, store, p.log))}
 	if p.set.Journal.Enabled && journalRuns() {
 		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(form.Text, store)))

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"progressd/hfcache"
-	"progressd/sink"
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/state"
@@ -19,14 +18,15 @@ import (
 
 // newServer makes what takes the reports of progressctl exec. Its lines are those
 // of the console.
-func (p *Pipeline) newServer(store *state.Store, form sink.Form) *socket.Server {
+func (p *Pipeline) newServer(store *state.Store) *socket.Server {
 	return socket.NewServer(socket.Options{
-		Find:   func(run socket.Run) (socket.Place, error) { return p.find(run) },
-		Name:   func(at socket.Place) string { return store.LogName(at.Root, at.Repo) },
-		Report: p.report,
-		Ask:    func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
-		Line:   form.Line,
-		Log:    p.log,
+		Find:    func(run socket.Run) (socket.Place, error) { return p.find(run) },
+		Name:    func(at socket.Place) string { return store.LogName(at.Root, at.Repo) },
+		Report:  p.report,
+		Ask:     func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
+		Line:    p.form.Line,
+		Streams: &asker{Board: p.board, p: p, looks: make(chan struct{}, maxLooks)},
+		Log:     p.log,
 	})
 }
 

@@ -22,8 +22,8 @@ type Record struct {
 	Time time.Time `json:"time"`
 	// Event is the kind, as progressd(8) lists them; Level is info, success,
 	// warning or error; Message is the line without the repository.
-	Event   string `json:"event"`
-	Level   string `json:"level"`
+	Event   string `json:"event,omitempty"`
+	Level   string `json:"level,omitempty"`
 	Message string `json:"message,omitempty"`
 
 	Model    string `json:"model,omitempty"`

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,17 +72,6 @@ func Run(opts Options, w World) child.Result {
 		return child.Result{Status: exitFailed}
 	}
 	return result
-}
-
-// ParseModel knows the ids of models, and those of others as the hub's URLs
-// have them.
-func ParseModel(id string) (hfcache.Repo, bool) {
-	for _, t := range []hfcache.RepoType{hfcache.Dataset, hfcache.Space, hfcache.Kernel} {
-		if rest, ok := strings.CutPrefix(id, string(t)+"s/"); ok {
-			return hfcache.NewRepo(t, rest)
-		}
-	}
-	return hfcache.NewRepo(hfcache.Model, id)
 }
 
 // An execution is one program under progressctl exec. Where no daemon tells of

@@ -231,6 +231,8 @@ type reader struct {
 
 func newReader(c net.Conn) *reader { return &reader{c: c, in: bufio.NewReaderSize(c, maxLine)} }
 
+func newFrameBuffer(c net.Conn) *bufio.Reader { return bufio.NewReaderSize(c, maxFrame) }
+
 // errIdle: nothing has come in time, not even the beginning of a line.
 var errIdle = errors.New("nothing was said in time")
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"progressd/hfcache"
 	"progressd/runner"
 	"progressd/socket"
 )
@@ -40,7 +41,7 @@ itself, 126 if the program can't be run, 127 if there is none.`,
 			opts.Argv = args
 			if model != "" {
 				var ok bool
-				if opts.Model, ok = runner.ParseModel(model); !ok {
+				if opts.Model, ok = hfcache.ParseRepo(model); !ok {
 					return fmt.Errorf("--model %q: expected org/name, or datasets/org/name for a dataset", model)
 				}
 			}

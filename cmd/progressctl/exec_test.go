@@ -253,6 +253,26 @@ func TestExecFollowsALocalDirectory(t *testing.T) {
 	}
 }
 
+// A download that is over before anybody has looked, and one of what is there.
+func TestExecFollowsALocalDirectoryThatIsFilledAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLaunch(t)
+	argv := l.downloader(serveHub(t), client.Trees, "--local-dir", l.path("here"))
+	for range 2 {
+		if status := l.exec(argv...); status != 0 {
+			t.Fatalf("exit status %d", status)
+		}
+	}
+	logs, _ := filepath.Glob(l.path("log", "*"))
+	if len(logs) != 1 {
+		t.Fatalf("%q", logs)
+	}
+	told := l.log(filepath.Base(logs[0]))
+	if strings.Count(told, prepares+"\n") != 2 || strings.Count(told, succeeds+"\n") != 2 || strings.Contains(told, "failed") {
+		t.Errorf("told\n%s", told)
+	}
+}
+
 func TestExecNamesACauseAndHidesSecrets(t *testing.T) {
 	t.Parallel()
 	l := newLaunch(t)
