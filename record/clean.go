@@ -1,6 +1,7 @@
 package record
 
 import (
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -30,4 +31,34 @@ func CleanTo(s string, limit int) string {
 func plain(s string) bool {
 	unprintable := func(r rune) bool { return r < ' ' || r > '~' }
 	return s != "" && s[0] != '"' && !strings.ContainsFunc(s, unprintable)
+}
+
+// Printable is text of a daemon as ours is, whoever that daemon is: printable
+// ASCII, anything else a question mark.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// Printable has all texts of a record fit to be shown.
+func (r *Record) Printable() {
+	v := reflect.ValueOf(r).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.String {
+			f.SetString(Printable(f.String()))
+		}
+	}
+	for i := range r.InFlight {
+		r.InFlight[i].Name = Printable(r.InFlight[i].Name)
+	}
+}
+
+// Printable has all texts of a download fit to be shown.
+func (d *Download) Printable() {
+	d.Key, d.State, d.Device = Printable(d.Key), State(Printable(string(d.State))), Printable(d.Device)
+	d.Record.Printable()
 }

@@ -39,7 +39,7 @@ func (s State) Over() bool { return s == Completed || s == Ended || s == Removed
 type Download struct {
 	// Key tells this download from others, also over restarts.
 	Key   string `json:"key,omitempty"`
-	State State  `json:"state"`
+	State State  `json:"state,omitempty"`
 	// Started is when it was first seen, Grown when its last byte came.
 	Started time.Time `json:"started,omitzero"`
 	Grown   time.Time `json:"grown,omitzero"`

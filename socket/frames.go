@@ -110,12 +110,27 @@ func (h hello) wish() (repo hfcache.Repo, err error) {
 	return repo, nil
 }
 
-// parseFrame reads a line of the daemon.
+// parseFrame makes what a daemon says fit to be shown.
 func parseFrame(line []byte) (Frame, error) {
 	var f Frame
 	if err := json.Unmarshal(line, &f); err != nil {
 		return Frame{}, errors.New("that is not a line of the protocol")
 	}
-	f.Refused = bounded(f.Refused)
+	f.Refused, f.ID, f.Key, f.Gone = record.Printable(bounded(f.Refused)), record.Printable(f.ID), record.Printable(f.Key), record.Printable(f.Gone)
+	if f.Watching != nil {
+		f.Watching.Epoch, f.Watching.Version = record.Printable(f.Watching.Epoch), record.Printable(f.Watching.Version)
+	}
+	if f.Event != nil {
+		f.Event.Printable()
+	}
+	if f.Download != nil {
+		f.Download.Printable()
+	}
+	if f.Answer != nil {
+		f.Answer.Printable()
+		for i, line := range f.Answer.Lines {
+			f.Answer.Lines[i] = record.Printable(line)
+		}
+	}
 	return f, nil
 }

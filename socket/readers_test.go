@@ -2,9 +2,11 @@ package socket
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -140,6 +142,41 @@ func TestAReaderThatIsCutOffIsHungUpOn(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	shown.awaitEnd(t)
+}
+
+// What a stream begins with comes soon, or the daemon hangs; after that there
+// may be nothing to tell for days.
+func TestADaemonThatHangsIsNotWaitedFor(t *testing.T) {
+	g := newRig(t)
+	g.end()
+	go func() {
+		c, err := g.l.AcceptUnix()
+		if err != nil {
+			return
+		}
+		_, _ = c.Write([]byte(`{"v":1,"watching":{"epoch":"e"}}` + "\n"))
+		t.Cleanup(func() { _ = c.Close() })
+	}()
+	_ = g.l.SetDeadline(time.Time{})
+	s, err := g.watch(Watch{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.within != takeTime {
+		t.Errorf("frames may take %v", s.within)
+	}
+	s.within = 10 * time.Millisecond // as if it had passed
+	if f, err := s.Next(); err != nil || f.Watching == nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if f, err := s.Next(); !errors.Is(err, errIdle) {
+		t.Errorf("%+v, %v", f, err)
+	}
+	g.l.Close()
+	ready, _ := showing(t)
+	if s := ready.watching(Watch{}); s.within != forever {
+		t.Errorf("frames may take %v", s.within)
+	}
 }
 
 func TestAStopEndsAllReaders(t *testing.T) {
@@ -306,11 +343,20 @@ func TestThePeersGroupsAreThoseOfTheProcess(t *testing.T) {
 func FuzzFrame(f *testing.F) {
 	f.Add([]byte(`{"v":1,"watching":{"epoch":"e"}}`))
 	f.Add([]byte(`{"id":"e-1","event":{"bytes":0,"percent":81.3}}`))
+	f.Add([]byte(`{"id":"\u001b","event":{"model":"\u001b[31m\u202e","percent":1,"in_flight":[{"name":"\n"}]}}`))
 	f.Add([]byte(`{"answer":{"state":"completed","lines":["a"]}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		frame, err := parseFrame(line)
-		if err == nil && strings.ContainsAny(frame.Refused, "\n\x1b") {
-			t.Errorf("%+v", frame)
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(frame)
+		if err != nil {
+			return // a time that can't be said
+		}
+		// Of what may be shown JSON escapes quotes and <>& alone.
+		if shown := regexp.MustCompile(`\\(["\\]|u00(3c|3e|26))`).ReplaceAllString(string(again), ""); strings.Contains(shown, `\`) || odd(strings.ReplaceAll(shown, " ", "")) {
+			t.Errorf("%s", again)
 		}
 	})
 }

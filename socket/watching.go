@@ -16,6 +16,9 @@ type Stream struct {
 	in    *reader
 	first *Frame
 	stop  func() bool
+	// within is how long the next frame may take: what is there already comes
+	// soon, or the daemon hangs.
+	within time.Duration
 }
 
 // OpenStream watches at the daemon at path until ctx is done. The error is a
@@ -30,7 +33,7 @@ func open(ctx context.Context, path string, h hello, within time.Duration) (*Str
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{c: c, in: &reader{c: c, in: newFrameBuffer(c)}}
+	s := &Stream{c: c, in: &reader{c: c, in: newFrameBuffer(c)}, within: within}
 	s.stop = context.AfterFunc(ctx, func() { _ = c.Close() })
 	if err = answer(c, takeTime, h); err == nil {
 		var f Frame
@@ -52,13 +55,14 @@ func (s *Stream) Next() (Frame, error) {
 		s.first = nil
 		return *f, nil
 	}
-	return s.read(0)
+	f, err := s.read(s.within)
+	if f.Live {
+		s.within = forever
+	}
+	return f, err
 }
 
 func (s *Stream) read(within time.Duration) (Frame, error) {
-	if within == 0 {
-		within = forever
-	}
 	line, err := s.in.line(within)
 	if err != nil {
 		return Frame{}, err
