@@ -220,7 +220,7 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, uid int) {
 		return
 	}
 	if h.Watch != nil || h.Ask != nil {
-		s.read(ctx, c, in, h, uid)
+		s.read(ctx, c, h, uid)
 		return
 	}
 	run, err := h.run()
