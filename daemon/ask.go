@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,33 @@ type asker struct {
 	// looks are those that go on: a file system that hangs must not be asked
 	// again and again.
 	looks chan struct{}
+	// shedding: what it took to answer is about to be given back.
+	shedding atomic.Bool
+}
+
+func newAsker(p *Pipeline) *asker {
+	return &asker{Board: p.board, p: p, looks: make(chan struct{}, maxLooks)}
+}
+
+// shedAfter is how long after an answer what it took is given back, so that one
+// who asks all the time costs nothing but the answers.
+const shedAfter = 10 * time.Second
+
+// shed gives back the code that it took to answer, which nobody needs for the
+// next hours: 2.5 MB of it.
+func (a *asker) shed() {
+	if !a.shedding.Swap(true) {
+		time.AfterFunc(shedAfter, func() {
+			a.shedding.Store(false)
+			a.p.shedText()
+		})
+	}
+}
+
+// Subscribe implements socket.Streams.
+func (a *asker) Subscribe(by socket.Reader, w socket.Watch, repo hfcache.Repo) *socket.Subscription {
+	defer a.shed()
+	return a.Board.Subscribe(by, w, repo)
 }
 
 // maxLooks is how many looks for those who ask may go on at a time.
@@ -34,6 +62,7 @@ const maxLooks = 4
 
 // Answer implements socket.Streams.
 func (a *asker) Answer(by socket.Reader, repo hfcache.Repo, abort <-chan struct{}) []socket.Answered {
+	defer a.shed()
 	sees := a.p.rights().Of(by)
 	var all []socket.Answered
 	for _, root := range a.p.watcher.Status() {

@@ -88,7 +88,7 @@ func (g *rig) start() {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	g.p = New(ctx, Options{Settings: set, Store: store, Console: io.Discard, Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler)})
-	g.ask = &asker{Board: g.p.board, p: g.p, looks: make(chan struct{}, maxLooks)}
+	g.ask = newAsker(g.p)
 	done := make(chan struct{})
 	go func() { defer close(done); g.p.Run(ctx) }()
 	g.stop = func() {

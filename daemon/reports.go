@@ -25,7 +25,7 @@ func (p *Pipeline) newServer(store *state.Store) *socket.Server {
 		Report:  p.report,
 		Ask:     func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
 		Line:    p.form.Line,
-		Streams: &asker{Board: p.board, p: p, looks: make(chan struct{}, maxLooks)},
+		Streams: newAsker(p),
 		Log:     p.log,
 	})
 }

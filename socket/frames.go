@@ -83,9 +83,9 @@ type Streams interface {
 
 // A Subscription is one stream: first the backlog, then what comes.
 type Subscription struct {
-	Backlog []Frame
+	Backlog []*Frame
 	// Frames is closed when the reader was too slow.
-	Frames <-chan Frame
+	Frames <-chan *Frame
 	// End gives the subscription up.
 	End func()
 }

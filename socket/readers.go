@@ -24,7 +24,7 @@ var (
 )
 
 // read serves one that watches or asks, to its end.
-func (s *Server) read(ctx context.Context, c *net.UnixConn, in *reader, h hello, uid int) {
+func (s *Server) read(ctx context.Context, c *net.UnixConn, h hello, uid int) {
 	repo, err := h.wish()
 	switch {
 	case err != nil:
@@ -45,17 +45,17 @@ func (s *Server) read(ctx context.Context, c *net.UnixConn, in *reader, h hello,
 	go func() {
 		defer close(watched)
 		defer gone()
-		in.idle()
+		idle(c)
 	}()
 	defer func() { <-watched }()
 	defer c.Close()
 	if h.Ask != nil {
 		for _, answered := range s.opts.Streams.Answer(by, repo, ctx.Done()) {
-			if send(c, Frame{Answer: &answered}) != nil {
+			if send(c, &Frame{Answer: &answered}) != nil {
 				return
 			}
 		}
-		_ = send(c, Frame{V: Version, Over: true})
+		_ = send(c, &Frame{V: Version, Over: true})
 		return
 	}
 	sub := s.opts.Streams.Subscribe(by, *h.Watch, repo)
@@ -83,16 +83,17 @@ func stream(ctx context.Context, c net.Conn, sub *Subscription) {
 	}
 }
 
-func send(c net.Conn, f Frame) error { return answer(c, writeTime, f) }
+func send(c net.Conn, f *Frame) error { return answer(c, writeTime, f) }
 
 // idle waits until the other end hangs up. What it says is not heard: who says
 // too much is hung up on.
-func (r *reader) idle() {
-	if r.c.SetReadDeadline(time.Time{}) != nil {
+func idle(c net.Conn) {
+	if c.SetReadDeadline(time.Time{}) != nil {
 		return
 	}
+	var said [64]byte
 	for n := 0; n < maxLine; {
-		got, err := r.in.Discard(1)
+		got, err := c.Read(said[:])
 		if n += got; err != nil {
 			return
 		}

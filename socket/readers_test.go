@@ -23,7 +23,7 @@ type shows struct {
 	by      []Reader
 	wishes  []Watch
 	repos   []hfcache.Repo
-	frames  []chan Frame
+	frames  []chan *Frame
 	ended   chan int // the number of a subscription
 	answers []Answered
 	aborted chan struct{}
@@ -34,9 +34,9 @@ func (s *shows) Subscribe(by Reader, w Watch, repo hfcache.Repo) *Subscription {
 	defer s.mu.Unlock()
 	n := len(s.frames)
 	s.by, s.wishes, s.repos = append(s.by, by), append(s.wishes, w), append(s.repos, repo)
-	s.frames = append(s.frames, make(chan Frame, 4))
+	s.frames = append(s.frames, make(chan *Frame, 4))
 	return &Subscription{
-		Backlog: []Frame{{V: Version, Watching: &Watching{Epoch: "e"}}, {ID: "e-1", Live: true}},
+		Backlog: []*Frame{{V: Version, Watching: &Watching{Epoch: "e"}}, {ID: "e-1", Live: true}},
 		Frames:  s.frames[n], End: func() { s.ended <- n },
 	}
 }
@@ -53,7 +53,7 @@ func (s *shows) Answer(by Reader, repo hfcache.Repo, abort <-chan struct{}) []An
 	return answers
 }
 
-func (s *shows) frame(n int) chan Frame {
+func (s *shows) frame(n int) chan *Frame {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.frames[n]
@@ -114,7 +114,7 @@ func TestAReaderGetsWhatIsShownUntilItHangsUp(t *testing.T) {
 		t.Errorf("%+v %+v %+v", shown.by, shown.wishes, shown.repos)
 	}
 	n := int64(5)
-	shown.frame(0) <- Frame{ID: "e-2", Key: "k", Event: &record.Record{ID: "k-1", Event: "progress", Bytes: &n, Model: "org/name"}}
+	shown.frame(0) <- &Frame{ID: "e-2", Key: "k", Event: &record.Record{ID: "k-1", Event: "progress", Bytes: &n, Model: "org/name"}}
 	f, err := s.Next()
 	if err != nil || f.ID != "e-2" || f.Key != "k" || f.Event.Event != "progress" || *f.Event.Bytes != 5 {
 		t.Errorf("%+v, %v", f, err)

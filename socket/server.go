@@ -202,7 +202,7 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, by Peer) {
 		return
 	}
 	if h.Watch != nil || h.Ask != nil {
-		s.read(ctx, c, in, h, by.UID)
+		s.read(ctx, c, h, by.UID)
 		return
 	}
 	run, err := h.run()

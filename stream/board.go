@@ -96,7 +96,7 @@ func (b *Board) Shown(s tracker.Standing) {
 	case s.Silent:
 		if o != nil {
 			delete(b.open, s.Episode)
-			b.publish(o.standing.Now.Root, o.standing.Now.Repo, nil, func(Visibility) socket.Frame { return socket.Frame{Gone: s.Episode} })
+			b.publish(o.standing.Now.Root, o.standing.Now.Repo, nil, func(Visibility) *socket.Frame { return &socket.Frame{Gone: s.Episode} })
 		}
 		return
 	case o == nil:
@@ -110,8 +110,8 @@ func (b *Board) Shown(s tracker.Standing) {
 		return // its last line comes in a moment, or nothing has happened
 	}
 	o.levelAt = s.Now.At
-	b.publish(s.Now.Root, s.Now.Repo, wantsLevels, func(v Visibility) socket.Frame {
-		return socket.Frame{Download: v.Download(record.StandingOf(s, o.told))}
+	b.publish(s.Now.Root, s.Now.Repo, wantsLevels, func(v Visibility) *socket.Frame {
+		return &socket.Frame{Download: v.Download(record.StandingOf(s, o.told))}
 	})
 }
 
@@ -131,7 +131,7 @@ func (b *Board) Put(e tracker.Event) {
 	b.seq++
 	item := &item{seq: b.seq, key: key, root: e.Root, repo: e.Repo, logged: e.Log != "", verdict: e.Verdict(), passing: passing(e.Kind), record: r}
 	b.ring.push(item)
-	b.publish(e.Root, e.Repo, item.shownTo, func(v Visibility) socket.Frame { return b.frame(item, v) })
+	b.publish(e.Root, e.Repo, item.shownTo, func(v Visibility) *socket.Frame { return b.frame(item, v) })
 }
 
 // passing is what is of no interest when more of it has come.
@@ -151,12 +151,12 @@ func (b *Board) end(e tracker.Event, r record.Record) {
 func (b *Board) id(seq uint64) string { return b.opts.Epoch + "-" + strconv.FormatUint(seq, 10) }
 
 // frame is an event for one who may see so much.
-func (b *Board) frame(i *item, v Visibility) socket.Frame {
+func (b *Board) frame(i *item, v Visibility) *socket.Frame {
 	r := i.record
 	if v != Full {
 		r = r.Public()
 	}
-	return socket.Frame{ID: b.id(i.seq), Key: i.key, Event: &r}
+	return &socket.Frame{ID: b.id(i.seq), Key: i.key, Event: &r}
 }
 
 // standings are all downloads that one may see, the oldest first.

@@ -101,7 +101,7 @@ func (b *Board) watch(by socket.Reader, w socket.Watch) (backlog []string, sub *
 	return backlog, sub
 }
 
-func words(f socket.Frame) string {
+func words(f *socket.Frame) string {
 	switch {
 	case f.Watching != nil:
 		return fmt.Sprint("watching ", f.Watching.Epoch, " ", f.Watching.Reset)

@@ -11,7 +11,7 @@ import (
 
 // subscriber is one who watches. All but frames is fixed.
 type subscriber struct {
-	frames chan socket.Frame // closed when it is cut off
+	frames chan *socket.Frame // closed when it is cut off
 	sees   func(root string) Visibility
 	repo   hfcache.Repo // of which alone it wants to know; zero: all
 	levels bool
@@ -27,7 +27,7 @@ func (i *item) shownTo(_ *subscriber, v Visibility) bool { return v == Full || i
 // Subscribe implements socket.Streams.
 func (b *Board) Subscribe(by socket.Reader, w socket.Watch, repo hfcache.Repo) *socket.Subscription {
 	s := &subscriber{
-		frames: make(chan socket.Frame, maxBehind), sees: b.opts.Rights.Of(by), repo: repo, levels: w.Levels,
+		frames: make(chan *socket.Frame, maxBehind), sees: b.opts.Rights.Of(by), repo: repo, levels: w.Levels,
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,18 +46,18 @@ func (b *Board) Subscribe(by socket.Reader, w socket.Watch, repo hfcache.Repo) *
 }
 
 // backlog is what a stream begins with.
-func (b *Board) backlog(s *subscriber, since string) []socket.Frame {
+func (b *Board) backlog(s *subscriber, since string) []*socket.Frame {
 	items, reset := b.missed(since)
-	frames := []socket.Frame{{V: socket.Version, Watching: &socket.Watching{Epoch: b.opts.Epoch, Version: b.opts.Version, Reset: reset}}}
+	frames := []*socket.Frame{{V: socket.Version, Watching: &socket.Watching{Epoch: b.opts.Epoch, Version: b.opts.Version, Reset: reset}}}
 	for _, i := range items {
 		if v := s.visible(i.root, i.repo); v != Nothing && i.shownTo(s, v) {
 			frames = append(frames, b.frame(i, v))
 		}
 	}
 	for _, d := range b.standings(s.sees, s.repo) {
-		frames = append(frames, socket.Frame{Download: &d})
+		frames = append(frames, &socket.Frame{Download: &d})
 	}
-	return append(frames, socket.Frame{ID: b.id(b.seq), Live: true})
+	return append(frames, &socket.Frame{ID: b.id(b.seq), Live: true})
 }
 
 // missed are the events since a place in the stream. After one that isn't of
@@ -86,7 +86,7 @@ func (s *subscriber) visible(root string, repo hfcache.Repo) Visibility {
 
 // publish gives a frame to all who want it, if they may see it. Who is too far
 // behind is cut off.
-func (b *Board) publish(root string, repo hfcache.Repo, wanted func(*subscriber, Visibility) bool, frame func(Visibility) socket.Frame) {
+func (b *Board) publish(root string, repo hfcache.Repo, wanted func(*subscriber, Visibility) bool, frame func(Visibility) *socket.Frame) {
 	for s := range b.subs {
 		v := s.visible(root, repo)
 		if v == Nothing || wanted != nil && !wanted(s, v) {
