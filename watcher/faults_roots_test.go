@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // faultyFiles put faults before the real file system, by path of the root.
@@ -201,7 +203,7 @@ func faultR6(t *testing.T) {
 	mkdir(t, root, "models--a--b", "blobs")
 	g := newRig(t, soon, true, root)
 	g.w.survey = func(pattern string) survey {
-		s := resolve(pattern)
+		s := resolve(fsys.Real{}, pattern)
 		for i := range s.places {
 			s.places[i].remote = "nfs"
 		}
@@ -335,7 +337,7 @@ func faultR8Pattern(t *testing.T) {
 		if pattern != good {
 			<-hang
 		}
-		return resolve(pattern)
+		return resolve(fsys.Real{}, pattern)
 	}
 	g.start()
 	g.awaitLook("models--c--d", 0)

@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // files is what the watcher asks of a file system. Tests put faults here.
@@ -128,10 +130,11 @@ var remoteNames = map[uint32]string{
 	0x786f4256: "vboxsf", 0xbacbacbc: "vmhgfs", 0x7c7c6673: "prl_fs",
 }
 
-// remote names the network file system that path is on; empty if it is local.
-func remote(path string) (string, error) {
-	var st unix.Statfs_t
-	if err := again(func() error { return unix.Statfs(path, &st) }); err != nil {
+// remote names the network file system that a directory is on; empty if it is
+// local.
+func remote(d fsys.Dir) (string, error) {
+	st, err := d.Statfs()
+	if err != nil {
 		return "", err
 	}
 	return remoteNames[uint32(st.Type)], nil //nolint:gosec // the magic numbers have 32 bits

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 func TestListGivesNamesInodesAndKinds(t *testing.T) {
@@ -105,7 +107,7 @@ func TestResolve(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := resolve(dir + "/" + tt.pattern)
+			s := resolve(fsys.Real{}, dir+"/"+tt.pattern)
 			var got []string
 			for _, p := range s.places {
 				rel, err := filepath.Rel(dir, p.path)
