@@ -386,4 +386,3 @@ func (t *thread) linkToStore(f hubFile) error {
 	}
 	return t.try(func() error { return t.fs.Rename(tmp, t.blob(f.etag)) })
 }
-

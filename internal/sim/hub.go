@@ -62,7 +62,9 @@ func publish(rng *rand.Rand, s shape) *revision {
 // addModel adds what a model consists of.
 func (r *revision) addModel(rng *rand.Rand, s shape) {
 	r.add(rng, "config.json", 400+rng.Int64N(1000), false)
-	weight := func() int64 { return 30_000_000 + rng.Int64N(oneOf(rng, int64(200_000_000), 900_000_000, 3_000_000_000)) }
+	weight := func() int64 {
+		return 30_000_000 + rng.Int64N(oneOf(rng, int64(200_000_000), 900_000_000, 3_000_000_000))
+	}
 	switch s {
 	case adapter:
 		r.add(rng, "model.safetensors", 100_000+rng.Int64N(40_000_000), true)

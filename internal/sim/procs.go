@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // procs are the processes and locks of the machine.
@@ -34,7 +35,7 @@ func (p *procs) spawn(parent *process, uid uint32, comm string, argv ...string) 
 	p.last += 3
 	q := &process{
 		pid: p.last, uid: uid, argv: argv, comm: comm,
-		started: uint64(sinceBoot(p.w) / hundredth),
+		started: uint64(p.w.uptime() / hundredth),
 		died:    make(chan struct{}),
 	}
 	if parent != nil {
@@ -121,3 +122,12 @@ func (p *procs) locksText() string {
 	}
 	return b.String()
 }
+
+// hundredth is in what the kernel counts the start of a process.
+const hundredth = 10 * time.Millisecond
+
+// bootedBefore is how long before the story the machine was started.
+const bootedBefore = time.Hour
+
+// uptime is how long the machine runs.
+func (w *world) uptime() time.Duration { return time.Since(w.began) + bootedBefore }

@@ -103,4 +103,3 @@ func (w *world) clock(t time.Time) string {
 	d := t.Sub(w.began)
 	return fmt.Sprintf("%d:%02d:%02d.%06d", int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60, d.Microseconds()%1_000_000)
 }
-
