@@ -145,7 +145,6 @@ const (
 // Watcher watches the roots that Options name.
 type Watcher struct {
 	opts   Options
-	files  files
 	survey func(pattern string) survey
 	notify *notifier // nil without events
 	ready  chan struct{}
@@ -162,7 +161,7 @@ func New(opts Options) *Watcher {
 		opts.FS = fsys.Real{}
 	}
 	w := &Watcher{
-		opts: opts, files: osFiles{}, survey: func(pattern string) survey { return resolve(opts.FS, pattern) },
+		opts: opts, survey: func(pattern string) survey { return resolve(opts.FS, pattern) },
 		ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
 	}
 	if w.opts.Changed == nil {
