@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -137,4 +138,28 @@ func (r *revision) listing() string {
 		panic(err)
 	}
 	return string(text)
+}
+
+// describe says in words what the plan is.
+func (p plan) describe(repo *repository) string {
+	parts := []string{p.Habit, "as a " + string(p.By)}
+	add := func(when bool, format string, args ...any) {
+		if when {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	add(p.Single != "", "wants %s alone", p.Single)
+	add(len(p.Include) > 0, "wants %s", strings.Join(p.Include, " "))
+	add(repo.local != "", "into a directory of its own")
+	add(p.Force, "fetches all anew")
+	add(p.Fate != finishes && p.DieAtByte > 0, "%s at %d bytes", p.Fate, p.DieAtByte)
+	add(p.Fate != finishes && p.DieAtStep > 0, "%s at call %d", p.Fate, p.DieAtStep)
+	add(p.Hub.Refuses, "403 after %d files", p.Hub.After)
+	add(p.Hub.Wait > 0, "429 after %d files, for %v", p.Hub.After, p.Hub.Wait)
+	add(p.Hub.Stall > 0, "the hub stands still at %d bytes for %v", p.Hub.AtByte, p.Hub.Stall)
+	add(p.Hub.Cuts, "the connection breaks at %d bytes", p.Hub.AtByte)
+	add(p.Hub.IgnoresRange, "the hub ignores Range")
+	add(p.Stays > 0, "its program goes on for %v", p.Stays)
+	parts = append(parts, fmt.Sprintf("%d bytes/s a connection", p.Rate))
+	return strings.Join(parts, ", ")
 }

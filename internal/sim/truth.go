@@ -47,17 +47,18 @@ type record struct {
 	*client
 	number int
 
-	mu         sync.Mutex
-	beganAt    time.Time
-	lockedAt   time.Time // first
-	visibleAt  time.Time // its first partial, or blob
-	lastByteAt time.Time
-	linkedAt   time.Time // last
-	doneAt     time.Time // its work, well or not
-	goneAt     time.Time // the process
-	outcome    error
-	over       bool
-	bytes      int64
+	mu                     sync.Mutex
+	beganAt                time.Time
+	lockedAt               time.Time // first
+	visibleAt              time.Time // its first partial, or blob
+	lastByteAt             time.Time
+	linkedAt               time.Time // last
+	doneAt                 time.Time // its work, well or not
+	goneAt                 time.Time // the process
+	stoppedAt, proceededAt time.Time
+	outcome                error
+	over                   bool
+	bytes                  int64
 }
 
 func newTruth(w *world, repo *repository) *truth {
