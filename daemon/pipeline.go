@@ -57,9 +57,13 @@ type Options struct {
 	// Console gets the lines where standard output is not the journal; nil is
 	// none.
 	Console io.Writer
+	// Outlets are further ways out for what is said.
+	Outlets []state.Outlet
 	Getenv  func(string) string
 	// Version of the program, for the first line.
 	Version string
+	// Machine stands in for the one that the daemon runs on, which is nil.
+	Machine *Machine
 	Log     *slog.Logger
 }
 
@@ -103,13 +107,13 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.hub = HubOf(set, opts.Getenv, p.log)
 	scanners := &scannerFactory{
 		set: set, store: store, looks: p.looks, opened: now, log: p.log,
-		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub),
+		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub), files: opts.Machine.files(),
 	}
-	p.watcher = watcher.New(watcher.Options{
+	p.watcher = watcher.New(opts.Machine.onto(watcher.Options{
 		Roots: set.Roots, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,
 		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
 		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
-	})
+	}))
 	return p
 }
 
@@ -188,7 +192,7 @@ func (p *Pipeline) outlets() []state.Outlet {
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
-	return outlets
+	return append(outlets, p.opts.Outlets...)
 }
 
 func (p *Pipeline) outlet(name string, s sink.Sink) state.Outlet {
@@ -209,7 +213,9 @@ func (p *Pipeline) Run(ctx context.Context) {
 	if p.sd.listens {
 		Start(ctx, "status", p.refresh, p.log)
 	}
-	Start(ctx, "slim", p.slim, p.log)
+	if p.opts.Machine == nil { // else the process is a simulation's, and isn't ours to make small
+		Start(ctx, "slim", p.slim, p.log)
+	}
 	hearing := Start(ctx, "socket", p.hear, p.log)
 	p.Carry(ctx, Start(ctx, "watcher", p.watcher.Run, p.log))
 	<-hearing

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/config"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/state"
@@ -21,6 +22,7 @@ type scannerFactory struct {
 	listing func(hfcache.Repo, string) (hfcache.Listing, bool)
 	looks   chan<- sizer.Look
 	opened  time.Time
+	files   fsys.Kernel // nil: this machine's
 	log     *slog.Logger
 }
 
@@ -42,7 +44,7 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 		opened = root.Since
 	}
 	e := &rootScanner{looks: s.looks, root: sizer.NewRoot(sizer.Options{
-		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
+		FS: s.files, Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
 		Listing: s.listing,
 		Procs:   s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,

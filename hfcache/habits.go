@@ -127,8 +127,10 @@ const (
 	// LocksLinks: it takes the lock of a file also where only the link is
 	// missing.
 	LocksLinks
-	// RefLast: the ref is written after a file, not before.
+	// RefLast: the ref is written after each file, not before. RefAtEnd: when
+	// all are there.
 	RefLast
+	RefAtEnd
 	// TwinsTwice: one content under two paths is fetched twice.
 	TwinsTwice
 	// LateSnapshot: the directory of the snapshot is made with the first link.
@@ -215,11 +217,11 @@ var Habits = []Habit{
 	}, {
 		Name:   "Rust hf-hub >= 1.0",
 		Source: "1.0.0 seen",
-		Suffix: ".incomplete", Lock: LockInDir, AtOnce: 8, Ways: RefLast | LateSnapshot,
+		Suffix: ".incomplete", Lock: LockInDir, AtOnce: 8, Ways: RefAtEnd | LateSnapshot,
 	}, {
 		Name:   "Rust hf-hub >= 1.0 by Xet",
 		Source: "1.0.0 seen",
-		Suffix: ".incomplete", Lock: LockInDir, Fill: Bursts, Link: LinkBatches, AtOnce: 8, Ways: RefLast | LateSnapshot,
+		Suffix: ".incomplete", Lock: LockInDir, Fill: Bursts, Link: LinkBatches, AtOnce: 8, Ways: RefAtEnd | LateSnapshot,
 	}, {
 		Name:   "huggingface.js",
 		Source: "@huggingface/hub 2.17.5 seen",

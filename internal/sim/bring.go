@@ -198,7 +198,10 @@ func (t *thread) place(f hubFile) error {
 
 // fetch downloads a file to its partial and gives that the blob's name.
 func (t *thread) fetch(f hubFile) error {
-	dir := path.Dir(t.blob(f.etag))
+	probes := path.Dir(t.blob(f.etag))
+	if !t.habit.Has(hfcache.RandomName) {
+		probes = t.repo.dir()
+	}
 	partial := t.partial(f, t.blob(f.etag))
 	if t.habit.Stage == hfcache.InRootTmp {
 		if err := t.mkdirAll(path.Dir(partial)); err != nil {
@@ -209,7 +212,7 @@ func (t *thread) fetch(f hubFile) error {
 	if err := tr.run(); err != nil {
 		return err
 	}
-	return t.finish(partial, t.blob(f.etag), dir)
+	return t.finish(partial, t.blob(f.etag), probes)
 }
 
 // partial is where a file lies until it is whole.
@@ -355,7 +358,13 @@ func (t *thread) takeFromStore(f hubFile) (done bool, err error) {
 	if !t.fs.Has(t.stored(f)) {
 		return false, nil
 	}
-	return true, t.linkToStore(f)
+	return true, t.underLock(t.stored(f)+".lock", func() error {
+		tmp, err := t.linkToStore(f)
+		if err != nil {
+			return err
+		}
+		return t.try(func() error { return t.fs.Rename(tmp, t.blob(f.etag)) })
+	})
 }
 
 // giveToStore moves a finished blob into the store. For an instant nothing has
@@ -370,19 +379,26 @@ func (t *thread) giveToStore(f hubFile) error {
 			return err
 		}
 	}
-	if err := t.put(t.stored(f)+".refs", "", t.repo.repo.Folder()+"/blobs/"+f.etag+"\n", 0o644); err != nil {
-		return err
-	}
-	if err := t.try(func() error { return t.fs.Rename(t.blob(f.etag), t.stored(f)) }); err != nil {
-		return err
-	}
-	return t.linkToStore(f)
+	return t.underLock(t.stored(f)+".lock", func() error {
+		tmp, err := t.linkToStore(f)
+		if err != nil {
+			return err
+		}
+		if !t.fs.Has(t.stored(f)) {
+			if err := t.try(func() error { return t.fs.Rename(t.blob(f.etag), t.stored(f)) }); err != nil {
+				return err
+			}
+		}
+		return t.try(func() error { return t.fs.Rename(tmp, t.blob(f.etag)) })
+	})
 }
 
-func (t *thread) linkToStore(f hubFile) error {
-	tmp := t.repo.dir() + "/blobs/." + f.etag + "." + hex(t.rng, 8) + ".shared"
+// linkToStore makes the link under a name of its own, and notes who uses the
+// file.
+func (t *thread) linkToStore(f hubFile) (tmp string, err error) {
+	tmp = t.repo.dir() + "/blobs/." + f.etag + "." + hex(t.rng, 8) + ".shared"
 	if err := t.try(func() error { return t.fs.Symlink("../../blobs/"+f.xet[:2]+"/"+f.xet, tmp) }); err != nil {
-		return err
+		return "", err
 	}
-	return t.try(func() error { return t.fs.Rename(tmp, t.blob(f.etag)) })
+	return tmp, t.put(t.stored(f)+".refs", "", t.repo.repo.Folder()+"/blobs/"+f.etag+"\n", 0o644)
 }

@@ -34,6 +34,8 @@ type client struct {
 	failed   error
 	waiting  bool // for the hub, which has said how long
 	hubCalls int
+	// after is called after each call; nil but in tests.
+	after func()
 }
 
 // A thread is one of a client's: what it draws changes no other's.
@@ -92,11 +94,22 @@ func (t *thread) work() error {
 			return err
 		}
 	}
-	if !t.habit.Has(hfcache.RefLast) || t.locals {
+	if !t.habit.Has(hfcache.RefLast) && !t.habit.Has(hfcache.RefAtEnd) {
 		if err := t.saveRef(); err != nil {
 			return err
 		}
 	}
+	if err := t.bringAll(wanted); err != nil {
+		return err
+	}
+	if t.habit.Has(hfcache.RefAtEnd) {
+		return t.saveRef()
+	}
+	return nil
+}
+
+// bringAll brings all files that are wanted.
+func (t *thread) bringAll(wanted []hubFile) error {
 	if t.habit.Link == hfcache.LinkBatches {
 		return t.inBatches(wanted)
 	}
@@ -206,6 +219,9 @@ func (t *thread) try(do func() error) error {
 	}
 	if err := do(); err != nil {
 		return t.fail(err)
+	}
+	if t.after != nil {
+		t.after()
 	}
 	return nil
 }

@@ -168,7 +168,7 @@ func (c *client) suspend() {
 		return
 	}
 	c.tell("%s is stopped for %v (SIGSTOP)", c.record.name(), c.plan.StopFor)
-	c.record.stoppedAt = time.Now()
+	c.record.stoppedAt, c.record.lastBefore = time.Now(), c.record.lastByteAt
 	c.process.stop()
 	time.Sleep(c.plan.StopFor)
 	c.process.proceed()

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"progressd/hfcache"
 	"progressd/internal/simfs"
 )
@@ -180,42 +178,33 @@ func (tr *transfer) come(n int64) error {
 // there.
 func (tr *transfer) write(at, n int64) error {
 	tr.mu.Lock()
-	written := tr.record.written()
-	last := tr.plan.DieAtByte > 0 && written+n >= tr.plan.DieAtByte
-	tr.mu.Unlock()
+	first := tr.plan.DieAtByte - tr.record.written()
+	last := tr.plan.DieAtByte > 0 && first <= n
 	if last {
-		n = max(min(n, tr.plan.DieAtByte-written), 0)
+		tr.plan.DieAtByte = 0
 	}
-	err := tr.try(func() error {
+	tr.mu.Unlock()
+	if !last {
+		return tr.lay(at, n)
+	}
+	first = max(first, 0)
+	if err := tr.lay(at, first); err != nil {
+		return err
+	}
+	if err := tr.meetFate(); err != nil {
+		return err
+	}
+	return tr.lay(at+first, n-first) // after Ctrl-C the file in flight is finished
+}
+
+func (tr *transfer) lay(at, n int64) error {
+	return tr.try(func() error {
 		err := tr.out.WriteAt(at, n)
 		if err == nil {
 			tr.record.wrote(tr.file.etag, n)
 		}
 		return err
 	})
-	if errors.Is(err, errFailed) && errors.Is(tr.reason(), unix.ENOSPC) {
-		return err
-	}
-	if err != nil || !last {
-		return err
-	}
-	return tr.thread.meetFateIn(tr)
-}
-
-// reason is why the client failed.
-func (c *client) reason() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.failed
-}
-
-// meetFateIn is meetFate in the middle of a file: after Ctrl-C it goes on if
-// files in flight are finished.
-func (t *thread) meetFateIn(*transfer) error {
-	t.mu.Lock()
-	t.plan.DieAtByte = 0
-	t.mu.Unlock()
-	return t.meetFate()
 }
 
 // fromOutside waits until the file has come and copies it to its blob.

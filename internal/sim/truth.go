@@ -56,9 +56,13 @@ type record struct {
 	doneAt                 time.Time // its work, well or not
 	goneAt                 time.Time // the process
 	stoppedAt, proceededAt time.Time
-	outcome                error
-	over                   bool
-	bytes                  int64
+	// lastBefore is the last byte before it was stopped.
+	lastBefore time.Time
+	// disk is what there was when its work was done.
+	disk    disk
+	outcome error
+	over    bool
+	bytes   int64
 }
 
 func newTruth(w *world, repo *repository) *truth {
@@ -142,8 +146,9 @@ func (r *record) written() int64 {
 
 // finish notes how the client's work ended.
 func (r *record) finish(err error) {
+	disk := r.repo.truth.survey()
 	r.mu.Lock()
-	r.doneAt, r.outcome, r.over = time.Now(), err, true
+	r.doneAt, r.outcome, r.over, r.disk = time.Now(), err, true, disk
 	bytes := r.bytes
 	r.mu.Unlock()
 	how := "has all it wanted"

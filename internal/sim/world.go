@@ -39,6 +39,7 @@ type note struct {
 
 func newWorld(seed uint64) *world {
 	w := &world{seed: seed, fs: simfs.New(time.Now), began: time.Now()}
+	w.fs.SetOwner(owner)
 	w.procs = newProcs(w)
 	return w
 }

@@ -15,10 +15,19 @@ var _ fsys.Kernel = (*FS)(nil)
 // A descriptor is what Openat has given out.
 type descriptor struct {
 	node  *inode
-	path  string
+	at    *descriptor // in which it was opened, nil for an absolute path
+	name  string
 	flags int
 	pos   int64 // in the content, or the position of the last name given
 	dots  int   // of "." and "..", how many were given
+}
+
+// path is the one by which it was opened.
+func (d *descriptor) path() string {
+	if d.at == nil || strings.HasPrefix(d.name, "/") {
+		return d.name
+	}
+	return path.Join(d.at.path(), d.name)
 }
 
 // call begins a call of the Kernel about a name: it holds the lock when it
@@ -36,39 +45,38 @@ func (f *FS) call(name string) {
 }
 
 // base is the directory of an "at" call.
-func (f *FS) base(at int, name string) (*inode, string, error) {
+func (f *FS) base(at int, name string) (*inode, error) {
 	if at == unix.AT_FDCWD || strings.HasPrefix(name, "/") {
-		return f.root, "/", nil
+		return f.root, nil
 	}
 	d := f.fds[at]
 	if d == nil {
-		return nil, "", unix.EBADF
+		return nil, unix.EBADF
 	}
 	if !d.node.dir() {
-		return nil, "", unix.ENOTDIR
+		return nil, unix.ENOTDIR
 	}
-	return d.node, d.path, nil
+	return d.node, nil
 }
 
 // lookup is the inode that an "at" call is about.
-func (f *FS) lookup(at int, name string, follow bool) (*inode, string, error) {
+func (f *FS) lookup(at int, name string, follow bool) (*inode, error) {
 	if name == "" {
-		return nil, "", unix.ENOENT
+		return nil, unix.ENOENT
 	}
-	from, base, err := f.base(at, name)
+	from, err := f.base(at, name)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	w := walk{fs: f, follow: follow, as: &f.caller}
-	n, err := w.node(from, name)
-	return n, path.Join(base, name), err
+	return w.node(from, name)
 }
 
 // Openat implements fsys.Kernel.
 func (f *FS) Openat(at int, name string, flags int) (int, error) {
 	f.call(name)
 	defer f.mu.Unlock()
-	n, full, err := f.lookup(at, name, flags&unix.O_NOFOLLOW == 0)
+	n, err := f.lookup(at, name, flags&unix.O_NOFOLLOW == 0)
 	if err != nil {
 		return -1, err
 	}
@@ -87,7 +95,7 @@ func (f *FS) Openat(at int, name string, flags int) (int, error) {
 	}
 	f.lastFD++
 	n.open++
-	f.fds[f.lastFD] = &descriptor{node: n, path: full, flags: flags}
+	f.fds[f.lastFD] = &descriptor{node: n, at: f.fds[at], name: name, flags: flags}
 	return f.lastFD, nil
 }
 
@@ -149,7 +157,7 @@ func (f *FS) Fstatat(at int, name string, st *unix.Stat_t, flags int) error {
 		d.node.stat(st)
 		return nil
 	}
-	n, _, err := f.lookup(at, name, flags&unix.AT_SYMLINK_NOFOLLOW == 0)
+	n, err := f.lookup(at, name, flags&unix.AT_SYMLINK_NOFOLLOW == 0)
 	if err != nil {
 		return err
 	}
@@ -187,7 +195,7 @@ func (n *inode) length() int64 {
 func (f *FS) Birth(at int, name string) int64 {
 	f.call(name)
 	defer f.mu.Unlock()
-	n, _, err := f.lookup(at, name, false)
+	n, err := f.lookup(at, name, false)
 	if err != nil || n.vol.traits.NoBirth {
 		return 0
 	}
@@ -198,7 +206,7 @@ func (f *FS) Birth(at int, name string) int64 {
 func (f *FS) Readlinkat(at int, name string, into []byte) (int, error) {
 	f.call(name)
 	defer f.mu.Unlock()
-	n, _, err := f.lookup(at, name, false)
+	n, err := f.lookup(at, name, false)
 	if err != nil {
 		return -1, err
 	}

@@ -25,6 +25,7 @@ type FS struct {
 
 	mu     sync.Mutex
 	caller Caller
+	owner  uint32
 	pace   func(name string)
 	shift  time.Duration
 	root   *inode
@@ -60,6 +61,13 @@ func (f *FS) SetCaller(c Caller) {
 	f.caller = c
 }
 
+// SetOwner says whose the files are that are made from now on.
+func (f *FS) SetOwner(uid uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.owner = uid
+}
+
 // SetPace has pace called at each call of the Kernel, with the name that it is
 // about and no lock held: it may let some time pass.
 func (f *FS) SetPace(pace func(name string)) {
@@ -89,7 +97,7 @@ func (f *FS) Open() []string {
 	defer f.mu.Unlock()
 	var open []string
 	for _, d := range f.fds {
-		open = append(open, d.path)
+		open = append(open, d.path())
 	}
 	return open
 }
@@ -190,7 +198,7 @@ type slot struct {
 func (s slot) in(n *inode) bool { return s.entry.pos == s.pos && s.dir == n }
 
 func (f *FS) newInode(v *Volume, mode uint32) *inode {
-	n := &inode{vol: v, mode: mode}
+	n := &inode{vol: v, mode: mode, uid: f.owner}
 	if len(v.freed) > 0 {
 		n.ino, v.freed = v.freed[0], v.freed[1:]
 	} else {
