@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"progressd/config"
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/hublist"
 	"progressd/sink"
@@ -39,7 +40,7 @@ const (
 const Patience = 1800 * time.Millisecond
 
 // procDir is where procfs is mounted.
-const procDir = "/proc"
+const procDir = downloader.ProcDir("/proc")
 
 // queueLength is how many lines a sink may be behind before some are dropped.
 const queueLength = 4096

@@ -48,9 +48,16 @@ type Options struct {
 	Line func(tracker.Event) string
 	// Peer tells the user at the other end, by number; nil asks the kernel.
 	Peer func(*net.UnixConn) (int, error)
-	// Proc is /proc, but in tests.
-	Proc string
+	// Proc tells of processes: /proc does, if it is nil.
+	Proc Proc
 	Log  *slog.Logger
+}
+
+// Proc is what is asked about the program of a run; see downloader.ProcDir.
+type Proc interface {
+	Process(pid int) (downloader.Process, error)
+	Runs(p downloader.Process) bool
+	Owner(pid int) (uid int, err error)
 }
 
 // The bounds. A connection costs two goroutines and some 40 KB.
@@ -83,8 +90,8 @@ func NewServer(opts Options) *Server {
 	if opts.Peer == nil {
 		opts.Peer = peer
 	}
-	if opts.Proc == "" {
-		opts.Proc = "/proc"
+	if opts.Proc == nil {
+		opts.Proc = downloader.ProcDir("/proc")
 	}
 	return &Server{opts: opts, users: make(map[int]int), runs: make(map[string]*session), missed: make(map[string]string)}
 }
@@ -268,14 +275,14 @@ func (s *Server) end(ss *session) {
 // to name. One that has ended already is known by what the run says of it.
 func (s *Server) process(run Run, uid int) (downloader.Process, error) {
 	claimed := downloader.Process{PID: run.PID, Command: run.Command}
-	owner, err := owner(s.opts.Proc, run.PID)
+	owner, err := s.opts.Proc.Owner(run.PID)
 	if err != nil {
 		return claimed, nil //nolint:nilerr // it has ended, and nothing else tells of it
 	}
 	if uid != 0 && owner != uid {
 		return claimed, errProcess
 	}
-	process, err := downloader.ReadProcess(s.opts.Proc, run.PID)
+	process, err := s.opts.Proc.Process(run.PID)
 	if err != nil {
 		process = claimed
 	}

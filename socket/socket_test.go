@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/tracker"
 )
@@ -78,7 +79,7 @@ func newRig(t *testing.T) *rig {
 			defer g.mu.Unlock()
 			return g.peers, nil
 		},
-		Proc: proc, Log: slog.New(slog.DiscardHandler),
+		Proc: downloader.ProcDir(proc), Log: slog.New(slog.DiscardHandler),
 	})
 	g.serve()
 	t.Cleanup(func() { g.end(); _ = g.l.Close() })
