@@ -3,6 +3,7 @@ package daemon
 import (
 	"time"
 
+	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/watcher"
 )
@@ -10,7 +11,8 @@ import (
 // A Machine is whom the daemon asks about files and processes, in place of the
 // one that it runs on: a simulation's.
 type Machine struct {
-	FS fsys.Kernel
+	FS   fsys.Kernel
+	Proc downloader.Proc
 	// OpenNotify begins to listen to file system events.
 	OpenNotify func() (*watcher.Notifications, error)
 }
@@ -33,4 +35,12 @@ func (m *Machine) files() fsys.Kernel {
 		return nil
 	}
 	return m.FS
+}
+
+// processes are those of the machine.
+func (m *Machine) processes() downloader.Proc {
+	if m == nil {
+		return procDir
+	}
+	return m.Proc
 }

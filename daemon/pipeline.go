@@ -108,7 +108,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.hub = HubOf(set, opts.Getenv, p.log)
 	scanners := &scannerFactory{
 		set: set, store: store, looks: p.looks, opened: now, log: p.log,
-		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub), files: opts.Machine.files(),
+		procs: sizer.NewProcs(opts.Machine.processes()), listing: listingOf(p.hub), files: opts.Machine.files(),
 	}
 	p.watcher = watcher.New(opts.Machine.onto(watcher.Options{
 		Roots: set.Roots, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,

@@ -11,7 +11,7 @@ import (
 
 // machine is what the daemon asks about files and processes.
 func (k *keeper) machine() *daemon.Machine {
-	return &daemon.Machine{FS: k.life.world.fs, OpenNotify: k.openNotify}
+	return &daemon.Machine{FS: k.life.world.fs, Proc: k.life.world.procs, OpenNotify: k.openNotify}
 }
 
 // openNotify begins to tell of events, as the story has it.
