@@ -25,6 +25,7 @@ type client struct {
 	rev    *revision
 	habit  hfcache.Habit
 	locals bool // it goes to a directory of its own
+	copies bool // it is no client, but a copy from elsewhere
 	record *record
 
 	mu       sync.Mutex
@@ -69,13 +70,11 @@ func (c *client) thread(name any) *thread {
 func (c *client) run() {
 	t := c.thread("main")
 	err := t.work()
-	if err == nil {
-		err = t.sleep(c.plan.Stays)
-	}
 	c.record.finish(err)
-	if err == nil || errors.Is(err, errFailed) {
-		_ = t.sleep(between(t.rng, 20*time.Millisecond, 1500*time.Millisecond))
+	if err == nil {
+		_ = t.sleep(c.plan.Stays)
 	}
+	_ = t.sleep(between(t.rng, 20*time.Millisecond, 1500*time.Millisecond))
 	c.procs.exit(c.process)
 	c.record.gone()
 }

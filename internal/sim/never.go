@@ -3,7 +3,6 @@ package sim
 import (
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"progressd/hfcache"
@@ -79,12 +78,6 @@ func (j *judge) cause(ep *episode, l line) {
 			return
 		}
 	}
-	for _, d := range j.repo.truth.deeds {
-		// What an operator copies in may be told of as what it looks like.
-		if strings.HasPrefix(d.what, "copy") || strings.HasPrefix(d.what, "the copy") {
-			return
-		}
-	}
 	j.blame(l.at, "cause", "%q, and no byte had come that wasn't told", l.text)
 }
 
@@ -94,7 +87,7 @@ var percentage = regexp.MustCompile(`~ (\d+\.\d)%`)
 func (j *judge) amounts(ep *episode, l line, i int) {
 	e := l.event
 	switch e.Kind {
-	case tracker.OrphansFound, tracker.LowSpace, tracker.SpaceBack, tracker.Preparing, tracker.SizeDiffers:
+	case tracker.OrphansFound, tracker.LowSpace, tracker.SpaceBack, tracker.Preparing, tracker.SizeDiffers, tracker.Removed:
 		return
 	case tracker.Restarted:
 		ep.high, ep.percent = 0, 0
@@ -224,14 +217,19 @@ func (j *judge) total(l line) {
 	}
 }
 
-// largest is what all revisions have together.
+// largest is what all revisions have together: in a directory of its own each
+// path has its file, in a cache each content.
 func (j *judge) largest() int64 {
 	seen := map[string]bool{}
 	var sum int64
 	for _, r := range j.repo.revisions {
 		for _, f := range r.files {
-			if !seen[f.etag] {
-				seen[f.etag] = true
+			key := f.etag
+			if j.repo.local != "" {
+				key += f.path
+			}
+			if !seen[key] {
+				seen[key] = true
 				sum += f.size
 			}
 		}

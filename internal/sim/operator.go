@@ -21,6 +21,11 @@ func (w *world) newOperator(repo *repository, p plan, what deedKind) operator {
 	c := &client{world: w, plan: p, repo: repo, rev: repo.newest(), locals: repo.local != ""}
 	c.process = w.procs.spawn(nil, owner, path.Base(string(what)), string(what))
 	c.record = &record{client: c}
+	if what == copyIn || what == copyPart {
+		c.habit.Name = "a copy"
+		c.copies = true
+		c.record = repo.truth.begin(c)
+	}
 	return operator{c.thread(what)}
 }
 
@@ -90,7 +95,8 @@ func (o operator) prune() {
 // copy brings a whole repository, or the first part of it, as scp and rsync do.
 func (o operator) copy(part float64) {
 	rsync, old := chance(o.rng, 1, 2), chance(o.rng, 1, 2)
-	o.repo.truth.did("%s of %.0f%% of %s begins (rsync %v, old times %v)", "copy", part*100, o.repo.repo.ID, rsync, old)
+	o.tell("a copy of %.0f%% of %s begins (rsync %v, old times %v)", part*100, o.repo.repo.ID, rsync, old)
+	defer o.ended(part)
 	left := int64(part * float64(o.rev.size(func(string) bool { return true })))
 	dir := o.repo.dir()
 	if o.locals { // a plain directory of files
@@ -120,7 +126,16 @@ func (o operator) copy(part float64) {
 			_ = o.try(func() error { return o.fs.Symlink(linkText(f.path, f.etag), o.pointer(f.path)) })
 		}
 	}
-	o.repo.truth.did("the copy of %s ends", o.repo.repo.ID)
+}
+
+// ended notes the end of a copy.
+func (o operator) ended(part float64) {
+	err := error(nil)
+	if part < 1 {
+		err = errKilled
+	}
+	o.record.finish(err)
+	o.record.gone()
 }
 
 // copyFile copies one file, or what of it is left; it returns what is left then.
@@ -133,6 +148,7 @@ func (o operator) copyFile(p string, f hubFile, left int64, rsync, old bool) int
 	if rsync {
 		target = path.Dir(p) + "/." + path.Base(p) + "." + hex(o.rng, 6)
 	}
+	o.record.opening(f.etag, target, simfs.Trunc)
 	file, err := o.fs.Create(target, 0o644, simfs.Trunc)
 	if err != nil {
 		return 0
@@ -144,6 +160,7 @@ func (o operator) copyFile(p string, f hubFile, left int64, rsync, old bool) int
 		if o.sleep(time.Duration(float64(n)/float64(o.plan.Rate)*1e9)) != nil || file.Append(n) != nil {
 			return 0
 		}
+		o.record.wrote(f.etag, n)
 		at += n
 	}
 	if size == f.size {

@@ -200,7 +200,7 @@ func (r *rest) add(rec *record) {
 	r.records = append(r.records, rec)
 	r.disk = rec.disk
 	if rec.bytes == 0 && (r.last == nil || rec.linkedAt.IsZero()) {
-		return
+		return // what brings nothing is silent
 	}
 	if r.last == nil {
 		r.begun = rec.visible()
@@ -227,7 +227,13 @@ func (j *judge) settle(r rest) {
 		j.settleDeeds(r)
 		return
 	}
+	if r.last.copies {
+		return // what is owed of a copy, the contract doesn't say
+	}
 	c := j.claim(r)
+	if j.besides(r) {
+		c.kinds = append(c.kinds, tracker.Completed)
+	}
 	due := j.deadline(r.from, c.wait).Add(j.notice() + slack)
 	if due.After(r.to) {
 		return // another one came before it was due
@@ -246,6 +252,14 @@ func (j *judge) settle(r rest) {
 	case !slices.Contains(c.kinds, found.event.Kind):
 		j.blame(found.at, "wrong-verdict", "%q, expected %s (%s)", found.text, names, c.why)
 	}
+}
+
+// besides: another client has brought all of a revision that leaves a listing.
+// Files of both are one download, and one line tells of both.
+func (j *judge) besides(r rest) bool {
+	return slices.ContainsFunc(r.records, func(o *record) bool {
+		return o.rev != r.last.rev && r.disk.listings[o.rev.commit] && len(r.disk.missing(o.rev, all)) == 0
+	})
 }
 
 // claim says what the truth calls for.
@@ -306,7 +320,7 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 	}
 	whole := j.substantial(paths)
 	switch {
-	case d.loose() > 0 || j.strays(): // of an attempt before, which may be wanted yet
+	case d.loose() > 0 || d.strays > 0: // of an attempt before, which may be wanted yet
 		return claim{kinds: []tracker.Kind{tracker.Completed, tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "no listing, and something unfinished lies beside"}
 	case hfcache.ShardGap(paths):
 		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "shards are missing"}
@@ -325,19 +339,6 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		c.kinds = append(c.kinds, tracker.Ended) // an attempt of before may have failed unseen to be made good
 	}
 	return c
-}
-
-// strays: a client that writes into the root has left something there, of which
-// nothing tells whose it is.
-func (j *judge) strays() bool {
-	for _, repo := range j.life.repos {
-		for _, r := range repo.truth.records {
-			if r.habit.Stage != hfcache.InBlobs && r.outcome != nil && r.bytes > 0 {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // seen: the daemon watched those who worked long enough to know who they were.

@@ -199,6 +199,8 @@ type disk struct {
 	// snapshot themselves, by path.
 	places   map[string]int64
 	listings map[string]bool
+	// strays are files in the root of which nothing tells whose they are.
+	strays int
 }
 
 type partialFile struct {
@@ -214,6 +216,7 @@ func (t *truth) survey() disk {
 		places: map[string]int64{}, listings: map[string]bool{},
 	}
 	dir := t.repo.dir()
+	d.strays = t.strays()
 	if !t.w.fs.Has(dir) {
 		d.gone = true
 		return d
@@ -248,6 +251,19 @@ func (t *truth) survey() disk {
 		}
 	}
 	return d
+}
+
+// strays counts the files in the root that clients leave there which were
+// killed.
+func (t *truth) strays() int {
+	count := len(t.names(t.repo.root + "/tmp"))
+	for _, name := range t.names(t.repo.root) {
+		var st unix.Stat_t
+		if hfcache.IsRootTemp(name) && t.w.fs.Lstat(t.repo.root+"/"+name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			count++
+		}
+	}
+	return count
 }
 
 // storedName is where the link of a blob in the store leads, within the store.

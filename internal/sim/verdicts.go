@@ -50,7 +50,7 @@ func (j *judge) completed(l line) {
 		if r.beganAt.After(l.at) {
 			continue
 		}
-		if len(l.disk.missing(r.rev, r.plan.wants)) == 0 {
+		if len(l.disk.missing(r.rev, r.plan.wants)) == 0 || len(l.disk.missing(r.rev, all)) == 0 {
 			return
 		}
 	}
@@ -70,17 +70,12 @@ func (j *judge) completed(l line) {
 // unless it has been silent for as long as the contract waits for it (3c).
 func (j *judge) tidy(d disk, at time.Time) bool {
 	r := j.last(at)
-	if r == nil || d.listings[r.rev.commit] || d.loose() > 0 || d.unlinked() > 0 {
-		return false
+	if r == nil || d.listings[r.rev.commit] || d.loose() > 0 || d.unlinked() > 0 || d.strays > 0 {
+		return false // of what is in the root nothing tells that it isn't this one's
 	}
 	for _, other := range j.repo.truth.records {
 		if other.working(at) && other.visible().Before(at.Add(-look)) && at.Sub(other.sign(at)) < j.set.Stall-look {
 			return false
-		}
-		if other.habit.Stage != hfcache.InBlobs && other.outcome != nil && other.bytes > 0 && other.visible().After(at.Add(-24*time.Hour)) && !other.goneAt.IsZero() {
-			// A file in the root that nobody claims speaks against it, too,
-			// for as long as it may be this one's.
-			return at.Sub(other.lastByteAt) > j.set.Stall
 		}
 	}
 	var linked []string
@@ -212,7 +207,7 @@ func (j *judge) keepalive(l line) {
 			continue
 		}
 		patience := grace
-		if !r.locks() || r.habit.Stage != hfcache.InBlobs {
+		if !r.locks() || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < early {
 			patience = j.set.Stall + grace // its death can't be known
 		}
 		if r.alive(l.at) || l.at.Sub(r.goneAt) < patience || j.blindIn(r.beganAt, l.at) {
