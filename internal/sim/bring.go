@@ -93,8 +93,8 @@ func (t *thread) prepare(f hubFile) error {
 
 func (t *thread) fetchUnlessThere(f hubFile) error {
 	there := t.fs.Has(t.blob(f.etag)) && !t.plan.Force
-	if t.habit.Has(hfcache.TwinsTwice) {
-		there = false // it looks for the link only
+	if t.habit.Has(hfcache.TwinsTwice) { // it looks for the link only, if for anything
+		there = t.habit.Has(hfcache.Commands) && t.fs.Has(t.pointer(f.path))
 	}
 	if there {
 		return nil

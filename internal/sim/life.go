@@ -57,15 +57,16 @@ func newLife(s story, dir string, m mutant) *life {
 }
 
 // pace has some calls of the kernel take a moment: clients go on meanwhile, and
-// no two timers end at the same one. What is drawn depends on the moment and
-// the name alone.
+// no two timers end at the same one. What is drawn depends on the moment and on
+// how many calls the caller has made, not on what others do.
 func (w *world) pace() {
-	w.fs.SetPace(func(name string) {
-		sum := digest(name) ^ uint64(time.Since(w.began))*0x9e3779b97f4a7c15 ^ w.seed
+	w.fs.SetPace(func(path string, count int) {
+		sum := digest(path) + uint64(count)*0xd6e8feb86659fd93
+		sum ^= uint64(time.Since(w.began))*0x9e3779b97f4a7c15 ^ w.seed
 		sum ^= sum >> 29
 		sum *= 0xbf58476d1ce4e5b9
 		sum ^= sum >> 32
-		if sum%12 == 0 {
+		if sum%6 == 0 {
 			time.Sleep(time.Duration(1000+sum>>8%90_000) * time.Nanosecond)
 		}
 	})

@@ -95,7 +95,7 @@ func (j *judge) amounts(ep *episode, l line, i int) {
 	if most := j.most(ep, l); e.Bytes > most {
 		j.blame(l.at, "truth", "%q says %d bytes: there are %d at most", l.text, e.Bytes, most)
 	}
-	if e.Total > 0 && e.Bytes > e.Total {
+	if e.Total > 0 && e.Bytes > e.Total && e.Kind != tracker.TotalDropped {
 		j.blame(l.at, "truth", "%q says more than its total", l.text)
 	}
 	j.total(l)
@@ -169,7 +169,7 @@ func (j *judge) most(ep *episode, l line) int64 {
 	if len(revisions) == 0 {
 		revisions = j.repo.revisions
 	}
-	most := l.disk.bytes(revisions)
+	most := l.disk.bytes(revisions, j.repo.local != "")
 	lookback := l.at.Add(-j.notice() - 8*time.Second)
 	if j.blindIn(lookback, l.at) {
 		lookback = time.Time{}

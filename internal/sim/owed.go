@@ -30,6 +30,9 @@ const slack = 5 * time.Second
 
 // opening: an episode opens soon after the first partial or blob.
 func (j *judge) opening(r *record) {
+	if r.copies {
+		return
+	}
 	due := j.deadline(r.visible(), j.notice()+slack)
 	if r.habit.Stage == hfcache.InRootTmp || r.habit.Stage == hfcache.InRoot && j.life.story.Hidden {
 		return // of such a file nothing tells whose it is
@@ -72,7 +75,7 @@ func (j *judge) openAt(at time.Time) bool {
 func (j *judge) company(r *record) {
 	const tolerance = 8 * time.Second
 	from, to := r.visible().Add(j.notice()+slack), r.doneAt
-	if to.IsZero() || r.habit.Stage != hfcache.InBlobs || r.habit.Lock == hfcache.NoLock {
+	if to.IsZero() || r.copies || r.habit.Stage != hfcache.InBlobs || r.habit.Lock == hfcache.NoLock {
 		return // whether it lives can't be known
 	}
 	last := from

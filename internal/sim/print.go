@@ -2,24 +2,24 @@ package sim
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 )
 
-// plainLines are the lines with the moments at which they were said, those of
-// one repository after the other: between repositories there is no order.
-func (l *life) plainLines() []string {
-	var all []string
-	for _, line := range l.daemon.said.all() {
-		all = append(all, fmt.Sprintf("%s %s: %s", line.event.Repo.ID, l.world.clock(line.at), line.text))
+// logs are the models' logs as they stand on disk, by their names.
+func (l *life) logs() string {
+	var b strings.Builder
+	for _, p := range files(filepath.Join(l.daemon.dir, "log")) {
+		text, err := os.ReadFile(p)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(&b, "%s:\n%s", filepath.Base(p), text)
 	}
-	slices.SortStableFunc(all, func(a, b string) int {
-		x, _, _ := strings.Cut(a, " ")
-		y, _, _ := strings.Cut(b, " ")
-		return strings.Compare(x, y)
-	})
-	return all
+	return b.String()
 }
 
 // print shows what happened beside what was said, and what is wrong with it.

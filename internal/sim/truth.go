@@ -364,14 +364,19 @@ func (d disk) of(f hubFile) int64 {
 	return most
 }
 
-// bytes is how many are there of some revisions, each content once.
-func (d disk) bytes(revisions []*revision) int64 {
+// bytes is how many are there of some revisions: each content once, and files
+// that lie in their places by their paths.
+func (d disk) bytes(revisions []*revision, local bool) int64 { //nolint:revive // the two layouts
 	seen := map[string]bool{}
 	var sum int64
 	for _, r := range revisions {
 		for _, f := range r.files {
-			if !seen[f.etag] {
-				seen[f.etag] = true
+			key := f.etag
+			if _, placed := d.places[f.path]; placed || local {
+				key += f.path
+			}
+			if !seen[key] {
+				seen[key] = true
 				sum += d.of(f)
 			}
 		}

@@ -128,13 +128,22 @@ func (j *judge) interrupted(l line) {
 		}
 		if r.working(l.at) && r.holdsOn(l.at) {
 			j.blame(l.at, "false-interrupted", "%q, and %s works", l.text, r.name())
-		} else if !r.goneAt.IsZero() && !r.goneAt.After(l.at) && r.bytes > 0 && l.at.Sub(r.goneAt) < j.set.Interrupt-early {
+		} else if !r.goneAt.IsZero() && !r.goneAt.After(l.at) && r.bytes > 0 && l.at.Sub(r.goneAt) < j.patience(r)-early {
 			j.blame(l.at, "false-interrupted", "%q %v after the end of %s", l.text, l.at.Sub(r.goneAt), r.name())
 		}
 	}
 	if r := j.last(l.at); r != nil && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-interrupted", "%q, and all is there", l.text)
 	}
+}
+
+// patience is how long interrupted has to wait at least after the end of a
+// client: where the daemon may not have seen it, by silence alone.
+func (j *judge) patience(r *record) time.Duration {
+	if r.goneAt.Sub(r.lockedAt) < j.notice()+early || j.blindIn(r.lockedAt, r.goneAt) {
+		return min(j.set.Interrupt, j.set.Stall)
+	}
+	return j.set.Interrupt
 }
 
 // holdsOn: the client has shown itself long enough to be known.

@@ -19,6 +19,7 @@ type descriptor struct {
 	name  string
 	flags int
 	pos   int64 // in the content, or the position of the last name given
+	calls int   // beneath it
 	dots  int   // of "." and "..", how many were given
 }
 
@@ -30,18 +31,36 @@ func (d *descriptor) path() string {
 	return path.Join(d.at.path(), d.name)
 }
 
-// call begins a call of the Kernel about a name: it holds the lock when it
-// returns.
-func (f *FS) call(name string) {
+// call begins a call of the Kernel: it holds the lock when it returns.
+func (f *FS) call() {
 	f.mu.Lock()
 	f.calls++
+}
+
+// paced is call where time may pass first: at a descriptor, or at a path.
+func (f *FS) paced(at int, name string) {
+	f.call()
 	pace := f.pace
 	if pace == nil {
 		return
 	}
+	count := 0
+	if d := f.fds[at]; d != nil && !strings.HasPrefix(name, "/") {
+		top := d.top()
+		top.calls++
+		name, count = top.name, top.calls
+	}
 	f.mu.Unlock()
-	pace(name)
+	pace(name, count)
 	f.mu.Lock()
+}
+
+// top is the descriptor by whose path all beneath it was reached.
+func (d *descriptor) top() *descriptor {
+	for d.at != nil && !strings.HasPrefix(d.name, "/") {
+		d = d.at
+	}
+	return d
 }
 
 // base is the directory of an "at" call.
@@ -74,7 +93,7 @@ func (f *FS) lookup(at int, name string, follow bool) (*inode, error) {
 
 // Openat implements fsys.Kernel.
 func (f *FS) Openat(at int, name string, flags int) (int, error) {
-	f.call(name)
+	f.paced(at, name)
 	defer f.mu.Unlock()
 	n, err := f.lookup(at, name, flags&unix.O_NOFOLLOW == 0)
 	if err != nil {
@@ -121,7 +140,7 @@ func (f *FS) read(fd int) (*descriptor, error) {
 
 // Read implements fsys.Kernel.
 func (f *FS) Read(fd int, into []byte) (int, error) {
-	f.call("")
+	f.call()
 	defer f.mu.Unlock()
 	d, err := f.read(fd)
 	switch {
@@ -144,7 +163,7 @@ func (f *FS) Read(fd int, into []byte) (int, error) {
 
 // Fstatat implements fsys.Kernel.
 func (f *FS) Fstatat(at int, name string, st *unix.Stat_t, flags int) error {
-	f.call(name)
+	f.call()
 	defer f.mu.Unlock()
 	if name == "" && flags&unix.AT_EMPTY_PATH != 0 {
 		d := f.fds[at]
@@ -193,7 +212,7 @@ func (n *inode) length() int64 {
 
 // Birth implements fsys.Kernel.
 func (f *FS) Birth(at int, name string) int64 {
-	f.call(name)
+	f.call()
 	defer f.mu.Unlock()
 	n, err := f.lookup(at, name, false)
 	if err != nil || n.vol.traits.NoBirth {
@@ -204,7 +223,7 @@ func (f *FS) Birth(at int, name string) int64 {
 
 // Readlinkat implements fsys.Kernel.
 func (f *FS) Readlinkat(at int, name string, into []byte) (int, error) {
-	f.call(name)
+	f.call()
 	defer f.mu.Unlock()
 	n, err := f.lookup(at, name, false)
 	if err != nil {
@@ -227,7 +246,7 @@ const (
 // Getdents implements fsys.Kernel. What is named meanwhile comes last, what is
 // gone meanwhile doesn't come.
 func (f *FS) Getdents(fd int, buf []byte) (int, error) {
-	f.call("")
+	f.paced(fd, "")
 	defer f.mu.Unlock()
 	d, err := f.read(fd)
 	if err != nil {
@@ -283,7 +302,7 @@ func (f *FS) Rewind(fd int) error {
 
 // Fstatfs implements fsys.Kernel.
 func (f *FS) Fstatfs(fd int, st *unix.Statfs_t) error {
-	f.call("")
+	f.call()
 	defer f.mu.Unlock()
 	d := f.fds[fd]
 	if d == nil {

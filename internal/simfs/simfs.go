@@ -26,7 +26,7 @@ type FS struct {
 	mu     sync.Mutex
 	caller Caller
 	owner  uint32
-	pace   func(name string)
+	pace   func(path string, count int)
 	shift  time.Duration
 	root   *inode
 	fds    map[int]*descriptor
@@ -68,9 +68,12 @@ func (f *FS) SetOwner(uid uint32) {
 	f.owner = uid
 }
 
-// SetPace has pace called at each call of the Kernel, with the name that it is
-// about and no lock held: it may let some time pass.
-func (f *FS) SetPace(pace func(name string)) {
+// SetPace has pace called when a file is opened and when names are listed, with
+// no lock held: it may let some time pass. It is told the path by which the
+// caller has come, and how many such calls that one has made since. (It isn't
+// called for a stat: in which order a look asks about files isn't the same each
+// time, and a seed shall give the same times.)
+func (f *FS) SetPace(pace func(path string, count int)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pace = pace
