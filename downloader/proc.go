@@ -23,10 +23,11 @@ type Proc interface {
 	// be kept from us or makes no sense, command line, unit, container and
 	// user, is left out and is no error.
 	Process(pid int) (Process, error)
-	// Runs reports whether the process still runs: the pid exists, has the
+	// State tells what the process does. It is there if the pid exists, has the
 	// same start time and is no zombie. Where that can't be found out, say for
-	// want of descriptors, it runs: nobody is declared dead by our own trouble.
-	Runs(p Process) bool
+	// want of descriptors, it counts as running: our own trouble declares no
+	// process dead.
+	State(p Process) State
 	// Commands are what the programs that run fetch, by repository.
 	Commands() (map[hfcache.Repo]Commands, error)
 	// Uptime is for how long the machine runs, suspended or not: the clock of

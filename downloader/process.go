@@ -63,19 +63,36 @@ func (p Process) Began(now time.Time, up time.Duration) time.Time {
 	return now.Add(time.Duration(p.Started)*tick - up) //nolint:gosec // far from 2^63
 }
 
-// Runs reads the process's state.
-func (d ProcDir) Runs(p Process) bool {
+// State is what a process does.
+type State int
+
+// The states of a process. Stopped is one that was stopped by SIGSTOP, Ctrl-Z
+// or a debugger, and does nothing until it is continued.
+const (
+	Gone State = iota
+	Running
+	Stopped
+)
+
+// State reads the process's state.
+func (d ProcDir) State(p Process) State {
 	s, err := d.readStat(p.PID)
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Gone
+	case err != nil:
+		return Running
+	case s.started != p.Started:
+		return Gone
+	default:
+		return s.state
 	}
-	return s.started == p.Started && !s.gone
 }
 
 // stat is what is of interest in /proc/PID/stat.
 type stat struct {
 	comm    string
-	gone    bool
+	state   State
 	started uint64
 	parent  int
 }
@@ -113,10 +130,21 @@ func parseStat(text string) (stat, bool) {
 	if err != nil {
 		return stat{}, false
 	}
-	gone := fields[state] == "Z" || fields[state] == "X" || fields[state] == "x"
 	// Without a parent that can be read it has none.
 	ppid, _ := strconv.Atoi(fields[parent])
-	return stat{comm: text[open+1 : end], gone: gone, started: started, parent: ppid}, true
+	return stat{comm: text[open+1 : end], state: parseState(fields[state]), started: started, parent: ppid}, true
+}
+
+// parseState knows the letters of proc_pid_stat(5).
+func parseState(letter string) State {
+	switch letter {
+	case "Z", "X", "x":
+		return Gone
+	case "T", "t":
+		return Stopped
+	default:
+		return Running
+	}
 }
 
 // readCommandLine returns nil for one that is hidden, empty or too long.

@@ -90,40 +90,41 @@ func TestReadProcessReadsItself(t *testing.T) {
 	if p.PID != os.Getpid() || p.Started == 0 || p.Command != comm {
 		t.Errorf("got %+v", p)
 	}
-	if !ProcDir("/proc").Runs(p) {
+	if ProcDir("/proc").State(p) != Running {
 		t.Error("not alive")
 	}
 	p.Started++
-	if ProcDir("/proc").Runs(p) {
+	if ProcDir("/proc").State(p) != Gone {
 		t.Error("alive with another start time")
 	}
 }
 
-func TestAlive(t *testing.T) {
+func TestTheStateOfAProcess(t *testing.T) {
 	tests := map[string]struct {
 		stat string
-		want bool
+		want State
 	}{
-		"running":       {statLine("hf", "R", "777"), true},
-		"paused":        {statLine("hf", "T", "777"), true},
-		"in the kernel": {statLine("hf", "D", "777"), true},
-		"another":       {statLine("hf", "R", "778"), false},
-		"zombie":        {statLine("hf", "Z", "777"), false},
-		"dead":          {statLine("hf", "X", "777"), false},
-		"named Z":       {statLine("a) Z 1 (", "S", "777"), true},
+		"running":       {statLine("hf", "R", "777"), Running},
+		"paused":        {statLine("hf", "T", "777"), Stopped},
+		"debugged":      {statLine("hf", "t", "777"), Stopped},
+		"in the kernel": {statLine("hf", "D", "777"), Running},
+		"another":       {statLine("hf", "R", "778"), Gone},
+		"zombie":        {statLine("hf", "Z", "777"), Gone},
+		"dead":          {statLine("hf", "X", "777"), Gone},
+		"named Z":       {statLine("a) Z 1 (", "S", "777"), Running},
 		// Our own trouble is nobody's death.
-		"not understood": {"garbage", true},
+		"not understood": {"garbage", Running},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			proc := fakeProc(t, 4242, map[string]string{"stat": tt.stat})
-			if got := ProcDir(proc).Runs(Process{PID: 4242, Started: 777}); got != tt.want {
+			if got := ProcDir(proc).State(Process{PID: 4242, Started: 777}); got != tt.want {
 				t.Errorf("got %v", got)
 			}
 		})
 	}
 	t.Run("no such process", func(t *testing.T) {
-		if ProcDir(t.TempDir()).Runs(Process{PID: 4242, Started: 777}) {
+		if ProcDir(t.TempDir()).State(Process{PID: 4242, Started: 777}) != Gone {
 			t.Error("alive")
 		}
 	})
@@ -132,7 +133,7 @@ func TestAlive(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(proc, "4242", "stat"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if !ProcDir(proc).Runs(Process{PID: 4242, Started: 777}) {
+		if ProcDir(proc).State(Process{PID: 4242, Started: 777}) == Gone {
 			t.Error("declared dead")
 		}
 	})
@@ -151,14 +152,14 @@ func TestAZombieIsNotAlive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !ProcDir("/proc").Runs(p) {
+	if ProcDir("/proc").State(p) != Running {
 		t.Error("a running child is not alive")
 	}
 	if err := stdin.Close(); err != nil {
 		t.Fatal(err)
 	}
 	// The child stays a zombie until Wait.
-	for deadline := time.Now().Add(10 * time.Second); ProcDir("/proc").Runs(p); {
+	for deadline := time.Now().Add(10 * time.Second); ProcDir("/proc").State(p) != Gone; {
 		if time.Now().After(deadline) {
 			t.Fatal("still alive")
 		}
@@ -225,7 +226,7 @@ func TestParseStat(t *testing.T) {
 		}
 	}
 	s, ok := parseStat(statLine("a (b) S 1\n)", "R", "18446744073709551615"))
-	if !ok || s != (stat{comm: "a (b) S 1\n)", started: 1<<64 - 1, parent: 1}) {
+	if !ok || s != (stat{comm: "a (b) S 1\n)", state: Running, started: 1<<64 - 1, parent: 1}) {
 		t.Errorf("got %+v, %v", s, ok)
 	}
 }

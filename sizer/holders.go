@@ -331,9 +331,13 @@ func (pl *play) people(p *pass) {
 // run brings up to date which of the downloaders run.
 func (pl *play) run(now time.Time, procs *processes) {
 	pl.asked = now
-	pl.running = make([]bool, len(pl.downloaders))
+	pl.running, pl.stopped = make([]bool, len(pl.downloaders)), nil
 	for i, process := range pl.downloaders {
-		pl.running[i] = procs.runs(process)
+		state := procs.state(process)
+		pl.running[i] = state != downloader.Gone
+		if state == downloader.Stopped {
+			pl.stopped = append(pl.stopped, process.PID)
+		}
 	}
 }
 

@@ -20,11 +20,11 @@ type processes struct {
 	upKnown bool
 }
 
-// running is whether a process runs.
+// running is what a process does.
 type running struct {
 	pid     int
 	started uint64
-	runs    bool
+	state   downloader.State
 }
 
 // read is what is known of a process.
@@ -44,18 +44,21 @@ func (p *processes) forget() {
 // some milliseconds, in which a process may have ended and another one taken
 // the lock that it held: whether those still run that did is asked once more.
 func (p *processes) outlived() {
-	p.running = slices.DeleteFunc(p.running, func(r running) bool { return r.runs })
+	p.running = slices.DeleteFunc(p.running, func(r running) bool { return r.state != downloader.Gone })
 }
 
-func (p *processes) runs(process downloader.Process) bool {
+// runs reports whether a process is there, stopped or not.
+func (p *processes) runs(process downloader.Process) bool { return p.state(process) != downloader.Gone }
+
+func (p *processes) state(process downloader.Process) downloader.State {
 	for _, r := range p.running {
 		if r.pid == process.PID && r.started == process.Started {
-			return r.runs
+			return r.state
 		}
 	}
-	r := running{process.PID, process.Started, p.proc.Runs(process)}
+	r := running{process.PID, process.Started, p.proc.State(process)}
 	p.running = append(p.running, r)
-	return r.runs
+	return r.state
 }
 
 func (p *processes) process(pid int) (downloader.Process, error) {

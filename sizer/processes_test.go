@@ -13,9 +13,9 @@ type countedProc struct {
 	asked map[string]int
 }
 
-func (p *countedProc) Runs(process downloader.Process) bool {
+func (p *countedProc) State(process downloader.Process) downloader.State {
 	p.asked[fmt.Sprint("does it run, ", process.PID)]++
-	return p.Proc.Runs(process)
+	return p.Proc.State(process)
 }
 
 func (p *countedProc) Process(pid int) (downloader.Process, error) {

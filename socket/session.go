@@ -195,7 +195,7 @@ func (ss *session) tellDropped(n int) {
 // runs reports whether the program may still run, so that its silence is no
 // reason to end the connection.
 func (ss *session) runs() bool {
-	return ss.process.Started != 0 && ss.server.opts.Proc.Runs(ss.process)
+	return ss.process.Started != 0 && ss.server.opts.Proc.State(ss.process) != downloader.Gone
 }
 
 // A limit is a bucket of lines that fills again with time.
