@@ -5,6 +5,8 @@ import (
 
 	"progressd/downloader"
 	"progressd/fsys"
+	"progressd/sizer"
+	"progressd/tracker"
 	"progressd/watcher"
 )
 
@@ -15,6 +17,18 @@ type Machine struct {
 	Proc downloader.Proc
 	// OpenNotify begins to listen to file system events.
 	OpenNotify func() (*watcher.Notifications, error)
+	// Pass sees each look before it is judged; it may change it, or withhold
+	// it. Nil lets all of them pass.
+	Pass func(*sizer.Look) bool
+	// Beat is called every BeatEvery by the loop that judges: while it doesn't
+	// return, the daemon stands still. Nil is never.
+	Beat      func()
+	BeatEvery time.Duration
+}
+
+// passes reports whether a look is judged.
+func (m *Machine) passes(look *sizer.Look) bool {
+	return m == nil || m.Pass == nil || m.Pass(look)
 }
 
 // used is how much of a processor was used, by the clock of a simulation: there
@@ -43,4 +57,12 @@ func (m *Machine) processes() downloader.Proc {
 		return procDir
 	}
 	return m.Proc
+}
+
+// hooked adds the beat of the machine to what the tracker tells of itself.
+func (m *Machine) hooked(h tracker.Hooks) tracker.Hooks {
+	if m != nil && m.Beat != nil {
+		h.Alive, h.AliveEvery = m.Beat, m.BeatEvery
+	}
+	return h
 }

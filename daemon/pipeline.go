@@ -100,8 +100,8 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	set, store := p.set, opts.Store
 	p.server = p.newServer(ctx, store, p.form)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
-	p.tracker = tracker.New(limits(set), p.ledger,
-		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver}, p.log)
+	hooks := tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver}
+	p.tracker = tracker.New(limits(set), p.ledger, opts.Machine.hooked(hooks), p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
@@ -109,7 +109,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.hub = HubOf(set, opts.Getenv, p.log)
 	scanners := &scannerFactory{
 		set: set, store: store, looks: p.looks, opened: now, log: p.log,
-		procs: sizer.NewProcs(opts.Machine.processes()), listing: listingOf(p.hub), files: opts.Machine.files(),
+		procs: sizer.NewProcs(opts.Machine.processes()), listing: listingOf(p.hub), machine: opts.Machine,
 	}
 	p.watcher = watcher.New(opts.Machine.onto(watcher.Options{
 		Roots: set.Roots, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"progressd/config"
-	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/state"
@@ -22,14 +21,15 @@ type scannerFactory struct {
 	listing func(hfcache.Repo, string) (hfcache.Listing, bool)
 	looks   chan<- sizer.Look
 	opened  time.Time
-	files   fsys.Kernel // nil: this machine's
+	machine *Machine
 	log     *slog.Logger
 }
 
 // A rootScanner looks at the repositories of one root, when its watcher says so.
 type rootScanner struct {
-	root  *sizer.Root
-	looks chan<- sizer.Look
+	machine *Machine
+	root    *sizer.Root
+	looks   chan<- sizer.Look
 }
 
 // linger is how long a play is watched after nothing moves any more: longer
@@ -43,8 +43,8 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	if !root.Since.IsZero() {
 		opened = root.Since
 	}
-	e := &rootScanner{looks: s.looks, root: sizer.NewRoot(sizer.Options{
-		FS: s.files, Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
+	e := &rootScanner{machine: s.machine, looks: s.looks, root: sizer.NewRoot(sizer.Options{
+		FS: s.machine.files(), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
 		Listing: s.listing,
 		Procs:   s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,
@@ -90,6 +90,9 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 // Look implements watcher.Looker.
 func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	look, pace := e.root.Look(time.Now(), folder)
+	if !e.machine.passes(&look) {
+		return paces[pace]
+	}
 	select {
 	case e.looks <- look:
 	case <-ctx.Done():

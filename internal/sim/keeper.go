@@ -28,6 +28,8 @@ type keeper struct {
 	store    *state.Store
 	number   int // of the daemon's lives
 	watchers int
+	// frozen is closed when the daemon goes on; nil while it runs.
+	frozen chan struct{}
 }
 
 func newKeeper(l *life, dir string, m mutant) *keeper {
@@ -39,7 +41,10 @@ func newKeeper(l *life, dir string, m mutant) *keeper {
 // start starts the daemon.
 func (k *keeper) start() {
 	log := slog.New(&diagnostics{world: k.life.world})
-	set := k.life.story.Setup.settings([]string{k.life.root}, k.dir)
+	set := k.mutant.set(k.life.story.Setup).settings([]string{k.life.root}, k.dir)
+	if k.mutant.forgets {
+		writeFiles(set.StateDir, nil)
+	}
 	store, err := state.Open(set.StateDir, log)
 	if err != nil {
 		panic(err)
@@ -92,6 +97,40 @@ func (k *keeper) kill() {
 	}
 }
 
+// suspend is SIGSTOP and SIGCONT: meanwhile the daemon asks nothing and says
+// nothing.
+func (k *keeper) suspend(d time.Duration, over <-chan struct{}) {
+	w := k.life.world
+	w.tell("the daemon is suspended for %v", d)
+	frozen := make(chan struct{})
+	k.mu.Lock()
+	k.frozen = frozen
+	at := len(k.down)
+	k.down = append(k.down, span{from: time.Now()})
+	k.mu.Unlock()
+	select {
+	case <-over:
+	case <-time.After(d):
+	}
+	k.mu.Lock()
+	k.frozen = nil
+	k.down[at].to = time.Now()
+	k.mu.Unlock()
+	close(frozen)
+	w.tell("the daemon goes on")
+}
+
+// gate holds up a part of the daemon that is suspended.
+func (k *keeper) gate() {
+	k.mu.Lock()
+	frozen := k.frozen
+	k.mu.Unlock()
+	if frozen != nil {
+		<-frozen
+		time.Sleep(time.Duration(k.life.world.seed%7) * time.Microsecond) // the one part goes on before the other
+	}
+}
+
 // suffer plays what befalls the daemon, in order, until the story is over.
 func (k *keeper) suffer(strikes []strike, over <-chan struct{}) {
 	w := k.life.world
@@ -109,6 +148,7 @@ func (k *keeper) suffer(strikes []strike, over <-chan struct{}) {
 			w.tell("the daemon is stopped in order, for %v", s.Down)
 			k.end()
 		case suspend:
+			k.suspend(s.Down, over)
 			continue
 		}
 		select {

@@ -48,19 +48,21 @@ func newLife(s story, dir string, m mutant) *life {
 		panic(err)
 	}
 	w.procs.hidden = s.Hidden
-	l.world.pace()
 	for i, r := range s.Repos {
 		l.repos = append(l.repos, l.newRepository(i, r))
 	}
 	l.daemon = newKeeper(l, dir, m)
+	l.pace()
 	return l
 }
 
 // pace has some calls of the kernel take a moment: clients go on meanwhile, and
 // no two timers end at the same one. What is drawn depends on the moment and on
 // how many calls the caller has made, not on what others do.
-func (w *world) pace() {
+func (l *life) pace() {
+	w := l.world
 	w.fs.SetPace(func(path string, count int) {
+		l.daemon.gate()
 		sum := digest(path) + uint64(count)*0xd6e8feb86659fd93
 		sum ^= uint64(time.Since(w.began))*0x9e3779b97f4a7c15 ^ w.seed
 		sum ^= sum >> 29

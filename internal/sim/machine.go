@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"slices"
+	"time"
+
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
@@ -11,7 +14,11 @@ import (
 
 // machine is what the daemon asks about files and processes.
 func (k *keeper) machine() *daemon.Machine {
-	return &daemon.Machine{FS: k.life.world.fs, Proc: k.life.world.procs, OpenNotify: k.openNotify}
+	m := &daemon.Machine{FS: k.life.world.fs, Proc: k.life.world.procs, OpenNotify: k.openNotify}
+	if slices.ContainsFunc(k.life.story.Strikes, func(s strike) bool { return s.Kind == suspend }) {
+		m.Beat, m.BeatEvery = k.gate, 200*time.Millisecond
+	}
+	return k.mutant.machine(m, k.life)
 }
 
 // openNotify begins to tell of events, as the story has it.

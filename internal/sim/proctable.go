@@ -35,10 +35,16 @@ func (p *procs) Process(pid int) (downloader.Process, error) {
 	return described, nil
 }
 
-// Runs implements downloader.Proc.
-func (p *procs) Runs(d downloader.Process) bool {
+// State implements downloader.Proc.
+func (p *procs) State(d downloader.Process) downloader.State {
 	q := p.find(d.PID)
-	return q != nil && q.started == d.Started
+	if q == nil || q.started != d.Started {
+		return downloader.Gone
+	}
+	if _, stopped := q.state(); stopped {
+		return downloader.Stopped
+	}
+	return downloader.Running
 }
 
 // Commands implements downloader.Proc.
