@@ -78,7 +78,7 @@ func (l *life) pace() {
 func (l *life) traits() simfs.Traits {
 	switch l.story.Disk {
 	case coarseDisk:
-		return simfs.Traits{Magic: unix.MSDOS_SUPER_MAGIC, Grain: 2 * time.Second, NoBirth: true}
+		return simfs.Traits{Magic: unix.EXT4_SUPER_MAGIC, Grain: time.Second, NoBirth: true} // as ext3
 	case nfs:
 		return simfs.Traits{Magic: unix.NFS_SUPER_MAGIC, NoBirth: true}
 	case rclone:
@@ -107,6 +107,7 @@ func (l *life) newRepository(i int, s repoStory) *repository {
 		r.local = "dir-" + repo.ID[len("org/"):]
 	}
 	r.truth = newTruth(l.world, r)
+	r.truth.sizes = l.story.Disk == nfs || l.story.Disk == rclone
 	return r
 }
 

@@ -100,7 +100,7 @@ func mutants() []mutant {
 	return []mutant{
 		{name: "looks end after three quarters of quiet_after", look: withheld},
 		{name: "a process never ends", processes: func(p downloader.Proc) downloader.Proc { return immortal{p} }},
-		{name: "a process is never there", processes: func(p downloader.Proc) downloader.Proc { return stillborn{p} }},
+		{name: "nobody is ever there", processes: func(p downloader.Proc) downloader.Proc { return stillborn{unlocked{p}} }},
 		{name: "no lock shows", processes: func(p downloader.Proc) downloader.Proc { return unlocked{p} }},
 		{name: "a lock is held for ever", processes: func(p downloader.Proc) downloader.Proc { return &clinging{Proc: p} }},
 		{name: "completed is not said", said: drop(tracker.Completed)},

@@ -53,6 +53,7 @@ func (o operator) do(kind deedKind) {
 		_ = o.fs.Chmod(o.repo.dir(), 0)
 		_ = o.sleep(between(o.rng, time.Second, 5*time.Minute))
 		_ = o.fs.Chmod(o.repo.dir(), 0o755)
+		o.fs.SetCaller(simfs.Caller{Override: true})
 		truth.did("chmod 755 %s", o.repo.dir())
 	case copyIn:
 		o.copy(1)

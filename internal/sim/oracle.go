@@ -35,6 +35,7 @@ type fault struct {
 //	keepalive   speaks for nobody who is known to be dead
 //	silence     says how long no byte has come, to a look
 //	twice       no verdict twice for one end
+//	hasty       what only quiet proves comes after quiet_after
 //
 // What is owed, and by when at the latest:
 //

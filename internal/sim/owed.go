@@ -289,6 +289,8 @@ func (j *judge) claim(r rest) claim {
 			c.kinds, c.wait, c.silence = append(c.kinds, tracker.Ended, tracker.Interrupted), max(quiet, patience), !seen
 		}
 		return c
+	case rec.outcome == nil && !wanted: // it took for whole what an attempt before had left half done
+		return claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "a file isn't whole, and its client doesn't know"}
 	case listed && rec.outcome == nil:
 		c := claim{kinds: []tracker.Kind{tracker.Ended}, wait: quiet, why: "part of the listing is there, and nobody says what was wanted"}
 		if d.loose() > 0 || len(r.records) > 1 || rec.plan.By == serving {
@@ -303,11 +305,16 @@ func (j *judge) claim(r rest) claim {
 		c.kinds = append(c.kinds, tracker.Ended)
 		c.wait = max(quiet, patience)
 	}
-	if !listed && j.tidy(d, r.from.Add(24*time.Hour)) {
+	if !listed && j.tidy(d, r.from.Add(24*time.Hour)) || !seen && j.anyWhole(d) {
 		c.kinds = append(c.kinds, tracker.Completed)
 		c.wait = max(quiet, patience)
 	}
 	return c
+}
+
+// anyWhole: all files of some revision are there.
+func (j *judge) anyWhole(d disk) bool {
+	return slices.ContainsFunc(j.repo.revisions, func(r *revision) bool { return len(d.missing(r, all)) == 0 })
 }
 
 // unlisted is the claim where the client says that it has all, and no listing

@@ -60,3 +60,21 @@ func (l *life) print(faults []fault) string {
 	}
 	return b.String()
 }
+
+// summary is a story in a line, beside the rule that it has broken.
+func (s story) summary(rule string) string {
+	text := fmt.Sprintf("@ %-18s life %-5d %s; %s; %s", rule, s.Number, s.Setup, s.Disk, s.Events)
+	for _, st := range s.Strikes {
+		text += "; " + string(st.Kind)
+	}
+	for _, i := range s.Ills {
+		text += "; " + string(i.Kind)
+	}
+	for _, r := range s.Repos {
+		text += fmt.Sprintf("; %s local=%v:", r.Shape, r.Local)
+		for _, a := range r.Acts {
+			text += " " + string(a.Kind) + "/" + strings.ReplaceAll(a.Client.Habit, "huggingface_hub", "hh") + "/" + string(a.Client.Fate)
+		}
+	}
+	return text
+}

@@ -24,6 +24,7 @@ var (
 	replay  = flag.String("sim.story", "", "a file with a story to play and print")
 	verbose = flag.Bool("sim.v", false, "print every life")
 	twice   = flag.Uint64("sim.twice", 8, "how many lives to play twice")
+	tally   = flag.Bool("sim.tally", false, "print a line for each rule that a life breaks")
 	asis    = flag.Bool("sim.noshrink", false, "don't look for the smallest story that fails")
 )
 
@@ -112,6 +113,9 @@ func TestLives(t *testing.T) {
 					lines += res.lines
 					rules := rulesOf(res.faults)
 					for _, rule := range rules {
+						if *tally {
+							fmt.Println(res.story.summary(rule))
+						}
 						bad[rule] = append(bad[rule], n)
 						if len(bad[rule]) <= 2 {
 							worst = append(worst, res)

@@ -216,7 +216,10 @@ func (d *drawer) add(a act) { d.repo.Acts = append(d.repo.Acts, a) }
 // gap is how long nothing happens.
 func (d *drawer) gap() time.Duration {
 	rng := d.rng
-	return oneOf(rng, 0, between(rng, 0, 3*time.Second), between(rng, 0, 45*time.Second), between(rng, 0, 3*time.Minute), between(rng, 10*time.Minute, 20*time.Minute))
+	return pick(rng, []choice[time.Duration]{
+		{3, 0}, {3, between(rng, 0, 3*time.Second)}, {3, between(rng, 0, 45*time.Second)}, {2, between(rng, 0, 3*time.Minute)},
+		{1, between(rng, 10*time.Minute, 20*time.Minute)},
+	})
 }
 
 // client makes up how one goes about it.
@@ -237,7 +240,7 @@ func (d *drawer) client() plan {
 		p.By, p.Include = serving, []string{"*Q4_K_M.gguf"}
 	}
 	if p.By == script && chance(rng, 1, 4) {
-		p.Stays = between(rng, time.Second, 20*time.Minute)
+		p.Stays = oneOf(rng, between(rng, time.Second, time.Minute), between(rng, time.Second, 3*time.Minute), between(rng, time.Second, 15*time.Minute))
 	}
 	return p
 }

@@ -25,6 +25,9 @@ type truth struct {
 	losses  []loss
 	// counters are what preallocated partials say of themselves.
 	counters map[string]int64
+	// sizes: how much of a file is written, its length alone tells here: the
+	// counts of blocks of network file systems are late, or made up.
+	sizes bool
 	// lastByte is when one was last written.
 	lastByte time.Time
 }
@@ -238,7 +241,7 @@ func (t *truth) survey() disk {
 			}
 			d.blobs[name] = st.Size
 		case hfcache.Partial:
-			d.partials = append(d.partials, partialFile{p, b.Etag, min(st.Size, 512*st.Blocks), time.Unix(st.Mtim.Unix())})
+			d.partials = append(d.partials, partialFile{p, b.Etag, t.written(st), time.Unix(st.Mtim.Unix())})
 		}
 	}
 	for _, commit := range t.names(dir + "/snapshots") {
@@ -264,6 +267,14 @@ func (t *truth) strays() int {
 		}
 	}
 	return count
+}
+
+// written is how much of a file is.
+func (t *truth) written(st unix.Stat_t) int64 {
+	if t.sizes {
+		return st.Size
+	}
+	return min(st.Size, 512*st.Blocks)
 }
 
 // storedName is where the link of a blob in the store leads, within the store.
@@ -315,7 +326,7 @@ func (t *truth) surveyLocal(d *disk) {
 			if !strings.HasPrefix(rel, hfcache.LocalMeta) {
 				d.places[rel] = st.Size
 			} else if p, ok := hfcache.ParseLocalPartial(name); ok {
-				d.partials = append(d.partials, partialFile{dir + "/" + rel, p.Etag, min(st.Size, 512*st.Blocks), time.Unix(st.Mtim.Unix())})
+				d.partials = append(d.partials, partialFile{dir + "/" + rel, p.Etag, t.written(st), time.Unix(st.Mtim.Unix())})
 			}
 		}
 	}

@@ -46,6 +46,9 @@ func (j *judge) verdicts(ep *episode, l line) {
 // listing it is true as well that nothing speaks against it: what a client
 // wanted that was killed between two files, nobody can know.
 func (j *judge) completed(l line) {
+	if l.event.Proof == tracker.ProvenByQuiet {
+		j.hasty(l)
+	}
 	for _, r := range j.repo.truth.records {
 		if r.beganAt.After(l.at) {
 			continue
@@ -98,6 +101,18 @@ func (j *judge) substantial(paths []string) bool {
 	})
 }
 
+// hasty: what only quiet proves comes after quiet_after.
+func (j *judge) hasty(l line) {
+	for _, r := range j.repo.truth.records {
+		if r.visible().After(l.at.Add(-j.notice())) {
+			continue // it needn't be known yet
+		}
+		if quiet := l.at.Sub(r.sign(l.at)); quiet < j.set.Quiet-early {
+			j.blame(l.at, "hasty", "%q, and %s gave a sign %v ago", l.text, r.name(), quiet)
+		}
+	}
+}
+
 // sign is when a client last gave one that can be seen.
 func (r *record) sign(at time.Time) time.Time {
 	sign := r.visible()
@@ -117,8 +132,8 @@ const early = 2 * time.Second
 // interrupted: nobody is at it, and wasn't for as long as the verdict waits.
 func (j *judge) interrupted(l line) {
 	for _, r := range j.repo.truth.records {
-		if r.visible().After(l.at.Add(-early)) || r.beganAt.After(l.at) {
-			continue
+		if r.visible().After(l.at.Add(-early)) || r.beganAt.After(l.at) || r.habit.Stage == hfcache.InRootTmp {
+			continue // it needn't be known yet, or nothing tells whose its file is
 		}
 		if !r.locks() {
 			if r.working(l.at) && l.at.Sub(r.lastByteAt) < j.set.Stall-early && !r.halted(r.lastByteAt, l.at) {
@@ -155,6 +170,7 @@ func all(string) bool { return true }
 
 // ended: nothing is under way, and it isn't the whole.
 func (j *judge) ended(l line) {
+	j.hasty(l)
 	for _, r := range j.repo.truth.records {
 		if !r.visible().Before(l.at.Add(-early)) {
 			continue
