@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 // it. The zero mutant is the daemon as it ships.
 type mutant struct {
 	name string
+	// rule is what it breaks, at least.
+	rule string
 	// said changes what is said.
 	said func(say func(tracker.Event)) func(tracker.Event)
 	// setup is what the daemon goes by; the judge goes by that of the story.
@@ -97,43 +100,106 @@ func mutants() []mutant {
 			}
 		}
 	}
-	return []mutant{
-		{name: "looks end after three quarters of quiet_after", look: withheld},
-		{name: "a process never ends", processes: func(p downloader.Proc) downloader.Proc { return immortal{p} }},
-		{name: "nobody is ever there", processes: func(p downloader.Proc) downloader.Proc { return stillborn{unlocked{p}} }},
-		{name: "no lock shows", processes: func(p downloader.Proc) downloader.Proc { return unlocked{p} }},
-		{name: "a lock is held for ever", processes: func(p downloader.Proc) downloader.Proc { return &clinging{Proc: p} }},
-		{name: "completed is not said", said: drop(tracker.Completed)},
-		{name: "interrupted is not said", said: drop(tracker.Interrupted)},
-		{name: "stalled is not said", said: drop(tracker.Stalled)},
-		{name: "ended is not said", said: drop(tracker.Ended)},
-		{name: "removed is not said", said: drop(tracker.Removed)},
-		{name: "preparing is not said", said: drop(tracker.Preparing)},
-		{name: "keepalives are not said", said: drop(tracker.Keepalive)},
-		{name: "began again is not said", said: drop(tracker.Restarted)},
-		{name: "completed twice", said: double(tracker.Completed)},
-		{name: "interrupted twice", said: double(tracker.Interrupted)},
-		{name: "each step twice", said: double(tracker.Progress)},
-		{name: "twice the bytes", look: each(func(l *sizer.Look) { l.Bytes *= 2 })},
-		{name: "orphans count", look: each(func(l *sizer.Look) { l.Bytes += l.OrphanBytes })},
-		{name: "a tidy cache is a whole one", look: each(func(l *sizer.Look) {
+	return slices.Concat(mutedMutants(drop, double), []mutant{
+		{name: "looks end after three quarters of quiet_after", rule: "no-completed", look: withheld},
+		{name: "a process never ends", rule: "no-interrupted", processes: func(p downloader.Proc) downloader.Proc { return immortal{p} }},
+		{name: "nobody is ever there", rule: "no-interrupted", processes: func(p downloader.Proc) downloader.Proc { return stillborn{unlocked{p}} }},
+		{name: "no lock shows", rule: "no-stalled", processes: func(p downloader.Proc) downloader.Proc { return unlocked{p} }},
+		{name: "a lock is held for ever", rule: "keepalive", processes: func(p downloader.Proc) downloader.Proc { return &clinging{Proc: p} }},
+		{name: "twice the bytes", rule: "truth", look: each(func(l *sizer.Look) { l.Bytes *= 2 })},
+		{name: "twice the total", rule: "total", look: each(func(l *sizer.Look) { l.Total *= 2 })},
+		{name: "orphans count", rule: "truth", look: each(func(l *sizer.Look) { l.Bytes += l.OrphanBytes })},
+		{name: "a tidy cache is a whole one", rule: "false-completed", look: each(func(l *sizer.Look) {
 			if l.InPlay && l.Partials == 0 && l.FilesDone > 0 {
 				l.Proof, l.Mismatched = sizer.ProvenByListing, nil
 			}
 		})},
-		{name: "a removed repository is not noticed", look: func(setup) func(*sizer.Look) bool {
+		{name: "what has a listing is never whole", rule: "false-ended", look: each(func(l *sizer.Look) {
+			if l.Proof != sizer.NoProof {
+				l.Proof, l.Missing, l.WantedKnown = sizer.NoProof, 1, false
+			}
+		})},
+		{name: "a removed repository is not noticed", rule: "no-removed", look: func(setup) func(*sizer.Look) bool {
 			return func(l *sizer.Look) bool { return !l.Gone }
 		}},
-		{name: "stalled after a third of the time", setup: func(s *setup) { s.Stall /= 3 }},
-		{name: "interrupted after a tenth of the time", setup: func(s *setup) { s.Interrupt /= 10 }},
-		{name: "interrupted after four times the time", setup: func(s *setup) { s.Interrupt *= 4 }},
-		{name: "quiet after a tenth of the time", setup: func(s *setup) { s.Quiet /= 10 }},
-		{name: "keepalives at half the pace", setup: func(s *setup) { s.Keepalive = s.Keepalive*2 + 10*time.Second }},
-		{name: "the state is forgotten", forgets: true},
-		{name: "listings can't be read", files: func(k fsys.Kernel) fsys.Kernel { return illiterate{k} }},
-		{name: "partials are not seen", files: func(k fsys.Kernel) fsys.Kernel { return &shortSighted{Kernel: k} }},
-		{name: "holes count", files: func(k fsys.Kernel) fsys.Kernel { return dense{k} }},
-		{name: "descriptors stay open", files: func(k fsys.Kernel) fsys.Kernel { return leaky{k} }},
+		{name: "a repository at rest is removed", rule: "false-removed", look: each(func(l *sizer.Look) {
+			if l.InPlay && l.Partials == 0 && l.FilesDone > 2 {
+				*l = sizer.Look{Root: l.Root, Repo: l.Repo, At: l.At, Gone: true}
+			}
+		})},
+		{name: "nothing is seen in the first half minute", rule: "no-opening", look: delayed},
+		{name: "no byte is ever new", rule: "silence", look: each(func(l *sizer.Look) { l.Arrived, l.Bytes, l.Base = 0, 1000, 1000 })},
+		{name: "stalled after a third of the time", rule: "false-stalled", setup: func(s *setup) { s.Stall /= 3 }},
+		{name: "interrupted after a tenth of the time", rule: "false-interrupted", setup: func(s *setup) { s.Interrupt /= 10 }},
+		{name: "interrupted after four times the time", rule: "no-interrupted", setup: func(s *setup) { s.Interrupt *= 4 }},
+		{name: "quiet after a tenth of the time", rule: "hasty", setup: func(s *setup) { s.Quiet /= 10 }},
+		{name: "keepalives at half the pace", rule: "no-keepalive", setup: func(s *setup) { s.Keepalive = s.Keepalive*2 + 10*time.Second }},
+		{name: "the state is forgotten", rule: "opening", forgets: true},
+		{name: "listings can't be read", rule: "no-completed", files: func(k fsys.Kernel) fsys.Kernel { return illiterate{k} }},
+		{name: "partials are not seen", rule: "no-opening", files: func(k fsys.Kernel) fsys.Kernel { return &shortSighted{Kernel: k} }},
+		{name: "holes count", rule: "truth", files: func(k fsys.Kernel) fsys.Kernel { return dense{k} }},
+		{name: "descriptors stay open", rule: "open", files: func(k fsys.Kernel) fsys.Kernel { return leaky{k} }},
+	})
+}
+
+// mutedMutants say too little, or too much.
+func mutedMutants(drop func(...tracker.Kind) func(func(tracker.Event)) func(tracker.Event), double func(tracker.Kind) func(func(tracker.Event)) func(tracker.Event)) []mutant {
+	return []mutant{
+		{name: "completed is not said", rule: "no-completed", said: drop(tracker.Completed)},
+		{name: "interrupted is not said", rule: "no-interrupted", said: drop(tracker.Interrupted)},
+		{name: "stalled is not said", rule: "no-stalled", said: drop(tracker.Stalled)},
+		{name: "ended is not said", rule: "no-ended", said: drop(tracker.Ended)},
+		{name: "removed is not said", rule: "no-removed", said: drop(tracker.Removed)},
+		{name: "preparing is not said", rule: "opening", said: drop(tracker.Preparing)},
+		{name: "keepalives are not said", rule: "no-keepalive", said: drop(tracker.Keepalive)},
+		{name: "began again is not said", rule: "monotone", said: drop(tracker.Restarted)},
+		{name: "neither stalled nor interrupted is said", rule: "moving", said: drop(tracker.Stalled, tracker.Interrupted)},
+		{name: "completed twice", rule: "after-end", said: double(tracker.Completed)},
+		{name: "interrupted twice", rule: "twice", said: double(tracker.Interrupted)},
+		{name: "preparing once more at the end", rule: "cause", said: func(say func(tracker.Event)) func(tracker.Event) {
+			return func(e tracker.Event) {
+				say(e)
+				if e.Kind == tracker.Completed {
+					time.AfterFunc(5*time.Minute, func() { e.Kind = tracker.Preparing; say(e) })
+				}
+			}
+		}},
+		{name: "each step twice", rule: "step", said: double(tracker.Progress)},
+		{name: "ended for completed", rule: "wrong-verdict", said: func(say func(tracker.Event)) func(tracker.Event) {
+			return func(e tracker.Event) {
+				if e.Kind == tracker.Completed {
+					e.Kind = tracker.Ended
+				}
+				say(e)
+			}
+		}},
+		{name: "a total that changes", rule: "percent", said: func(say func(tracker.Event)) func(tracker.Event) {
+			lines := int64(0)
+			return func(e tracker.Event) {
+				if e.Total > 0 {
+					lines++
+					e.Total += lines % 2 * e.Total / 3
+				}
+				say(e)
+			}
+		}},
+		{name: "lines about others", rule: "known", said: func(say func(tracker.Event)) func(tracker.Event) {
+			return func(e tracker.Event) {
+				e.Repo.ID += "x"
+				say(e)
+			}
+		}},
+	}
+}
+
+// delayed looks at nothing in the first half minute of a repository.
+func delayed(setup) func(*sizer.Look) bool {
+	first := map[hfcache.Repo]time.Time{}
+	return func(l *sizer.Look) bool {
+		if l.InPlay && first[l.Repo].IsZero() {
+			first[l.Repo] = l.At
+		}
+		return !l.InPlay || l.At.Sub(first[l.Repo]) > 30*time.Second
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 func (d *drawer) scene() {
 	scenes := []choice[func()]{
 		{6, d.whole}, {6, d.unlucky}, {5, d.unluckyThenWhole}, {3, d.part}, {3, d.single}, {2, d.again},
-		{3, d.renewed}, {3, d.two}, {3, d.stepwise}, {2, d.stopped}, {3, d.troubled}, {2, d.removed},
+		{3, d.renewed}, {3, d.two}, {3, d.stepwise}, {3, d.stopped}, {3, d.troubled}, {2, d.removed},
 		{1, d.pruned}, {1, d.moved}, {1, d.copied}, {1, d.lockedUp}, {1, d.forced},
 	}
 	pick(d.rng, scenes)()
@@ -108,7 +108,7 @@ func (d *drawer) stepwise() {
 func (d *drawer) stopped() {
 	p := d.client()
 	p.StopAfter = between(d.rng, 0, time.Minute)
-	p.StopFor = oneOf(d.rng, between(d.rng, time.Second, 30*time.Second), between(d.rng, 0, 5*time.Minute), between(d.rng, 10*time.Minute, 25*time.Minute))
+	p.StopFor = oneOf(d.rng, between(d.rng, time.Second, 30*time.Second), between(d.rng, 0, 10*time.Minute), between(d.rng, 10*time.Minute, 20*time.Minute))
 	d.add(act{Kind: download, Gap: d.gap(), Client: p})
 }
 
