@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,7 +113,16 @@ func (t *thread) bringAll(wanted []hubFile) error {
 	if t.habit.Link == hfcache.LinkBatches {
 		return t.inBatches(wanted)
 	}
-	if err := t.each(wanted, (*thread).bring); err != nil {
+	files := wanted
+	if t.habit.Link == hfcache.LinkAtEnd { // two threads would write to one partial
+		seen := map[string]bool{}
+		files = slices.DeleteFunc(slices.Clone(wanted), func(f hubFile) bool {
+			twin := seen[f.etag]
+			seen[f.etag] = true
+			return twin
+		})
+	}
+	if err := t.each(files, (*thread).bring); err != nil {
 		return err
 	}
 	if t.habit.Link == hfcache.LinkAtEnd {

@@ -113,11 +113,12 @@ func (j *judge) standstill(r *record) {
 		return // what it writes can't be seen, or comes at once after long pauses
 	}
 	for _, pause := range r.pauses() {
-		due := j.deadline(pause.from, j.set.Stall).Add(slack + look)
+		due := j.deadline(pause.from, j.set.Stall+slack+look)
 		if due.After(pause.to) || j.touched(pause.from, due) || !j.alone(r, pause.from, due) || !j.openAt(pause.from.Add(slack)) {
 			continue
 		}
-		if !j.said(pause.from.Add(j.set.Stall-early), due, func(l line) bool { return l.event.Kind == tracker.Stalled }) {
+		// Between two files nothing shows that it isn't done: that is an end, then.
+		if !j.said(pause.from.Add(min(j.set.Stall, j.set.Quiet)-early), due, func(l line) bool { return l.event.Kind == tracker.Stalled || final(l.event.Kind) }) {
 			j.blame(due, "no-stalled", "%s brings nothing since %s", r.name(), j.life.world.clock(pause.from))
 		}
 	}
@@ -235,9 +236,9 @@ func (j *judge) settle(r rest) {
 	}
 	c := j.claim(r)
 	if j.besides(r) {
-		c.kinds = append(c.kinds, tracker.Completed)
+		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
 	}
-	due := j.deadline(r.from, c.wait).Add(j.notice() + slack)
+	due := j.deadline(r.from, c.wait+j.notice()+slack)
 	if due.After(r.to) {
 		return // another one came before it was due
 	}
@@ -257,11 +258,14 @@ func (j *judge) settle(r rest) {
 	}
 }
 
-// besides: another client has brought all of a revision that leaves a listing.
-// Files of both are one download, and one line tells of both.
+// besides: another client has brought all that it wanted. Files of both are one
+// download, and one line tells of both; what the other left undone is told as
+// far as it shows.
 func (j *judge) besides(r rest) bool {
 	return slices.ContainsFunc(r.records, func(o *record) bool {
-		return o.rev != r.last.rev && r.disk.listings[o.rev.commit] && len(r.disk.missing(o.rev, all)) == 0
+		listed := r.disk.listings[o.rev.commit] && len(r.disk.missing(o.rev, all)) == 0
+		done := o.outcome == nil && len(r.disk.missing(o.rev, o.plan.wants)) == 0
+		return o != r.last && o.rev != r.last.rev && (listed || done)
 	})
 }
 
@@ -368,7 +372,7 @@ func (j *judge) seen(r rest) bool {
 // settleDeeds: what an operator did decides.
 func (j *judge) settleDeeds(r rest) {
 	last := r.deeds[len(r.deeds)-1]
-	due := j.deadline(r.from, 0).Add(j.notice() + slack)
+	due := j.deadline(r.from, j.notice()+slack)
 	if last.what != "it is removed" || due.After(r.to) || r.last.doneAt.After(last.at) {
 		return
 	}

@@ -229,7 +229,7 @@ func (d *drawer) client() plan {
 		d.habit = drawHabit(rng, d.may)
 	}
 	p := plan{
-		Seed: rng.Uint64(), Habit: d.habit.Name, By: script, RemovesLocks: chance(rng, 1, 5),
+		Seed: rng.Uint64(), Habit: d.habit.Name, By: script, RemovesLocks: chance(rng, 1, 5) && d.habit.Has(hfcache.Commands),
 		Rate:  oneOf(rng, int64(2_000_000), 8_000_000, 20_000_000, 60_000_000, 200_000_000),
 		Chunk: 10 << 20, Burst: oneOf(rng, int64(30_000_000), 200_000_000, 800_000_000), Ahead: oneOf(rng, 4, 16, 100),
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -76,19 +77,27 @@ func (j *judge) tidy(d disk, at time.Time) bool {
 	if r == nil || d.listings[r.rev.commit] || d.loose() > 0 || d.unlinked() > 0 || d.strays > 0 {
 		return false // of what is in the root nothing tells that it isn't this one's
 	}
+	var linked []string
+	for p := range d.links[r.rev.commit] {
+		linked = append(linked, p)
+	}
+	for p := range d.places {
+		linked = append(linked, p)
+	}
 	for _, other := range j.repo.truth.records {
-		if other.working(at) && other.visible().Before(at.Add(-look)) && at.Sub(other.sign(at)) < j.set.Stall-look {
+		waits := other.working(at) && other.visible().Before(at.Add(-look)) && at.Sub(other.sign(at)) < j.set.Stall-look
+		if waits && !j.wholeByKind(linked) {
 			return false
 		}
 	}
-	var linked []string
-	for path := range d.links[r.rev.commit] {
-		linked = append(linked, path)
-	}
-	for path := range d.places {
-		linked = append(linked, path)
-	}
 	return len(linked) > 0 && !hfcache.ShardGap(linked) && j.substantial(linked)
+}
+
+// wholeByKind: a model's weights beside its configuration. What else its client
+// may be about to fetch nobody can know.
+func (j *judge) wholeByKind(paths []string) bool {
+	return j.repo.repo.Type == hfcache.Model && !hfcache.ShardGap(paths) && j.substantial(paths) &&
+		slices.ContainsFunc(paths, func(p string) bool { return path.Base(p) == "config.json" })
 }
 
 // substantial: a configuration alone is no model, a card alone no dataset.
@@ -176,7 +185,7 @@ func (j *judge) ended(l line) {
 			continue
 		}
 		wait := j.set.Quiet
-		if r.working(l.at) {
+		if r.working(l.at) && r.locks() { // else whether it lives can't be known
 			wait = j.set.Stall
 		}
 		if quiet := l.at.Sub(r.sign(l.at)); quiet < wait-early && r.alive(l.at) {
@@ -233,7 +242,7 @@ func (j *judge) keepalive(l line) {
 		}
 		patience := grace
 		if !r.locks() || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < early {
-			patience = j.set.Stall + grace // its death can't be known
+			patience = max(j.set.Stall, j.set.Quiet) + grace // its death can't be known
 		}
 		if r.alive(l.at) || l.at.Sub(r.goneAt) < patience || j.blindIn(r.beganAt, l.at) {
 			j.silence(l)
