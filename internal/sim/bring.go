@@ -67,7 +67,9 @@ func (t *thread) head() error {
 	case calls <= h.After+t.habit.AtOnce && h.Wait > 0:
 		t.mu.Lock()
 		first := !t.waiting
-		t.waiting = true
+		if first {
+			t.waiting, t.waitedAt = true, time.Now()
+		}
 		t.mu.Unlock()
 		if first {
 			t.tell("the hub has %s wait for %v (429)", t.record.name(), h.Wait)

@@ -34,7 +34,8 @@ type client struct {
 	brought  int64
 	probed   bool
 	failed   error
-	waiting  bool // for the hub, which has said how long
+	waiting  bool // for the hub, which has said how long, since waitedAt
+	waitedAt time.Time
 	hubCalls int
 	// after is called after each call; nil but in tests.
 	after func()

@@ -15,6 +15,16 @@ type fault struct {
 	rule string
 	at   time.Time
 	text string
+	// kind is what was special then; see judge.kind.
+	kind string
+}
+
+// name is the rule with what was special.
+func (f fault) name() string {
+	if f.kind == "" {
+		return f.rule
+	}
+	return f.rule + " (" + f.kind + ")"
 }
 
 // A judge holds the lines about one repository against what truly happened.
@@ -80,11 +90,11 @@ func judgeLife(l *life) []fault {
 	}
 	for _, line := range lines {
 		if line.key == (hfcache.Repo{}) && line.event.Repo.ID != "" {
-			faults = append(faults, fault{"known", line.at, fmt.Sprintf("%q is about something that isn't there", line.text)})
+			faults = append(faults, fault{rule: "known", at: line.at, text: fmt.Sprintf("%q is about something that isn't there", line.text)})
 		}
 	}
 	if open := l.world.fs.Open(); len(open) > 0 {
-		faults = append(faults, fault{"open", time.Now(), fmt.Sprintf("left open: %q", open)})
+		faults = append(faults, fault{rule: "open", at: time.Now(), text: fmt.Sprintf("left open: %q", open)})
 	}
 	slices.SortStableFunc(faults, func(a, b fault) int { return a.at.Compare(b.at) })
 	return faults
@@ -92,7 +102,7 @@ func judgeLife(l *life) []fault {
 
 func (j *judge) blame(at time.Time, rule, format string, args ...any) {
 	text := fmt.Sprintf("%s: ", j.repo.key().ID) + fmt.Sprintf(format, args...)
-	j.faults = append(j.faults, fault{rule, at, text})
+	j.faults = append(j.faults, fault{rule, at, text, j.kind(at)})
 }
 
 // look is how long a download under way isn't looked at: 833 ms, the look

@@ -146,7 +146,8 @@ func (r *record) pauses() []span {
 type rest struct {
 	from, to time.Time
 	begun    time.Time // the first of those who brought something
-	last     *record   // the last of them
+	last     *record   // that of them which was done last
+	newest   *record   // that of all which was
 	records  []*record
 	disk     disk
 	// living: the program of the last one goes on.
@@ -200,16 +201,20 @@ func (j *judge) rests() []rest {
 }
 
 func (r *rest) add(rec *record) {
-	r.living = rec.goneAt.IsZero() || rec.goneAt.Sub(rec.doneAt) > 3*time.Second
+	if r.newest == nil || rec.doneAt.After(r.newest.doneAt) {
+		r.newest, r.disk = rec, rec.disk
+		r.living = rec.goneAt.IsZero() || rec.goneAt.Sub(rec.doneAt) > 3*time.Second
+	}
 	r.records = append(r.records, rec)
-	r.disk = rec.disk
 	if rec.bytes == 0 && (r.last == nil || rec.linkedAt.IsZero()) {
 		return // what brings nothing is silent
 	}
 	if r.last == nil {
 		r.begun = rec.visible()
 	}
-	r.last = rec
+	if r.last == nil || rec.doneAt.After(r.last.doneAt) {
+		r.last = rec
+	}
 }
 
 // longest is how long any verdict may take.
@@ -294,7 +299,11 @@ func (j *judge) claim(r rest) claim {
 		}
 		return c
 	case rec.outcome == nil && !wanted: // it took for whole what an attempt before had left half done
-		return claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "a file isn't whole, and its client doesn't know"}
+		c := claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "a file isn't whole, and its client doesn't know"}
+		if !listed && !seen { // nor can anybody
+			c.kinds = append(c.kinds, tracker.Completed)
+		}
+		return c
 	case listed && rec.outcome == nil:
 		c := claim{kinds: []tracker.Kind{tracker.Ended}, wait: quiet, why: "part of the listing is there, and nobody says what was wanted"}
 		if d.loose() > 0 || len(r.records) > 1 || rec.plan.By == serving {

@@ -52,7 +52,7 @@ func (l *life) print(faults []fault) string {
 		if shown[f.rule]++; shown[f.rule] > 3 {
 			continue // the rest follows from these, as a rule
 		}
-		rows = append(rows, row{f.at, "  !!! " + f.rule + ": " + f.text})
+		rows = append(rows, row{f.at, "  !!! " + f.name() + ": " + f.text})
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return a.at.Compare(b.at) })
 	for _, r := range rows {
@@ -63,7 +63,7 @@ func (l *life) print(faults []fault) string {
 
 // summary is a story in a line, beside the rule that it has broken.
 func (s story) summary(rule string) string {
-	text := fmt.Sprintf("@ %-18s life %-5d %s; %s; %s", rule, s.Number, s.Setup, s.Disk, s.Events)
+	text := fmt.Sprintf("@ %-34s life %-5d %s; %s; %s", rule, s.Number, s.Setup, s.Disk, s.Events)
 	for _, st := range s.Strikes {
 		text += "; " + string(st.Kind)
 	}

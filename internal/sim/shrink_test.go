@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -8,7 +9,7 @@ import (
 
 // shrink looks for the smallest story in which a rule is still broken: it
 // leaves one part after the other out, as long as it stays so.
-func shrink(t *testing.T, res result, rule string) result {
+func shrink(t *testing.T, res result, name string) result {
 	t.Helper()
 	end := time.Now().Add(20 * time.Second)
 	for progress := true; progress; {
@@ -18,7 +19,7 @@ func shrink(t *testing.T, res result, rule string) result {
 				return res
 			}
 			again := play(t, smaller, mutant{})
-			if slices.Contains(rulesOf(again.faults), rule) {
+			if slices.Contains(namesOf(again.faults), name) || slices.Contains(rulesOf(again.faults), name) {
 				res, progress = again, true
 				break
 			}
@@ -109,4 +110,17 @@ func clone(s story) story {
 		s.Repos[i].Acts = slices.Clone(s.Repos[i].Acts)
 	}
 	return s
+}
+
+// TestShrink looks for the smallest story of one life that breaks a rule.
+func TestShrink(t *testing.T) {
+	if *number == 0 || *rule == "" {
+		t.Skip("it needs -sim.seed, -sim.life and -sim.rule")
+	}
+	res := play(t, draw(*seed, *number), mutant{})
+	if !slices.Contains(rulesOf(res.faults), *rule) {
+		t.Fatalf("life %d of seed %d breaks %v", *number, *seed, rulesOf(res.faults))
+	}
+	small := shrink(t, res, *rule)
+	fmt.Printf("%s\nplay it: make sim SIMSTORY=%s\n", small.text, writeStory(small.story))
 }

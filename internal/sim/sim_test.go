@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ var (
 	replay  = flag.String("sim.story", "", "a file with a story to play and print")
 	verbose = flag.Bool("sim.v", false, "print every life")
 	twice   = flag.Uint64("sim.twice", 8, "how many lives to play twice")
+	rule    = flag.String("sim.rule", "", "a rule that a life breaks, whose smallest story is wanted")
 	tally   = flag.Bool("sim.tally", false, "print a line for each rule that a life breaks")
 	asis    = flag.Bool("sim.noshrink", false, "don't look for the smallest story that fails")
 )
@@ -111,17 +113,17 @@ func TestLives(t *testing.T) {
 					sum.took += res.took
 					sum.calls += res.calls
 					lines += res.lines
-					rules := rulesOf(res.faults)
-					for _, rule := range rules {
+					names := namesOf(res.faults)
+					for _, name := range names {
 						if *tally {
-							fmt.Println(res.story.summary(rule))
+							fmt.Println(res.story.summary(name))
 						}
-						bad[rule] = append(bad[rule], n)
-						if len(bad[rule]) <= 2 {
+						bad[name] = append(bad[name], n)
+						if len(bad[name]) <= 1 {
 							worst = append(worst, res)
 						}
 					}
-					if len(rules) > 0 {
+					if len(names) > 0 {
 						bad["(lives)"] = append(bad["(lives)"], n)
 					}
 					mu.Unlock()
@@ -147,25 +149,36 @@ func rulesOf(faults []fault) []string {
 	return rules
 }
 
+// namesOf are the rules that were broken, with what was special, each once.
+func namesOf(faults []fault) []string {
+	var names []string
+	for _, f := range faults {
+		if !slices.Contains(names, f.name()) {
+			names = append(names, f.name())
+		}
+	}
+	return names
+}
+
 // report prints what was found: of each rule one life, and its smallest story.
 func report(t *testing.T, from uint64, bad map[string][]uint64, worst []result) {
 	t.Helper()
 	shown := map[string]bool{}
 	for _, res := range worst {
-		for _, rule := range rulesOf(res.faults) {
-			if shown[rule] {
+		for _, name := range namesOf(res.faults) {
+			if shown[name] {
 				continue
 			}
-			shown[rule] = true
+			shown[name] = true
 			small := res
 			if !*asis {
-				small = shrink(t, res, rule)
+				small = shrink(t, res, name)
 			}
-			fmt.Printf("\n=== %s: seed %d life %d\n%s\nplay it: %s\n", rule, from, res.story.Number, small.text, command1(small, res))
+			fmt.Printf("\n=== %s: seed %d life %d\n%s\nplay it: %s\n", name, from, res.story.Number, small.text, command1(small, res))
 		}
 	}
-	for rule, numbers := range bad {
-		fmt.Printf("%-20s %4d: %v\n", rule, len(numbers), numbers[:min(len(numbers), 12)])
+	for _, name := range slices.Sorted(maps.Keys(bad)) {
+		fmt.Printf("%-40s %4d: %v\n", name, len(bad[name]), bad[name][:min(len(bad[name]), 12)])
 	}
 	t.Errorf("%d lives of seed %d are bad", len(bad["(lives)"]), from)
 }
