@@ -28,11 +28,14 @@ func (j *judge) kind(at time.Time) string {
 		return i.Kind == unmounted && !j.life.world.began.Add(i.At).After(at)
 	}), "unmounted")
 	add(records(func(r *record) bool { return r.habit.Stage == hfcache.InRoot && r.habit.Lock == hfcache.LockBeside }), "hub <= 0.18")
+	add(records(func(r *record) bool { return r.habit.Stage == hfcache.InRoot && r.habit.Lock != hfcache.LockBeside }), "staged in the root")
+	add(j.repo.truth.sizes && records(func(r *record) bool { return r.habit.Fill == hfcache.Scattered }), "pieces by size alone")
 	add(records(func(r *record) bool { return r.copies }), "copied in")
 	add(deeds("hf cache prune"), "pruned")
 	add(deeds("mv "), "renamed")
 	add(deeds("chmod"), "locked up")
 	add(records(func(r *record) bool { return r.plan.Force }), "forced")
+	add(deeds("write-back"), "late blocks")
 	add(records(func(r *record) bool {
 		h := r.plan.Hub
 		return h.Wait > 0 && r.waiting && !r.waitedAt.After(at) && at.Before(r.waitedAt.Add(h.Wait+look))

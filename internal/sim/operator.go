@@ -38,7 +38,9 @@ func (o operator) do(kind deedKind) {
 		truth.did("rm -rf %s", o.repo.dir())
 		o.removeAll(o.repo.dir())
 		o.removeAll(o.repo.root + "/" + hfcache.LockDir(o.repo.repo.Folder()))
-		truth.did("it is removed")
+		if !o.fs.Witness().Has(o.repo.dir()) {
+			truth.did("it is removed")
+		}
 	case prune:
 		o.prune()
 	case renameAway:
@@ -49,11 +51,9 @@ func (o operator) do(kind deedKind) {
 		_ = o.fs.Rename(o.aside(), o.repo.dir())
 	case lockUp:
 		truth.did("chmod 000 %s", o.repo.dir())
-		o.fs.SetCaller(simfs.Caller{UID: daemonUser})
-		_ = o.fs.Chmod(o.repo.dir(), 0)
+		_ = o.fs.Break(o.repo.dir(), unix.EACCES) // for its client as well: that isn't root
 		_ = o.sleep(between(o.rng, time.Second, 5*time.Minute))
-		_ = o.fs.Chmod(o.repo.dir(), 0o755)
-		o.fs.SetCaller(simfs.Caller{Override: true})
+		_ = o.fs.Break(o.repo.dir(), 0)
 		truth.did("chmod 755 %s", o.repo.dir())
 	case copyIn:
 		o.copy(1)
@@ -67,9 +67,6 @@ func (o operator) do(kind deedKind) {
 		}
 	}
 }
-
-// daemonUser is who the daemon is, where it may not read everything.
-const daemonUser = 990
 
 func (o operator) aside() string { return o.repo.dir() + ".bak" }
 

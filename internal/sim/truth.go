@@ -133,6 +133,9 @@ func (r *record) wrote(_ string, n int64) {
 	r.mu.Lock()
 	r.bytes += n
 	r.lastByteAt = time.Now()
+	if last := len(r.times) - 1; last < 0 || r.lastByteAt.Sub(r.times[last]) >= grain {
+		r.times = append(r.times, r.lastByteAt)
+	}
 	r.mu.Unlock()
 	t := r.repo.truth
 	t.mu.Lock()
@@ -220,7 +223,7 @@ func (t *truth) survey() disk {
 	}
 	dir := t.repo.dir()
 	d.strays = t.strays()
-	if !t.w.fs.Has(dir) {
+	if !t.w.fs.Witness().Has(dir) {
 		d.gone = true
 		return d
 	}
@@ -231,13 +234,13 @@ func (t *truth) survey() disk {
 	for _, name := range t.names(dir + "/blobs") {
 		var st unix.Stat_t
 		p := dir + "/blobs/" + name
-		if t.w.fs.Lstat(p, &st) != nil {
+		if t.w.fs.Witness().Lstat(p, &st) != nil {
 			continue
 		}
 		switch b := hfcache.ParseBlob(name); b.Kind {
 		case hfcache.Finished:
 			if st.Mode&unix.S_IFMT == unix.S_IFLNK {
-				_ = t.w.fs.Lstat(t.repo.root+"/blobs/"+t.storedName(p), &st)
+				_ = t.w.fs.Witness().Lstat(t.repo.root+"/blobs/"+t.storedName(p), &st)
 			}
 			d.blobs[name] = st.Size
 		case hfcache.Partial:
@@ -262,7 +265,7 @@ func (t *truth) strays() int {
 	count := len(t.names(t.repo.root + "/tmp"))
 	for _, name := range t.names(t.repo.root) {
 		var st unix.Stat_t
-		if hfcache.IsRootTemp(name) && t.w.fs.Lstat(t.repo.root+"/"+name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		if hfcache.IsRootTemp(name) && t.w.fs.Witness().Lstat(t.repo.root+"/"+name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
 			count++
 		}
 	}
@@ -279,13 +282,12 @@ func (t *truth) written(st unix.Stat_t) int64 {
 
 // storedName is where the link of a blob in the store leads, within the store.
 func (t *truth) storedName(p string) string {
-	text, _ := t.w.fs.Readlink(p)
+	text := t.w.fs.Witness().Readlink(p)
 	return strings.TrimPrefix(text, "../../blobs/")
 }
 
 func (t *truth) names(dir string) []string {
-	names, _ := t.w.fs.ReadDir(dir)
-	return names
+	return t.w.fs.Witness().Names(dir)
 }
 
 func (t *truth) surveySnapshot(d *disk, commit, beneath string) {
@@ -293,14 +295,14 @@ func (t *truth) surveySnapshot(d *disk, commit, beneath string) {
 	for _, name := range t.names(dir + beneath) {
 		rel := strings.TrimPrefix(beneath+"/"+name, "/")
 		var st unix.Stat_t
-		if t.w.fs.Lstat(dir+"/"+rel, &st) != nil {
+		if t.w.fs.Witness().Lstat(dir+"/"+rel, &st) != nil {
 			continue
 		}
 		switch st.Mode & unix.S_IFMT {
 		case unix.S_IFDIR:
 			t.surveySnapshot(d, commit, "/"+rel)
 		case unix.S_IFLNK:
-			text, _ := t.w.fs.Readlink(dir + "/" + rel)
+			text := t.w.fs.Witness().Readlink(dir + "/" + rel)
 			d.links[commit][rel] = text[strings.LastIndexByte(text, '/')+1:]
 		default:
 			d.places[rel] = st.Size
@@ -316,7 +318,7 @@ func (t *truth) surveyLocal(d *disk) {
 		for _, name := range t.names(dir + beneath) {
 			rel := strings.TrimPrefix(beneath+"/"+name, "/")
 			var st unix.Stat_t
-			if t.w.fs.Lstat(dir+"/"+rel, &st) != nil {
+			if t.w.fs.Witness().Lstat(dir+"/"+rel, &st) != nil {
 				continue
 			}
 			if st.Mode&unix.S_IFMT == unix.S_IFDIR {

@@ -125,7 +125,7 @@ func (j *judge) hasty(l line) {
 // sign is when a client last gave one that can be seen.
 func (r *record) sign(at time.Time) time.Time {
 	sign := r.visible()
-	for _, t := range []time.Time{r.lastByteAt, r.linkedAt} {
+	for _, t := range []time.Time{r.byteBefore(at), r.linkedAt} {
 		if t.After(sign) && !t.After(at) {
 			sign = t
 		}
@@ -145,14 +145,14 @@ func (j *judge) interrupted(l line) {
 			continue // it needn't be known yet, or nothing tells whose its file is
 		}
 		if !r.locks() {
-			if r.working(l.at) && l.at.Sub(r.lastByteAt) < j.set.Stall-early && !r.halted(r.lastByteAt, l.at) {
+			if last := r.byteBefore(l.at); r.working(l.at) && l.at.Sub(last) < j.set.Stall-early && !r.halted(last, l.at) {
 				j.blame(l.at, "false-interrupted", "%q, and %s works", l.text, r.name())
 			}
 			continue
 		}
 		if r.working(l.at) && r.holdsOn(l.at) {
 			j.blame(l.at, "false-interrupted", "%q, and %s works", l.text, r.name())
-		} else if !r.goneAt.IsZero() && !r.goneAt.After(l.at) && r.bytes > 0 && l.at.Sub(r.goneAt) < j.patience(r)-early {
+		} else if r.outcome != nil && !r.goneAt.IsZero() && !r.goneAt.After(l.at) && r.bytes > 0 && l.at.Sub(r.goneAt) < j.patience(r)-early {
 			j.blame(l.at, "false-interrupted", "%q %v after the end of %s", l.text, l.at.Sub(r.goneAt), r.name())
 		}
 	}
@@ -215,8 +215,8 @@ func (j *judge) stalled(l line) {
 func (j *judge) lastByte(at time.Time) time.Time {
 	var last time.Time
 	for _, r := range j.repo.truth.records {
-		if r.lastByteAt.After(last) && !r.lastByteAt.After(at) {
-			last = r.lastByteAt
+		if t := r.byteBefore(at); t.After(last) {
+			last = t
 		}
 	}
 	return last
@@ -241,7 +241,7 @@ func (j *judge) keepalive(l line) {
 			continue
 		}
 		patience := grace
-		if !r.locks() || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < early {
+		if !r.locks() || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < j.notice()+early {
 			patience = max(j.set.Stall, j.set.Quiet) + grace // its death can't be known
 		}
 		if r.alive(l.at) || l.at.Sub(r.goneAt) < patience || j.blindIn(r.beganAt, l.at) {
@@ -254,12 +254,12 @@ func (j *judge) keepalive(l line) {
 
 // silence checks how long no byte has come, as a line says it.
 func (j *judge) silence(l line) {
-	said, last := l.event.Silence, j.lastByte(l.at)
+	// What came since the last look nobody can know yet.
+	said, last := l.event.Silence, j.lastByte(l.at.Add(-j.notice()))
 	if said == 0 || last.IsZero() || j.blindIn(last.Add(-time.Minute), l.at) {
 		return
 	}
-	truly := l.at.Sub(last)
-	if said > truly+j.notice()+early {
-		j.blame(l.at, "silence", "%q, and the last byte came %v ago", l.text, truly.Round(time.Millisecond))
+	if truly := l.at.Sub(last); said > truly+early {
+		j.blame(l.at, "silence", "%q, and a byte came %v ago", l.text, truly.Round(time.Millisecond))
 	}
 }

@@ -14,6 +14,8 @@ type walk struct {
 	fs *FS
 	// follow: the last element may be a link.
 	follow bool
+	// through: no trouble is in the way.
+	through bool
 	// as is for whom it is gone; nil is a program that may do everything.
 	as    *Caller
 	links int
@@ -34,12 +36,19 @@ func (w *walk) node(from *inode, path string) (*inode, error) {
 		}
 		at = next
 	}
-	return at, w.fs.pass(at)
+	return at, w.pass(at)
+}
+
+func (w *walk) pass(n *inode) error {
+	if w.through {
+		return nil
+	}
+	return w.fs.pass(n)
 }
 
 // step goes to one name in a directory.
 func (w *walk) step(at *inode, name string, last bool) (*inode, error) {
-	if err := w.fs.pass(at); err != nil {
+	if err := w.pass(at); err != nil {
 		return nil, err
 	}
 	if !at.dir() {
@@ -68,7 +77,7 @@ func (w *walk) step(at *inode, name string, last bool) (*inode, error) {
 		if w.links > maxLinks {
 			return nil, unix.ELOOP
 		}
-		inner := walk{fs: w.fs, follow: true, as: w.as, links: w.links}
+		inner := walk{fs: w.fs, follow: true, as: w.as, links: w.links, through: w.through}
 		target, err := inner.node(at, next.link)
 		w.links = inner.links
 		return target, err
