@@ -64,6 +64,7 @@ type play struct {
 	looked      bool // counted at least once
 	changed     time.Time
 	lively      bool
+	search      search
 	// stirred is when anything but sizes last changed; see calm.
 	stirred time.Time
 	calm    bool

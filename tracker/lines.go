@@ -66,6 +66,9 @@ func (d *download) line(news bool) []Event {
 	if events := d.verdict(); events != nil {
 		return events
 	}
+	if left, due := d.rests(); due && left == 0 && d.warn(Idle) {
+		return []Event{d.event(Idle)}
+	}
 	if d.set.reached(d.ep.Bytes, d.total()) <= d.ep.Announced {
 		return nil
 	}

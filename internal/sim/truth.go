@@ -66,6 +66,23 @@ type record struct {
 	outcome error
 	over    bool
 	bytes   int64
+	// times are when bytes were written, to 50 ms.
+	times []time.Time
+}
+
+// grain is how exactly it is noted when bytes were written.
+const grain = 50 * time.Millisecond
+
+// byteBefore is when a byte was last written before some time; zero if none was.
+func (r *record) byteBefore(at time.Time) time.Time {
+	i, found := slices.BinarySearchFunc(r.times, at, time.Time.Compare)
+	switch {
+	case found:
+		return at
+	case i == 0:
+		return time.Time{}
+	}
+	return r.times[i-1]
 }
 
 func newTruth(w *world, repo *repository) *truth {
