@@ -20,11 +20,13 @@ type scannerFactory struct {
 	looks    chan<- sizer.Look
 	attended *Attendance
 	opened   time.Time
+	machine  *Machine
 	log      *slog.Logger
 }
 
 // A rootScanner looks at the repositories of one root, when its watcher says so.
 type rootScanner struct {
+	machine  *Machine
 	root     *sizer.Root
 	looks    chan<- sizer.Look
 	attended *Attendance
@@ -35,8 +37,8 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	if !root.Since.IsZero() {
 		opened = root.Since
 	}
-	e := &rootScanner{looks: s.looks, attended: s.attended, root: sizer.NewRoot(sizer.Options{
-		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Since: since, Opened: opened,
+	e := &rootScanner{machine: s.machine, looks: s.looks, attended: s.attended, root: sizer.NewRoot(sizer.Options{
+		FS: s.machine.files(), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
 		Listing: s.listing, Judged: s.attended.Judged(root.Path),
 		Procs: s.procs, Log: s.log,
@@ -83,6 +85,9 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	look, pace := e.root.Look(time.Now(), folder)
 	e.attended.forget(look)
+	if !e.machine.passes(&look) {
+		return paces[pace]
+	}
 	select {
 	case e.looks <- look:
 	case <-ctx.Done():
