@@ -60,6 +60,8 @@ type Options struct {
 	// none.
 	Console io.Writer
 	Getenv  func(string) string
+	// Shown is given how a download stands, for NewJudge; nil: nobody asks.
+	Shown func(tracker.Standing)
 	// Version of the program, for the first line.
 	Version string
 	Log     *slog.Logger
@@ -100,7 +102,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.server = p.newServer(store)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
 	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{
-		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Shown: p.board.Shown,
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Shown: p.shown,
 	}, p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
@@ -126,7 +128,7 @@ func NewJudge(opts Options, looks chan sizer.Look, hub *hublist.Hub, runOver fun
 	p := newPipeline(opts)
 	p.looks, p.hub = looks, hub
 	p.ledger = state.NewLedger(opts.Store, p.outlets(), p.log)
-	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver}, p.log)
+	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver, Shown: opts.Shown}, p.log)
 	p.tracker.Hear(p.reports)
 	return p
 }

@@ -12,6 +12,7 @@ import (
 
 	"progressd/downloader"
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/tracker"
 )
 
@@ -322,6 +323,19 @@ func (s *Server) Put(e tracker.Event) {
 			clear(s.missed)
 		}
 		s.missed[e.Log] = s.opts.Line(e)
+	}
+}
+
+// Shown gives those who report on a download how it stands, if they want to know.
+// It never waits.
+func (s *Server) Shown(root string, repo hfcache.Repo, standing func() record.Download) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ss := range s.runs {
+		if ss.run.Levels && !ss.deaf && ss.place.Root == root && ss.place.Repo == repo && len(ss.out) < cap(ss.out)/2 {
+			d := standing()
+			ss.send(Answer{Download: &d})
+		}
 	}
 }
 
