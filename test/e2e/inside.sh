@@ -371,7 +371,7 @@ downloads_as_a_service() {
 	echo "open org/served" >&"$hub_commands"
 	eventually 30 has "$file" '\[SUCCESS\] Model downloaded successfully$' || { cat "$file"; die "no success of the service"; }
 	of_service org/served EVENT=completed PROOF=listing || die "no success in the journal of the unit"
-	eventually 5 test "$(systemctl show --property=ActiveState --value "$unit")" = inactive || die "the service goes on"
+	eventually 20 eval '[[ $(systemctl show --property=ActiveState --value "$unit") == inactive ]]' || die "the service goes on"
 	systemctl start "$unit" || die "cached, and it fails"
 	(($(count "$file" 'Model downloaded successfully$') == 2)) || { cat "$file"; die "cached, and no success"; }
 	[[ $(stat -c %U /var/cache/hf-download/hub/models--org--served) == hf-download ]] || die "not by a user of its own"
@@ -405,7 +405,7 @@ reports_to_the_daemon() {
 	eventually 10 says_itself org/told '\[SUCCESS\] org/told: Model downloaded successfully$' || die "the service does not show the daemon's lines"
 	entry EVENT=completed MODEL=org/told ROOT=/var/cache/hf-download/hub PROOF=listing COMMAND=hf PID='[1-9][0-9]*' || die "no success in the journal of the daemon"
 	of_service org/told MODEL=org/told && die "both have told"
-	eventually 10 test "$(systemctl show --property=ActiveState --value "$unit")" = inactive || die "the service goes on"
+	eventually 20 eval '[[ $(systemctl show --property=ActiveState --value "$unit") == inactive ]]' || die "the service goes on"
 	systemctl start "$unit" || die "cached, and it fails"
 	eventually 10 eval '(($(count "$(logfile org/told)" "Model downloaded successfully$") == 2))' || { cat "$(logfile org/told)"; die "cached, and no success"; }
 	unit=hf-download@$(systemd-escape org/nothing).service
