@@ -102,7 +102,8 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.server = p.newServer(store)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
 	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{
-		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Shown: p.shown,
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver,
+		Shown: p.shown, Watched: func() bool { return p.board.Watched() || p.server.Watched() },
 	}, p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
@@ -128,7 +129,7 @@ func NewJudge(opts Options, looks chan sizer.Look, hub *hublist.Hub, runOver fun
 	p := newPipeline(opts)
 	p.looks, p.hub = looks, hub
 	p.ledger = state.NewLedger(opts.Store, p.outlets(), p.log)
-	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver, Shown: opts.Shown}, p.log)
+	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver, Shown: opts.Shown, Watched: func() bool { return true }}, p.log)
 	p.tracker.Hear(p.reports)
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -82,6 +83,8 @@ type Server struct {
 	// readers are those who watch and ask, among the connections.
 	readers     int
 	userReaders map[int]int
+	// levels counts the runs whose clients want to know how they stand.
+	levels atomic.Int64
 	// missed are the newest verdicts that were told while nobody was there
 	// to hear them: a client that comes again may be owed one.
 	missed map[string]string
@@ -267,6 +270,9 @@ func (s *Server) begin(c net.Conn, run Run, uid int) (*session, error) {
 		return nil, errTaken
 	}
 	s.runs[ss.log] = ss
+	if run.Levels {
+		s.levels.Add(1)
+	}
 	ss.send(Answer{V: Version, Taken: true})
 	if line := s.missed[ss.log]; run.Again && line != "" {
 		ss.send(Answer{Line: line})
@@ -286,6 +292,9 @@ func (s *Server) end(ss *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.runs, ss.log)
+	if ss.run.Levels {
+		s.levels.Add(-1)
+	}
 }
 
 // process describes the downloader of a run, as far as it is the reporter's
@@ -325,6 +334,10 @@ func (s *Server) Put(e tracker.Event) {
 		s.missed[e.Log] = s.opts.Line(e)
 	}
 }
+
+// Watched reports whether a client that reports wants to know each second how
+// its download stands.
+func (s *Server) Watched() bool { return s.levels.Load() > 0 }
 
 // Shown gives those who report on a download how it stands, if they want to know.
 // It never waits.

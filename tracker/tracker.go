@@ -24,9 +24,11 @@ type Hooks struct {
 	AliveEvery time.Duration
 	// RunOver is told when all is said of a run whose end was reported.
 	RunOver func(root string, repo hfcache.Repo)
-	// Shown is given how a download stands, when something is told of it, and
-	// each second while it moves.
-	Shown func(Standing)
+	// Shown is given how a download stands: when something is told of it, and
+	// else each 5 seconds, or each second while Watched says that somebody
+	// watches.
+	Shown   func(Standing)
+	Watched func() bool
 }
 
 // Tracker owns the state of every download. All of it belongs to the

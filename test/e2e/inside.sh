@@ -378,7 +378,7 @@ downloads_as_a_service() {
 	unit=hf-download@$(systemd-escape org/none).service
 	systemctl start --no-block "$unit"
 	eventually 30 of_service org/none EVENT=failed CAUSE=repo-not-found || die "the cause is not told"
-	[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]] || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
+	eventually 10 eval '[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]]' || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
 	systemctl stop "$unit"
 	ok "hf-download@.service: a model by a user of its own, its failure named, tried again"
 }
