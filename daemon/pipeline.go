@@ -67,6 +67,8 @@ type Options struct {
 	// Outlets are further ways out for what is said.
 	Outlets []state.Outlet
 	Getenv  func(string) string
+	// Shown is given how a download stands, for NewJudge; nil: nobody asks.
+	Shown func(tracker.Standing)
 	// Version of the program, for the first line.
 	Version string
 	// Machine stands in for the one that the daemon runs on, which is nil.
@@ -111,7 +113,8 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.server = p.newServer(store)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
 	hooks := tracker.Hooks{
-		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend, Shown: p.board.Shown,
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend,
+		Shown: p.shown, Watched: func() bool { return p.board.Watched() || p.server.Watched() },
 	}
 	p.tracker = tracker.New(limits(set), p.ledger, opts.Machine.hooked(hooks), p.log)
 	p.tracker.Hear(p.reports)
@@ -142,7 +145,8 @@ func NewJudge(opts Options, looks chan sizer.Look, attended *Attendance, hub *hu
 	p := newPipeline(opts, attended)
 	p.looks, p.hub = looks, hub
 	p.ledger = state.NewLedger(opts.Store, p.outlets(), p.log)
-	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver, Attend: p.attend}, p.log)
+	hooks := tracker.Hooks{RunOver: runOver, Attend: p.attend, Shown: opts.Shown, Watched: func() bool { return true }}
+	p.tracker = tracker.New(limits(p.set), p.ledger, hooks, p.log)
 	p.tracker.Hear(p.reports)
 	return p
 }

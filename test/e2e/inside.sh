@@ -371,14 +371,14 @@ downloads_as_a_service() {
 	echo "open org/served" >&"$hub_commands"
 	eventually 30 has "$file" '\[SUCCESS\] Model downloaded successfully$' || { cat "$file"; die "no success of the service"; }
 	of_service org/served EVENT=completed PROOF=listing || die "no success in the journal of the unit"
-	eventually 5 test "$(systemctl show --property=ActiveState --value "$unit")" = inactive || die "the service goes on"
+	eventually 20 eval '[[ $(systemctl show --property=ActiveState --value "$unit") == inactive ]]' || die "the service goes on"
 	systemctl start "$unit" || die "cached, and it fails"
 	(($(count "$file" 'Model downloaded successfully$') == 2)) || { cat "$file"; die "cached, and no success"; }
 	[[ $(stat -c %U /var/cache/hf-download/hub/models--org--served) == hf-download ]] || die "not by a user of its own"
 	unit=hf-download@$(systemd-escape org/none).service
 	systemctl start --no-block "$unit"
 	eventually 30 of_service org/none EVENT=failed CAUSE=repo-not-found || die "the cause is not told"
-	[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]] || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
+	eventually 10 eval '[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]]' || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
 	systemctl stop "$unit"
 	ok "hf-download@.service: a model by a user of its own, its failure named, tried again"
 }
@@ -405,7 +405,7 @@ reports_to_the_daemon() {
 	eventually 10 says_itself org/told '\[SUCCESS\] org/told: Model downloaded successfully$' || die "the service does not show the daemon's lines"
 	entry EVENT=completed MODEL=org/told ROOT=/var/cache/hf-download/hub PROOF=listing COMMAND=hf PID='[1-9][0-9]*' || die "no success in the journal of the daemon"
 	of_service org/told MODEL=org/told && die "both have told"
-	eventually 10 test "$(systemctl show --property=ActiveState --value "$unit")" = inactive || die "the service goes on"
+	eventually 20 eval '[[ $(systemctl show --property=ActiveState --value "$unit") == inactive ]]' || die "the service goes on"
 	systemctl start "$unit" || die "cached, and it fails"
 	eventually 10 eval '(($(count "$(logfile org/told)" "Model downloaded successfully$") == 2))' || { cat "$(logfile org/told)"; die "cached, and no success"; }
 	unit=hf-download@$(systemd-escape org/nothing).service
@@ -434,6 +434,67 @@ reports_to_the_daemon() {
 	ok "progressctl exec beside the daemon: told once, by the daemon, over its restart; nobody speaks for others"
 }
 
+# A start takes as long as bytes come, and no longer.
+extends_start_timeouts() {
+	local grows
+	mkdir -p /usr/local/lib/e2e
+	cat >/usr/local/lib/e2e/fetch <<'END'
+#!/bin/bash
+commit=$(printf 'a%.0s' {1..40}) etag=$(printf 'b%.0s' {1..64}) repo=$HF_HUB_CACHE/models--org--slow
+mkdir -p "$repo"/blobs "$repo/snapshots/$commit"
+: >"$repo/blobs/$etag.incomplete"
+for _ in {1..8}; do (($1)) && head -c 100000 /dev/zero >>"$repo/blobs/$etag.incomplete"; sleep 1; done
+mv "$repo/blobs/$etag.incomplete" "$repo/blobs/$etag"
+ln -s "../../blobs/$etag" "$repo/snapshots/$commit/model.safetensors"
+END
+	chmod 755 /usr/local/lib/e2e/fetch
+	for grows in 0 1; do
+		cat >/run/systemd/system/fetches-$grows.service <<-END
+			[Service]
+			Type=oneshot
+			NotifyAccess=exec
+			TimeoutStartSec=4
+			Environment=HF_HUB_CACHE=/var/tmp/fetches-$grows HOME=/root
+			ExecStartPre=/usr/local/bin/progressctl exec --model org/slow -- /usr/local/lib/e2e/fetch $grows
+			ExecStart=/bin/true
+		END
+	done
+	systemctl daemon-reload
+	systemctl start --no-block fetches-0
+	systemctl start --no-block fetches-1
+	eventually 6 eval '[[ $(systemctl show --property=StatusText --value fetches-1) == "Downloading org/slow: "* ]]' || die "no STATUS of exec"
+	eventually 20 eval '[[ $(systemctl show --property=Result --value fetches-0) == timeout ]]' || die "what hangs is not given up"
+	eventually 20 eval '[[ $(systemctl show --property=ActiveState,Result --value fetches-1 | sort | tr "\n" " ") == "inactive success " ]]' || die "bytes came, and the start was given up"
+	rm -r /usr/local/lib/e2e /run/systemd/system/fetches-*.service
+	systemctl daemon-reload
+	ok "progressctl exec: a start timeout follows the bytes"
+}
+
+# What users ask, and what they are not told.
+shows_downloads() {
+	local out
+	out=$(as alice progressctl status --json org/demo) || die "alice does not see her own: $out"
+	[[ $out == *'"state":"completed"'* && $out == *'"root":"/home/alice'* ]] || die "alice sees: $out"
+	out=$(as bob progressctl status --all 2>&1) || die "bob sees no status: $out"
+	[[ $out == *org/demo* ]] || die "bob sees less than the public logs show: $out"
+	out=$(as bob progressctl status --json --all)
+	[[ $out == *'"model":"org/demo"'* && $out != *alice* ]] || die "bob sees whose it is: $out"
+	systemctl stop progressd
+	chmod 750 $log
+	systemctl start progressd
+	chmod 750 $log
+	as bob progressctl status org/demo 2>/dev/null && die "bob sees a model of alice's"
+	out=$(as bob progressctl status --all --no-legend) || die "bob has no status"
+	[[ -z $out ]] || die "bob sees what is private: $out"
+	[[ $(as bob progressctl status --json --all; as bob progressctl events --json --no-follow) == '' ]] || die "bob learns something"
+	usermod --append --groups systemd-journal bob
+	out=$(as bob progressctl status --json --all) && [[ $out == *'"root":"/home/alice'* ]] || die "a reader of the journal sees: $out"
+	gpasswd --delete bob systemd-journal >/dev/null
+	chmod 755 $log
+	as alice progressctl wait org/demo --timeout 5s >/dev/null || die "alice waits for what is there"
+	ok "progressctl: everybody sees the own downloads, others by the logs or the journal alone"
+}
+
 uninstalls() {
 	systemctl start progressd
 	make --silent -C /src uninstall || die "make uninstall"
@@ -451,6 +512,7 @@ installs
 is_confined
 starts
 tells
+shows_downloads
 keeps_private
 one_at_a_time
 reloads
@@ -466,5 +528,6 @@ refuses_bad_configuration
 installs_the_service
 downloads_as_a_service
 reports_to_the_daemon
+extends_start_timeouts
 uninstalls
 echo "all $cases cases passed in $SECONDS s"
