@@ -64,7 +64,10 @@ try() {
 		;;
 	exfat)
 		truncate -s 2G "$dir/exfat.img" && mkfs.exfat "$dir/exfat.img" >&2
-		mount.exfat-fuse "$dir/exfat.img" "$at" >&2
+		local device
+		device=$(losetup --find --show "$dir/exfat.img")
+		mount.exfat-fuse "$device" "$at" >&2 || { losetup --detach "$device" && return 1; }
+		losetup --detach "$device" # when it is unmounted
 		;;
 	*) say "no such file system: $1" && return 1 ;;
 	esac
