@@ -93,7 +93,7 @@ func open(dir string, log *slog.Logger, on disk) (*Store, error) {
 		episodes: map[string]*episode{},
 		closed:   map[string]struct{}{},
 	}
-	lock, err := takeLock(dir)
+	lock, err := awaitLock(dir)
 	if errors.Is(err, ErrLocked) {
 		return nil, err
 	}
