@@ -69,40 +69,38 @@ var shards = []hub.File{
 	{Path: "model-00002-of-00002.safetensors", Size: 2 * mb, Storage: hub.LFS, Seed: 3},
 }
 
-// drama is one player in one plot, with a cache of its own.
-type drama struct {
+// play is one player in one plot, with a cache of its own.
+type play struct {
 	*service
 	player
 	plot plot
 	hub  *hub.Hub
-	// done is when the last thing was done of which the verdict is told.
-	done time.Time
 }
 
 // plot is what happens, and the verdict on it.
 type plot struct {
 	name string
-	play func(*drama, *testing.T)
+	act  func(*play, *testing.T)
 	// verdict are the last lines of the log, and after how long they are due.
-	verdict func(*drama) (lines string, after time.Duration)
+	verdict func(*play) (lines string, after time.Duration)
 }
 
 var plots = []plot{
-	{"whole", (*drama).whole, (*drama).complete},
-	{"killed", (*drama).killed, (*drama).interrupted},
-	{"part", (*drama).part, (*drama).ended},
-	{"removed", (*drama).removed, (*drama).deleted},
-	{"paused", (*drama).paused, (*drama).stalled},
+	{"whole", (*play).whole, (*play).complete},
+	{"killed", (*play).killed, (*play).interrupted},
+	{"part", (*play).part, (*play).ended},
+	{"removed", (*play).removed, (*play).deleted},
+	{"paused", (*play).paused, (*play).stalled},
 }
 
-func (d *drama) repo() hfcache.Repo {
+func (d *play) repo() hfcache.Repo {
 	return hfcache.Repo{Type: hfcache.Model, ID: d.plot.name + "/" + d.name}
 }
 
-func (d *drama) root() string { return d.path("plays", d.plot.name+"-"+d.name, "hub") }
+func (d *play) root() string { return d.path("plays", d.plot.name+"-"+d.name, "hub") }
 
 // command is the client, not yet started.
-func (d *drama) command(t *testing.T, args ...string) *exec.Cmd {
+func (d *play) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	hh := d.hh
 	hh.Endpoint, hh.Root, hh.Chunk = d.hub.URL(), d.root(), mb/2
@@ -145,7 +143,7 @@ const seen = 2 * time.Second
 
 // toTheMiddle starts the client, which stands still in the middle of the large
 // file until the gate opens, and returns when it was seen and told of.
-func (d *drama) toTheMiddle(t *testing.T) *exec.Cmd {
+func (d *play) toTheMiddle(t *testing.T) *exec.Cmd {
 	t.Helper()
 	gate := hub.NewGate()
 	d.hub.Break(d.repo(), shards[1].Path, hub.Fault{GateAt: 2 * mb, Gate: gate})
@@ -159,7 +157,7 @@ func (d *drama) toTheMiddle(t *testing.T) *exec.Cmd {
 }
 
 // await waits until a text is in the log, and returns when that was seen.
-func (d *drama) await(t *testing.T, text string) time.Time {
+func (d *play) await(t *testing.T, text string) time.Time {
 	t.Helper()
 	form := regexp.MustCompile(text)
 	patience := time.After(patient + d.wait())
@@ -177,39 +175,41 @@ func (d *drama) await(t *testing.T, text string) time.Time {
 	}
 }
 
-func (d *drama) told() string {
+func (d *play) told() string {
 	text, _ := os.ReadFile(d.path("log", d.repo().Slug()+".log"))
 	return clock.ReplaceAllString(string(text), "")
 }
 
 // wait is how long the verdict has to wait.
-func (d *drama) wait() time.Duration {
+func (d *play) wait() time.Duration {
 	_, after := d.plot.verdict(d)
 	return after
 }
 
-func (d *drama) whole(t *testing.T) {
+func (d *play) whole(t *testing.T) {
 	t.Helper()
 	cmd := d.command(t)
 	start(t, cmd)
 	wait(t, cmd)
 }
 
-func (d *drama) complete() (string, time.Duration) {
+const success = "[SUCCESS] Model downloaded successfully\n"
+
+func (d *play) complete() (string, time.Duration) {
 	if d.listed {
-		return succeeds + "\n", 0
+		return success, 0
 	}
-	return "[INFO] No listing to check against: 5.0MB in 3 files on disk\n" + succeeds + "\n", shippedQuiet
+	return "[INFO] No listing to check against: 5.0MB in 3 files on disk\n" + success, shippedQuiet
 }
 
-func (d *drama) killed(t *testing.T) {
+func (d *play) killed(t *testing.T) {
 	t.Helper()
 	cmd := d.toTheMiddle(t)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 }
 
-func (d *drama) interrupted() (string, time.Duration) {
+func (d *play) interrupted() (string, time.Duration) {
 	if d.lockless {
 		return "[WARNING] Download interrupted at ", shippedStall
 	}
@@ -217,7 +217,7 @@ func (d *drama) interrupted() (string, time.Duration) {
 }
 
 // part: one of two shards, by a program of which nothing says that it wants no more.
-func (d *drama) part(t *testing.T) {
+func (d *play) part(t *testing.T) {
 	t.Helper()
 	cmd := d.command(t, "--include", "config.json", "--include", shards[1].Path)
 	asScript(t, cmd)
@@ -225,14 +225,14 @@ func (d *drama) part(t *testing.T) {
 	wait(t, cmd)
 }
 
-func (d *drama) ended() (string, time.Duration) {
+func (d *play) ended() (string, time.Duration) {
 	if d.listed {
 		return "[INFO] Download ended: 3.0MB in 2 of 3 files\n", shippedQuiet
 	}
 	return "[INFO] Download ended: 3.0MB in 2 files\n", shippedQuiet
 }
 
-func (d *drama) removed(t *testing.T) {
+func (d *play) removed(t *testing.T) {
 	t.Helper()
 	d.killed(t)
 	if err := os.RemoveAll(filepath.Join(d.root(), d.repo().Folder())); err != nil {
@@ -240,15 +240,15 @@ func (d *drama) removed(t *testing.T) {
 	}
 }
 
-func (d *drama) deleted() (string, time.Duration) { return "[WARNING] Download removed at ", 0 }
+func (d *play) deleted() (string, time.Duration) { return "[WARNING] Download removed at ", 0 }
 
 // paused: it lives, and nothing comes.
-func (d *drama) paused(t *testing.T) {
+func (d *play) paused(t *testing.T) {
 	t.Helper()
 	d.toTheMiddle(t)
 }
 
-func (d *drama) stalled() (string, time.Duration) {
+func (d *play) stalled() (string, time.Duration) {
 	if d.lockless { // who can't be seen may as well be dead
 		return "[WARNING] Download interrupted at ", shippedStall
 	}
@@ -269,10 +269,10 @@ func TestEveryVerdictOnEveryClientComesWhenItIsDue(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Close() })
-	var all []*drama
+	var all []*play
 	for _, plot := range plots {
 		for _, who := range players {
-			one := &drama{service: d, player: who, plot: plot, hub: h}
+			one := &play{service: d, player: who, plot: plot, hub: h}
 			if one.wait() > shippedInterrupt && os.Getenv(nightly) == "" {
 				continue // ten minutes: nightly, and simulated
 			}
@@ -296,9 +296,9 @@ func TestEveryVerdictOnEveryClientComesWhenItIsDue(t *testing.T) {
 	}
 }
 
-func (d *drama) perform(t *testing.T) {
+func (d *play) perform(t *testing.T) {
 	t.Parallel()
-	d.plot.play(d, t)
+	d.plot.act(d, t)
 	done := time.Now()
 	lines, after := d.plot.verdict(d)
 	// A death may be noted a look before it is seen here.
@@ -308,7 +308,7 @@ func (d *drama) perform(t *testing.T) {
 }
 
 // judge: the whole log is a beginning, progress, and the verdict.
-func (d *drama) judge(t *testing.T) {
+func (d *play) judge(t *testing.T) {
 	t.Helper()
 	lines, _ := d.plot.verdict(d)
 	form := regexp.MustCompile(`^\[INFO\] Preparing to download model: \S+\n\[INFO\] Downloading model.*\n(\[INFO\] (Download|Still).*\n)*` +
