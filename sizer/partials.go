@@ -181,11 +181,11 @@ func (p *pass) takeUp() {
 }
 
 // resumes reports whether this look is the first of a play of a former life of
-// the daemon and the file was written to in that play, and lately, where no
-// lock was seen to tell whether somebody is still at it.
+// the daemon and the file was written to in that play, where no lock was seen to
+// tell whether somebody is still at it.
 func (p *pass) resumes(part *partial) bool {
 	pl := p.repo.play
-	return pl != nil && pl.restored && !pl.looked && !pl.lockSeen && part.mtime.After(pl.opened) && p.now.Sub(part.mtime) < p.root.opts.Linger
+	return pl != nil && pl.restored && !pl.looked && !pl.lockSeen && part.mtime.After(pl.opened)
 }
 
 // judge tells live partials from those of dead attempts, and one of twins

@@ -12,7 +12,8 @@ import (
 	"progressd/hfcache"
 )
 
-// Options say how a Root looks. All fields are needed but FS, Recall and Listing.
+// Options say how a Root looks. All fields are needed but FS, Recall, Listing
+// and Judged.
 type Options struct {
 	// FS is whom files are asked of: this machine's kernel, if it is nil.
 	FS fsys.Kernel
@@ -34,11 +35,25 @@ type Options struct {
 	Listing func(repo hfcache.Repo, commit string) (hfcache.Listing, bool)
 	// Procs knows who holds which lock; shared by all roots.
 	Procs *Procs
-	// Quiet is how long nothing must move before a play that left nothing
-	// behind is over, Linger the same for one that left partials.
-	Quiet, Linger time.Duration
-	Log           *slog.Logger
+	// Judged gives when the newest look at a repository was begun that was
+	// judged, and the judge's interest in its play: only he ends one that
+	// nothing proves complete. It never waits; nil if nobody judges.
+	Judged func(hfcache.Repo) (newest time.Time, interest Interest)
+	Log    *slog.Logger
 }
+
+// Interest is what who judges a play still has in it.
+type Interest int
+
+// The interests.
+const (
+	// Settled: none. What comes is of another play.
+	Settled Interest = iota
+	// Paused: it has stopped, and may go on.
+	Paused
+	// Open: it goes on, or its end is waited for.
+	Open
+)
 
 // Root looks at the repositories of one cache root. It belongs to one
 // goroutine. It opens no blob, takes no lock, follows no link and leaves

@@ -192,7 +192,7 @@ func TestLines(t *testing.T) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.see(tidy)
 			p.see(func(l *sizer.Look) { *l = sizer.Look{Root: l.Root, Repo: l.Repo} })
-			p.blind(time.Hour)
+			p.until(time.Hour)
 		}, []string{"0s preparing 50", "0s started 50", "30s unlisted 50", "30s completed 50"}},
 		{"an empty file is a download too", func(p *player) {
 			p.see(also(by(vllm), func(l *sizer.Look) { l.FilesDone = 1 }))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/hfcache"
 	"progressd/sizer"
 )
 
@@ -102,7 +103,7 @@ type scene struct {
 	*testing.T
 	base, partial, blob string
 	root                *sizer.Root
-	now, turned         time.Time
+	now, turned, judged time.Time
 	d                   *download
 	events              []Event
 }
@@ -141,7 +142,7 @@ func newScene(t *testing.T, known string) *scene {
 	since := s.now.Add(-time.Minute)
 	s.root = sizer.NewRoot(sizer.Options{
 		Path: s.in("hub"), Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: sizer.NewProcs(downloader.ProcDir(s.in("proc"))),
-		Quiet: defaults.QuietAfter, Linger: defaults.StallAfter + time.Minute, Log: slog.New(slog.DiscardHandler),
+		Judged: s.interest, Log: slog.New(slog.DiscardHandler),
 	})
 	return s
 }
@@ -154,6 +155,14 @@ func (s *scene) write(path string, data []byte) {
 	s.Helper()
 	must(s.T, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(s.T, os.WriteFile(path, data, 0o644))
+}
+
+// interest is what the tracker has in the newest look.
+func (s *scene) interest(hfcache.Repo) (time.Time, sizer.Interest) {
+	if s.d == nil {
+		return time.Time{}, sizer.Open
+	}
+	return s.judged, s.d.interest()
 }
 
 // locks lets process 42 hold the file's lock, or nobody.
@@ -248,4 +257,5 @@ func (s *scene) look() {
 		s.events = append(s.events, s.d.observe(l)...)
 		s.events = append(s.events, s.d.tick(s.now)...)
 	}
+	s.judged = s.now
 }

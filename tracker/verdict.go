@@ -9,7 +9,11 @@ import (
 // verdict returns the verdict of waiting that is due, with the lines that
 // belong right before it.
 func (d *download) verdict() []Event {
-	switch kind := d.due(0); kind {
+	kind, left := d.pending()
+	if left > 0 {
+		return nil
+	}
+	switch kind {
 	case "":
 		return nil
 	case Stalled:
@@ -23,12 +27,12 @@ func (d *download) verdict() []Event {
 	}
 }
 
-// due is the verdict that the facts have earned if they stay as they are for
-// some time ahead, empty if none. None comes once the download is known to be
-// interrupted: only bytes, a new attempt or proof can change that.
-func (d *download) due(ahead time.Duration) Kind {
+// pending is the verdict that the facts earn if they stay as they are, and how
+// much longer they have to; empty if none. None comes once the download is known
+// to be interrupted: only bytes, a new attempt or proof can change that.
+func (d *download) pending() (Kind, time.Duration) {
 	if !d.active() {
-		return ""
+		return "", 0
 	}
 	kind, watch, limit := Interrupted, d.clocks.silent, d.set.StallAfter
 	if d.running() { // its end will be told
@@ -46,10 +50,10 @@ func (d *download) due(ahead time.Duration) Kind {
 	} else if d.abandoned() {
 		watch, limit = d.clocks.gone, d.set.InterruptAfter
 	}
-	if !watch.reached(limit-ahead) || kind == Stalled && d.ep.Stalled {
-		return ""
+	if kind == Stalled && d.ep.Stalled {
+		return "", 0
 	}
-	return kind
+	return kind, watch.left(limit)
 }
 
 // ending is the end that the facts point to, if they stay as they are: a tidy

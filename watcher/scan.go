@@ -61,8 +61,11 @@ func (r *runner) note(i *fsys.Item) {
 	}
 	if p := r.index.find(i.Name); p != nil {
 		p.seen = r.gen
-		// Network file systems may number a directory anew each time.
-		if i.Inode != p.listed && r.remote == "" {
+		switch {
+		case p.listed == 0: // it was expected, and is looked at when that says
+			p.listed = i.Inode
+		case i.Inode != p.listed && r.remote == "":
+			// Network file systems may number a directory anew each time.
 			p.listed = i.Inode
 			r.distrust(p)
 			r.index.at(p, r.now())

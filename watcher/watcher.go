@@ -159,6 +159,7 @@ type Watcher struct {
 	mu      sync.Mutex
 	finders []*finder
 	runners map[string]*runner
+	orders  map[string]*orders // by path of the root
 }
 
 // New makes a Watcher. It touches nothing until Run.
@@ -174,7 +175,8 @@ func New(opts Options) *Watcher {
 	}
 	w := &Watcher{
 		opts: opts, survey: func(pattern string) survey { return resolve(opts.FS, pattern) },
-		ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
+		ready: make(chan struct{}), began: time.Now(),
+		runners: make(map[string]*runner), orders: make(map[string]*orders),
 	}
 	if w.opts.Changed == nil {
 		w.opts.Changed = func(context.Context, RootChange) {}
