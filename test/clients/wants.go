@@ -191,9 +191,12 @@ func resumed(a *act) []want {
 		lines = "preparing started( progress)+( keepalive)* interrupted "
 	}
 	texts := []string{"Download interrupted at " + a.gone(), a.success()}
-	if a.resumes {
+	switch {
+	case a.resumes:
 		lines += "moving( progress)*"
-	} else {
+	case a.late:
+		lines += "(restarted|moving)( progress)*"
+	default:
 		lines += "restarted( progress)*"
 		texts = append(texts, "Download began again: "+a.kept()+" kept")
 	}
