@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -19,10 +20,12 @@ import (
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/hublist"
+	"progressd/record"
 	"progressd/sink"
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/state"
+	"progressd/stream"
 	"progressd/tracker"
 	"progressd/watcher"
 )
@@ -51,6 +54,9 @@ type Options struct {
 	Settings config.Settings
 	// Store outlives the Pipeline: over a reload the next one goes on with it.
 	Store *state.Store
+	// Probes outlive it, too: the next one doesn't ask where a file system
+	// hangs. nil is none.
+	Probes *watcher.Probes
 	// Systemd is told how the service is; nil: there is no systemd.
 	Systemd *Systemd
 	// Listeners are where reports of runs come in; they stay open.
@@ -77,10 +83,11 @@ type Pipeline struct {
 	attended *Attendance
 	ledger   *state.Ledger
 	hub      *hublist.Hub // nil if it is switched off
+	board    *stream.Board
 	queues   map[string]*sink.Queue
 	looks    chan sizer.Look
-	roots    chan tracker.Event
-	// reports are those of runs. The daemon gets them from progressd exec,
+	roots    chan tracker.RootChange
+	// reports are those of runs. The daemon gets them from progressctl exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
 	server  *socket.Server
@@ -94,12 +101,14 @@ type Pipeline struct {
 // New assembles the parts of the daemon. It starts nothing; ctx is that of Run.
 func New(ctx context.Context, opts Options) *Pipeline {
 	p := newPipeline(opts, NewAttendance())
-	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
+	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	set, store := p.set, opts.Store
-	p.server = p.newServer(ctx, store, p.form)
-	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
-	p.tracker = tracker.New(limits(set), p.ledger,
-		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend}, p.log)
+	p.board = p.newBoard()
+	p.server = p.newServer(store)
+	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
+	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend, Shown: p.board.Shown,
+	}, p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
@@ -115,7 +124,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 // watches says what to watch, and who looks.
 func (p *Pipeline) watches(ctx context.Context, scanners *scannerFactory) watcher.Options {
 	return watcher.Options{
-		Roots: p.set.Roots, Poll: time.Duration(p.set.PollInterval), Active: Active, Steady: steady, Notify: true,
+		Roots: p.set.Roots, Probes: p.opts.Probes, Poll: time.Duration(p.set.PollInterval), Active: Active, Steady: steady, Notify: true,
 		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
 		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
 	}
@@ -182,6 +191,14 @@ func form(s config.Settings) sink.Form {
 	return form
 }
 
+// consoleLine is how a line of the console is rendered.
+func consoleLine(s config.Settings, form sink.Form) func(tracker.Event) string {
+	if s.Console.Format == config.JSON {
+		return form.JSON
+	}
+	return form.Line
+}
+
 // outlets makes the sinks. Under systemd standard output is the journal, so
 // the lines go there once, with their fields; elsewhere they go to the
 // console as well.
@@ -192,7 +209,7 @@ func (p *Pipeline) outlets() []state.Outlet {
 		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(form.Text, store)))
 	}
 	if p.opts.Console != nil && p.opts.Getenv("JOURNAL_STREAM") == "" {
-		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, form, p.log))
+		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, consoleLine(p.set, form), p.log))
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
@@ -283,15 +300,20 @@ func (p *Pipeline) Ready() <-chan struct{} { return p.watcher.Ready() }
 func (p *Pipeline) Greet() {
 	log := p.log
 	caches := 0
-	var missing []string
+	var missing, silent []string
 	for _, root := range p.watcher.Status() {
-		if root.Present {
+		switch {
+		case root.Present:
 			caches++
-		} else if !strings.ContainsAny(root.Pattern, `*?[`) {
+		case !root.BusySince.IsZero() && time.Since(root.BusySince) > momentary:
+			silent = append(silent, record.Clean(root.Path))
+		case !strings.ContainsAny(root.Pattern, `*?[`):
 			missing = append(missing, root.Pattern)
 		}
 	}
 	switch {
+	case len(silent) > 0:
+		log.Warn("not all places where a cache may be can be seen yet: no answer, which is waited for", "waited_for", few(silent))
 	case caches == 0:
 		log.Warn("no cache found: waiting for one to appear; to watch another place, name it in the configuration: roots = [\"/path/to/hub\"]",
 			"looked_at", strings.Join(p.set.Roots, " "))
@@ -300,6 +322,18 @@ func (p *Pipeline) Greet() {
 	}
 	log.Info("watching", "caches", caches, "logs", p.set.LogDir, "version", p.opts.Version)
 }
+
+// few names some of many.
+func few(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// momentary is how long a look for a cache may take that doesn't hang.
+const momentary = 250 * time.Millisecond
 
 // status is called by the tracker when what it says of itself changes.
 func (p *Pipeline) status(text string) {
@@ -333,13 +367,17 @@ func (p *Pipeline) publish() {
 	parts := []string{p.said}
 	for _, name := range slices.Sorted(maps.Keys(p.queues)) {
 		if _, _, failing := p.queues[name].Status(); failing != nil {
-			parts = append(parts, "cannot write to the "+name+": "+sink.Clean(failing.Error()))
+			parts = append(parts, "cannot write to the "+name+": "+record.Clean(failing.Error()))
 		}
 	}
+	var still []string
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			parts = append(parts, sink.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
+			still = append(still, record.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
 		}
+	}
+	if len(still) > 0 {
+		parts = append(parts, few(still))
 	}
 	p.sd.status(strings.Join(parts, "; "))
 }
@@ -352,19 +390,18 @@ func (p *Pipeline) attend(a tracker.Attention) {
 	}
 }
 
-// changed is called by the watcher when a root goes or comes back.
+// changed is called by the watcher when a root is found, goes or comes back.
 func (p *Pipeline) changed(ctx context.Context, c watcher.RootChange) {
-	e := tracker.Event{Root: c.Root.Path, At: time.Now()}
+	change := tracker.RootChange{Root: c.Root.Path, At: time.Now(), Home: c.Root.Home}
 	switch c.Kind {
+	case watcher.Found, watcher.Back:
 	case watcher.Gone:
-		e.Kind = tracker.RootGone
-	case watcher.Back:
-		e.Kind = tracker.RootBack
+		change.Gone = true
 	default: // of interest to diagnostics only, and the watcher has said it
 		return
 	}
 	select {
-	case p.roots <- e:
+	case p.roots <- change:
 	case <-ctx.Done():
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/hublist"
 	"progressd/sizer"
@@ -26,6 +27,7 @@ func ScanOptions(hub *hublist.Hub, since time.Time, log *slog.Logger) sizer.Opti
 type Root struct {
 	*sizer.Root
 	dev, inode uint64
+	vague      bool
 }
 
 // OpenRoot makes the Root of the directory that is there now.
@@ -34,8 +36,20 @@ func OpenRoot(path string, options sizer.Options) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	options.Path, options.Dev, options.Inode = path, dev, inode
-	return &Root{sizer.NewRoot(options), dev, inode}, nil
+	options.Path, options.Dev, options.Inode, options.Vague = path, dev, inode, onNetwork(path)
+	return &Root{sizer.NewRoot(options), dev, inode, options.Vague}, nil
+}
+
+// onNetwork reports whether a directory is on the file system of a network, as far
+// as can be known.
+func onNetwork(path string) bool {
+	d, err := fsys.Open(fsys.Real{}, path)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	kind, err := d.Network()
+	return err == nil && kind != ""
 }
 
 // Identity is that of a directory, which may be reached by a link; the error is
@@ -52,8 +66,10 @@ func Identity(path string) (dev, inode uint64, err error) {
 	return st.Dev, st.Ino, nil
 }
 
-// Same reports whether both are of one directory.
-func (r *Root) Same(other *Root) bool { return r.dev == other.dev && r.inode == other.inode }
+// Same reports whether both are of one directory, as far as its numbers tell.
+func (r *Root) Same(other *Root) bool {
+	return r.dev == other.dev && (r.inode == other.inode || r.vague && other.vague)
+}
 
 // restPatience is how long is waited for what there is: a file system may hang.
 const restPatience = 3 * time.Second
@@ -62,20 +78,8 @@ const restPatience = 3 * time.Second
 // that can't be done.
 func Rest(options sizer.Options, root, folder string, abort <-chan struct{}) *sizer.Look {
 	found := make(chan *sizer.Look, 1)
-	go func() {
-		options.Since, options.Opened, options.Log = time.Time{}, time.Time{}, slog.New(slog.DiscardHandler)
-		r, err := OpenRoot(root, options)
-		if err != nil {
-			found <- nil
-			return
-		}
-		look, _ := r.Look(time.Now(), folder)
-		if look.Unreadable != nil {
-			found <- nil
-			return
-		}
-		found <- &look
-	}()
+	options.Since, options.Opened = time.Time{}, time.Time{}
+	go func() { found <- restNow(options, root, folder) }()
 	select {
 	case look := <-found:
 		return look
@@ -85,3 +89,26 @@ func Rest(options sizer.Options, root, folder string, abort <-chan struct{}) *si
 		return nil
 	}
 }
+
+// restNow looks at a repository once; nil if that can't be done.
+func restNow(options sizer.Options, root, folder string) *sizer.Look {
+	options.Log = slog.New(slog.DiscardHandler)
+	r, err := OpenRoot(root, options)
+	if err != nil {
+		return nil
+	}
+	now := time.Now()
+	look, _ := r.Look(now, folder)
+	if !look.InPlay && !look.Gone && look.Unreadable == nil {
+		// What has just come into a directory of its own waits for somebody
+		// who tells what it is called. Here nobody will come.
+		look, _ = r.Look(now.Add(nameTime), folder)
+	}
+	if look.Unreadable != nil {
+		return nil
+	}
+	return &look
+}
+
+// nameTime is longer than the sizer waits for a name.
+const nameTime = 2 * time.Second

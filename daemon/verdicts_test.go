@@ -225,7 +225,7 @@ func (b *bubble) start() {
 	set.Download.StallAfter = config.Duration(b.stall)
 	ctx, stop := context.WithCancel(b.t.Context())
 	p := newPipeline(Options{Settings: set, Store: b.store, Log: log}, NewAttendance())
-	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
+	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	p.ledger = state.NewLedger(b.store, []state.Outlet{{Queue: &b.heard}}, log)
 	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{Attend: p.attend}, log)
 	p.tracker.Restore(b.store.Episodes(), time.Now())
@@ -266,6 +266,8 @@ func (b *bubble) end() {
 	b.finish("model.safetensors")
 }
 
+func (b *bubble) endWeights() { b.finish("model.safetensors") }
+
 // verdictsAfter are those told since a time, each with how long after it.
 func (b *bubble) verdictsAfter(at time.Time) (kinds []string, after []time.Duration) {
 	for _, e := range b.heard.all() {
@@ -290,6 +292,7 @@ type fate struct {
 var fates = []fate{
 	{"completed without a listing", true, false, (*bubble).end, tracker.Completed, timing.quietly},
 	{"completed without a listing, its server lives on", true, true, (*bubble).end, tracker.Completed, timing.quietly},
+	{"completed without a listing and by no kind, its script lives on", true, true, (*bubble).endWeights, tracker.Completed, timing.restless},
 	{"completed without a listing and locks", false, false, (*bubble).end, tracker.Completed, timing.quietly},
 	{"interrupted", true, false, nil, tracker.Interrupted, timing.interrupted},
 	{"interrupted, and nobody knows who it was", false, false, nil, tracker.Interrupted, timing.stalled},
@@ -297,12 +300,17 @@ var fates = []fate{
 		b.list(map[string]int{"config.json": 700, "model.safetensors": 1_001_000, "README.md": 10})
 		b.end()
 	}, tracker.Ended, timing.quietly},
+	{"ended, its script lives on", true, true, func(b *bubble) {
+		b.list(map[string]int{"config.json": 700, "model.safetensors": 1_001_000, "README.md": 10})
+		b.end()
+	}, tracker.Ended, timing.restless},
 	{"stalled", true, true, nil, tracker.Stalled, timing.stalled},
 }
 
 func (tm timing) quietly() time.Duration     { return tm.quiet }
 func (tm timing) interrupted() time.Duration { return tm.interrupt }
 func (tm timing) stalled() time.Duration     { return tm.stall }
+func (tm timing) restless() time.Duration    { return max(tm.stall, tm.quiet) }
 
 // late is how much later than promised a verdict may come: what moved last has
 // to be seen, and one reading of locks serves for a while.
@@ -394,5 +402,37 @@ func TestNoVerdictIsLostInARestart(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A download that goes into a directory of its own leaves no listing before
+// huggingface_hub 1.22.
+func TestADownloadIntoADirectoryOfItsOwnComesToItsEnd(t *testing.T) {
+	for _, tm := range timings {
+		t.Run(tm.String(), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, tm, false, func(b *bubble) {
+				dir := b.in("hub", "mine")
+				stage := filepath.Join(dir, hfcache.LocalStage)
+				partial := filepath.Join(stage, "model.safetensors."+madeFiles["model.safetensors"]+".incomplete")
+				b.put(partial, "some")
+				pass(b.poll + time.Second)
+				for n := range 10 {
+					pass(time.Second)
+					b.put(partial, strings.Repeat("x", 1000*(n+1)))
+				}
+				b.put(filepath.Join(dir, "config.json"), "{}")
+				b.must(os.Rename(partial, filepath.Join(dir, "model.safetensors")))
+				for _, file := range []string{"config.json", "model.safetensors"} {
+					b.put(filepath.Join(stage, hfcache.LocalNote(file)), fmt.Sprintf("%s\n%s\n%d.5\n", madeCommit, madeFiles[file], time.Now().Unix()))
+				}
+				at := time.Now()
+				pass(tm.quiet + time.Minute)
+				kinds, after := b.verdictsAfter(at)
+				if len(kinds) != 1 || kinds[0] != string(tracker.Completed) || after[0] < tm.quiet || after[0] > tm.quiet+2*time.Second {
+					t.Errorf("verdicts %v %v after", kinds, after)
+				}
+			})
+		})
 	}
 }

@@ -105,7 +105,7 @@ func (p *pass) readTrees(revs *revisions) error {
 	if err != nil || !revs.trees.stale(e) {
 		return err
 	}
-	revs.trees = markOf(e, p.now)
+	revs.trees = p.mark(e)
 	found, err := newest(d, func(name string) (string, bool) {
 		commit, ok := strings.CutSuffix(name, ".json")
 		return commit, ok && hfcache.IsCommit(commit)
@@ -119,7 +119,7 @@ func (p *pass) readTrees(revs *revisions) error {
 	for _, f := range found {
 		rev := revs.at(f.name)
 		rev.hasTree, rev.written = true, f.entry.Mtime
-		if rev.listing == nil || rev.listing.file.stale(f.entry) || rev.listing.size != f.entry.Size {
+		if rev.listing == nil || rev.listing.file.rewritten(f.entry) || rev.listing.size != f.entry.Size {
 			rev.listing = p.parseListing(d, f)
 		}
 	}
@@ -159,7 +159,7 @@ func trimOld(found []namedEntry) []namedEntry {
 // parseListing reads one tree file. One that can't be used counts as none:
 // progress then goes on without a total.
 func (p *pass) parseListing(d fsys.Dir, f namedEntry) *listing {
-	unusable := &listing{file: markOf(f.entry, p.now), size: f.entry.Size}
+	unusable := &listing{file: p.mark(f.entry), size: f.entry.Size}
 	file, e, err := d.OpenRegular(f.name + ".json")
 	if err != nil {
 		if !fsys.Absent(err) || fsys.Refused(err) {
@@ -174,7 +174,7 @@ func (p *pass) parseListing(d fsys.Dir, f namedEntry) *listing {
 		return unusable
 	}
 	l := newListing(parsed.Files, p.repo.layout.index)
-	l.file, l.size = markOf(e, p.now), e.Size
+	l.file, l.size = p.mark(e), e.Size
 	return l
 }
 
@@ -326,7 +326,7 @@ func (p *pass) readLinks(rev *revision) error {
 	if rev.linksRead.Equal(p.now) || (rev.flat || !p.relisted) && !rev.linksMark.stale(e) {
 		return nil
 	}
-	rev.linksMark, rev.linksRead = markOf(e, p.now), p.now
+	rev.linksMark, rev.linksRead = p.mark(e), p.now
 	var links []link
 	places := make(map[string]fsys.Entry)
 	if rev.flat, err = walkLinks(top, "", &links, places); err != nil {

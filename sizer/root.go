@@ -17,6 +17,10 @@ import (
 type Options struct {
 	// FS is whom files are asked of: this machine's kernel, if it is nil.
 	FS fsys.Kernel
+	// Vague: on the root's file system directories may keep their times when
+	// names come and go, and a name may have another inode number each time it
+	// is looked up. So it is on those of networks.
+	Vague bool
 	// Path of the cache root; the only path that may lead through links.
 	Path string
 	// Dev and Inode are the root's identity: a look that finds another
@@ -89,16 +93,19 @@ type repo struct {
 	tree     *tree // of a Local one, else nil
 	since    time.Time
 	blobs    mark
-	born     time.Time // of blobs/: inodes are used again
+	names    fsys.Tally // in blobs/, where its mark is vague
+	born     time.Time  // of blobs/: inodes are used again
 	partials map[string]*partial
 	locks    lockDir
 	// outsideLocks are those of hfcache.OutsideLockDir.
 	outsideLocks lockDir
-	// besides are the lock files in blobs/, reading what is held of all.
-	besides []lockFile
-	reading reading
-	revs    revisions
-	play    *play
+	// besides are the lock files in blobs/, lockedBesides of which blobs;
+	// reading is what is held of all.
+	besides       []lockFile
+	lockedBesides []string
+	reading       reading
+	revs          revisions
+	play          *play
 	// cutOffs are blobs that were left half copied; see Memory.CutOffs.
 	cutOffs []CutOff
 	// unlinked are blobs of the last play that no snapshot names.
@@ -149,6 +156,7 @@ func (r *Root) unreadable(rp *repo, err error) {
 var (
 	errGone     = errors.New("the repository is gone")
 	errReplaced = errors.New("the root is another directory now")
+	errHidden   = errors.New("another file system is there now")
 )
 
 func (r *Root) repo(name hfcache.Repo, folder string) *repo {
@@ -196,7 +204,7 @@ type pass struct {
 	repo *repo
 	now  time.Time
 	top  fsys.Dir
-	// relisted: the names in blobs/ were read in this pass.
+	// relisted: the names in blobs/ were read in this pass, and may be others.
 	relisted bool
 	// blobsTime is the mtime of blobs/, zero if there is none.
 	blobsTime time.Time
@@ -228,7 +236,7 @@ func (p *pass) run(look *Look) error {
 	if err != nil {
 		return err
 	}
-	if e.Inode != p.root.opts.Inode || e.Dev != p.root.opts.Dev {
+	if e.Dev != p.root.opts.Dev || e.Inode != p.root.opts.Inode && !p.root.opts.Vague {
 		return errReplaced
 	}
 	p.top = top
@@ -274,8 +282,7 @@ func (p *pass) readBlobs() error {
 		if err := p.recognise(blobs, e); err != nil {
 			return err
 		}
-		p.relisted = true
-		if err := p.listPartials(blobs); err != nil {
+		if p.relisted, err = p.listPartials(blobs); err != nil {
 			return err
 		}
 	}
@@ -289,13 +296,19 @@ func (p *pass) readBlobs() error {
 }
 
 // recognise marks the directory that holds the partials. One that was removed
-// and made again is errGone: what was is over.
+// and made again is errGone: what was is over. One of another file system hides
+// what was.
 func (p *pass) recognise(d fsys.Dir, e fsys.Entry) error {
-	born := d.Born(".")
-	if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.Inode || !p.repo.born.Equal(born)) {
+	was, born := p.repo.blobs, d.Born(".")
+	mountedAgain := was.ino == e.Inode && !born.IsZero() && p.repo.born.Equal(born)
+	switch {
+	case was.ino == 0 || mountedAgain:
+	case was.dev != e.Dev:
+		return errHidden
+	case was.another(e) || !p.repo.born.Equal(born):
 		return errGone
 	}
-	p.repo.blobs, p.repo.born = markOf(e, p.now), born
+	p.repo.blobs, p.repo.born = p.mark(e), born
 	return nil
 }
 
@@ -312,27 +325,39 @@ func (p *pass) forget() error {
 	if !e.IsDir() {
 		return errGone
 	}
+	if p.repo.blobs.ino != 0 && p.repo.blobs.dev != e.Dev {
+		return errHidden
+	}
 	p.repo.blobs, p.repo.partials = mark{}, nil
 	return nil
 }
 
 // replaced reports whether the repository was removed and made again since this
-// look read its partials: the times of what came later would be those behind
-// which nothing more of it is told.
-func (p *pass) replaced() bool {
+// look read its partials, as an error: the times of what came later would be those
+// behind which nothing more of it is told.
+func (p *pass) replaced() error {
 	path := p.repo.folder + "/blobs"
 	if p.repo.tree != nil || p.repo.blobs.ino == 0 {
-		return false
+		return nil
 	}
 	e, err := p.top.LstatPath(path)
-	if err != nil || e.Mtime.Equal(p.blobsTime) {
-		return false
+	switch {
+	case err != nil || e.Mtime.Equal(p.blobsTime):
+		return nil
+	case e.Dev != p.repo.blobs.dev:
+		return errHidden
+	case p.repo.blobs.another(e) || !p.top.BornPath(path).Equal(p.repo.born):
+		return errGone
 	}
-	return e.Inode != p.repo.blobs.ino || !p.top.BornPath(path).Equal(p.repo.born)
+	return nil
 }
 
 func (p *pass) noBlobs(err error) error {
-	if fsys.Refused(err) {
+	switch {
+	case !fsys.Refused(err):
+	case p.isLink(p.repo.folder + "/blobs"):
+		p.root.warn(p.repo.folder, "blobs is a link, and links are not followed, so nothing is told of this repository: mount what it leads to there instead (mount --bind), or move the whole cache and name where it lies as a root", err)
+	default:
 		p.root.warn(p.repo.folder, "blobs is no directory, and is not followed", err)
 	}
 	if err := p.forget(); err != nil {
@@ -340,6 +365,12 @@ func (p *pass) noBlobs(err error) error {
 	}
 	p.relisted = true
 	return nil
+}
+
+// isLink reports whether a link lies at path.
+func (p *pass) isLink(path string) bool {
+	e, err := p.top.LstatPath(path)
+	return err == nil && e.Link()
 }
 
 // lookForNew reports whether finished blobs that nobody saw as partials may
@@ -350,7 +381,7 @@ func (p *pass) lookForNew() (since time.Time, ok bool) {
 	if p.repo.play != nil {
 		since = p.repo.play.since
 	}
-	return since, p.blobsTime.After(since)
+	return since, p.root.opts.Vague || p.blobsTime.After(since)
 }
 
 // findNew looks for finished blobs that came after the last play: a small
@@ -378,7 +409,7 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 	if err != nil || p.repo.play != nil || len(p.arrivedNew) > 0 {
 		return err
 	}
-	if p.placedNew, err = p.placedSince(since); err == nil && !p.placedNew && !p.repo.blobs.young {
+	if p.placedNew, err = p.placedSince(since); err == nil && !p.placedNew && !p.repo.blobs.young && !p.root.opts.Vague {
 		p.repo.since = p.blobsTime // deletions only: don't ask again
 	}
 	return err

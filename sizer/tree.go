@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"progressd/fsys"
 	"progressd/hfcache"
 )
@@ -51,11 +49,21 @@ func newTree() *tree { return &tree{dirs: make(map[string]*treeDir), notes: make
 
 type treeDir struct {
 	mark     mark
+	names    fsys.Tally
+	listed   time.Time // with other names than before
 	relisted bool
 	subs     []string // paths
 	locks    []lockFile
 	noted    []string // paths of files that have metadata
 	partials []partialName
+}
+
+// changed is when names last came or went, as far as is known.
+func (td *treeDir) changed() time.Time {
+	if td.mark.vague {
+		return td.listed
+	}
+	return td.mark.mtime
 }
 
 type partialName struct {
@@ -117,8 +125,8 @@ func (p *pass) isStranger(err error) bool {
 
 // noTree is a directory that no client fills, or not any more.
 func (p *pass) noTree(err error) error {
-	if errors.Is(err, unix.ELOOP) {
-		p.root.warn(p.repo.folder, hfcache.LocalStage+" is reached by a link, and is not followed", err)
+	if fsys.Refused(err) {
+		p.sayStageLink(err)
 	}
 	if err := p.forget(); err != nil {
 		return err
@@ -126,6 +134,18 @@ func (p *pass) noTree(err error) error {
 	p.relisted = p.repo.play != nil
 	p.repo.tree = newTree()
 	return nil
+}
+
+// sayStageLink says that a client's own directory in one that it fills is reached
+// by a link, if it is.
+func (p *pass) sayStageLink(err error) {
+	path := p.repo.folder
+	for _, name := range strings.Split(hfcache.LocalStage, "/") {
+		if path += "/" + name; p.isLink(path) {
+			p.root.warn(p.repo.folder, hfcache.LocalStage+" is reached by a link, and links are not followed, so nothing is told of downloads into this directory: make it a directory, or mount what it leads to there (mount --bind)", err)
+			return
+		}
+	}
 }
 
 // walkTree looks at each directory beneath download/, and lists those that may
@@ -148,7 +168,7 @@ func (p *pass) walkTree(down fsys.Dir) error {
 		seen[path] = true
 		p.relisted = p.relisted || td.relisted
 		p.blobsTime = later(p.blobsTime, td.mark.mtime)
-		age := p.now.Sub(td.mark.mtime)
+		age := p.now.Sub(td.changed())
 		t.stirring = t.stirring || age < racy && age > -racy
 		for _, sub := range td.subs {
 			if len(seen)+len(queue) >= maxTreeDirs || strings.Count(sub, "/") >= maxDepth {
@@ -198,9 +218,14 @@ func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 		known.relisted = false
 		return known, nil
 	}
-	td := &treeDir{mark: markOf(e, p.now), relisted: true}
+	td := &treeDir{mark: p.mark(e), relisted: true}
 	if err := p.listTreeDir(d, path, td); err != nil {
 		return nil, err
+	}
+	// Where nothing but the names tells of a change, there is none.
+	td.relisted = known == nil || !p.root.opts.Vague || known.names != td.names || known.mark.rewritten(e)
+	if td.listed = p.now; !td.relisted {
+		td.listed = known.listed
 	}
 	p.repo.tree.dirs[path] = td
 	return td, nil
@@ -212,6 +237,7 @@ func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
 	err := d.Names(func(name string) bool {
 		name = strings.Clone(name)
 		entries++
+		td.names.Add(name)
 		if file, ok := hfcache.ParseLocalNote(name); ok {
 			td.noted = append(td.noted, beneath(path, file))
 		} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
@@ -315,7 +341,7 @@ func (p *pass) findNoted(down fsys.Dir, since time.Time) error {
 			}
 		}
 	}
-	if p.repo.play == nil && len(p.arrivedNew) == 0 && !young {
+	if p.repo.play == nil && len(p.arrivedNew) == 0 && !young && !p.root.opts.Vague {
 		p.repo.since = p.blobsTime // deletions only: don't ask again
 	}
 	return nil

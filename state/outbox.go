@@ -106,6 +106,7 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 			key := s.keyOf(t)
 			t.event.Log = s.logName(key)
 			s.noteLeftovers(key, t.event)
+			s.noteVerdict(key, t.event)
 			if key.repo.Type == hfcache.Local && t.event.Repo == key.repo {
 				// At rest, it is called by where it is.
 				t.event.Repo, t.event.Root = key.repo.LocalName(key.root), key.repo.Within(key.root)
@@ -186,7 +187,8 @@ func (s *Store) settle(e *episode) {
 
 func (s *Store) close(e *episode) {
 	if rec := s.repoRecord(e.key()); e.played() && e.Number > rec.Number {
-		rec.Number, rec.Since, rec.CutOffs = e.Number, e.Episode.Memory.Since, e.Episode.Memory.CutOffs
+		rec.Number, rec.Home = e.Number, e.Episode.Home
+		rec.Since, rec.CutOffs = e.Episode.Memory.Since, e.Episode.Memory.CutOffs
 		s.stateDirty = true
 	}
 	delete(s.episodes, e.Episode.ID)

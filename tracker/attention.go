@@ -58,18 +58,21 @@ func (d *download) lookBy() time.Time {
 	switch {
 	case !d.active():
 		return time.Time{}
-	case !d.dozed.IsZero():
-		return d.dozed
 	case d.ep.Seq == 0 && !d.held.IsZero():
 		return d.held.Add(hubPatience)
 	case d.clocks.checked.IsZero():
 		return time.Time{}
+	case !d.dozed.IsZero():
+		return d.dozed
 	case d.run != nil && d.run.exit != nil:
 		return d.clocks.checked.Add(beat)
 	}
 	left := closely
 	if _, due := d.pending(); due > 0 {
 		left = min(left, due)
+	}
+	if rest, due := d.rests(); due && rest > 0 {
+		left = min(left, rest)
 	}
 	return d.clocks.checked.Add(left)
 }
@@ -84,7 +87,7 @@ func (t *Tracker) attendOpen(k key) {
 // attend tells how closely a download has to be looked at, if that has changed.
 func (t *Tracker) attend(k key, e *entry) {
 	a := Attention{Root: k.root, Repo: k.repo, Seen: e.judged, Interest: e.interest(), By: e.lookBy()}
-	if t.away[k.root] {
+	if t.homes.away[k.root] {
 		a.By = time.Time{}
 	}
 	if a != e.attended {

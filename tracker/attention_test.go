@@ -192,7 +192,7 @@ func attentions(said []Attention) string {
 func TestHowCloselyToLookIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said []Attention
-		e := &engine{t: t, looks: make(chan sizer.Look), roots: make(chan Event)}
+		e := &engine{t: t, looks: make(chan sizer.Look), roots: make(chan RootChange)}
 		tr := New(defaults, &e.commits, Hooks{Attend: func(a Attention) { said = append(said, a) }}, discard)
 		restored := Episode{ID: "x", Root: "/old", Repo: model, Play: "p1", Seq: 2, Began: time.Now()}
 		tr.Restore([]Episode{restored}, time.Now())
@@ -219,9 +219,11 @@ func TestHowCloselyToLookIsSaid(t *testing.T) {
 		}
 		said = said[len(said)-1:]
 		want("near the end", "/hub open 4s")
-		e.roots <- Event{Kind: RootGone, Root: "/hub", At: time.Now()}
+		e.roots <- RootChange{Root: "/hub", At: time.Now(), Gone: true}
 		want("of a root that went", "/hub open")
-		e.roots <- Event{Kind: RootBack, Root: "/hub", At: time.Now()}
+		pass(2 * standstill)
+		e.roots <- RootChange{Root: "/hub", At: time.Now()}
+		pass(2 * beat) // what it holds now is listed first
 		want("and came back", "")
 		e.see("/hub", "a/b", by(vllm), proof, func(l *sizer.Look) { l.Bytes = 50 * mb })
 		want("at the end", "/hub settled 0s")

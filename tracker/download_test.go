@@ -66,10 +66,10 @@ func TestLines(t *testing.T) {
 			p.see(tidy)
 			p.until(time.Hour)
 		}, []string{"0s preparing 50", "0s started 50", "9m30s unlisted 50", "9m30s completed 50"}},
-		{"a server that lives on after its download is finished", func(p *player) {
+		{"a server that lives on after its download is finished: a whole model", func(p *player) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.until(10 * time.Second)
-			p.see(func(l *sizer.Look) { l.Locked, l.Partials = false, 0 })
+			p.see(also(idle, func(l *sizer.Look) { l.Whole = true }))
 			p.until(time.Hour)
 		}, []string{"0s preparing 50", "0s started 50", "40s unlisted 50", "40s completed 50"}},
 		{"a gap in shard numbers ends without success", func(p *player) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 )
@@ -27,6 +28,9 @@ type Hooks struct {
 	// Attend is told how closely a repository has to be looked at, whenever
 	// that changes and after each look at a download.
 	Attend func(Attention)
+	// Shown is given how a download stands, when something is told of it, and
+	// each second while it moves.
+	Shown func(Standing)
 }
 
 // Tracker owns the state of every download. All of it belongs to the
@@ -41,15 +45,16 @@ type Tracker struct {
 	// closed are the plays whose episode is over: more looks of the same
 	// play are nothing new. One is forgotten as soon as it is at rest.
 	closed map[key]string
-	// away are the roots that are gone.
-	away  map[string]bool
-	rooms map[uint64]*room
+	homes  homes
+	rooms  map[uint64]*room
 	// reports are those of leftovers.
 	reports reports
 	status  status
 	// runs are those that were reported, hears where reports come from.
 	runs  map[key]*run
 	hears <-chan Report
+	// traces are what the debug level has told last, empty where it is off.
+	traces map[key]traced
 }
 
 // key names a download: there is one per root and repository.
@@ -64,22 +69,24 @@ type entry struct {
 	noted   noted
 	notedAt time.Time
 	// judged is when the newest look was begun, attended what was said last
-	// of how closely to look.
+	// of how closely to look, shownAt when it was shown last.
 	judged   time.Time
 	attended Attention
+	shownAt  time.Time
 }
 
 // noted is what of a record decides whether it is to be noted anew.
 type noted struct {
 	bytes, base, fell        int64
 	over, stranger, diskFull bool
+	home                     fsys.Identity
 	memory                   sizer.Memory
 }
 
 func notedOf(ep *Episode) noted {
 	return noted{
 		bytes: ep.Bytes, base: ep.Base, fell: ep.Fell,
-		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull,
+		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull, home: ep.Home,
 		memory: ep.Memory,
 	}
 }
@@ -91,10 +98,11 @@ func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 		set: set, rec: rec, hooks: hooks, log: log,
 		open:    map[key]*entry{},
 		closed:  map[key]string{},
-		away:    map[string]bool{},
+		homes:   newHomes(),
 		rooms:   map[uint64]*room{},
 		runs:    map[key]*run{},
 		reports: reports{at: map[key]time.Time{}},
+		traces:  map[key]traced{},
 	}
 }
 
@@ -107,7 +115,13 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 			continue
 		}
 		d := restoreDownload(t.set, ep, now)
-		t.open[key{ep.Root, ep.Repo}] = &entry{download: d, noted: notedOf(&ep), notedAt: now}
+		k, e := key{ep.Root, ep.Repo}, &entry{download: d, noted: notedOf(&ep), notedAt: now}
+		if t.open[k] == nil {
+			t.open[k] = e
+			t.show(e, nil)
+		} else { // two homes at one path; which is there is told before the first look
+			t.homes.absent[k] = append(t.homes.absent[k], e)
+		}
 		t.log.Debug("download restored", "root", ep.Root, "repo", ep.Repo.ID, "episode", ep.ID)
 	}
 }
@@ -117,10 +131,9 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 func (t *Tracker) Hear(reports <-chan Report) { t.hears = reports }
 
 // Run judges looks as they come until ctx is done or looks is closed; then
-// every record is noted once more. roots tells of roots that went and came
-// back: events of kind RootGone and RootBack with At, Root and Reason set; it
-// may be nil. Looks of one repository come in order.
-func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan Event) error {
+// every record is noted once more. roots tells of roots that were found, went
+// and came back; it may be nil. Looks of one repository come in order.
+func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan RootChange) error {
 	beats := newBeats()
 	defer beats.stop()
 	var pulse <-chan time.Time
@@ -145,12 +158,13 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 				return nil
 			}
 			t.observe(look)
+			t.trace(ctx, look)
 			if beats.near(look.At) {
 				t.tick(look.At)
 			}
 			t.publish(look.At)
-		case event := <-roots:
-			t.root(event)
+		case change := <-roots:
+			t.root(change)
 		case report := <-t.hears:
 			t.report(report)
 			t.publish(report.At)
@@ -168,6 +182,10 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 func (t *Tracker) observe(look sizer.Look) {
 	k := key{look.Root, look.Repo}
 	t.leftovers(k, look)
+	here := !look.Gone && look.Unreadable == nil
+	if t.open[k] == nil && here {
+		t.takeBack(k)
+	}
 	e := t.open[k]
 	if e == nil {
 		if e = t.begin(k, look); e == nil {
@@ -178,6 +196,12 @@ func (t *Tracker) observe(look sizer.Look) {
 		}
 	}
 	e.judged = look.At
+	if here {
+		t.sighted(k, e)
+	} else if look.Gone && !e.unplayed() && !t.deleted(k, e) {
+		t.setAside(k, e)
+		return
+	}
 	if e.unplayed() {
 		look = t.sinceClosed(k, look)
 	}
@@ -230,7 +254,7 @@ func (t *Tracker) begin(k key, look sizer.Look) *entry {
 // tick lets time pass for every download whose root is there.
 func (t *Tracker) tick(now time.Time) {
 	for k, e := range t.open {
-		if t.away[k.root] {
+		if t.homes.away[k.root] {
 			continue
 		}
 		t.note(e, e.tick(now))
@@ -263,33 +287,13 @@ func (t *Tracker) sinceClosed(k key, look sizer.Look) sizer.Look {
 	return look
 }
 
-// root notes that a root went or came back: meanwhile nothing is known of its
-// downloads, and nothing is said.
-func (t *Tracker) root(event Event) {
-	switch event.Kind {
-	case RootGone:
-		t.away[event.Root] = true
-	case RootBack:
-		delete(t.away, event.Root)
-	default:
-		return
-	}
-	for k, e := range t.open {
-		if k.root == event.Root {
-			e.clocks.blind()
-			t.attend(k, e)
-		}
-	}
-	event.ID = episodeID(event.Root, hfcache.Repo{}, event.At) + "-" + string(event.Kind)
-	t.rec.Commit(nil, []Event{event})
-}
-
 // note commits what is worth remembering: every line, what the sizer has
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
 	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
-		e.ep.DiskFull == e.noted.diskFull && e.noted.memory.SameFacts(e.ep.Memory) {
+		e.ep.DiskFull == e.noted.diskFull && e.ep.Home == e.noted.home && e.noted.memory.SameFacts(e.ep.Memory) {
+		t.showAgain(e)
 		return
 	}
 	t.commit(e, events)
@@ -301,6 +305,7 @@ func (t *Tracker) commit(e *entry, events []Event) {
 			t.reports.at[key{event.Root, event.Repo}] = event.At
 		}
 	}
+	t.show(e, events)
 	ep := e.episode()
 	e.noted, e.notedAt = notedOf(&ep), e.now
 	t.rec.Commit(&ep, events)
@@ -319,7 +324,7 @@ func (t *Tracker) ticking() bool {
 		return true
 	}
 	for k, e := range t.open {
-		if (e.active() || e.run != nil && e.run.exit != nil) && !t.away[k.root] || e.waits() {
+		if (e.active() || e.run != nil && e.run.exit != nil) && !t.homes.away[k.root] || e.waits() {
 			return true
 		}
 	}

@@ -28,6 +28,9 @@ import (
 //	blob     whether the finished file is there, with its link. A partial
 //	         beside it that isn't locked, where locks are seen, is nobody's.
 //
+// Where the process lives on, what it has brought is a file of a model, and no whole
+// one: it may be about to go on.
+//
 // alive: keepalives and steps go on, no verdict. silent: no keepalive speaks
 // for a process that is gone, steps would be told, and no verdict comes.
 //
@@ -49,11 +52,11 @@ gone   still   yes  | complete 30s      ended 30s         complete 0s
 gone   none    no   | interrupted 1m    interrupted 1m    interrupted 1m
 gone   none    yes  | complete 30s      ended 30s         complete 0s
 left   grows   no   | alive             alive             alive
-left   grows   yes  | complete 30s      ended 30s         complete 0s
+left   grows   yes  | complete 10m      ended 10m         complete 0s
 left   still   no   | interrupted 10m   interrupted 10m   stalled 10m
-left   still   yes  | complete 30s      ended 30s         complete 0s
+left   still   yes  | complete 10m      ended 10m         complete 0s
 left   none    no   | interrupted 10m   interrupted 10m   stalled 10m
-left   none    yes  | complete 30s      ended 30s         complete 0s
+left   none    yes  | complete 10m      ended 10m         complete 0s
 hidden grows   no   | alive             alive             -
 hidden grows   yes  | alive             alive             -
 hidden still   no   | stalled 10m       stalled 10m       -

@@ -31,29 +31,39 @@ func (d *download) verdict() []Event {
 // much longer they have to; empty if none. None comes once the download is known
 // to be interrupted: only bytes, a new attempt or proof can change that.
 func (d *download) pending() (Kind, time.Duration) {
-	if !d.active() {
+	kind, watch, limit := d.awaited()
+	if kind == "" {
 		return "", 0
 	}
-	kind, watch, limit := Interrupted, d.clocks.silent, d.set.StallAfter
+	return kind, watch.left(limit)
+}
+
+// awaited is the verdict of pending, the clock by which it falls due, and the
+// limit on that.
+func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) {
+	if !d.active() {
+		return "", nil, 0
+	}
+	kind, watch, limit = Interrupted, &d.clocks.silent, d.set.StallAfter
 	if d.running() { // its end will be told
 		kind = Stalled
 	} else if end, ok := d.ending(); ok {
-		kind, watch, limit = end, d.clocks.quiet, d.set.QuietAfter
+		kind, watch, limit = end, &d.clocks.quiet, d.set.QuietAfter
 		switch {
 		case d.look.Unclaimed > 0: // what was being written may be missing here
-			kind, watch, limit = Ended, d.clocks.silent, d.set.StallAfter
-		case d.look.Awaited: // it may be about to go on
-			limit = d.set.StallAfter
+			kind, watch, limit = Ended, &d.clocks.silent, d.set.StallAfter
+		case d.uncertain(): // it may be about to go on
+			limit = max(d.set.StallAfter, d.set.QuietAfter)
 		}
 	} else if working(d.look) {
 		kind = Stalled
 	} else if d.abandoned() {
-		watch, limit = d.clocks.gone, d.set.InterruptAfter
+		watch, limit = &d.clocks.gone, d.set.InterruptAfter
 	}
 	if kind == Stalled && d.ep.Stalled {
-		return "", 0
+		return "", nil, 0
 	}
-	return kind, watch.left(limit)
+	return kind, watch, limit
 }
 
 // ending is the end that the facts point to, if they stay as they are: a tidy
@@ -74,10 +84,31 @@ func (d *download) ending() (Kind, bool) {
 		if look.Lacking {
 			return Ended, true
 		}
-		return Completed, true
+		return Completed, look.Unlinked == 0
 	default:
 		return "", false
 	}
+}
+
+// uncertain reports whether more may come though nothing is in flight: who
+// downloads lives on, waiting for the hub perhaps, and nothing says that this
+// was all.
+func (d *download) uncertain() bool {
+	if d.look.Awaited {
+		return true
+	}
+	_, alive := latest(d.look.Downloaders, d.look.Alive)
+	alive = alive && !d.ep.Stranger || d.run != nil && d.run.exit == nil
+	return alive && !d.look.Whole && d.look.Settled == sizer.NoProof
+}
+
+// rests reports whether, and in how much longer, it has to be said that nothing
+// is in flight and the end has to be waited for.
+func (d *download) rests() (left time.Duration, due bool) {
+	_, ends := d.ending()
+	due = d.active() && ends && !listed(d.look) && !d.look.Awaited && d.look.Unclaimed == 0 && !d.running() &&
+		d.uncertain() && d.clocks.quiet.running && !d.ep.Warned[Idle]
+	return d.clocks.quiet.left(d.set.QuietAfter), due
 }
 
 // finish ends the episode with its last line, led by those that belong to it.

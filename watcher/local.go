@@ -113,7 +113,7 @@ func (r *runner) shelve(top fsys.Dir, p *repo) {
 		return
 	}
 	now := stampOf(e, nowhere)
-	if now == s.stamp && !s.young {
+	if now == s.stamp && !s.young && r.remote == "" {
 		return
 	}
 	s.stamp, s.young = now, now.youngAt(time.Now())
@@ -125,6 +125,9 @@ func (r *runner) shelve(top fsys.Dir, p *repo) {
 	// What can't be listed to its end is listed again when it changes.
 	_ = dir.List(func(items []fsys.Item) error {
 		for _, i := range items {
+			if i.Dir && r.opts.IsRepo(string(i.Name)) {
+				r.sayDeeper(p.folder())
+			}
 			if rel := p.folder() + "/" + string(i.Name); i.Dir && r.index.find([]byte(rel)) == nil {
 				r.addLocal(rel, i.Inode)
 			}
@@ -146,7 +149,7 @@ func (r *runner) localMark(top fsys.Dir, p *repo) (stamp, error) {
 		if !is {
 			continue
 		}
-		s := stampOf(e, at.where)
+		s := r.stampOf(top, at.path, e, at.where)
 		if e.Dev != r.root.Dev {
 			s.where = nowhere
 		}

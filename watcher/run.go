@@ -225,10 +225,10 @@ func (c *crew) hire(ctx context.Context, s sighting) {
 	own, stop := context.WithCancel(ctx)
 	m := &member{sighting: s, stop: stop}
 	r := &runner{
-		opts: &c.w.opts, root: s.root, remote: s.remote, owner: -1,
+		opts: &c.w.opts, root: s.root, remote: s.root.Remote, owner: -1,
 		claimed: c.w.isRoot, orders: c.w.ordersOf(s.root.Path), epoch: c.w.began,
 	}
-	if s.remote == "" {
+	if s.root.Remote == "" {
 		r.notify = c.w.notify
 	}
 	if !c.isReady() {

@@ -20,7 +20,6 @@ import (
 
 func TestMain(m *testing.M) {
 	client.RunIfCalled() // a downloader of ours is this test binary again
-	runIfDaemon()
 	runIfLibrary()
 	// Nearly all tests here wait, most of the time: for a poll, a client, a
 	// verdict. All of them wait at the same time.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"progressd/hfcache"
 	"progressd/internal/client"
 	"progressd/internal/hub"
+	"progressd/record"
 )
 
 var demo = hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}
@@ -152,6 +154,33 @@ func TestADownloadIsToldInConsoleAndLog(t *testing.T) {
 	want := "[INFO] Preparing to download model: org/demo\n[INFO] Downloading model: 5.0MB in 2 files\n"
 	if !strings.HasPrefix(log, want) || strings.Count(log, "\n[SUCCESS] Model downloaded successfully\n") != 1 {
 		t.Fatalf("log:\n%s", log)
+	}
+}
+
+// The same as records, for a collector of logs.
+func TestADownloadIsToldAsJSON(t *testing.T) {
+	t.Parallel()
+	d := newService(t)
+	d.write("config.toml", d.config()+"[console]\nformat = \"json\"\n")
+	mkdir(t, d.path("hub"))
+	d.start()
+	d.until(d.errout, "watching")
+	wait(t, d.download(serveHub(t), client.Trees))
+	d.until(d.out, `"event":"completed"`)
+	d.stop(exitOK)
+	var events []string
+	for line := range strings.Lines(d.out.String()) {
+		var r record.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if r.Model != "org/demo" || r.ID == "" || r.Root != d.path("hub") || r.Time.IsZero() || r.PID == 0 && r.Event == "progress" {
+			t.Errorf("%s", line)
+		}
+		events = append(events, r.Event)
+	}
+	if len(events) < 3 || events[0] != "preparing" || events[1] != "started" || events[len(events)-1] != "completed" {
+		t.Errorf("%q", events)
 	}
 }
 

@@ -196,13 +196,13 @@ func (d *play) whole(t *testing.T) {
 	wait(t, cmd)
 }
 
-const success = "[SUCCESS] Model downloaded successfully\n"
+const succeeded = "[SUCCESS] Model downloaded successfully\n"
 
 func (d *play) complete() (string, time.Duration) {
 	if d.listed {
-		return success, 0
+		return succeeded, 0
 	}
-	return "[INFO] No listing to check against: 5.0MB in 3 files on disk\n" + success, shippedQuiet
+	return "[INFO] No listing to check against: 5.0MB in 3 files on disk\n" + succeeded, shippedQuiet
 }
 
 func (d *play) killed(t *testing.T) {
