@@ -137,6 +137,7 @@ func TestStatusShowsWhatGoesOn(t *testing.T) {
 }
 
 func TestStatusOfAModelIsAnExitStatus(t *testing.T) {
+	t.Parallel() // interrupted takes a minute
 	l := beside(t)
 	l.daemon()
 	if out, err := l.gives(4, "status", "org/demo"); out != "" || !strings.Contains(err, "org/demo is unknown") {
@@ -234,10 +235,11 @@ func TestWaitOverARestart(t *testing.T) {
 }
 
 func TestWaitForWhatEndsBadly(t *testing.T) {
+	t.Parallel() // interrupted takes a minute
 	l := beside(t)
 	l.daemon()
 	cmd, _ := l.downloading()
-	verdict, completed := l.begin("wait", "org/demo"), l.begin("wait", "org/demo", "--for", "completed", "--timeout", "20s")
+	verdict, completed := l.begin("wait", "org/demo"), l.begin("wait", "org/demo", "--for", "completed", "--timeout", "2m")
 	<-time.After(300 * time.Millisecond) // both have heard how it stands
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()

@@ -1,6 +1,7 @@
 #!/bin/bash
 # inside.sh: what an administrator does with progressd, from "make install" to "make uninstall", in a
 # real systemd that may be thrown away afterwards. Run by run.sh; never run it on a machine of yours.
+# Unit and configuration are the packaged ones, with every wait that users have.
 set -u # not pipefail: "grep -q" leaves early
 
 log=/var/log/progressd
@@ -157,6 +158,27 @@ tells() {
 	sed 's/^/    /' "$(logfile org/demo)"
 }
 
+# waits: the verdicts that have to, of a client without a listing and of one that was killed.
+waits() {
+	local single killed
+	start_client alice org/single model.safetensors
+	single=$client
+	start_download bob org/cut
+	pkill -KILL -u bob -f 'hf download org/cut' || die "nobody to kill"
+	killed=$SECONDS
+	wait "$client"
+	eventually 30 has "$(logfile org/single)" ' 10[0-5]MB' || die "no progress line of org/single"
+	echo "open org/single" >&"$hub_commands"
+	wait "$single" || { cat /var/tmp/client.log; die "the client failed"; }
+	eventually 60 is_completed org/single || { cat "$(logfile org/single)"; die "no completed line of org/single"; }
+	entry EVENT=unlisted MODEL=org/single BYTES=130000000 || die "nothing said about the listing that isn't there"
+	eventually 90 has "$(logfile org/cut)" "Download interrupted at $middle: downloader (pid [0-9]*, hf) is gone$" ||
+		{ cat "$(logfile org/cut)"; die "no interrupted line of org/cut"; }
+	((SECONDS - killed >= 58)) || die "interrupted after $((SECONDS - killed)) s, not 60"
+	entry EVENT=interrupted MODEL=org/cut PRIORITY=4 PID='[1-9][0-9]*' COMMAND=hf || die "the interrupted line in the journal"
+	ok "without a listing: completed after 30 s of quiet; killed: interrupted after 60 s"
+}
+
 keeps_private() {
 	runuser -u bob -- cat $log/org--demo.log >/dev/null || die "a user cannot read the log"
 	runuser -u bob -- ls /var/lib/progressd 2>/dev/null && die "a user can read the state"
@@ -243,18 +265,14 @@ stops() {
 
 is_watched_over() {
 	local pid
-	mkdir -p /run/systemd/system/progressd.service.d
-	printf '[Service]\nWatchdogSec=2s\nRestartSec=100ms\n' >/run/systemd/system/progressd.service.d/watchdog.conf
-	systemctl daemon-reload && systemctl restart progressd || die "restart"
 	pid=$(property MainPID)
 	start_download alice org/watched
 	kill -STOP "$pid"
-	eventually 15 test ! -e "/proc/$pid" || die "the watchdog did not end a process that stands still"
-	eventually 15 systemctl is-active progressd || die "not active again"
+	# 30 s until it is missed, 10 s in which it doesn't die by itself, 5 s until the next one starts.
+	eventually 60 test ! -e "/proc/$pid" || die "the watchdog did not end a process that stands still"
+	eventually 20 systemctl is-active progressd || die "not active again"
 	finish_download
 	once org/watched
-	rm -r /run/systemd/system/progressd.service.d
-	systemctl daemon-reload && systemctl restart progressd || die "restart"
 	ok "the watchdog restarts a daemon that stands still in the middle: no line twice"
 }
 
@@ -328,7 +346,7 @@ serves_users() {
 	mkdir -p "${settings%/*}" && echo 'step = "much"' >$settings && chown -R alice: /home/alice/.config
 	as_alice systemctl --user reload progressd || die "reload of a bad file"
 	eventually 10 in_users_journal --grep='config.toml' || die "nothing said about the bad file"
-	echo 'poll_interval = "2s"' >$settings
+	echo 'step = "auto"' >$settings
 	as_alice systemctl --user reload progressd || die "reload"
 	finish_download
 	once org/mine
@@ -507,12 +525,13 @@ uninstalls() {
 }
 
 systemctl --version | head -1
-start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,asked,mine,served,told}
+start_hub org/{demo,single,cut,reloaded,rotated,killed,after,stopped,watched,late,asked,mine,served,told}
 installs
 is_confined
 starts
 tells
 shows_downloads
+waits
 keeps_private
 one_at_a_time
 reloads
