@@ -53,11 +53,15 @@ const maxPartials = 4096
 func (p *pass) listPartials(blobs fsys.Dir) error {
 	former := p.repo.partials
 	now := make(map[string]*partial)
+	p.repo.lockedBesides = nil
 	err := blobs.Names(func(name string) bool {
 		if strings.IndexByte(name, '.') < 0 {
 			return true // a finished one: there may be a million
 		}
 		b := hfcache.ParseBlob(name)
+		if b.Kind == hfcache.Lock && len(p.repo.lockedBesides) < maxLocks {
+			p.repo.lockedBesides = append(p.repo.lockedBesides, strings.Clone(b.Etag))
+		}
 		if b.Kind != hfcache.Partial || len(now) >= maxPartials {
 			return true
 		}

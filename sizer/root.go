@@ -94,11 +94,13 @@ type repo struct {
 	locks    lockDir
 	// outsideLocks are those of hfcache.OutsideLockDir.
 	outsideLocks lockDir
-	// besides are the lock files in blobs/, reading what is held of all.
-	besides []lockFile
-	reading reading
-	revs    revisions
-	play    *play
+	// besides are the lock files in blobs/, lockedBesides of which blobs;
+	// reading is what is held of all.
+	besides       []lockFile
+	lockedBesides []string
+	reading       reading
+	revs          revisions
+	play          *play
 	// cutOffs are blobs that were left half copied; see Memory.CutOffs.
 	cutOffs []CutOff
 	// unlinked are blobs of the last play that no snapshot names.
