@@ -23,6 +23,12 @@ CLIENT ?= bin/progressctl
 # a failure (go.dev/issue/75804). How long the soak runs.
 FUZZTIME ?= 100000x
 SOAKTIME ?= 60s
+# How many lives are simulated, and by which seed: another one each time, if it isn't said. SIMLIFE plays
+# one of them alone, SIMSTORY a story from a file; both print it.
+SIMLIVES ?= 5000
+SIMSEED  ?= 0
+SIMLIFE  ?= 0
+SIMSTORY ?=
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
@@ -46,7 +52,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-loaders e2e-exec soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-loaders e2e-exec sim soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 # It has each program that a test runs sleep for a second at its end, unless it is told not to.
 test: ## every test, in random order, with the race detector where there is a C compiler
@@ -107,6 +113,10 @@ e2e-loaders: build ## real vLLM, transformers, diffusers and llama.cpp (root, Py
 e2e-exec: build ## progressctl exec around the client of three generations, while all goes wrong that can (root, PyPI, tmux; some 4 min)
 	@command -v tmux >/dev/null || { echo 'tmux is missing (Debian: tmux)' >&2; exit 1; }
 	$(GO) run ./test/exec --progressctl $(abspath $(CLIENT))
+
+sim: ## SIMLIVES (5000) made-up lives of the whole daemon in virtual time, compared with the truth (SIMSEED, SIMLIFE, SIMSTORY)
+	$(GO) -C internal/sim test -count=1 -timeout 0 -run TestLives -sim.lives=$(SIMLIVES) -sim.seed=$(SIMSEED) \
+		-sim.life=$(SIMLIFE) -sim.story=$(SIMSTORY)
 
 soak: build ## SOAKTIME (60s) of made-up downloads while everything is killed at random, compared with the truth
 	$(GO) run ./internal/soak --progressd $(abspath $(BINARY)) --for $(SOAKTIME)

@@ -26,13 +26,14 @@ type Config struct {
 	// download is active.
 	KeepaliveInterval Duration
 	// Step is how many bytes lie between two lines of progress.
-	Step     Step
-	Log      Log
-	Journal  Journal
-	Console  Console
-	State    State
-	Hub      Hub
-	Download Download
+	Step        Step
+	Log         Log
+	Journal     Journal
+	Console     Console
+	State       State
+	Hub         Hub
+	Download    Download
+	Diagnostics Diagnostics
 }
 
 // Log is about the log file of each model.
@@ -81,6 +82,13 @@ type Download struct {
 	QuietAfter Duration
 }
 
+// Diagnostics is about what the daemon says of itself, on standard error.
+type Diagnostics struct {
+	// Level is the one at the start and after a reload; SIGUSR1 changes it
+	// meanwhile.
+	Level Level
+}
+
 // Default is the configuration where there is no file, or an empty one.
 func Default() Config {
 	return Config{
@@ -96,6 +104,7 @@ func Default() Config {
 			InterruptAfter: Duration(60 * time.Second),
 			QuietAfter:     Duration(30 * time.Second),
 		},
+		Diagnostics: Diagnostics{Level: Info},
 	}
 }
 

@@ -187,7 +187,7 @@ func (a *asker) look(root watcher.RootStatus, key hfcache.Repo, since time.Time,
 	found := make(chan *sizer.Look, 1)
 	go func() {
 		defer func() { <-a.looks }()
-		found <- restNow(ScanOptions(a.p.set, a.p.hub, since, a.p.log), root.Path, key.Folder())
+		found <- restNow(ScanOptions(a.p.hub, since, a.p.log), root.Path, key.Folder())
 	}()
 	select {
 	case look := <-found:

@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"progressd/config"
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/hublist"
 	"progressd/record"
@@ -41,7 +43,7 @@ const (
 const Patience = 1800 * time.Millisecond
 
 // procDir is where procfs is mounted.
-const procDir = "/proc"
+const procDir = downloader.ProcDir("/proc")
 
 // queueLength is how many lines a sink may be behind before some are dropped.
 const queueLength = 4096
@@ -52,6 +54,9 @@ type Options struct {
 	Settings config.Settings
 	// Store outlives the Pipeline: over a reload the next one goes on with it.
 	Store *state.Store
+	// Probes outlive it, too: the next one doesn't ask where a file system
+	// hangs. nil is none.
+	Probes *watcher.Probes
 	// Systemd is told how the service is; nil: there is no systemd.
 	Systemd *Systemd
 	// Listeners are where reports of runs come in; they stay open.
@@ -59,11 +64,15 @@ type Options struct {
 	// Console gets the lines where standard output is not the journal; nil is
 	// none.
 	Console io.Writer
+	// Outlets are further ways out for what is said.
+	Outlets []state.Outlet
 	Getenv  func(string) string
 	// Shown is given how a download stands, for NewJudge; nil: nobody asks.
 	Shown func(tracker.Standing)
 	// Version of the program, for the first line.
 	Version string
+	// Machine stands in for the one that the daemon runs on, which is nil.
+	Machine *Machine
 	Log     *slog.Logger
 }
 
@@ -74,14 +83,16 @@ type Pipeline struct {
 	opts    Options
 	set     config.Settings
 	form    sink.Form
-	watcher *watcher.Watcher
+	watcher *watcher.Watcher // nil where a lookout looks
 	tracker *tracker.Tracker
-	ledger  *state.Ledger
-	hub     *hublist.Hub // nil if it is switched off
-	board   *stream.Board
-	queues  map[string]*sink.Queue
-	looks   chan sizer.Look
-	roots   chan tracker.Event
+	// attended is what the tracker says of how closely to look.
+	attended *Attendance
+	ledger   *state.Ledger
+	hub      *hublist.Hub // nil if it is switched off
+	board    *stream.Board
+	queues   map[string]*sink.Queue
+	looks    chan sizer.Look
+	roots    chan tracker.RootChange
 	// reports are those of runs. The daemon gets them from progressctl exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
@@ -95,51 +106,58 @@ type Pipeline struct {
 
 // New assembles the parts of the daemon. It starts nothing; ctx is that of Run.
 func New(ctx context.Context, opts Options) *Pipeline {
-	p := newPipeline(opts)
-	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
+	p := newPipeline(opts, NewAttendance())
+	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	set, store := p.set, opts.Store
 	p.board = p.newBoard()
 	p.server = p.newServer(store)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
-	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{
-		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver,
+	hooks := tracker.Hooks{
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend,
 		Shown: p.shown, Watched: func() bool { return p.board.Watched() || p.server.Watched() },
-	}, p.log)
+	}
+	p.tracker = tracker.New(limits(set), p.ledger, opts.Machine.hooked(hooks), p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
 	p.hub = HubOf(set, opts.Getenv, p.log)
-	scanners := &scannerFactory{
-		set: set, store: store, looks: p.looks, opened: now, log: p.log,
-		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub),
-	}
-	p.watcher = watcher.New(watcher.Options{
-		Roots: set.Roots, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,
-		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
-		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
-	})
+	p.watcher = watcher.New(opts.Machine.onto(p.watches(ctx, &scannerFactory{
+		store: store, looks: p.looks, attended: p.attended, opened: now, log: p.log,
+		procs: sizer.NewProcs(opts.Machine.processes()), listing: listingOf(p.hub), machine: opts.Machine,
+	})))
 	return p
 }
 
+// watches says what to watch, and who looks.
+func (p *Pipeline) watches(ctx context.Context, scanners *scannerFactory) watcher.Options {
+	return watcher.Options{
+		Roots: p.set.Roots, Probes: p.opts.Probes, Poll: time.Duration(p.set.PollInterval), Active: Active, Steady: steady, Notify: true,
+		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
+		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
+	}
+}
+
 // NewJudge assembles the parts from the tracker on, for looks that somebody
-// else takes. runOver is called when all is said of a run whose end was
-// reported.
-func NewJudge(opts Options, looks chan sizer.Look, hub *hublist.Hub, runOver func(root string, repo hfcache.Repo)) *Pipeline {
-	p := newPipeline(opts)
+// else takes, who goes by what is attended. runOver is called when all is said
+// of a run whose end was reported.
+func NewJudge(opts Options, looks chan sizer.Look, attended *Attendance, hub *hublist.Hub, runOver func(root string, repo hfcache.Repo)) *Pipeline {
+	p := newPipeline(opts, attended)
 	p.looks, p.hub = looks, hub
 	p.ledger = state.NewLedger(opts.Store, p.outlets(), p.log)
-	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver, Shown: opts.Shown, Watched: func() bool { return true }}, p.log)
+	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{
+		RunOver: runOver, Attend: p.attend, Shown: opts.Shown, Watched: func() bool { return true },
+	}, p.log)
 	p.tracker.Hear(p.reports)
 	return p
 }
 
-func newPipeline(opts Options) *Pipeline {
+func newPipeline(opts Options, attended *Attendance) *Pipeline {
 	if opts.Systemd == nil {
 		opts.Systemd = &Systemd{}
 	}
 	return &Pipeline{
-		opts: opts, set: opts.Settings, form: form(opts.Settings), sd: opts.Systemd, log: opts.Log,
+		opts: opts, set: opts.Settings, form: form(opts.Settings), attended: attended, sd: opts.Systemd, log: opts.Log,
 		queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
 	}
 }
@@ -173,7 +191,7 @@ func IsLocal(rel string) bool {
 
 // form is how lines look.
 func form(s config.Settings) sink.Form {
-	form := sink.Form{Text: sink.Message, Stamp: sink.Clock}
+	form := sink.Form{Text: sink.Message, Stamp: sink.Clock, Zone: sink.LocalZone()}
 	if s.Log.Style == config.Detailed {
 		form.Text = sink.Detailed
 	}
@@ -205,7 +223,7 @@ func (p *Pipeline) outlets() []state.Outlet {
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
-	return outlets
+	return append(outlets, p.opts.Outlets...)
 }
 
 func (p *Pipeline) outlet(name string, s sink.Sink) state.Outlet {
@@ -226,7 +244,9 @@ func (p *Pipeline) Run(ctx context.Context) {
 	if p.sd.listens {
 		Start(ctx, "status", p.refresh, p.log)
 	}
-	Start(ctx, "slim", p.slim, p.log)
+	if p.opts.Machine == nil { // else the process is a simulation's, and isn't ours to make small
+		Start(ctx, "slim", p.slim, p.log)
+	}
 	hearing := Start(ctx, "socket", p.hear, p.log)
 	p.Carry(ctx, Start(ctx, "watcher", p.watcher.Run, p.log))
 	<-hearing
@@ -292,15 +312,20 @@ func (p *Pipeline) Ready() <-chan struct{} { return p.watcher.Ready() }
 func (p *Pipeline) Greet() {
 	log := p.log
 	caches := 0
-	var missing []string
+	var missing, silent []string
 	for _, root := range p.watcher.Status() {
-		if root.Present {
+		switch {
+		case root.Present:
 			caches++
-		} else if !strings.ContainsAny(root.Pattern, `*?[`) {
+		case !root.BusySince.IsZero() && time.Since(root.BusySince) > momentary:
+			silent = append(silent, record.Clean(root.Path))
+		case !strings.ContainsAny(root.Pattern, `*?[`):
 			missing = append(missing, root.Pattern)
 		}
 	}
 	switch {
+	case len(silent) > 0:
+		log.Warn("not all places where a cache may be can be seen yet: no answer, which is waited for", "waited_for", few(silent))
 	case caches == 0:
 		log.Warn("no cache found: waiting for one to appear; to watch another place, name it in the configuration: roots = [\"/path/to/hub\"]",
 			"looked_at", strings.Join(p.set.Roots, " "))
@@ -309,6 +334,18 @@ func (p *Pipeline) Greet() {
 	}
 	log.Info("watching", "caches", caches, "logs", p.set.LogDir, "version", p.opts.Version)
 }
+
+// few names some of many.
+func few(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// momentary is how long a look for a cache may take that doesn't hang.
+const momentary = 250 * time.Millisecond
 
 // status is called by the tracker when what it says of itself changes.
 func (p *Pipeline) status(text string) {
@@ -345,27 +382,38 @@ func (p *Pipeline) publish() {
 			parts = append(parts, "cannot write to the "+name+": "+record.Clean(failing.Error()))
 		}
 	}
+	var still []string
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			parts = append(parts, record.Clean(root.Path)+" stands still since "+root.BusySince.Format(time.TimeOnly))
+			still = append(still, record.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
 		}
+	}
+	if len(still) > 0 {
+		parts = append(parts, few(still))
 	}
 	p.sd.status(strings.Join(parts, "; "))
 }
 
-// changed is called by the watcher when a root goes or comes back.
+// attend is called by the tracker when it says how closely to look.
+func (p *Pipeline) attend(a tracker.Attention) {
+	p.attended.note(a)
+	if p.watcher != nil {
+		p.watcher.Attend(a.Root, a.Repo.Folder(), a.By)
+	}
+}
+
+// changed is called by the watcher when a root is found, goes or comes back.
 func (p *Pipeline) changed(ctx context.Context, c watcher.RootChange) {
-	e := tracker.Event{Root: c.Root.Path, At: time.Now()}
+	change := tracker.RootChange{Root: c.Root.Path, At: time.Now(), Home: c.Root.Home}
 	switch c.Kind {
+	case watcher.Found, watcher.Back:
 	case watcher.Gone:
-		e.Kind = tracker.RootGone
-	case watcher.Back:
-		e.Kind = tracker.RootBack
+		change.Gone = true
 	default: // of interest to diagnostics only, and the watcher has said it
 		return
 	}
 	select {
-	case p.roots <- e:
+	case p.roots <- change:
 	case <-ctx.Done():
 	}
 }

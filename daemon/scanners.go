@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"progressd/config"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/state"
@@ -14,26 +13,23 @@ import (
 
 // A scannerFactory makes the scanners of the roots.
 type scannerFactory struct {
-	set   config.Settings
 	store *state.Store
 	procs *sizer.Procs
 	// listing asks the hub; nil if that is switched off.
-	listing func(hfcache.Repo, string) (hfcache.Listing, bool)
-	looks   chan<- sizer.Look
-	opened  time.Time
-	log     *slog.Logger
+	listing  func(hfcache.Repo, string) (hfcache.Listing, bool)
+	looks    chan<- sizer.Look
+	attended *Attendance
+	opened   time.Time
+	machine  *Machine
+	log      *slog.Logger
 }
 
 // A rootScanner looks at the repositories of one root, when its watcher says so.
 type rootScanner struct {
-	root  *sizer.Root
-	looks chan<- sizer.Look
-}
-
-// linger is how long a play is watched after nothing moves any more: longer
-// than the tracker needs for any verdict.
-func linger(d config.Download) time.Duration {
-	return time.Duration(max(d.StallAfter, d.InterruptAfter, d.QuietAfter)) + time.Minute
+	machine  *Machine
+	root     *sizer.Root
+	looks    chan<- sizer.Look
+	attended *Attendance
 }
 
 func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher.Looker {
@@ -41,16 +37,16 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	if !root.Since.IsZero() {
 		opened = root.Since
 	}
-	e := &rootScanner{looks: s.looks, root: sizer.NewRoot(sizer.Options{
-		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
-		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
-		Listing: s.listing,
-		Procs:   s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,
+	e := &rootScanner{machine: s.machine, looks: s.looks, attended: s.attended, root: sizer.NewRoot(sizer.Options{
+		FS: s.machine.files(), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Since: since, Opened: opened,
+		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
+		Listing: s.listing, Judged: s.attended.Judged(root.Path),
+		Procs: s.procs, Log: s.log,
 	})}
-	// What was under way when the daemon stopped comes first, also if its
-	// folder is gone by now, which no listing would show.
+	// What was under way in this directory comes first, also if its folder is
+	// gone by now, which no listing would show.
 	for _, ep := range s.store.Episodes() {
-		if ep.Root == root.Path {
+		if ep.Root == root.Path && ep.Home.Same(root.Home) {
 			s.revisit(ctx, e, ep.Repo.Folder())
 		}
 	}
@@ -72,14 +68,14 @@ func (s *scannerFactory) revisit(ctx context.Context, e *rootScanner, folder str
 // since gives the baseline of a root: as remembered, else noted now. What is
 // older was there before anyone watched, and is silent.
 func (s *scannerFactory) since(root watcher.Root) time.Time {
-	if since, known := s.store.Root(root.Path, root.Inode); known {
+	if since, known := s.store.Root(root.Path, root.Home); known {
 		return since
 	}
 	since := s.opened
 	if !root.Since.IsZero() {
 		since = root.Since
 	}
-	if err := s.store.NoteRoot(root.Path, root.Inode, since); err != nil {
+	if err := s.store.NoteRoot(root.Path, root.Home, since); err != nil {
 		s.log.Warn("the baseline of a root isn't written yet", "root", root.Path, "err", err)
 	}
 	return since
@@ -88,6 +84,10 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 // Look implements watcher.Looker.
 func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	look, pace := e.root.Look(time.Now(), folder)
+	e.attended.forget(look)
+	if !e.machine.passes(&look) {
+		return paces[pace]
+	}
 	select {
 	case e.looks <- look:
 	case <-ctx.Done():

@@ -128,7 +128,7 @@ func newExecution(opts Options, set config.Settings, w World) *execution {
 	}
 	x.run = newHearing(aimOf(opts, set, w.Getenv), screen, x.tell.put)
 	x.tell.over = x.run.over
-	x.look = newLookout(x.run, set, daemon.HubOf(set, w.Getenv, x.log), x.log)
+	x.look = newLookout(x.run, daemon.HubOf(set, w.Getenv, x.log), x.log)
 	x.tell.look = x.look.now
 	x.tell.rest = func(root string, repo hfcache.Repo, abort <-chan struct{}) *sizer.Look {
 		return daemon.Rest(x.look.options, root, repo.Folder(), abort)
@@ -169,7 +169,7 @@ func (x *execution) carry(ctx context.Context, looking <-chan struct{}) chan<- t
 	store.NameLog(t.root, t.repo, names.of(t))
 	p := daemon.NewJudge(daemon.Options{
 		Settings: x.set, Store: store, Console: x.console, Getenv: x.w.Getenv, Log: x.log, Shown: x.shown(),
-	}, x.look.looks, x.look.hub, x.run.concluded)
+	}, x.look.looks, x.look.attended, x.look.hub, x.run.concluded)
 	x.working.Go(func() { p.Carry(ctx, looking) })
 	x.look.wanted.Store(true)
 	return p.Reports()

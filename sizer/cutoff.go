@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsys"
 )
 
 // A CutOff is a blob whose client ended while it copied it to its name
@@ -13,15 +14,20 @@ import (
 // whoever comes next, of any client, takes it for that and links it. What is
 // written or put there anew is another file, or has another size or time.
 type CutOff struct {
-	Etag  string `json:"etag"`
+	Etag string `json:"etag"`
+	// Inode is 0 where files are numbered anew each time.
 	Inode uint64 `json:"inode"`
 	Size  int64  `json:"size"`
 	// Modified is in nanoseconds since 1970.
 	Modified int64 `json:"modified"`
 }
 
-func cutOff(etag string, e entry) CutOff {
-	return CutOff{Etag: etag, Inode: e.ino, Size: e.size, Modified: e.mtime.UnixNano()}
+func (p *pass) cutOff(etag string, e fsys.Entry) CutOff {
+	c := CutOff{Etag: etag, Inode: e.Inode, Size: e.Size, Modified: e.Mtime.UnixNano()}
+	if p.root.opts.Vague {
+		c.Inode = 0
+	}
+	return c
 }
 
 // noteCutOffs notes which blobs were left half copied: the lock under which one
@@ -29,17 +35,17 @@ func cutOff(etag string, e entry) CutOff {
 func (p *pass) noteCutOffs(pl *play) {
 	p.repo.cutOffs = slices.DeleteFunc(p.repo.cutOffs, func(c CutOff) bool {
 		e, err := p.blob(c.Etag)
-		return absent(err) || err == nil && cutOff(c.Etag, e) != c
+		return fsys.Absent(err) || err == nil && p.cutOff(c.Etag, e) != c
 	})
 	for etag, pid := range pl.copying {
-		died := pl.died(pid, p.root.opts.Procs.dir)
+		died := pl.died(pid, &p.root.processes)
 		if p.locked(etag) && (!died || p.held.by[etag] == pid) {
 			continue // or another one of its kind waits for what it brings
 		}
 		blob, linked, ok := p.copied(pl, etag)
 		switch {
-		case ok && (linked.IsZero() || died && p.linkedByAnother(pl, pid, blob.ctime, linked)):
-			p.keepCutOff(cutOff(etag, blob))
+		case ok && (linked.IsZero() || died && p.linkedByAnother(pl, pid, blob.Ctime, linked)):
+			p.keepCutOff(p.cutOff(etag, blob))
 		case ok && died:
 			continue // until who came next is seen
 		}
@@ -57,12 +63,12 @@ func (p *pass) noteCutOffs(pl *play) {
 
 // copied is a blob that came in this play, and when it was linked, zero if it
 // isn't. ok is false where there is none, or a listing has its size.
-func (p *pass) copied(pl *play, etag string) (blob entry, linked time.Time, ok bool) {
+func (p *pass) copied(pl *play, etag string) (blob fsys.Entry, linked time.Time, ok bool) {
 	blob, err := p.blob(etag)
-	if err != nil || !blob.regular() || !blob.ctime.After(pl.opened) || p.lister(etag) != nil {
+	if err != nil || !blob.Regular() || !blob.Ctime.After(pl.opened) || p.lister(etag) != nil {
 		return blob, linked, false
 	}
-	linked, ok = p.linkedAt(etag, blob.size)
+	linked, ok = p.linkedAt(etag, blob.Size)
 	return blob, linked, ok
 }
 
@@ -76,13 +82,13 @@ const copiedAndLinked = time.Second
 // exactly as the clocks tell.
 func (p *pass) linkedByAnother(pl *play, pid int, written, linked time.Time) bool {
 	return linked.Sub(written) > copiedAndLinked || slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool {
-		began := d.Began(p.now)
+		began := p.root.processes.began(d, p.now)
 		return d.PID != pid && began.After(written.Add(tick)) && !began.After(linked.Add(tick))
 	})
 }
 
-func (p *pass) blob(etag string) (entry, error) {
-	return p.top.lstatPath(p.repo.folder + "/blobs/" + etag)
+func (p *pass) blob(etag string) (fsys.Entry, error) {
+	return p.top.LstatPath(p.repo.folder + "/blobs/" + etag)
 }
 
 func (p *pass) keepCutOff(c CutOff) {
@@ -106,7 +112,7 @@ func (p *pass) linkedAt(etag string, size int64) (first time.Time, ok bool) {
 			return first, false
 		}
 		for _, e := range rev.places {
-			if e.size == size {
+			if e.Size == size {
 				return first, false
 			}
 		}
@@ -123,9 +129,9 @@ func (p *pass) linkedIn(rev *revision, etag string) (first time.Time) {
 		if l.etag != etag {
 			continue
 		}
-		e, err := p.top.lstatPath(p.repo.folder + "/snapshots/" + rev.commit + "/" + l.path)
-		if err == nil && (first.IsZero() || e.ctime.Before(first)) {
-			first = e.ctime
+		e, err := p.top.LstatPath(p.repo.folder + "/snapshots/" + rev.commit + "/" + l.path)
+		if err == nil && (first.IsZero() || e.Ctime.Before(first)) {
+			first = e.Ctime
 		}
 	}
 	return first

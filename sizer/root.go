@@ -8,13 +8,19 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
-// Options say how a Root looks. All fields are needed but Recall and Listing.
+// Options say how a Root looks. All fields are needed but FS, Recall, Listing
+// and Judged.
 type Options struct {
+	// FS is whom files are asked of: this machine's kernel, if it is nil.
+	FS fsys.Kernel
+	// Vague: on the root's file system directories may keep their times when
+	// names come and go, and a name may have another inode number each time it
+	// is looked up. So it is on those of networks.
+	Vague bool
 	// Path of the cache root; the only path that may lead through links.
 	Path string
 	// Dev and Inode are the root's identity: a look that finds another
@@ -33,11 +39,25 @@ type Options struct {
 	Listing func(repo hfcache.Repo, commit string) (hfcache.Listing, bool)
 	// Procs knows who holds which lock; shared by all roots.
 	Procs *Procs
-	// Quiet is how long nothing must move before a play that left nothing
-	// behind is over, Linger the same for one that left partials.
-	Quiet, Linger time.Duration
-	Log           *slog.Logger
+	// Judged gives when the newest look at a repository was begun that was
+	// judged, and the judge's interest in its play: only he ends one that
+	// nothing proves complete. It never waits; nil if nobody judges.
+	Judged func(hfcache.Repo) (newest time.Time, interest Interest)
+	Log    *slog.Logger
 }
+
+// Interest is what who judges a play still has in it.
+type Interest int
+
+// The interests.
+const (
+	// Settled: none. What comes is of another play.
+	Settled Interest = iota
+	// Paused: it has stopped, and may go on.
+	Paused
+	// Open: it goes on, or its end is waited for.
+	Open
+)
 
 // Root looks at the repositories of one cache root. It belongs to one
 // goroutine. It opens no blob, takes no lock, follows no link and leaves
@@ -46,17 +66,21 @@ type Root struct {
 	opts  Options
 	repos map[string]*repo
 	// since holds what has moved on from Options.Since in this life.
-	since  map[string]time.Time
-	fs     fileSystem
-	temps  temps
-	warned map[string]bool
+	since     map[string]time.Time
+	fs        fileSystem
+	processes processes
+	temps     temps
+	warned    map[string]bool
 }
 
 // NewRoot makes a Root. It touches nothing.
 func NewRoot(opts Options) *Root {
+	if opts.FS == nil {
+		opts.FS = fsys.Real{}
+	}
 	return &Root{
 		opts: opts, repos: make(map[string]*repo),
-		since: make(map[string]time.Time), warned: make(map[string]bool),
+		since: make(map[string]time.Time), warned: make(map[string]bool), processes: processes{proc: opts.Procs.proc},
 	}
 }
 
@@ -69,16 +93,19 @@ type repo struct {
 	tree     *tree // of a Local one, else nil
 	since    time.Time
 	blobs    mark
-	born     time.Time // of blobs/: inodes are used again
+	names    fsys.Tally // in blobs/, where its mark is vague
+	born     time.Time  // of blobs/: inodes are used again
 	partials map[string]*partial
 	locks    lockDir
 	// outsideLocks are those of hfcache.OutsideLockDir.
 	outsideLocks lockDir
-	// besides are the lock files in blobs/, reading what is held of all.
-	besides []lockFile
-	reading reading
-	revs    revisions
-	play    *play
+	// besides are the lock files in blobs/, lockedBesides of which blobs;
+	// reading is what is held of all.
+	besides       []lockFile
+	lockedBesides []string
+	reading       reading
+	revs          revisions
+	play          *play
 	// cutOffs are blobs that were left half copied; see Memory.CutOffs.
 	cutOffs []CutOff
 	// unlinked are blobs of the last play that no snapshot names.
@@ -98,6 +125,7 @@ func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
 	}
 	rp := r.repo(name, folder)
 	look := Look{Root: r.opts.Path, Repo: name, At: now}
+	r.processes.forget()
 	p := &pass{root: r, repo: rp, now: now}
 	switch err := p.run(&look); {
 	case errors.Is(err, errGone):
@@ -128,6 +156,7 @@ func (r *Root) unreadable(rp *repo, err error) {
 var (
 	errGone     = errors.New("the repository is gone")
 	errReplaced = errors.New("the root is another directory now")
+	errHidden   = errors.New("another file system is there now")
 )
 
 func (r *Root) repo(name hfcache.Repo, folder string) *repo {
@@ -174,8 +203,8 @@ type pass struct {
 	root *Root
 	repo *repo
 	now  time.Time
-	top  dir
-	// relisted: the names in blobs/ were read in this pass.
+	top  fsys.Dir
+	// relisted: the names in blobs/ were read in this pass, and may be others.
 	relisted bool
 	// blobsTime is the mtime of blobs/, zero if there is none.
 	blobsTime time.Time
@@ -198,16 +227,16 @@ type pass struct {
 }
 
 func (p *pass) run(look *Look) error {
-	top, err := openTop(p.root.opts.Path)
+	top, err := fsys.Open(p.root.opts.FS, p.root.opts.Path)
 	if err != nil {
 		return err
 	}
-	defer top.close()
-	e, err := top.stat()
+	defer top.Close()
+	e, err := top.Stat()
 	if err != nil {
 		return err
 	}
-	if e.ino != p.root.opts.Inode || e.dev != p.root.opts.Dev {
+	if e.Dev != p.root.opts.Dev || e.Inode != p.root.opts.Inode && !p.root.opts.Vague {
 		return errReplaced
 	}
 	p.top = top
@@ -232,20 +261,20 @@ func (p *pass) run(look *Look) error {
 // readBlobs brings the partials up to date and, at rest, finds blobs that
 // came since the last play.
 func (p *pass) readBlobs() error {
-	blobs, err := p.top.sub(p.repo.folder + "/blobs")
-	if absent(err) {
+	blobs, err := p.top.Sub(p.repo.folder + "/blobs")
+	if fsys.Absent(err) {
 		return p.noBlobs(err)
 	}
 	if err != nil {
 		return err
 	}
-	defer blobs.close()
-	e, err := blobs.stat()
+	defer blobs.Close()
+	e, err := blobs.Stat()
 	if err != nil {
 		return err
 	}
-	p.root.fs.learn(blobs, e.dev)
-	p.blobsTime = e.mtime
+	p.root.fs.learn(blobs, e.Dev)
+	p.blobsTime = e.Mtime
 	if p.repo.play != nil {
 		p.room = roomOf(blobs, e)
 	}
@@ -253,8 +282,7 @@ func (p *pass) readBlobs() error {
 		if err := p.recognise(blobs, e); err != nil {
 			return err
 		}
-		p.relisted = true
-		if err := p.listPartials(blobs); err != nil {
+		if p.relisted, err = p.listPartials(blobs); err != nil {
 			return err
 		}
 	}
@@ -268,50 +296,68 @@ func (p *pass) readBlobs() error {
 }
 
 // recognise marks the directory that holds the partials. One that was removed
-// and made again is errGone: what was is over.
-func (p *pass) recognise(d dir, e entry) error {
-	born := d.born(".")
-	if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {
+// and made again is errGone: what was is over. One of another file system hides
+// what was.
+func (p *pass) recognise(d fsys.Dir, e fsys.Entry) error {
+	was, born := p.repo.blobs, d.Born(".")
+	mountedAgain := was.ino == e.Inode && !born.IsZero() && p.repo.born.Equal(born)
+	switch {
+	case was.ino == 0 || mountedAgain:
+	case was.dev != e.Dev:
+		return errHidden
+	case was.another(e) || !p.repo.born.Equal(born):
 		return errGone
 	}
-	p.repo.blobs, p.repo.born = markOf(e, p.now), born
+	p.repo.blobs, p.repo.born = p.mark(e), born
 	return nil
 }
 
 // forget is for a repository without that directory: it has no partials, and
 // is errGone where there is no repository either.
 func (p *pass) forget() error {
-	e, err := p.top.lstatPath(p.repo.folder)
+	e, err := p.top.LstatPath(p.repo.folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errGone
 	}
 	if err != nil {
 		return err
 	}
-	if e.mode&unix.S_IFMT != unix.S_IFDIR {
+	if !e.IsDir() {
 		return errGone
+	}
+	if p.repo.blobs.ino != 0 && p.repo.blobs.dev != e.Dev {
+		return errHidden
 	}
 	p.repo.blobs, p.repo.partials = mark{}, nil
 	return nil
 }
 
 // replaced reports whether the repository was removed and made again since this
-// look read its partials: the times of what came later would be those behind
-// which nothing more of it is told.
-func (p *pass) replaced() bool {
+// look read its partials, as an error: the times of what came later would be those
+// behind which nothing more of it is told.
+func (p *pass) replaced() error {
 	path := p.repo.folder + "/blobs"
 	if p.repo.tree != nil || p.repo.blobs.ino == 0 {
-		return false
+		return nil
 	}
-	e, err := p.top.lstatPath(path)
-	if err != nil || e.mtime.Equal(p.blobsTime) {
-		return false
+	e, err := p.top.LstatPath(path)
+	switch {
+	case err != nil || e.Mtime.Equal(p.blobsTime):
+		return nil
+	case e.Dev != p.repo.blobs.dev:
+		return errHidden
+	case p.repo.blobs.another(e) || !p.top.BornPath(path).Equal(p.repo.born):
+		return errGone
 	}
-	return e.ino != p.repo.blobs.ino || !p.top.bornPath(path).Equal(p.repo.born)
+	return nil
 }
 
 func (p *pass) noBlobs(err error) error {
-	if refused(err) {
+	switch {
+	case !fsys.Refused(err):
+	case p.isLink(p.repo.folder + "/blobs"):
+		p.root.warn(p.repo.folder, "blobs is a link, and links are not followed, so nothing is told of this repository: mount what it leads to there instead (mount --bind), or move the whole cache and name where it lies as a root", err)
+	default:
 		p.root.warn(p.repo.folder, "blobs is no directory, and is not followed", err)
 	}
 	if err := p.forget(); err != nil {
@@ -319,6 +365,12 @@ func (p *pass) noBlobs(err error) error {
 	}
 	p.relisted = true
 	return nil
+}
+
+// isLink reports whether a link lies at path.
+func (p *pass) isLink(path string) bool {
+	e, err := p.top.LstatPath(path)
+	return err == nil && e.Link()
 }
 
 // lookForNew reports whether finished blobs that nobody saw as partials may
@@ -329,27 +381,27 @@ func (p *pass) lookForNew() (since time.Time, ok bool) {
 	if p.repo.play != nil {
 		since = p.repo.play.since
 	}
-	return since, p.blobsTime.After(since)
+	return since, p.root.opts.Vague || p.blobsTime.After(since)
 }
 
 // findNew looks for finished blobs that came after the last play: a small
 // model may be done between two looks. A few are enough to know it by; in a
 // play, few are unknown, and no more than some are looked at. As many are where
 // a partial begins one, which has to be told soon.
-func (p *pass) findNew(blobs dir, since time.Time) error {
+func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 	const enough, some = 64, 4096
 	unknown, bounded := 0, p.repo.play != nil
 	for _, part := range p.repo.partials {
 		bounded = bounded || part.fresh
 	}
-	err := blobs.names(func(name string) bool {
+	err := blobs.Names(func(name string) bool {
 		if b := hfcache.ParseBlob(name); b.Kind != hfcache.Finished || p.repo.play.has(name) {
 			return true
 		}
 		unknown++
 		name = strings.Clone(name)
 		e, err := p.finished(blobs, name)
-		if err == nil && e.after(since) {
+		if err == nil && e.After(since) {
 			p.arrivedNew = append(p.arrivedNew, name)
 		}
 		return len(p.arrivedNew) < enough && (!bounded || unknown < some)
@@ -357,7 +409,7 @@ func (p *pass) findNew(blobs dir, since time.Time) error {
 	if err != nil || p.repo.play != nil || len(p.arrivedNew) > 0 {
 		return err
 	}
-	if p.placedNew, err = p.placedSince(since); err == nil && !p.placedNew && !p.repo.blobs.young {
+	if p.placedNew, err = p.placedSince(since); err == nil && !p.placedNew && !p.repo.blobs.young && !p.root.opts.Vague {
 		p.repo.since = p.blobsTime // deletions only: don't ask again
 	}
 	return err
@@ -365,25 +417,25 @@ func (p *pass) findNew(blobs dir, since time.Time) error {
 
 // finished tells of a finished blob: a regular file, or the one link that is
 // looked up, into the store that the root's repositories share.
-func (p *pass) finished(blobs dir, name string) (entry, error) {
-	e, err := blobs.lstat(name)
-	if err != nil || e.regular() {
+func (p *pass) finished(blobs fsys.Dir, name string) (fsys.Entry, error) {
+	e, err := blobs.Lstat(name)
+	if err != nil || e.Regular() {
 		return e, err
 	}
-	if !e.link() {
-		return e, fmt.Errorf("cannot count blob: %w", errNotRegular)
+	if !e.Link() {
+		return e, fmt.Errorf("cannot count blob: %w", fsys.ErrNotRegular)
 	}
-	text, err := blobs.readlink(name)
+	text, err := blobs.Readlink(name)
 	if err != nil {
 		return e, err
 	}
 	rel, ok := hfcache.SharedBlob(text)
 	if !ok {
-		return e, fmt.Errorf("cannot count blob: %w", errNotRegular)
+		return e, fmt.Errorf("cannot count blob: %w", fsys.ErrNotRegular)
 	}
-	stored, err := p.top.lstatPath(rel)
-	if err == nil && !stored.regular() {
-		err = errNotRegular
+	stored, err := p.top.LstatPath(rel)
+	if err == nil && !stored.Regular() {
+		err = fsys.ErrNotRegular
 	}
 	return throughLink(e, stored), err
 }
@@ -395,9 +447,9 @@ const putAndLinked = 100 * time.Millisecond
 
 // throughLink is what counts of a file in the shared store. A link younger
 // than that is a hit, for which nothing was transferred.
-func throughLink(link, stored entry) entry {
-	if link.ctime.Sub(stored.ctime) > putAndLinked {
-		stored.ctime = time.Time{}
+func throughLink(link, stored fsys.Entry) fsys.Entry {
+	if link.Ctime.Sub(stored.Ctime) > putAndLinked {
+		stored.Ctime = time.Time{}
 	}
 	return stored
 }

@@ -2,11 +2,10 @@ package sizer
 
 import (
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
-	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -56,28 +55,28 @@ const maxTemps = 256
 // listTemps brings the names up to date. Most roots have none.
 func (p *pass) listTemps() {
 	t := &p.root.temps
-	e, err := p.top.stat()
+	e, err := p.top.Stat()
 	if err != nil || !t.mark.stale(e) {
 		return
 	}
-	root, err := p.top.sub(".")
+	root, err := p.top.Sub(".")
 	if err != nil {
 		return
 	}
-	defer root.close()
+	defer root.Close()
 	former := t.found
-	t.mark, t.found, t.mayLoose = markOf(e, p.now), make(map[string]*temp), false
-	_ = root.names(func(name string) bool {
+	t.mark, t.found, t.mayLoose = p.mark(e), make(map[string]*temp), false
+	_ = root.Names(func(name string) bool {
 		t.mayLoose = t.mayLoose || name == hfcache.RustTempDir
 		if !hfcache.IsRootTemp(name) {
 			return true
 		}
 		name = strings.Clone(name)
 		// Clients also probe with directories of such names.
-		if e, err := root.lstat(name); err == nil && e.regular() {
+		if e, err := root.Lstat(name); err == nil && e.Regular() {
 			if t.found[name] = former[name]; former[name] == nil {
-				t.found[name] = &temp{born: root.born(name), seen: p.now, partial: partial{
-					ino: e.ino, size: e.size, bytes: p.root.fs.written(e), mtime: e.mtime,
+				t.found[name] = &temp{born: bornOr(root.Born(name), e), seen: p.now, partial: partial{
+					ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 				}}
 			}
 		}
@@ -129,13 +128,13 @@ func (p *pass) stageTemps() {
 		if t.owner != "" && t.owner != p.repo.folder {
 			continue
 		}
-		e, err := p.top.lstat(name)
-		if err != nil || !e.regular() {
+		e, err := p.top.Lstat(name)
+		if err != nil || !e.Regular() {
 			delete(p.root.temps.found, name)
 			p.root.moved(t)
 			continue
 		}
-		t.measure(e, p.root.fs.written(e), p.now)
+		t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
 		switch {
 		case t.owner != "":
 			t.live = p.held.any
@@ -146,7 +145,11 @@ func (p *pass) stageTemps() {
 		}
 	}
 	if len(candidates) == 0 || len(candidates) > bare || p.othersStage() {
-		p.unsure = bare > 0 && slices.ContainsFunc(candidates, func(t *temp) bool { return p.now.Sub(t.grown) < grace })
+		for _, t := range candidates {
+			growing := p.now.Sub(t.grown) < grace
+			p.unsure = p.unsure || bare > 0 && growing
+			p.meet(t, growing)
+		}
 		return
 	}
 	for _, t := range candidates {
@@ -176,11 +179,11 @@ func (p *pass) madeUnderLock(t *temp) bool {
 func (p *pass) holdersBegan() time.Time {
 	var began time.Time
 	for _, pid := range p.held.pids {
-		process, err := downloader.ReadProcess(p.root.opts.Procs.dir, pid)
+		process, err := p.root.processes.process(pid)
 		if err != nil {
 			return p.now.Add(-racy)
 		}
-		began = later(began, process.Began(p.now))
+		began = later(began, p.root.processes.began(process, p.now))
 	}
 	return began
 }
@@ -188,17 +191,17 @@ func (p *pass) holdersBegan() time.Time {
 // othersStage reports whether another repository of the root holds a lock and
 // so may own a file in the root as well, or whether that can't be told.
 func (p *pass) othersStage() bool {
-	locks, err := p.top.sub(".locks")
+	locks, err := p.top.Sub(".locks")
 	if err != nil {
-		return !absent(err)
+		return !fsys.Absent(err)
 	}
-	defer locks.close()
+	defer locks.Close()
 	table, err := p.root.opts.Procs.read(p.now, locksAge)
 	if err != nil {
 		return true
 	}
 	left, found := maxLocks, false
-	err = locks.names(func(folder string) bool {
+	err = locks.Names(func(folder string) bool {
 		if folder == p.repo.folder {
 			return true
 		}
@@ -227,7 +230,7 @@ func (p *pass) bareLocks() int {
 		if partial[etag] || p.held.outside[etag] {
 			continue
 		}
-		if _, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag); err != nil && stagers.may(etag) {
+		if _, err := p.top.LstatPath(p.repo.folder + "/blobs/" + etag); err != nil && stagers.may(etag) {
 			bare++
 		}
 	}
@@ -253,7 +256,7 @@ func (p *pass) noticeLanded() {
 			if t.owner != p.repo.folder {
 				continue
 			}
-			if e, err := p.top.lstatPath(path); err != nil || e.ino != t.ino {
+			if e, err := p.top.LstatPath(path); err != nil || p.numbered(e, &t.partial).Inode != t.ino {
 				delete(found, path)
 				p.root.moved(t)
 			}

@@ -6,8 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -50,11 +49,21 @@ func newTree() *tree { return &tree{dirs: make(map[string]*treeDir), notes: make
 
 type treeDir struct {
 	mark     mark
+	names    fsys.Tally
+	listed   time.Time // with other names than before
 	relisted bool
 	subs     []string // paths
 	locks    []lockFile
 	noted    []string // paths of files that have metadata
 	partials []partialName
+}
+
+// changed is when names last came or went, as far as is known.
+func (td *treeDir) changed() time.Time {
+	if td.mark.vague {
+		return td.listed
+	}
+	return td.mark.mtime
 }
 
 type partialName struct {
@@ -72,19 +81,19 @@ const (
 // readTree brings the partials up to date and, at rest, finds files that came
 // since the last play.
 func (p *pass) readTree() error {
-	down, err := p.top.sub(p.repo.folder + stage)
-	if absent(err) || p.isStranger(err) {
+	down, err := p.top.Sub(p.repo.folder + stage)
+	if fsys.Absent(err) || p.isStranger(err) {
 		return p.noTree(err)
 	}
 	if err != nil {
 		return err
 	}
-	defer down.close()
-	e, err := down.stat()
+	defer down.Close()
+	e, err := down.Stat()
 	if err != nil {
 		return err
 	}
-	p.root.fs.learn(down, e.dev)
+	p.root.fs.learn(down, e.Dev)
 	if p.repo.play != nil {
 		p.room = roomOf(down, e)
 	}
@@ -116,8 +125,8 @@ func (p *pass) isStranger(err error) bool {
 
 // noTree is a directory that no client fills, or not any more.
 func (p *pass) noTree(err error) error {
-	if errors.Is(err, unix.ELOOP) {
-		p.root.warn(p.repo.folder, hfcache.LocalStage+" is reached by a link, and is not followed", err)
+	if fsys.Refused(err) {
+		p.sayStageLink(err)
 	}
 	if err := p.forget(); err != nil {
 		return err
@@ -127,9 +136,21 @@ func (p *pass) noTree(err error) error {
 	return nil
 }
 
+// sayStageLink says that a client's own directory in one that it fills is reached
+// by a link, if it is.
+func (p *pass) sayStageLink(err error) {
+	path := p.repo.folder
+	for _, name := range strings.Split(hfcache.LocalStage, "/") {
+		if path += "/" + name; p.isLink(path) {
+			p.root.warn(p.repo.folder, hfcache.LocalStage+" is reached by a link, and links are not followed, so nothing is told of downloads into this directory: make it a directory, or mount what it leads to there (mount --bind)", err)
+			return
+		}
+	}
+}
+
 // walkTree looks at each directory beneath download/, and lists those that may
 // hold other names than before.
-func (p *pass) walkTree(down dir) error {
+func (p *pass) walkTree(down fsys.Dir) error {
 	t := p.repo.tree
 	t.stirring, p.blobsTime = false, time.Time{}
 	queue := []string{""}
@@ -138,7 +159,7 @@ func (p *pass) walkTree(down dir) error {
 		path := queue[0]
 		queue = queue[1:]
 		td, err := p.treeDir(down, path)
-		if absent(err) {
+		if fsys.Absent(err) {
 			continue
 		}
 		if err != nil {
@@ -147,7 +168,7 @@ func (p *pass) walkTree(down dir) error {
 		seen[path] = true
 		p.relisted = p.relisted || td.relisted
 		p.blobsTime = later(p.blobsTime, td.mark.mtime)
-		age := p.now.Sub(td.mark.mtime)
+		age := p.now.Sub(td.changed())
 		t.stirring = t.stirring || age < racy && age > -racy
 		for _, sub := range td.subs {
 			if len(seen)+len(queue) >= maxTreeDirs || strings.Count(sub, "/") >= maxDepth {
@@ -167,12 +188,12 @@ func (p *pass) walkTree(down dir) error {
 }
 
 // treeDir looks at one directory beneath download/.
-func (p *pass) treeDir(down dir, path string) (*treeDir, error) {
+func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 	known := p.repo.tree.dirs[path]
 	if known != nil && path != "" {
-		e, err := down.lstatPath(path)
-		if err == nil && e.mode&unix.S_IFMT != unix.S_IFDIR {
-			err = errNotRegular
+		e, err := down.LstatPath(path)
+		if err == nil && !e.IsDir() {
+			err = fsys.ErrNotRegular
 		}
 		if err != nil {
 			return nil, err
@@ -184,12 +205,12 @@ func (p *pass) treeDir(down dir, path string) (*treeDir, error) {
 	d := down
 	if path != "" {
 		var err error
-		if d, err = down.sub(path); err != nil {
+		if d, err = down.Sub(path); err != nil {
 			return nil, err
 		}
-		defer d.close()
+		defer d.Close()
 	}
-	e, err := d.stat()
+	e, err := d.Stat()
 	if err != nil {
 		return nil, err
 	}
@@ -197,31 +218,37 @@ func (p *pass) treeDir(down dir, path string) (*treeDir, error) {
 		known.relisted = false
 		return known, nil
 	}
-	td := &treeDir{mark: markOf(e, p.now), relisted: true}
+	td := &treeDir{mark: p.mark(e), relisted: true}
 	if err := p.listTreeDir(d, path, td); err != nil {
 		return nil, err
+	}
+	// Where nothing but the names tells of a change, there is none.
+	td.relisted = known == nil || !p.root.opts.Vague || known.names != td.names || known.mark.rewritten(e)
+	if td.listed = p.now; !td.relisted {
+		td.listed = known.listed
 	}
 	p.repo.tree.dirs[path] = td
 	return td, nil
 }
 
 // listTreeDir reads the names of one directory.
-func (p *pass) listTreeDir(d dir, path string, td *treeDir) error {
+func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
 	entries := 0
-	err := d.names(func(name string) bool {
+	err := d.Names(func(name string) bool {
 		name = strings.Clone(name)
 		entries++
+		td.names.Add(name)
 		if file, ok := hfcache.ParseLocalNote(name); ok {
 			td.noted = append(td.noted, beneath(path, file))
 		} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
 			td.partials = append(td.partials, partialName{beneath(path, name), partial})
-		} else if e, err := d.lstat(name); err == nil {
+		} else if e, err := d.Lstat(name); err == nil {
 			file, isLock := strings.CutSuffix(name, ".lock")
 			switch {
-			case e.mode&unix.S_IFMT == unix.S_IFDIR:
+			case e.IsDir():
 				td.subs = append(td.subs, beneath(path, name))
-			case isLock && e.regular():
-				td.locks = append(td.locks, lockFile{etag: beneath(path, file), dev: e.dev, ino: e.ino})
+			case isLock && e.Regular():
+				td.locks = append(td.locks, lockFile{etag: beneath(path, file), dev: e.Dev, ino: e.Inode})
 			}
 		}
 		return entries < maxStaged
@@ -291,13 +318,13 @@ func (td *treeDir) hashes() map[string]string {
 
 // findNoted looks for files that came after the last play, by their metadata:
 // what somebody else has put into the directory has none.
-func (p *pass) findNoted(down dir, since time.Time) error {
+func (p *pass) findNoted(down fsys.Dir, since time.Time) error {
 	const enough, some = 64, 4096
-	home, err := p.top.sub(p.repo.folder)
+	home, err := p.top.Sub(p.repo.folder)
 	if err != nil {
 		return notAbsent(err)
 	}
-	defer home.close()
+	defer home.Close()
 	unknown, young := 0, false
 	for _, td := range p.repo.tree.dirs {
 		young = young || td.mark.young
@@ -314,20 +341,20 @@ func (p *pass) findNoted(down dir, since time.Time) error {
 			}
 		}
 	}
-	if p.repo.play == nil && len(p.arrivedNew) == 0 && !young {
+	if p.repo.play == nil && len(p.arrivedNew) == 0 && !young && !p.root.opts.Vague {
 		p.repo.since = p.blobsTime // deletions only: don't ask again
 	}
 	return nil
 }
 
 // noted reports whether a client put the file there after since.
-func noted(down, home dir, path string, since time.Time) bool {
-	written, err := down.lstatPath(hfcache.LocalNote(path))
-	if err != nil || !written.regular() || !written.mtime.After(since) {
+func noted(down, home fsys.Dir, path string, since time.Time) bool {
+	written, err := down.LstatPath(hfcache.LocalNote(path))
+	if err != nil || !written.Regular() || !written.Mtime.After(since) {
 		return false
 	}
-	e, err := home.lstatPath(path)
-	return err == nil && e.regular() && e.after(since) && vouches(written.mtime, e)
+	e, err := home.LstatPath(path)
+	return err == nil && e.Regular() && e.After(since) && vouches(written.Mtime, e)
 }
 
 func (p *pass) treeLocks() []lockFile {

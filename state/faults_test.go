@@ -19,6 +19,7 @@ func TestFaults(t *testing.T) {
 	t.Run("N3 one log file for each", testLogNames)
 	t.Run("O2 log can't be written", testLogFails)
 	t.Run("P3 second daemon", testSecondDaemon)
+	t.Run("P3 a lock that a child being forked holds for a moment", testLockedForAMoment)
 	t.Run("P4 bad state file", testBadState)
 	t.Run("P4 bad record of a download", testBadEpisode)
 	t.Run("P4 half written files", testHalfWritten)
@@ -39,21 +40,21 @@ func testSecondDaemon(t *testing.T) {
 	if !errors.Is(err, ErrLocked) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
-	if err := first.NoteRoot(root, 7, day); err != nil {
+	if err := first.NoteRoot(root, numbered(7), day); err != nil {
 		t.Error("the first was harmed:", err)
 	}
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}
 	first.Written("late", "log") // a late sink must not take the directory back
-	if err := first.NoteRoot(root, 8, day); err == nil {
+	if err := first.NoteRoot(root, numbered(8), day); err == nil {
 		t.Error("a closed store says that it wrote")
 	}
 	second, err := Open(dir, said.logger())
 	if err != nil {
 		t.Fatal("after the first's end:", err)
 	}
-	if _, known := second.Root(root, 7); !known {
+	if _, known := second.Root(root, numbered(7)); !known {
 		t.Error("the second knows nothing of the first")
 	}
 	if err := second.Close(); err != nil {
@@ -85,12 +86,12 @@ func testBadState(t *testing.T) {
 			checkAside(t, dir, stateFile, content)
 			said.wantCount(t, "level=", 1)
 			said.wantCount(t, "level=WARN", 1)
-			if err := s.NoteRoot(root, 7, day); err != nil {
+			if err := s.NoteRoot(root, numbered(7), day); err != nil {
 				t.Error(err)
 			}
 			kill(s)
 			s, said = openStore(t, dir, &testDisk{})
-			if _, known := s.Root(root, 7); !known {
+			if _, known := s.Root(root, numbered(7)); !known {
 				t.Error("what came after is not remembered")
 			}
 			said.wantCount(t, "level=", 0)
@@ -104,7 +105,7 @@ func testBadState(t *testing.T) {
 		}
 		s, said := openStore(t, dir, &testDisk{})
 		said.wantCount(t, "level=WARN", 1)
-		if err := s.NoteRoot(root, 7, day); err != nil {
+		if err := s.NoteRoot(root, numbered(7), day); err != nil {
 			t.Error(err)
 		}
 	})
@@ -174,7 +175,7 @@ func testHalfWritten(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	same(t, "records", files(t, filepath.Join(dir, episodesDir), ""), "e1.json")
-	if err := s.NoteRoot(root, 7, day); err != nil {
+	if err := s.NoteRoot(root, numbered(7), day); err != nil {
 		t.Error(err)
 	}
 }
@@ -223,7 +224,7 @@ func testNoDirectory(t *testing.T) {
 	write(t, dir, "a file in the way")
 	s, said := openStore(t, dir, &testDisk{})
 	l, log, _ := start(s)
-	if err := s.NoteRoot(root, 7, day); err == nil {
+	if err := s.NoteRoot(root, numbered(7), day); err == nil {
 		t.Error("noted where nothing can be")
 	}
 	ep := record("e1", llama, 1)
@@ -234,7 +235,7 @@ func testNoDirectory(t *testing.T) {
 	}
 	same(t, "told", log.ids(), "e1-preparing", "e1-completed")
 	said.wantCount(t, "level=", 1)
-	if _, known := s.Root(root, 7); !known {
+	if _, known := s.Root(root, numbered(7)); !known {
 		t.Error("a root is forgotten while the daemon lives")
 	}
 
@@ -247,7 +248,7 @@ func testNoDirectory(t *testing.T) {
 	checkAside(t, dir, stateFile, `{"version":2}`)
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
-	if _, known := s.Root(root, 7); !known {
+	if _, known := s.Root(root, numbered(7)); !known {
 		t.Error("the root was not written when it could be")
 	}
 	same(t, "pending", ids(s.pendingFor("log")), "e1-completed")
@@ -257,7 +258,7 @@ func testDirectoryRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	s, said := openStore(t, dir, &testDisk{})
 	l, _, _ := start(s)
-	if err := s.NoteRoot(root, 7, day); err != nil {
+	if err := s.NoteRoot(root, numbered(7), day); err != nil {
 		t.Fatal(err)
 	}
 	commit(l, record("e1", llama, 1), tracker.Preparing)
@@ -271,7 +272,7 @@ func testDirectoryRemoved(t *testing.T) {
 	}
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
-	if _, known := s.Root(root, 7); !known || len(s.Episodes()) != 2 {
+	if _, known := s.Root(root, numbered(7)); !known || len(s.Episodes()) != 2 {
 		t.Errorf("root known: %v, episodes %+v", known, s.Episodes())
 	}
 }
@@ -291,7 +292,7 @@ func testDiskRefuses(t *testing.T) {
 			if err := s.Placing("e1-completed", tracker.Position{}); !errors.Is(err, refusal) {
 				t.Errorf("Placing gave %v", err)
 			}
-			if err := s.NoteRoot(root, 7, day); !errors.Is(err, refusal) {
+			if err := s.NoteRoot(root, numbered(7), day); !errors.Is(err, refusal) {
 				t.Errorf("NoteRoot gave %v", err)
 			}
 			same(t, "told", log.ids(), "e1-preparing", "e1-completed")
@@ -304,8 +305,8 @@ func testDiskRefuses(t *testing.T) {
 			said.wantCount(t, "state can be written again", 1)
 			kill(s)
 			s, _ = openStore(t, dir, on)
-			m, _ := s.Repo(root, llama)
-			if _, known := s.Root(root, 7); !known || !m.Since.Equal(over(ep).Memory.Since) || len(s.episodes) > 0 {
+			m, _ := s.Repo(root, home, llama)
+			if _, known := s.Root(root, numbered(7)); !known || !m.Since.Equal(over(ep).Memory.Since) || len(s.episodes) > 0 {
 				t.Errorf("afterwards: root known %v, memory %+v, %d episodes", known, m, len(s.episodes))
 			}
 		})

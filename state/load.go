@@ -8,9 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // load reads the directory. What can't be used is noted in s.aside, so that
@@ -29,6 +32,7 @@ func (s *Store) load() {
 	} else if err != nil {
 		s.log.Warn("cannot read all records of downloads", "dir", s.path(episodesDir), "err", err)
 	}
+	s.settleHomes()
 	s.endOlderTwins()
 	s.recallVerdicts()
 }
@@ -96,19 +100,38 @@ func (s *Store) loadEpisode(name, path string) error {
 	return nil
 }
 
-// endOlderTwins leaves each repository one open episode: where the disk took
-// the newer one's record and refused the end of the older, two are read.
+// settleHomes gives the episodes of a version that knew no directories theirs,
+// where only one was ever seen at the path of their root. Else it is found out
+// where the repository is seen next.
+func (s *Store) settleHomes() {
+	seen := map[string][]fsys.Identity{}
+	for _, r := range s.roots {
+		seen[r.Path] = append(seen[r.Path], r.Identity)
+	}
+	for _, e := range s.episodes {
+		if at := seen[e.Episode.Root]; e.Episode.Home == (fsys.Identity{}) && len(at) == 1 {
+			e.Episode.Home = at[0]
+		}
+	}
+}
+
+// endOlderTwins leaves each repository of a directory one open episode: where
+// the disk took the newer one's record and refused the end of the older, two are
+// read.
 func (s *Store) endOlderTwins() {
-	newest := map[repoKey]*episode{}
+	newest := map[repoKey][]*episode{}
 	for _, e := range s.inOrder() {
 		if e.Episode.Over {
 			continue
 		}
-		if older := newest[e.key()]; older != nil {
-			older.Episode.Over = true
-			older.dirty = true
-		}
-		newest[e.key()] = e
+		others := slices.DeleteFunc(newest[e.key()], func(older *episode) bool {
+			if !older.Episode.Home.Same(e.Episode.Home) {
+				return false
+			}
+			older.Episode.Over, older.dirty = true, true
+			return true
+		})
+		newest[e.key()] = append(others, e)
 	}
 }
 

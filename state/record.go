@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
@@ -25,10 +26,11 @@ type stateRecord struct {
 }
 
 // rootRecord is the baseline of one root: what finished before Since is
-// silent. The inode tells another file system mounted over the path.
+// silent. The identity tells another file system mounted over the path; older
+// records know the inode alone.
 type rootRecord struct {
-	Path  string    `json:"path"`
-	Inode uint64    `json:"inode"`
+	Path string `json:"path"`
+	fsys.Identity
 	Since time.Time `json:"since"`
 }
 
@@ -42,8 +44,10 @@ type repoRecord struct {
 	CutOffs []sizer.CutOff `json:"cut_offs,omitempty"`
 	// Log is the name of its log file, given once and kept.
 	Log string `json:"log,omitempty"`
-	// Number is that of the episode that Since comes from.
-	Number uint64 `json:"number,omitempty"`
+	// Home is the directory in which that was, Number the number of that
+	// episode.
+	Home   fsys.Identity `json:"home,omitzero"`
+	Number uint64        `json:"number,omitempty"`
 	// Leftovers is when those of dead attempts were told last.
 	Leftovers time.Time `json:"leftovers,omitzero"`
 }

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
@@ -94,7 +95,7 @@ func open(dir string, log *slog.Logger, on disk) (*Store, error) {
 		episodes: map[string]*episode{},
 		closed:   map[string]struct{}{},
 	}
-	lock, err := takeLock(dir)
+	lock, err := awaitLock(dir)
 	if errors.Is(err, ErrLocked) {
 		return nil, err
 	}
@@ -120,12 +121,12 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Root gives the baseline of the root with that path and inode, in time of
-// its file system.
-func (s *Store) Root(path string, inode uint64) (since time.Time, known bool) {
+// Root gives the baseline of the root that is that directory at that path, in
+// time of its file system.
+func (s *Store) Root(path string, home fsys.Identity) (since time.Time, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.findRoot(path, inode)
+	i := s.findRoot(path, home)
 	if i < 0 {
 		return time.Time{}, false
 	}
@@ -134,13 +135,13 @@ func (s *Store) Root(path string, inode uint64) (since time.Time, known bool) {
 
 // NoteRoot notes the baseline of a root in one atomic step. After an error it
 // is known until the daemon ends, and written as soon as that can be done.
-func (s *Store) NoteRoot(path string, inode uint64, since time.Time) error {
+func (s *Store) NoteRoot(path string, home fsys.Identity, since time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := s.findRoot(path, inode); i >= 0 {
+	if i := s.findRoot(path, home); i >= 0 {
 		s.roots = slices.Delete(s.roots, i, i+1)
 	}
-	s.roots = append(s.roots, rootRecord{Path: path, Inode: inode, Since: sane(since)})
+	s.roots = append(s.roots, rootRecord{Path: path, Identity: home, Since: sane(since)})
 	if over := len(s.roots) - maxRoots; over > 0 {
 		s.roots = slices.Delete(s.roots, 0, over)
 	}
@@ -152,26 +153,35 @@ func (s *Store) NoteRoot(path string, inode uint64, since time.Time) error {
 	return fmt.Errorf("cannot note root %q: %w", path, err)
 }
 
-func (s *Store) findRoot(path string, inode uint64) int {
-	return slices.IndexFunc(s.roots, func(r rootRecord) bool {
-		return r.Path == path && r.Inode == inode
-	})
+// findRoot prefers what is surely that directory.
+func (s *Store) findRoot(path string, home fsys.Identity) int {
+	found := -1
+	for i, r := range s.roots {
+		if r.Path == path && r.Identity.Sure(home) {
+			return i
+		}
+		if r.Path == path && r.Identity.Same(home) {
+			found = i
+		}
+	}
+	return found
 }
 
-// Repo gives what is remembered about a repository: the memory of its open
-// episode, else that after its last one, of which only Since and CutOffs are set.
-func (s *Store) Repo(root string, repo hfcache.Repo) (sizer.Memory, bool) {
+// Repo gives what is remembered about a repository in the directory that its
+// root is: the memory of its open episode, else that after its last one, of which
+// only Since and CutOffs are set.
+func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.Memory, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := repoKey{root, repo}
 	var last sizer.Memory
 	var number uint64
-	if rec := s.repos[key]; rec != nil {
+	if rec := s.repos[key]; rec != nil && rec.Home.Same(home) {
 		last, number = sizer.Memory{Since: rec.Since, CutOffs: rec.CutOffs}, rec.Number
 	}
 	for _, e := range s.episodes {
 		switch {
-		case e.key() != key, !e.played():
+		case e.key() != key, !e.played(), !e.Episode.Home.Same(home):
 		case !e.Episode.Over:
 			return copyMemory(e.Episode.Memory), true
 		case e.Number > number:

@@ -18,22 +18,22 @@ import (
 func TestRootsAreRemembered(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := openStore(t, dir, osDisk{})
-	if _, known := s.Root(root, 7); known {
+	if _, known := s.Root(root, numbered(7)); known {
 		t.Fatal("an unknown root is known")
 	}
 	for inode, since := range map[uint64]time.Time{7: day, 8: day.Add(time.Hour)} {
-		if err := s.NoteRoot(root, inode, since); err != nil {
+		if err := s.NoteRoot(root, numbered(inode), since); err != nil {
 			t.Fatal(err)
 		}
 	}
 	kill(s)
 	s, _ = openStore(t, dir, osDisk{})
 	for inode, want := range map[uint64]time.Time{7: day, 8: day.Add(time.Hour)} {
-		if since, known := s.Root(root, inode); !known || !since.Equal(want) {
+		if since, known := s.Root(root, numbered(inode)); !known || !since.Equal(want) {
 			t.Errorf("inode %d: got %v, %v, want %v", inode, since, known, want)
 		}
 	}
-	if _, known := s.Root("/elsewhere", 7); known {
+	if _, known := s.Root("/elsewhere", numbered(7)); known {
 		t.Error("a root is known by its inode alone")
 	}
 }
@@ -41,17 +41,17 @@ func TestRootsAreRemembered(t *testing.T) {
 func TestRootsAreBounded(t *testing.T) {
 	s, _ := openStore(t, t.TempDir(), &testDisk{})
 	for i := range uint64(maxRoots) {
-		s.roots = append(s.roots, rootRecord{Path: root, Inode: i, Since: day})
+		s.roots = append(s.roots, rootRecord{Path: root, Identity: numbered(1 + i), Since: day})
 	}
 	for i := range uint64(2) {
-		if err := s.NoteRoot(root, maxRoots+i, day); err != nil {
+		if err := s.NoteRoot(root, numbered(1+maxRoots+i), day); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, oldest := s.Root(root, 1)
-	_, next := s.Root(root, 2)
+	_, oldest := s.Root(root, numbered(2))
+	_, next := s.Root(root, numbered(3))
 	if oldest || !next {
-		t.Errorf("root 1 known: %v, root 2 known: %v; want the oldest two forgotten", oldest, next)
+		t.Errorf("root 2 known: %v, root 3 known: %v; want the oldest two forgotten", oldest, next)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestRepositoryMemory(t *testing.T) {
 	check := func(name string, want sizer.Memory) {
 		t.Helper()
 		for _, life := range []string{"", " after a restart"} {
-			m, known := s.Repo(root, llama)
+			m, known := s.Repo(root, home, llama)
 			if known != !want.Since.IsZero() || !m.Since.Equal(want.Since) || m.Play != want.Play || !slices.Equal(m.CutOffs, want.CutOffs) {
 				t.Errorf("%s%s: got %+v, %v, want %+v", name, life, m, known, want)
 			}
@@ -89,7 +89,7 @@ func TestRepositoryMemory(t *testing.T) {
 		s.Written("e1-completed", sink)
 	}
 	check("both closed", over(second).Memory)
-	if m, known := s.Repo("/elsewhere", llama); known {
+	if m, known := s.Repo("/elsewhere", home, llama); known {
 		t.Errorf("the same repository of another root is known: %+v", m)
 	}
 }
@@ -146,8 +146,8 @@ func TestRepositoriesAreBounded(t *testing.T) {
 		rec := s.repoRecord(repoKey{root, hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprint("org/m", i)}})
 		rec.Number, rec.Since = uint64(i+1), day
 	}
-	_, oldest := s.Repo(root, hfcache.Repo{Type: hfcache.Model, ID: "org/m0"})
-	_, newest := s.Repo(root, hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprint("org/m", maxRepos)})
+	_, oldest := s.Repo(root, home, hfcache.Repo{Type: hfcache.Model, ID: "org/m0"})
+	_, newest := s.Repo(root, home, hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprint("org/m", maxRepos)})
 	if oldest || !newest || len(s.repos) > maxRepos {
 		t.Errorf("oldest known: %v, newest known: %v, %d in all", oldest, newest, len(s.repos))
 	}
@@ -160,7 +160,7 @@ func TestRepositoriesAreBounded(t *testing.T) {
 func TestTimesThatJSONCannotSayAreKept(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := openStore(t, dir, &testDisk{})
-	if err := s.NoteRoot(root, 7, time.Unix(1<<40, 0)); err != nil {
+	if err := s.NoteRoot(root, numbered(7), time.Unix(1<<40, 0)); err != nil {
 		t.Error(err)
 	}
 	l, _, _ := start(s)
@@ -169,7 +169,7 @@ func TestTimesThatJSONCannotSayAreKept(t *testing.T) {
 	commit(l, far, tracker.Preparing)
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
-	if m, known := s.Repo(root, llama); !known || m.Since.Year() != 9998 {
+	if m, known := s.Repo(root, home, llama); !known || m.Since.Year() != 9998 {
 		t.Errorf("got %+v, %v", m, known)
 	}
 }
@@ -191,7 +191,7 @@ func TestARecordGoesOnlyAfterItsRepositoryIsNoted(t *testing.T) {
 	s.Written("e1-completed", "journal")
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
-	if m, known := s.Repo(root, llama); !known || !m.Since.Equal(over(ep).Memory.Since) {
+	if m, known := s.Repo(root, home, llama); !known || !m.Since.Equal(over(ep).Memory.Since) {
 		t.Errorf("the end of the download is forgotten: %+v, %v", m, known)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 )
@@ -30,6 +31,7 @@ const (
 	Ended        Kind = "ended"
 	Completed    Kind = "completed"
 	Unlisted     Kind = "unlisted" // "No listing to check against": right before Completed
+	Idle         Kind = "idle"     // nothing is in flight, and its end can't be known yet
 	Removed      Kind = "removed"  // repo removed while downloading
 	TotalDropped Kind = "total-dropped"
 	SizeDiffers  Kind = "size-differs"
@@ -98,13 +100,18 @@ type Event struct {
 	Took    time.Duration `json:"took,omitempty"`
 	Fetched int64         `json:"fetched,omitempty"`
 	// Downloader is who downloads, nil if unknown. DownloaderAlive says
-	// whether it still runs.
-	Downloader      *downloader.Process `json:"downloader,omitempty"`
-	DownloaderAlive bool                `json:"downloader_alive,omitempty"`
+	// whether it is still there, DownloaderStopped that it does nothing until
+	// it is continued.
+	Downloader        *downloader.Process `json:"downloader,omitempty"`
+	DownloaderAlive   bool                `json:"downloader_alive,omitempty"`
+	DownloaderStopped bool                `json:"downloader_stopped,omitempty"`
 	// Proof is how Completed was proven: listing, request, loader, exit or quiet.
 	Proof sizer.Proof `json:"proof,omitempty"`
 	// Mismatch is set for SizeDiffers, and a Failed that is due to it.
 	Mismatch *sizer.Mismatch `json:"mismatch,omitempty"`
+	// Absent are, for Ended, the paths of the largest listed files that are not
+	// there, at most 3: untrusted text.
+	Absent []string `json:"absent,omitempty"`
 	// Count and Lost serve OrphansFound (number, bytes) and LinesLost; Count
 	// is how many downloads share the room, for LowSpace and SpaceBack.
 	Count int `json:"count,omitempty"`
@@ -181,11 +188,13 @@ func (e Event) Verdict() bool {
 // to its end. It is JSON in the state directory.
 type Episode struct {
 	// ID is unique; event ids derive from it.
-	ID    string       `json:"id"`
-	Root  string       `json:"root"`
-	Repo  hfcache.Repo `json:"repo"`
-	Play  string       `json:"play"`
-	Began time.Time    `json:"began"`
+	ID   string `json:"id"`
+	Root string `json:"root"`
+	// Home is the directory that Root led to when it was last seen there.
+	Home  fsys.Identity `json:"home,omitzero"`
+	Repo  hfcache.Repo  `json:"repo"`
+	Play  string        `json:"play"`
+	Began time.Time     `json:"began"`
 	// Seq numbers the events told so far.
 	Seq int `json:"seq"`
 	// Announced is the highest step told, in bytes; Bytes the newest count

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 )
@@ -24,6 +25,9 @@ type Hooks struct {
 	AliveEvery time.Duration
 	// RunOver is told when all is said of a run whose end was reported.
 	RunOver func(root string, repo hfcache.Repo)
+	// Attend is told how closely a repository has to be looked at, whenever
+	// that changes and after each look at a download.
+	Attend func(Attention)
 	// Shown is given how a download stands: when something is told of it, and
 	// else each 5 seconds, or each second while Watched says that somebody
 	// watches.
@@ -43,15 +47,16 @@ type Tracker struct {
 	// closed are the plays whose episode is over: more looks of the same
 	// play are nothing new. One is forgotten as soon as it is at rest.
 	closed map[key]string
-	// away are the roots that are gone.
-	away  map[string]bool
-	rooms map[uint64]*room
+	homes  homes
+	rooms  map[uint64]*room
 	// reports are those of leftovers.
 	reports reports
 	status  status
 	// runs are those that were reported, hears where reports come from.
 	runs  map[key]*run
 	hears <-chan Report
+	// traces are what the debug level has told last, empty where it is off.
+	traces map[key]traced
 }
 
 // key names a download: there is one per root and repository.
@@ -65,20 +70,25 @@ type entry struct {
 	*download
 	noted   noted
 	notedAt time.Time
-	shownAt time.Time
+	// judged is when the newest look was begun, attended what was said last
+	// of how closely to look, shownAt when it was shown last.
+	judged   time.Time
+	attended Attention
+	shownAt  time.Time
 }
 
 // noted is what of a record decides whether it is to be noted anew.
 type noted struct {
 	bytes, base, fell        int64
 	over, stranger, diskFull bool
+	home                     fsys.Identity
 	memory                   sizer.Memory
 }
 
 func notedOf(ep *Episode) noted {
 	return noted{
 		bytes: ep.Bytes, base: ep.Base, fell: ep.Fell,
-		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull,
+		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull, home: ep.Home,
 		memory: ep.Memory,
 	}
 }
@@ -90,10 +100,11 @@ func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 		set: set, rec: rec, hooks: hooks, log: log,
 		open:    map[key]*entry{},
 		closed:  map[key]string{},
-		away:    map[string]bool{},
+		homes:   newHomes(),
 		rooms:   map[uint64]*room{},
 		runs:    map[key]*run{},
 		reports: reports{at: map[key]time.Time{}},
+		traces:  map[key]traced{},
 	}
 }
 
@@ -106,9 +117,13 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 			continue
 		}
 		d := restoreDownload(t.set, ep, now)
-		e := &entry{download: d, noted: notedOf(&ep), notedAt: now}
-		t.open[key{ep.Root, ep.Repo}] = e
-		t.show(e, nil)
+		k, e := key{ep.Root, ep.Repo}, &entry{download: d, noted: notedOf(&ep), notedAt: now}
+		if t.open[k] == nil {
+			t.open[k] = e
+			t.show(e, nil)
+		} else { // two homes at one path; which is there is told before the first look
+			t.homes.absent[k] = append(t.homes.absent[k], e)
+		}
 		t.log.Debug("download restored", "root", ep.Root, "repo", ep.Repo.ID, "episode", ep.ID)
 	}
 }
@@ -118,10 +133,9 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 func (t *Tracker) Hear(reports <-chan Report) { t.hears = reports }
 
 // Run judges looks as they come until ctx is done or looks is closed; then
-// every record is noted once more. roots tells of roots that went and came
-// back: events of kind RootGone and RootBack with At, Root and Reason set; it
-// may be nil. Looks of one repository come in order.
-func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan Event) error {
+// every record is noted once more. roots tells of roots that were found, went
+// and came back; it may be nil. Looks of one repository come in order.
+func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan RootChange) error {
 	beats := newBeats()
 	defer beats.stop()
 	var pulse <-chan time.Time
@@ -131,6 +145,9 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 		pulse = alive.C
 	}
 	t.publish(time.Now())
+	for k, e := range t.open {
+		t.attend(k, e)
+	}
 	for {
 		beats.want(t.ticking())
 		select {
@@ -143,12 +160,13 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 				return nil
 			}
 			t.observe(look)
+			t.trace(ctx, look)
 			if beats.near(look.At) {
 				t.tick(look.At)
 			}
 			t.publish(look.At)
-		case event := <-roots:
-			t.root(event)
+		case change := <-roots:
+			t.root(change)
 		case report := <-t.hears:
 			t.report(report)
 			t.publish(report.At)
@@ -166,11 +184,25 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 func (t *Tracker) observe(look sizer.Look) {
 	k := key{look.Root, look.Repo}
 	t.leftovers(k, look)
+	here := !look.Gone && look.Unreadable == nil
+	if t.open[k] == nil && here {
+		t.takeBack(k)
+	}
 	e := t.open[k]
 	if e == nil {
 		if e = t.begin(k, look); e == nil {
+			if look.InPlay {
+				t.order(Attention{Root: k.root, Repo: k.repo, Seen: look.At})
+			}
 			return
 		}
+	}
+	e.judged = look.At
+	if here {
+		t.sighted(k, e)
+	} else if look.Gone && !e.unplayed() && !t.deleted(k, e) {
+		t.setAside(k, e)
+		return
 	}
 	if e.unplayed() {
 		look = t.sinceClosed(k, look)
@@ -179,13 +211,20 @@ func (t *Tracker) observe(look sizer.Look) {
 	t.settleRun(k, e)
 	if !e.ep.Over {
 		t.weigh(e)
+		t.attend(k, e)
 		return
 	}
+	t.close(k, e, look.Gone)
+	t.log.Debug("download over", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+}
+
+// close forgets a download that is over, but for its play, if that can be seen.
+func (t *Tracker) close(k key, e *entry, unseen bool) {
 	delete(t.open, k)
-	if !look.Gone && e.ep.Play != "" {
+	if !unseen && e.ep.Play != "" {
 		t.closed[k] = e.ep.Play
 	}
-	t.log.Debug("download over", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+	t.release(k, e, unseen)
 }
 
 // begin opens an episode if the look shows a download that was not told yet,
@@ -217,7 +256,7 @@ func (t *Tracker) begin(k key, look sizer.Look) *entry {
 // tick lets time pass for every download whose root is there.
 func (t *Tracker) tick(now time.Time) {
 	for k, e := range t.open {
-		if t.away[k.root] {
+		if t.homes.away[k.root] {
 			continue
 		}
 		t.note(e, e.tick(now))
@@ -225,12 +264,14 @@ func (t *Tracker) tick(now time.Time) {
 		if e.deserted(now) {
 			t.bury(k, e)
 		}
-		if e.ep.Over {
-			delete(t.open, k)
-			if e.ep.Play != "" {
-				t.closed[k] = e.ep.Play
-			}
+		if t.open[k] != e {
+			continue // buried
 		}
+		if e.ep.Over {
+			t.close(k, e, false)
+			continue
+		}
+		t.attend(k, e)
 	}
 }
 
@@ -248,32 +289,12 @@ func (t *Tracker) sinceClosed(k key, look sizer.Look) sizer.Look {
 	return look
 }
 
-// root notes that a root went or came back: meanwhile nothing is known of its
-// downloads, and nothing is said.
-func (t *Tracker) root(event Event) {
-	switch event.Kind {
-	case RootGone:
-		t.away[event.Root] = true
-	case RootBack:
-		delete(t.away, event.Root)
-	default:
-		return
-	}
-	for k, e := range t.open {
-		if k.root == event.Root {
-			e.clocks.blind()
-		}
-	}
-	event.ID = episodeID(event.Root, hfcache.Repo{}, event.At) + "-" + string(event.Kind)
-	t.rec.Commit(nil, []Event{event})
-}
-
 // note commits what is worth remembering: every line, what the sizer has
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
 	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
-		e.ep.DiskFull == e.noted.diskFull && e.noted.memory.SameFacts(e.ep.Memory) {
+		e.ep.DiskFull == e.noted.diskFull && e.ep.Home == e.noted.home && e.noted.memory.SameFacts(e.ep.Memory) {
 		t.showAgain(e)
 		return
 	}
@@ -305,7 +326,7 @@ func (t *Tracker) ticking() bool {
 		return true
 	}
 	for k, e := range t.open {
-		if (e.active() || e.run != nil && e.run.exit != nil) && !t.away[k.root] || e.waits() {
+		if (e.active() || e.run != nil && e.run.exit != nil) && !t.homes.away[k.root] || e.waits() {
 			return true
 		}
 	}

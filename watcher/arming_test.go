@@ -12,6 +12,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 type countingLooker struct{ looks int }
@@ -29,10 +31,10 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 	age(t, root, "models--a--b", "blobs")
 	var st unix.Stat_t
 	must(t, unix.Stat(root, &st))
-	looker, armer := &countingLooker{}, newNotifier(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	looker, armer := &countingLooker{}, newNotifier(openNotify, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r := &runner{
-		opts:  &Options{Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
-		epoch: time.Now(), files: osFiles{}, notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		opts:  &Options{FS: fsys.Real{}, ProcessorTime: processorTime, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
+		epoch: time.Now(), orders: newOrders(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	answer := func() {
@@ -63,7 +65,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 
 func TestLostEventsCauseOneRescan(t *testing.T) {
 	book := &logBook{}
-	n, box := newNotifier(slog.New(slog.NewTextHandler(book, nil))), newInbox()
+	n, box := newNotifier(openNotify, slog.New(slog.NewTextHandler(book, nil))), newInbox()
 	n.join(box)
 	for i, want := range []bool{true, false, false} {
 		n.fault(fsnotify.ErrEventOverflow)
@@ -84,10 +86,11 @@ func TestLostEventsCauseOneRescan(t *testing.T) {
 func TestAFailingRootIsTriedSeldom(t *testing.T) {
 	t.Parallel()
 	var tries atomic.Int64
-	f := &faultyFiles{}
+	f := &faulty{}
 	f.set(func(string) error { tries.Add(1); return syscall.EIO })
 	g := newRig(t, 100*time.Millisecond, false, tempRoot(t))
-	g.w.files = f
+	g.w.survey = surely(t)
+	g.w.opts.FS = f
 	g.start()
 	g.awaitChange(Found)
 	g.awaitChange(Failing)

@@ -10,31 +10,40 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
-// faultyFiles put faults before the real file system, by path of the root.
-type faultyFiles struct {
-	osFiles
+// faulty is a kernel with faults at opening a root, by its path.
+type faulty struct {
+	fsys.Real
 	mu   sync.Mutex
 	open func(path string) error
 }
 
-func (f *faultyFiles) Open(path string) (int, error) {
-	f.mu.Lock()
-	open := f.open
-	f.mu.Unlock()
-	if open != nil {
+func (k *faulty) Openat(at int, path string, flags int) (int, error) {
+	k.mu.Lock()
+	open := k.open
+	k.mu.Unlock()
+	if open != nil && at == unix.AT_FDCWD {
 		if err := open(path); err != nil {
 			return -1, err
 		}
 	}
-	return f.osFiles.Open(path)
+	return k.Real.Openat(at, path, flags)
 }
 
-func (f *faultyFiles) set(open func(string) error) {
-	f.mu.Lock()
-	f.open = open
-	f.mu.Unlock()
+func (k *faulty) set(open func(string) error) {
+	k.mu.Lock()
+	k.open = open
+	k.mu.Unlock()
+}
+
+// surely follows patterns without the faults of a test's kernel: those are about
+// a root.
+func surely(t *testing.T) func(pattern string) survey {
+	t.Helper()
+	return func(pattern string) survey { return newFinder(New(Options{}), pattern).resolve(t.Context()) }
 }
 
 func TestFaults(t *testing.T) {
@@ -200,23 +209,17 @@ func faultR6(t *testing.T) {
 	root := tempRoot(t)
 	mkdir(t, root, "models--a--b", "blobs")
 	g := newRig(t, soon, true, root)
-	g.w.survey = func(pattern string) survey {
-		s := resolve(pattern)
-		for i := range s.places {
-			s.places[i].remote = "nfs"
-		}
-		return s
-	}
+	g.w.opts.FS = network{}
 	g.start()
 	g.awaitLook("models--a--b", 0)
 	touch(t, root, "models--a--b", "blobs", "x")
 	g.awaitLook("models--a--b", 1)
 	mkdir(t, root, "models--new--one", "blobs")
 	g.awaitLook("models--new--one", 0)
-	if s := g.w.Status()[0]; s.Watches != 0 || !s.Polled || s.Remote != "nfs" {
+	if s := g.w.Status()[0]; s.Watches != 0 || !s.Polled || s.Remote != "fuse" {
 		t.Errorf("status %+v", s)
 	}
-	g.wantLogged("no events on nfs", 1)
+	g.wantLogged("no events on fuse", 1)
 }
 
 func faultR7(t *testing.T) {
@@ -227,9 +230,9 @@ func faultR7(t *testing.T) {
 			bad, good := tempRoot(t), tempRoot(t)
 			mkdir(t, bad, "models--a--b", "blobs")
 			mkdir(t, good, "models--c--d", "blobs")
-			f := &faultyFiles{}
+			f := &faulty{}
 			g := newRig(t, soon, false, bad, good)
-			g.w.files = f
+			g.w.opts.FS = f
 			g.start()
 			g.awaitChange(Found)
 			g.awaitChange(Found)
@@ -290,9 +293,10 @@ func faultR8(t *testing.T) {
 	bad, good := tempRoot(t), tempRoot(t)
 	mkdir(t, bad, "models--a--b", "blobs")
 	mkdir(t, good, "models--c--d", "blobs")
-	f, hang, hung := &faultyFiles{}, make(chan struct{}), make(chan struct{}, 1)
+	f, hang, hung := &faulty{}, make(chan struct{}), make(chan struct{}, 1)
 	g := newRig(t, soon, true, bad, good)
-	g.w.files = f
+	g.w.survey = surely(t)
+	g.w.opts.FS = f
 	g.start()
 	g.awaitLook("models--a--b", 0)
 	f.set(func(path string) error {
@@ -329,21 +333,17 @@ func faultR8Pattern(t *testing.T) {
 	t.Parallel()
 	good := tempRoot(t)
 	mkdir(t, good, "models--c--d", "blobs")
-	hang := make(chan struct{})
+	hanging := &hanging{}
+	hanging.at("/hangs", true)
 	g := newRig(t, soon, true, "/hangs/*/hub", good)
-	g.w.survey = func(pattern string) survey {
-		if pattern != good {
-			<-hang
-		}
-		return resolve(pattern)
-	}
+	g.w.opts.FS = hanging
 	g.start()
 	g.awaitLook("models--c--d", 0)
 	g.awaitTrue("it stands still", func() bool {
 		s := g.w.Status()[0]
-		return s.Path == "/hangs/*/hub" && !s.BusySince.IsZero()
+		return s.Path == "/hangs" && s.Pattern == "/hangs/*/hub" && !s.BusySince.IsZero()
 	})
-	close(hang)
+	hanging.at("/hangs", false)
 }
 
 func faultR9(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"progressd/fsys"
 )
 
 // blobsSuffix leads from a repository's folder to the directory whose time
@@ -58,7 +60,14 @@ type plan struct {
 type stamp struct {
 	inode uint64
 	mtime int64 // nanoseconds
+	// names are those in a directory on the file system of a network, where
+	// times may say nothing.
+	names fsys.Tally
 	where where
+}
+
+func stampOf(e fsys.Entry, where where) stamp {
+	return stamp{inode: e.Inode, mtime: e.Mtime.UnixNano(), where: where}
 }
 
 // where a watch belongs.

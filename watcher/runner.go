@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"progressd/fsys"
 )
 
 const (
@@ -51,7 +51,6 @@ const (
 // goroutine owns it; only status and busy are for others.
 type runner struct {
 	opts   *Options
-	files  files
 	notify *notifier // nil: no events for this root
 	root   Root
 	remote string
@@ -60,6 +59,7 @@ type runner struct {
 	onListed func()
 	// claimed reports whether another root has that path; nil: none has.
 	claimed func(path string) bool
+	orders  *orders
 	// suspect is the folder in whose look a panic came.
 	suspect string
 
@@ -70,7 +70,7 @@ type runner struct {
 	index        *index
 	self         *repo // stands for the root itself
 	locals       locals
-	st           unix.Stat_t
+	hints        hints
 	gen          uint16
 	// listed: the names are known. listDue and pollDue are when to look at
 	// the root next, listRest until when not to list again.
@@ -147,6 +147,7 @@ func (r *runner) begin() {
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
 	r.listDue, r.pollDue, r.listRest, r.drained = 0, r.opts.Poll, 0, -drainGap
+	r.orders.serve(r.box, r.began.Add(r.now()))
 	if r.notify != nil {
 		r.notify.join(r.box)
 	}
@@ -175,10 +176,12 @@ func (r *runner) loop(ctx context.Context) error {
 
 // wait waits until something is due.
 func (r *runner) wait(ctx context.Context) bool {
-	d := r.nextDue() - r.now()
+	due := r.nextDue()
+	d := due - r.now()
 	if d <= 0 {
 		return ctx.Err() == nil
 	}
+	r.orders.sleeps(r.began.Add(due))
 	return sleep(ctx, r.box.wake, d) && sleep(ctx, nil, r.drained+drainGap-r.now())
 }
 
@@ -196,6 +199,9 @@ func (r *runner) nextDue() time.Duration {
 	}
 	if len(r.index.due) > 0 {
 		next = min(next, r.index.due[0].plan.due)
+	}
+	if by := r.orders.first(); !by.IsZero() {
+		next = min(next, by.Sub(r.began))
 	}
 	return next
 }
@@ -246,41 +252,59 @@ func (r *runner) step(ctx context.Context) error {
 // work opens the root, makes sure that it is still the same directory, does
 // what is due beneath it and keeps nothing open.
 func (r *runner) work(ctx context.Context) error {
-	fd, err := r.files.Open(r.root.Path)
+	top, err := fsys.OpenNoFollow(r.opts.FS, r.root.Path)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	if err := r.files.Stat(fd, "", &r.st); err != nil {
+	defer top.Close()
+	e, err := top.Stat()
+	if err != nil {
 		return err
 	}
-	if r.st.Dev != r.root.Dev || r.st.Ino != r.root.Inode {
+	if !r.same(top, e) {
 		return errReplaced
 	}
-	r.owner = int(r.st.Uid)
-	mark := stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: onRoot}
+	r.owner = int(e.UID)
+	mark := stampOf(e, onRoot)
+	if r.remote != "" {
+		mark.inode = 0
+	}
 	if r.now() >= r.pollDue {
 		r.checkSelf(mark)
 	}
 	if r.now() >= r.listDue {
-		if err := r.list(ctx, fd, mark); err != nil {
+		if err := r.list(ctx, top, mark); err != nil {
 			return err
 		}
 	}
 	if r.now() >= r.pollDue {
-		r.poll(ctx, fd)
+		r.poll(ctx, top)
 	}
 	r.index.retire(r.now())
-	r.visitDue(ctx, fd)
+	r.visitDue(ctx, top)
 	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil && !r.crowded(); {
 		p := r.index.next()
 		if p == nil {
 			break
 		}
-		r.visit(ctx, fd, p)
-		r.visitDue(ctx, fd)
+		r.visit(ctx, top, p)
+		r.visitDue(ctx, top)
 	}
 	return ctx.Err()
+}
+
+// same reports whether the root is still that directory. At each poll it also finds
+// out whether another one has got its number.
+func (r *runner) same(top fsys.Dir, e fsys.Entry) bool {
+	home := r.root.Home
+	if e.Dev != r.root.Dev || home.Inode != 0 && e.Inode != r.root.Inode {
+		return false
+	}
+	if home.Birth == 0 || r.now() < r.pollDue {
+		return true
+	}
+	born := top.Born(".")
+	return born.IsZero() || born.UnixNano() == home.Birth
 }
 
 // trouble notes an error of the root itself (R7, R9): it is said once, and

@@ -14,20 +14,30 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"progressd/fsys"
 )
 
-// Options say what to watch. All fields are needed but Changed.
+// Options say what to watch. FS, OpenNotify and ProcessorTime are for
+// simulations. The others are needed, but Changed.
 type Options struct {
+	// FS is whom files are asked of: this machine's kernel, if it is nil.
+	FS fsys.Kernel
 	// Roots are absolute patterns as of filepath.Match, resolved again at
 	// every poll. A root may be reached by a symbolic link.
 	Roots []string
+	// Probes are those of the Watcher before, if there was one: a file system
+	// that hung for that isn't asked a second time. nil is none.
+	Probes *Probes
 	// Poll is how often everything is checked without being asked to.
 	Poll time.Duration
 	// Active is how often a repository of pace Fast is looked at, Steady one
 	// of pace Steady: or a little oftener, so that a poll is a multiple of it.
 	Active, Steady time.Duration
-	// Notify switches file system events on.
-	Notify bool
+	// Notify switches file system events on; OpenNotify begins to listen to
+	// them: the kernel's own, if it is nil.
+	Notify     bool
+	OpenNotify func() (*Notifications, error)
 	// IsRepo says which directory names in a root are repositories. It is
 	// called by several goroutines.
 	IsRepo func(folder string) bool
@@ -44,7 +54,10 @@ type Options struct {
 	// AfterCostly is called after a look that used 250 ms or more of a
 	// processor, by that root's goroutine; nil is nothing to do.
 	AfterCostly func()
-	Log         *slog.Logger
+	// ProcessorTime is how much of a processor this process has used so far:
+	// as the kernel counts it, if it is nil.
+	ProcessorTime func() time.Duration
+	Log           *slog.Logger
 }
 
 // Root is one directory that is watched, for as long as it is that directory.
@@ -53,8 +66,12 @@ type Root struct {
 	Path string
 	// Pattern is the one of Options.Roots that led here.
 	Pattern string
-	// Dev and Inode are its identity.
+	// Dev and Inode are its identity now, Home is what of that stays the same
+	// when it is mounted again.
 	Dev, Inode uint64
+	Home       fsys.Identity
+	// Remote names the file system of a network that it is on, if any.
+	Remote string
 	// Since is zero for a root that may have been there before the daemon
 	// started. Otherwise the root, or its present identity, appeared while
 	// the daemon ran, and Since is the wall clock at the last check at
@@ -141,28 +158,40 @@ const (
 // Watcher watches the roots that Options name.
 type Watcher struct {
 	opts   Options
-	files  files
-	survey func(pattern string) survey
-	notify *notifier // nil without events
+	survey func(pattern string) survey // nil but in tests
+	notify *notifier                   // nil without events
 	ready  chan struct{}
 	began  time.Time
 
 	mu      sync.Mutex
 	finders []*finder
 	runners map[string]*runner
+	orders  map[string]*orders // by path of the root
 }
 
 // New makes a Watcher. It touches nothing until Run.
 func New(opts Options) *Watcher {
+	if opts.FS == nil {
+		opts.FS = fsys.Real{}
+	}
+	if opts.Probes == nil {
+		opts.Probes = new(Probes)
+	}
+	if opts.OpenNotify == nil {
+		opts.OpenNotify = openNotify
+	}
+	if opts.ProcessorTime == nil {
+		opts.ProcessorTime = processorTime
+	}
 	w := &Watcher{
-		opts: opts, files: osFiles{}, survey: resolve,
-		ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
+		opts: opts, ready: make(chan struct{}), began: time.Now(),
+		runners: make(map[string]*runner), orders: make(map[string]*orders),
 	}
 	if w.opts.Changed == nil {
 		w.opts.Changed = func(context.Context, RootChange) {}
 	}
 	if opts.Notify {
-		w.notify = newNotifier(opts.Log)
+		w.notify = newNotifier(opts.OpenNotify, opts.Log)
 	}
 	return w
 }

@@ -3,20 +3,17 @@ package main
 import (
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path"
 	"path/filepath"
-	"strings"
 	"text/tabwriter"
 
 	"progressd/config"
 	"progressd/daemon"
-	"progressd/hfcache"
 	"progressd/record"
 )
 
-// check prints what would be watched, and where the lines would go.
+// check prints what would be watched, where the lines would go, and what to do
+// about what is not as it should be. The exit status is that of a failure if a root
+// is there and can't be one.
 func check(set config.Settings, out io.Writer) int {
 	file := set.File
 	if file == "" {
@@ -31,17 +28,30 @@ func check(set config.Settings, out io.Writer) int {
 	if set.Hub.Enabled {
 		fmt.Fprintf(w, "hub look-up\t%s\n", set.Hub.Endpoint)
 	}
+	status := exitOK
+	var hints []string
 	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
 		if len(found) == 0 {
 			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", record.Clean(pattern))
 		}
 		for _, path := range found {
-			fmt.Fprintf(w, "root\t%s\t%s\n", record.Clean(path), repos(path))
+			r := checkRoot(path, set.Roots)
+			fmt.Fprintf(w, "root\t%s\t%s\n", record.Clean(path), r.says())
+			hints = append(hints, r.hints...)
+			if r.wrong != nil {
+				status = exitFailed
+			}
 		}
 	}
+	if hint := daemon.ProcessesHidden(set); hint != "" {
+		hints = append(hints, hint)
+	}
 	_ = w.Flush()
-	return exitOK
+	for _, hint := range hints {
+		fmt.Fprintf(out, "%s\n", hint)
+	}
+	return status
 }
 
 // place is a directory, or that only the service's environment tells it.
@@ -50,46 +60,4 @@ func place(dir string) string {
 		return "(as the environment of the service says)"
 	}
 	return record.Clean(dir)
-}
-
-// repos says how many repositories a root holds.
-func repos(root string) string {
-	dir, err := os.Open(root)
-	if err != nil {
-		return record.Clean(err.Error())
-	}
-	defer dir.Close()
-	n := 0
-	for {
-		names, err := dir.Readdirnames(1000)
-		for _, name := range names {
-			if daemon.IsRepo(name) {
-				n++
-			}
-		}
-		if err == io.EOF {
-			return fmt.Sprintf("%d repositories", n) + localDirs(root)
-		}
-		if err != nil {
-			return record.Clean(err.Error())
-		}
-	}
-}
-
-// localDirs says how many directories a root is, or holds, that a client has
-// filled by --local-dir; empty if none.
-func localDirs(root string) string {
-	n := 0
-	for _, rel := range []string{".", "*", "*/*"} {
-		found, _ := fs.Glob(os.DirFS(root), path.Join(rel, hfcache.LocalStage)) // its form is good
-		for _, stage := range found {
-			if daemon.IsLocal(path.Clean(strings.TrimSuffix(stage, hfcache.LocalStage) + ".")) {
-				n++
-			}
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", %d filled by --local-dir", n)
 }

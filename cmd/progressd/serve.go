@@ -13,16 +13,23 @@ import (
 	"progressd/config"
 	"progressd/daemon"
 	"progressd/state"
+	"progressd/watcher"
 )
 
 // serve runs until a signal says to stop. A reload is a stop and a start in
 // one process: everything must hold over a restart anyway, so there is no
 // second way to take up a configuration.
-func serve(ctx context.Context, set config.Settings, load func() (config.Settings, error), w world, log *slog.Logger) error {
+func serve(ctx context.Context, set config.Settings, load func() (config.Settings, error), w world, diag diagnostics) error {
+	log := diag.log
+	diag.configure(set)
+	ctx, stop := context.WithCancel(ctx)
+	toggling := daemon.Start(ctx, "toggle", func(ctx context.Context) error { return diag.toggle(ctx, w.toggles) }, log)
+	defer func() { stop(); <-toggling }()
 	store, err := openState(set, log)
 	if err != nil {
 		return err
 	}
+	daemon.WarnIfHidden(set, log)
 	sd := daemon.NewSystemd(w.getenv, log)
 	open := listeners(w, log)
 	defer func() {
@@ -30,8 +37,9 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 			_ = l.Close()
 		}
 	}()
+	probes := new(watcher.Probes)
 	for {
-		next, reload := life(ctx, set, store, open, sd, load, w, log)
+		next, reload := life(ctx, set, store, probes, open, sd, load, w, log)
 		if !reload {
 			break
 		}
@@ -41,6 +49,7 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 			}
 		}
 		set = next
+		diag.configure(set)
 	}
 	if err := store.Close(); err != nil {
 		log.Warn("the state is not complete: what was told since may be told again", "err", err)
@@ -65,14 +74,14 @@ func moveState(old *state.Store, next config.Settings, log *slog.Logger) (*state
 
 // life runs the parts under one configuration, until a signal ends it. It
 // reports whether, and with which configuration, to go on.
-func life(ctx context.Context, set config.Settings, store *state.Store, open []*net.UnixListener, sd *daemon.Systemd,
+func life(ctx context.Context, set config.Settings, store *state.Store, probes *watcher.Probes, open []*net.UnixListener, sd *daemon.Systemd,
 	load func() (config.Settings, error), w world, log *slog.Logger,
 ) (next config.Settings, reload bool) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
 	parts := daemon.New(ctx, daemon.Options{
-		Settings: set, Store: store, Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
+		Settings: set, Store: store, Probes: probes, Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
 	})
 	go func() {
 		defer close(ended)

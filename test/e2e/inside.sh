@@ -500,6 +500,7 @@ uninstalls() {
 	make --silent -C /src uninstall || die "make uninstall"
 	systemctl is-active --quiet progressd && die "still running"
 	[[ -z $(find /usr/local -name '*progress[dc]*' -print) ]] || die "left behind: $(find /usr/local -name '*progress[dc]*')"
+	[[ ! -e /run/progressd/progressd.sock ]] || die "the socket is left behind"
 	[[ -e /etc/progressd/config.toml && -d $log && -d /var/lib/progressd ]] || die "took away what is the administrator's"
 	systemctl --quiet list-unit-files progressd.service | grep -q progressd && die "systemd still knows the unit"
 	ok "make uninstall: nothing of ours left, configuration and logs kept"
