@@ -32,9 +32,12 @@ func (l *launch) begin(args ...string) *call {
 	l.t.Helper()
 	calls++
 	c := &call{l: l, out: l.file(fmt.Sprint("out", calls)), err: l.file(fmt.Sprint("err", calls)), done: make(chan int, 1)}
+	ends, ended := make(chan struct{}), make(chan struct{})
 	go func() {
-		c.done <- run(args, world{stdout: c.out, stderr: c.err, getenv: l.getenv, signals: func() <-chan os.Signal { return nil }}).Status
+		defer close(ended)
+		c.done <- run(args, world{ends: ends, stdout: c.out, stderr: c.err, getenv: l.getenv, signals: func() <-chan os.Signal { return nil }}).Status
 	}()
+	l.t.Cleanup(func() { close(ends); <-ended })
 	return c
 }
 

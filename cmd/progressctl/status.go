@@ -115,7 +115,9 @@ func (c *ctl) nobody(err error) int {
 }
 
 func (c *ctl) showAll(opts statusOptions) int {
-	all, err := c.standing(context.Background())
+	ctx, stop := c.until()
+	defer stop()
+	all, err := c.standing(ctx)
 	if err != nil {
 		return c.nobody(err)
 	}
@@ -196,10 +198,12 @@ func summary(all []record.Download, ended int) string {
 
 // showEach shows some models in full. The worst of them is the exit status.
 func (c *ctl) showEach(repos []hfcache.Repo, opts statusOptions) int {
+	ctx, stop := c.until()
+	defer stop()
 	worst := exitOK
 	first := true
 	for _, repo := range repos {
-		all, err := live.Ask(context.Background(), c.systemFirst(), repo.String())
+		all, err := live.Ask(ctx, c.systemFirst(), repo.String())
 		if err != nil {
 			return c.nobody(err)
 		}

@@ -79,7 +79,7 @@ const waitTick = 250 * time.Millisecond
 
 // await waits, and prints the verdicts as they come.
 func (c *ctl) await(w *waiter, timeout time.Duration, asJSON bool) int {
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := c.until()
 	defer stop()
 	news, answers := make(chan live.Update), make(chan asked)
 	go func() {
@@ -109,6 +109,8 @@ func (c *ctl) await(w *waiter, timeout time.Duration, asJSON bool) int {
 		case a := <-answers:
 			w.answered(a.target, a.all, a.err == nil, time.Now())
 		case <-ticker.C:
+		case <-ctx.Done():
+			return exitTimeout
 		case <-deadline:
 			screen.clear()
 			for _, t := range w.waiting() {
