@@ -27,6 +27,9 @@ func (j *judge) kind(at time.Time) string {
 	add(slices.ContainsFunc(j.life.story.Ills, func(i ill) bool {
 		return i.Kind == unmounted && !j.life.world.began.Add(i.At).After(at)
 	}), "unmounted")
+	add(slices.ContainsFunc(j.life.story.Ills, func(i ill) bool {
+		return (i.Kind == setAhead || i.Kind == setBack) && !j.life.world.began.Add(i.At).After(at)
+	}), "clock set")
 	add(records(func(r *record) bool { return r.habit.Stage == hfcache.InRoot && r.habit.Lock == hfcache.LockBeside }), "hub <= 0.18")
 	add(records(func(r *record) bool { return r.habit.Stage == hfcache.InRoot && r.habit.Lock != hfcache.LockBeside }), "staged in the root")
 	add(j.repo.truth.sizes && records(func(r *record) bool { return r.habit.Fill == hfcache.Scattered }), "pieces by size alone")

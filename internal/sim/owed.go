@@ -354,8 +354,8 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "a configuration or a card alone"}
 	case j.repo.repo.Type != hfcache.Model || !r.last.locks():
 		quiet = max(quiet, patience) // whether it is whole, or somebody lives, can't be known
-	case r.living:
-		quiet = j.set.Quiet // a model that is whole by its kind
+	case r.living && j.wholeByKind(paths):
+		quiet = j.set.Quiet
 	}
 	c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "nothing speaks against it, and no listing is there"}
 	if len(r.records) > 1 {

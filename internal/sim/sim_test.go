@@ -51,6 +51,7 @@ func play(t *testing.T, s story, m mutant) (res result) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			res.broken = fmt.Sprintf("%v\n%s", cause, debug.Stack())
+			res.text += res.broken
 			res.faults = append(res.faults, fault{rule: "broken", text: fmt.Sprint(cause)})
 		}
 	}()

@@ -199,9 +199,10 @@ func (tr *transfer) write(at, n int64) error {
 
 func (tr *transfer) lay(at, n int64) error {
 	return tr.try(func() error {
+		before := tr.out.Filled()
 		err := tr.out.WriteAt(at, n)
-		if err == nil {
-			tr.record.wrote(tr.file.etag, n)
+		if err == nil { // what is written over old content is no new byte
+			tr.record.wrote(n, tr.out.Filled() > before || tr.repo.truth.sizes)
 		}
 		return err
 	})

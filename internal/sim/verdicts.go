@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -93,11 +92,16 @@ func (j *judge) tidy(d disk, at time.Time) bool {
 	return len(linked) > 0 && !hfcache.ShardGap(linked) && j.substantial(linked)
 }
 
-// wholeByKind: a model's weights beside its configuration. What else its client
-// may be about to fetch nobody can know.
+// wholeByKind: a model's weights, numbered and all there or unnumbered at the
+// top, beside its configuration. What else its client may be about to fetch
+// nobody can know.
 func (j *judge) wholeByKind(paths []string) bool {
-	return j.repo.repo.Type == hfcache.Model && !hfcache.ShardGap(paths) && j.substantial(paths) &&
-		slices.ContainsFunc(paths, func(p string) bool { return path.Base(p) == "config.json" })
+	weights := func(p string) bool {
+		_, numbered := hfcache.ShardGroup(p)
+		return hfcache.WeightFormat(p) != "" && (numbered || !strings.Contains(p, "/"))
+	}
+	return j.repo.repo.Type == hfcache.Model && slices.Contains(paths, "config.json") &&
+		!hfcache.ShardGap(paths) && slices.ContainsFunc(paths, weights)
 }
 
 // substantial: a configuration alone is no model, a card alone no dataset.

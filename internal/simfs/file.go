@@ -72,6 +72,13 @@ func (h *File) Size() int64 {
 	return h.node.size
 }
 
+// Filled is how many bytes have room.
+func (h *File) Filled() int64 {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	return h.node.extents.blocks() * blockSize
+}
+
 // Inode is its number.
 func (h *File) Inode() uint64 {
 	h.fs.mu.Lock()
