@@ -50,7 +50,7 @@ func play(t *testing.T, s story, m mutant) (res result) {
 	res.story = s
 	defer func() {
 		if cause := recover(); cause != nil {
-			res.broken = fmt.Sprintf("%v\n%s", cause, debug.Stack())
+			res.broken = fmt.Sprintf("%v\n%s", cause, bubbled())
 			res.text += res.broken
 			res.faults = append(res.faults, fault{rule: "broken", text: fmt.Sprint(cause)})
 		}
@@ -67,6 +67,18 @@ func play(t *testing.T, s story, m mutant) (res result) {
 		}
 	})
 	return res
+}
+
+// bubbled are the goroutines that are in a bubble still.
+func bubbled() string {
+	buf := make([]byte, 4<<20)
+	var all []string
+	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if head, _, _ := strings.Cut(g, "\n"); strings.Contains(head, "synctest bubble") {
+			all = append(all, g)
+		}
+	}
+	return strings.Join(all, "\n\n")
 }
 
 // scratch is a directory for state and logs, in memory where there is one.

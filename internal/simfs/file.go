@@ -79,6 +79,13 @@ func (h *File) Filled() int64 {
 	return h.node.extents.blocks() * blockSize
 }
 
+// Named reports whether it has a name still.
+func (h *File) Named() bool {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	return h.node.nlink > 0
+}
+
 // Inode is its number.
 func (h *File) Inode() uint64 {
 	h.fs.mu.Lock()
