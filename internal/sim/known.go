@@ -20,7 +20,7 @@ var knownFaults = []knownFault{
 	{"cause keepalive silence", "renamed", "a folder that is moved away and back is told again"},
 	{"false-completed hasty wrong-verdict truth silence", "copied in", "what scp and rsync bring isn't linked yet, or grows under its own name"},
 	{"silence monotone percent truth false-stalled no-stalled no-completed no-keepalive wrong-verdict moving", "pruned", "a partial that is taken away under its client isn't told as such"},
-	{"false-interrupted silence monotone truth percent", "forced", "what is fetched anew counts as there already"},
+	{"false-interrupted silence monotone truth percent hasty wrong-verdict", "forced", "what is fetched anew counts as there already"},
 	{"false-ended false-completed", "hub waits", "a living script that waits for the hub is told as done"},
 	{"wrong-verdict false-completed", "no weights, no symlinks", "files that lie in the snapshot themselves aren't asked whether they are weights"},
 	{"wrong-verdict false-completed", "no weights, local", "files of a directory of its own aren't asked whether they are weights"},
@@ -30,10 +30,10 @@ var knownFaults = []knownFault{
 	{"no-opening false-stalled silence keepalive monotone truth", "staged in the root", "what huggingface_hub 0.19 to 0.22 writes into the root counts only at times"},
 	{"*", "hub <= 0.18", "files in the root whose locks lie beside the blobs aren't claimed"},
 	{"false-completed wrong-verdict hasty", "unlinked blobs", "blobs that no snapshot names count as complete"},
-	{"truth monotone wrong-verdict false-interrupted false-completed percent no-interrupted keepalive silence", "no symlinks", "a second client at files that lie in the snapshot themselves"},
+	{"truth monotone wrong-verdict false-interrupted false-completed false-ended percent no-interrupted no-completed keepalive silence", "no symlinks", "a second client at files that lie in the snapshot themselves"},
 	{"*", "clock set", "times that lie ahead or behind are believed"},
 	{"keepalive no-interrupted false-stalled moving silence wrong-verdict", "late blocks", "blocks that come after death are taken for bytes"},
-	{"false-ended no-completed wrong-verdict", "two revisions", "of two listed revisions at a time the one that was done last doesn't decide"},
+	{"false-ended false-interrupted no-completed wrong-verdict", "two revisions", "of two listed revisions at a time the one that was done last doesn't decide"},
 }
 
 // known is the entry that a fault belongs to, nil if it is a new one.
