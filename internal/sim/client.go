@@ -227,6 +227,9 @@ func (t *thread) try(do func() error) error {
 	if err := t.step(); err != nil {
 		return err
 	}
+	if t.barred.Load() {
+		return t.fail(unix.EACCES)
+	}
 	if err := do(); err != nil {
 		return t.fail(err)
 	}

@@ -27,6 +27,9 @@ func (j *judge) kind(at time.Time) string {
 	add(slices.ContainsFunc(j.life.story.Ills, func(i ill) bool {
 		return i.Kind == unmounted && !j.life.world.began.Add(i.At).After(at)
 	}), "unmounted")
+	add(slices.ContainsFunc(j.life.story.Ills, func(i ill) bool {
+		return (i.Kind == setAhead || i.Kind == setBack) && !j.life.world.began.Add(i.At).After(at)
+	}), "clock set")
 	add(records(func(r *record) bool { return r.habit.Stage == hfcache.InRoot && r.habit.Lock == hfcache.LockBeside }), "hub <= 0.18")
 	add(records(func(r *record) bool { return r.habit.Stage == hfcache.InRoot && r.habit.Lock != hfcache.LockBeside }), "staged in the root")
 	add(j.repo.truth.sizes && records(func(r *record) bool { return r.habit.Fill == hfcache.Scattered }), "pieces by size alone")
@@ -54,7 +57,22 @@ func (j *judge) kind(at time.Time) string {
 	}
 	add(len(linked) > 0 && !j.substantial(linked), "no weights")
 	add(j.life.story.Disk == linkless, "no symlinks")
+	add(j.repo.local != "", "local")
+	add(j.overlap(at), "two revisions")
 	return strings.Join(special, ", ")
+}
+
+// overlap reports whether clients of two revisions worked at the same time.
+func (j *judge) overlap(at time.Time) bool {
+	all := j.repo.truth.records
+	for i, a := range all {
+		for _, b := range all[i+1:] {
+			if a.rev != b.rev && b.beganAt.Before(at) && (a.doneAt.IsZero() || b.beganAt.Before(a.doneAt)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // diskAt is what was there at some time, as far as it was looked at.

@@ -129,6 +129,7 @@ func (l *life) play() {
 	beside.Wait()
 	time.Sleep(l.tail())
 	l.daemon.end()
+	time.Sleep(time.Minute) // what the daemon doesn't wait for at its end is over then
 }
 
 // tail is how long the last verdict may take.

@@ -158,7 +158,7 @@ func (o operator) copyFile(p string, f hubFile, left int64, rsync, old bool) int
 		if o.sleep(time.Duration(float64(n)/float64(o.plan.Rate)*1e9)) != nil || file.Append(n) != nil {
 			return 0
 		}
-		o.record.wrote(f.etag, n)
+		o.record.wrote(n, true)
 		at += n
 	}
 	if size == f.size {
@@ -180,7 +180,12 @@ func (l *life) befall(kind illKind) (mend func()) {
 		for fs.Unmount(l.mountPoint) != nil {
 			time.Sleep(3 * time.Millisecond)
 		}
-		return func() { _ = fs.Mount(l.volume, l.mountPoint) }
+		// What is covered is root's: no client may write there.
+		l.world.barred.Store(true)
+		return func() {
+			_ = fs.Mount(l.volume, l.mountPoint)
+			l.world.barred.Store(false)
+		}
 	case brokenIO:
 		fs.BreakVolume(l.volume, unix.EIO)
 		return func() { fs.BreakVolume(l.volume, 0) }

@@ -202,7 +202,10 @@ func (j *judge) rests() []rest {
 
 func (r *rest) add(rec *record) {
 	if r.newest == nil || rec.doneAt.After(r.newest.doneAt) {
-		r.newest, r.disk = rec, rec.disk
+		if r.newest == nil || rec.bytes > 0 || !rec.linkedAt.IsZero() { // else nothing has changed
+			r.disk = rec.disk
+		}
+		r.newest = rec
 		r.living = rec.goneAt.IsZero() || rec.goneAt.Sub(rec.doneAt) > 3*time.Second
 	}
 	r.records = append(r.records, rec)
@@ -299,7 +302,7 @@ func (j *judge) claim(r rest) claim {
 		}
 		return c
 	case rec.outcome == nil && !wanted: // it took for whole what an attempt before had left half done
-		c := claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "a file isn't whole, and its client doesn't know"}
+		c := claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: fmt.Sprintf("not whole, and its client doesn't know: %q", d.missing(rec.rev, rec.plan.wants))}
 		if !listed && !seen { // nor can anybody
 			c.kinds = append(c.kinds, tracker.Completed)
 		}
@@ -318,7 +321,7 @@ func (j *judge) claim(r rest) claim {
 		c.kinds = append(c.kinds, tracker.Ended)
 		c.wait = max(quiet, patience)
 	}
-	if !listed && j.tidy(d, r.from.Add(24*time.Hour)) || !seen && j.anyWhole(d) {
+	if !listed && j.tidy(rec, d, r.from) || !seen && j.anyWhole(d) {
 		c.kinds = append(c.kinds, tracker.Completed)
 		c.wait = max(quiet, patience)
 	}
@@ -354,8 +357,8 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "a configuration or a card alone"}
 	case j.repo.repo.Type != hfcache.Model || !r.last.locks():
 		quiet = max(quiet, patience) // whether it is whole, or somebody lives, can't be known
-	case r.living:
-		quiet = j.set.Quiet // a model that is whole by its kind
+	case r.living && j.wholeByKind(paths):
+		quiet = j.set.Quiet
 	}
 	c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "nothing speaks against it, and no listing is there"}
 	if len(r.records) > 1 {

@@ -199,12 +199,22 @@ func (tr *transfer) write(at, n int64) error {
 
 func (tr *transfer) lay(at, n int64) error {
 	return tr.try(func() error {
+		before := tr.out.Filled()
 		err := tr.out.WriteAt(at, n)
 		if err == nil {
-			tr.record.wrote(tr.file.etag, n)
+			tr.record.wrote(n, tr.fresh(before))
 		}
 		return err
 	})
+}
+
+// fresh reports whether what was just written are new bytes of the download:
+// they aren't where old content is written over, where the file has lost its
+// name, nor where its blob is there (it was asked for anew, then they are).
+func (tr *transfer) fresh(before int64) bool {
+	grown := tr.out.Filled() > before || tr.repo.truth.sizes
+	there := !tr.locals && tr.fs.Has(tr.blob(tr.file.etag)) && tr.habit.Stage != hfcache.Outside
+	return grown && tr.out.Named() && (!there || tr.plan.Force)
 }
 
 // fromOutside waits until the file has come and copies it to its blob.

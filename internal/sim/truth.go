@@ -142,13 +142,14 @@ func (t *truth) lose(etag string, bytes int64) {
 	t.losses = append(t.losses, loss{time.Now(), etag, bytes})
 }
 
-// wrote notes bytes that a client has written.
-func (r *record) wrote(_ string, n int64) {
-	if n <= 0 {
+// wrote notes bytes that a client has written; fresh: none were there before.
+func (r *record) wrote(n int64, fresh bool) { //nolint:revive // two facts of one write
+	r.mu.Lock()
+	r.bytes += max(n, 0)
+	if n <= 0 || !fresh {
+		r.mu.Unlock()
 		return
 	}
-	r.mu.Lock()
-	r.bytes += n
 	r.lastByteAt = time.Now()
 	if last := len(r.times) - 1; last < 0 || r.lastByteAt.Sub(r.times[last]) >= grain {
 		r.times = append(r.times, r.lastByteAt)

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -58,10 +57,10 @@ func (j *judge) completed(l line) {
 			return
 		}
 	}
-	if j.tidy(l.disk, l.at) {
+	r := j.last(l.at)
+	if r != nil && j.tidy(r, l.disk, l.at) {
 		return
 	}
-	r := j.last(l.at)
 	if r == nil {
 		j.blame(l.at, "false-completed", "%q, and nobody had downloaded anything", l.text)
 		return
@@ -70,11 +69,10 @@ func (j *judge) completed(l line) {
 }
 
 // tidy: nothing that lies there speaks against completion, and there is no
-// listing of the newest attempt. A client that is at work speaks against it,
+// listing of what the newest attempt was at. A client that is at work speaks against it,
 // unless it has been silent for as long as the contract waits for it (3c).
-func (j *judge) tidy(d disk, at time.Time) bool {
-	r := j.last(at)
-	if r == nil || d.listings[r.rev.commit] || d.loose() > 0 || d.unlinked() > 0 || d.strays > 0 {
+func (j *judge) tidy(r *record, d disk, at time.Time) bool {
+	if d.listings[r.rev.commit] || d.loose() > 0 || d.unlinked() > 0 || d.strays > 0 {
 		return false // of what is in the root nothing tells that it isn't this one's
 	}
 	var linked []string
@@ -93,11 +91,16 @@ func (j *judge) tidy(d disk, at time.Time) bool {
 	return len(linked) > 0 && !hfcache.ShardGap(linked) && j.substantial(linked)
 }
 
-// wholeByKind: a model's weights beside its configuration. What else its client
-// may be about to fetch nobody can know.
+// wholeByKind: a model's weights, numbered and all there or unnumbered at the
+// top, beside its configuration. What else its client may be about to fetch
+// nobody can know.
 func (j *judge) wholeByKind(paths []string) bool {
-	return j.repo.repo.Type == hfcache.Model && !hfcache.ShardGap(paths) && j.substantial(paths) &&
-		slices.ContainsFunc(paths, func(p string) bool { return path.Base(p) == "config.json" })
+	weights := func(p string) bool {
+		_, numbered := hfcache.ShardGroup(p)
+		return hfcache.WeightFormat(p) != "" && (numbered || !strings.Contains(p, "/"))
+	}
+	return j.repo.repo.Type == hfcache.Model && slices.Contains(paths, "config.json") &&
+		!hfcache.ShardGap(paths) && slices.ContainsFunc(paths, weights)
 }
 
 // substantial: a configuration alone is no model, a card alone no dataset.

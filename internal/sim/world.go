@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"progressd/internal/simfs"
@@ -25,6 +26,8 @@ type world struct {
 	fs    *simfs.FS
 	procs *procs
 	began time.Time
+	// barred: the cache's disk isn't there, and nobody may write in its place.
+	barred atomic.Bool
 
 	mu sync.Mutex
 	// told is the story in words.

@@ -72,6 +72,20 @@ func (h *File) Size() int64 {
 	return h.node.size
 }
 
+// Filled is how many bytes have room.
+func (h *File) Filled() int64 {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	return h.node.extents.blocks() * blockSize
+}
+
+// Named reports whether it has a name still.
+func (h *File) Named() bool {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	return h.node.nlink > 0
+}
+
 // Inode is its number.
 func (h *File) Inode() uint64 {
 	h.fs.mu.Lock()
