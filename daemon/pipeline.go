@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/account"
 	"progressd/config"
 	"progressd/hfcache"
 	"progressd/hublist"
@@ -50,6 +51,9 @@ type Options struct {
 	Settings config.Settings
 	// Store outlives the Pipeline: over a reload the next one goes on with it.
 	Store *state.Store
+	// Accounts are those that everything is charged to; nil: each budget is
+	// untouched. They outlive the Pipeline as well.
+	Accounts *account.Book
 	// Systemd is told how the service is; nil: there is no systemd.
 	Systemd *Systemd
 	// Listeners are where reports of runs come in; they stay open.
@@ -128,6 +132,9 @@ func NewJudge(opts Options, looks chan sizer.Look, hub *hublist.Hub, runOver fun
 func newPipeline(opts Options) *Pipeline {
 	if opts.Systemd == nil {
 		opts.Systemd = &Systemd{}
+	}
+	if opts.Accounts == nil {
+		opts.Accounts = account.NewBook(nil, opts.Log)
 	}
 	return &Pipeline{
 		opts: opts, set: opts.Settings, sd: opts.Systemd, log: opts.Log,
@@ -332,6 +339,9 @@ func (p *Pipeline) publish() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
 			parts = append(parts, sink.Clean(root.Path)+" stands still since "+root.BusySince.Format(time.TimeOnly))
 		}
+	}
+	if over := p.opts.Accounts.Over(); len(over) > 0 {
+		parts = append(parts, "over budget: "+strings.Join(over, ", "))
 	}
 	p.sd.status(strings.Join(parts, "; "))
 }

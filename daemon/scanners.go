@@ -3,12 +3,17 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"progressd/account"
 	"progressd/config"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/state"
+	"progressd/tracker"
 	"progressd/watcher"
 )
 
@@ -37,6 +42,7 @@ func linger(d config.Download) time.Duration {
 }
 
 func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher.Looker {
+	s.store.Found(tenant(root))
 	opened, since := s.opened, s.since(root)
 	if !root.Since.IsZero() {
 		opened = root.Since
@@ -49,12 +55,21 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	})}
 	// What was under way when the daemon stopped comes first, also if its
 	// folder is gone by now, which no listing would show.
-	for _, ep := range s.store.Episodes() {
-		if ep.Root == root.Path {
-			s.revisit(ctx, e, ep.Repo.Folder())
-		}
+	for _, ep := range s.store.EpisodesOf(root.Path) {
+		s.revisit(ctx, e, ep.Repo.Folder())
 	}
 	return e
+}
+
+// tenant is whom a root is watched for. It is asked by the root's goroutine,
+// which may wait for its file system.
+func tenant(root watcher.Root) tracker.Tenant {
+	t := tracker.Tenant{Root: root.Path, Owner: account.Unknown, Named: !strings.ContainsAny(root.Pattern, `*?[`)}
+	var st unix.Stat_t
+	if err := unix.Lstat(root.Path, &st); err == nil && st.Dev == root.Dev && st.Ino == root.Inode {
+		t.Owner = account.User(st.Uid)
+	}
+	return t
 }
 
 // revisit looks at what was under way. A panic there must not keep the root

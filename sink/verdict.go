@@ -67,7 +67,7 @@ func (m *ModelLog) place(f *os.File, id, line string) error {
 	}
 	at := tracker.Position{Dev: st.Dev, Inode: st.Ino, Size: st.Size, Line: line}
 	m.notes[id] = at
-	err = m.outbox.Placing(id, at)
+	err = m.outbox.Placing([]tracker.Placement{{Event: id, At: at}})
 	if err != nil && !m.unnoted {
 		m.log.Warn("cannot note a verdict before it is written: it may come twice if the daemon is killed right now", keyError, err)
 	}

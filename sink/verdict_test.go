@@ -31,10 +31,10 @@ func (k *killer) step() {
 	}
 }
 
-func (k *killer) Placing(id string, at tracker.Position) error {
+func (k *killer) Placing(placements []tracker.Placement) error {
 	k.step()
 	defer k.step()
-	return k.memory.Placing(id, at)
+	return k.memory.Placing(placements)
 }
 
 func (k *killer) Written(id, sink string) {

@@ -35,10 +35,16 @@ func (s *Store) logName(key repoKey) string {
 	for n := 8; n <= 40 && s.logTaken(name); n += 8 {
 		name = slug + "@" + hash[:n] + ".log"
 	}
-	rec.Log = name
+	rec.Log, rec.given = name, true
 	s.logs[name] = key
-	s.stateDirty = true
+	s.touchRepo(key.root, rec)
 	return name
+}
+
+func (s *Store) touchRepo(root string, rec *repoRecord) {
+	r := s.of(root)
+	r.touch(rec)
+	s.touch(r)
 }
 
 func (s *Store) logTaken(name string) bool {
@@ -60,14 +66,6 @@ func safeName(name string) bool {
 		}
 	}
 	return true
-}
-
-// episodeFile is the name of an episode's file in episodes/.
-func episodeFile(id string) string {
-	if len(id) > maxName/2 || !safeName(id) {
-		id = hexHash(id)
-	}
-	return id + recordSuffix
 }
 
 func hexHash(text string) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/account"
 	"progressd/config"
 	"progressd/downloader"
 	"progressd/hfcache"
@@ -191,7 +192,7 @@ const nameTries = 40
 // open opens the state for a moment; it is nil while another one has it.
 func open(dir string, again int) *state.Store {
 	for {
-		store, err := state.Open(dir, quietLog)
+		store, err := state.Open(dir, account.NewBook(nil, quietLog), quietLog)
 		if err == nil {
 			return store
 		}
