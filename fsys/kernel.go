@@ -14,13 +14,16 @@ import "golang.org/x/sys/unix"
 type Kernel interface {
 	// Openat opens name in the directory at; flags are those of open(2). Only
 	// directories and, to be read, regular files are ever opened. at is
-	// unix.AT_FDCWD for an absolute path.
+	// unix.AT_FDCWD for an absolute path; otherwise name is a single element,
+	// which may be "." for the directory itself.
 	Openat(at int, name string, flags int) (fd int, err error)
 	Close(fd int)
 	// Read gives the content of a regular file that was opened to be read.
 	Read(fd int, into []byte) (n int, err error)
 	// Fstatat fills st as fstatat(2) does with AT_NO_AUTOMOUNT and flags:
-	// AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH or both. at may be unix.AT_FDCWD.
+	// AT_SYMLINK_NOFOLLOW, or AT_EMPTY_PATH for at itself. at may be
+	// unix.AT_FDCWD. name may have several elements; links are followed in all
+	// but the last.
 	Fstatat(at int, name string, st *unix.Stat_t, flags int) error
 	// Birth is when an entry was made, in nanoseconds since 1970; 0 where the file
 	// system doesn't keep that (statx(2), STATX_BTIME). It follows no link.

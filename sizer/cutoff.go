@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsys"
 )
 
 // A CutOff is a blob whose client ended while it copied it to its name
@@ -20,8 +21,8 @@ type CutOff struct {
 	Modified int64 `json:"modified"`
 }
 
-func cutOff(etag string, e entry) CutOff {
-	return CutOff{Etag: etag, Inode: e.ino, Size: e.size, Modified: e.mtime.UnixNano()}
+func cutOff(etag string, e fsys.Entry) CutOff {
+	return CutOff{Etag: etag, Inode: e.Inode, Size: e.Size, Modified: e.Mtime.UnixNano()}
 }
 
 // noteCutOffs notes which blobs were left half copied: the lock under which one
@@ -29,7 +30,7 @@ func cutOff(etag string, e entry) CutOff {
 func (p *pass) noteCutOffs(pl *play) {
 	p.repo.cutOffs = slices.DeleteFunc(p.repo.cutOffs, func(c CutOff) bool {
 		e, err := p.blob(c.Etag)
-		return absent(err) || err == nil && cutOff(c.Etag, e) != c
+		return fsys.Absent(err) || err == nil && cutOff(c.Etag, e) != c
 	})
 	for etag, pid := range pl.copying {
 		died := pl.died(pid, p.root.opts.Procs.dir)
@@ -38,7 +39,7 @@ func (p *pass) noteCutOffs(pl *play) {
 		}
 		blob, linked, ok := p.copied(pl, etag)
 		switch {
-		case ok && (linked.IsZero() || died && p.linkedByAnother(pl, pid, blob.ctime, linked)):
+		case ok && (linked.IsZero() || died && p.linkedByAnother(pl, pid, blob.Ctime, linked)):
 			p.keepCutOff(cutOff(etag, blob))
 		case ok && died:
 			continue // until who came next is seen
@@ -57,12 +58,12 @@ func (p *pass) noteCutOffs(pl *play) {
 
 // copied is a blob that came in this play, and when it was linked, zero if it
 // isn't. ok is false where there is none, or a listing has its size.
-func (p *pass) copied(pl *play, etag string) (blob entry, linked time.Time, ok bool) {
+func (p *pass) copied(pl *play, etag string) (blob fsys.Entry, linked time.Time, ok bool) {
 	blob, err := p.blob(etag)
-	if err != nil || !blob.regular() || !blob.ctime.After(pl.opened) || p.lister(etag) != nil {
+	if err != nil || !blob.Regular() || !blob.Ctime.After(pl.opened) || p.lister(etag) != nil {
 		return blob, linked, false
 	}
-	linked, ok = p.linkedAt(etag, blob.size)
+	linked, ok = p.linkedAt(etag, blob.Size)
 	return blob, linked, ok
 }
 
@@ -81,8 +82,8 @@ func (p *pass) linkedByAnother(pl *play, pid int, written, linked time.Time) boo
 	})
 }
 
-func (p *pass) blob(etag string) (entry, error) {
-	return p.top.lstatPath(p.repo.folder + "/blobs/" + etag)
+func (p *pass) blob(etag string) (fsys.Entry, error) {
+	return p.top.LstatPath(p.repo.folder + "/blobs/" + etag)
 }
 
 func (p *pass) keepCutOff(c CutOff) {
@@ -106,7 +107,7 @@ func (p *pass) linkedAt(etag string, size int64) (first time.Time, ok bool) {
 			return first, false
 		}
 		for _, e := range rev.places {
-			if e.size == size {
+			if e.Size == size {
 				return first, false
 			}
 		}
@@ -123,9 +124,9 @@ func (p *pass) linkedIn(rev *revision, etag string) (first time.Time) {
 		if l.etag != etag {
 			continue
 		}
-		e, err := p.top.lstatPath(p.repo.folder + "/snapshots/" + rev.commit + "/" + l.path)
-		if err == nil && (first.IsZero() || e.ctime.Before(first)) {
-			first = e.ctime
+		e, err := p.top.LstatPath(p.repo.folder + "/snapshots/" + rev.commit + "/" + l.path)
+		if err == nil && (first.IsZero() || e.Ctime.Before(first)) {
+			first = e.Ctime
 		}
 	}
 	return first

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"progressd/downloader"
+	"progressd/fsys"
 )
 
 // copies begins what swift-huggingface does: it holds the lock of a blob, and
@@ -40,22 +41,22 @@ func (c *cache) pass(word string, d time.Duration) {
 	blob, err := entryAt(c.in(demo, "blobs", etag(word)))
 	c.must(err)
 	probe := filepath.Join(c.path, "probe")
-	for now := blob.ctime; now.Sub(blob.ctime) <= d; {
+	for now := blob.Ctime; now.Sub(blob.Ctime) <= d; {
 		c.must(os.WriteFile(probe, nil, 0o644))
 		e, err := entryAt(probe)
 		c.must(err)
-		now = e.ctime
+		now = e.Ctime
 	}
 	c.must(os.Remove(probe))
 }
 
-func entryAt(path string) (entry, error) {
-	d, err := openTop(filepath.Dir(path))
+func entryAt(path string) (fsys.Entry, error) {
+	d, err := fsys.Open(fsys.Real{}, filepath.Dir(path))
 	if err != nil {
-		return entry{}, err
+		return fsys.Entry{}, err
 	}
-	defer d.close()
-	return d.lstat(filepath.Base(path))
+	defer d.Close()
+	return d.Lstat(filepath.Base(path))
 }
 
 // restartIf brings the daemon's next life, or leaves it as it is.
@@ -341,10 +342,10 @@ func TestAnOldBlobUnderSuchALockIsNotLeftHalf(t *testing.T) {
 	c.write(c.in(demo, "blobs", etag("a")), mib)
 	old, err := entryAt(c.in(demo, "blobs", etag("a")))
 	must(t, err)
-	c.watch(old.ctime, nil)
+	c.watch(old.Ctime, nil)
 	c.run(42, "swift")
 	c.lockIn(filepath.Join(demo, "blobs"), 42, "a")
-	for blobs := old; !blobs.mtime.After(old.ctime); { // by the clock of the file system
+	for blobs := old; !blobs.Mtime.After(old.Ctime); { // by the clock of the file system
 		must(t, os.RemoveAll(c.in(demo, "blobs", etag("b"))))
 		c.write(c.in(demo, "blobs", etag("b")), 1000)
 		blobs, err = entryAt(c.in(demo, "blobs"))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -174,7 +175,7 @@ func (p *pass) unfinished(pl *play, f *file, etag string) bool {
 
 // brought reports whether a finished file is there.
 func (p *pass) brought(etag string) bool {
-	_, err := p.top.lstatPath(p.repo.folder + p.repo.layout.home + "/" + etag)
+	_, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + etag)
 	return err == nil
 }
 
@@ -233,22 +234,22 @@ func (p *pass) refetching(pl *play) bool {
 }
 
 func (p *pass) blobsMoved() bool {
-	e, err := p.top.lstatPath(p.repo.folder + "/blobs")
-	return err != nil || !e.mtime.Equal(p.blobsTime)
+	e, err := p.top.LstatPath(p.repo.folder + "/blobs")
+	return err != nil || !e.Mtime.Equal(p.blobsTime)
 }
 
 // linked reports whether each wanted path of the listing leads to its blob.
 func (p *pass) linked(rev *revision, wants func(path string) bool) bool {
-	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
+	top, err := p.top.Sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err != nil {
 		return false
 	}
-	defer top.close()
+	defer top.Close()
 	for _, listed := range rev.list().files {
 		if !wants(listed.Path) {
 			continue
 		}
-		text, err := top.readlinkPath(listed.Path)
+		text, err := top.ReadlinkPath(listed.Path)
 		if err == nil {
 			if etag, ok := hfcache.SnapshotBlob(listed.Path, text); ok && etag == listed.Etag && !p.outdated(top, listed) {
 				continue
@@ -256,7 +257,7 @@ func (p *pass) linked(rev *revision, wants func(path string) bool) bool {
 			return false
 		}
 		// Where links can't be made the client puts the file itself here.
-		if e, err := top.lstatPath(listed.Path); err != nil || !e.regular() || e.size != listed.Size {
+		if e, err := top.LstatPath(listed.Path); err != nil || !e.Regular() || e.Size != listed.Size {
 			return false
 		}
 	}
@@ -265,13 +266,13 @@ func (p *pass) linked(rev *revision, wants func(path string) bool) bool {
 
 // outdated reports whether a link is older than its blob, if that came just now:
 // it was fetched anew, perhaps for another revision whose link is to come.
-func (p *pass) outdated(snapshot dir, listed hfcache.ListedFile) bool {
+func (p *pass) outdated(snapshot fsys.Dir, listed hfcache.ListedFile) bool {
 	f := p.repo.play.files[p.repo.layout.key(listed)]
 	if f == nil || !f.own || p.now.Sub(f.came) >= lockMemory {
 		return false
 	}
-	e, err := snapshot.lstatPath(listed.Path)
-	return err == nil && e.ctime.Before(f.came.Add(-tick))
+	e, err := snapshot.LstatPath(listed.Path)
+	return err == nil && e.Ctime.Before(f.came.Add(-tick))
 }
 
 // filtered reports whether only part of a listing was wanted.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -107,10 +108,10 @@ func (p *pass) awaits(etag string) bool {
 // untied are those of some listed files of a revision of which its snapshot has
 // neither a link nor, where links can't be made, the file itself.
 func (p *pass) untied(rev *revision, asked func(hfcache.ListedFile) bool) (untied []hfcache.ListedFile) {
-	snapshot, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
+	snapshot, err := p.top.Sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err == nil {
-		defer snapshot.close()
-	} else if !absent(err) {
+		defer snapshot.Close()
+	} else if !fsys.Absent(err) {
 		return nil
 	}
 	for _, listed := range rev.list().files {
@@ -121,11 +122,11 @@ func (p *pass) untied(rev *revision, asked func(hfcache.ListedFile) bool) (untie
 			untied = append(untied, listed)
 			continue
 		}
-		text, err := snapshot.readlinkPath(listed.Path)
+		text, err := snapshot.ReadlinkPath(listed.Path)
 		if etag, ok := hfcache.SnapshotBlob(listed.Path, text); err == nil && ok && etag == listed.Etag {
 			continue
 		}
-		if e, err := snapshot.lstatPath(listed.Path); err != nil || !e.regular() || e.size != listed.Size {
+		if e, err := snapshot.LstatPath(listed.Path); err != nil || !e.Regular() || e.Size != listed.Size {
 			untied = append(untied, listed)
 		}
 	}

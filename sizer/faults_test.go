@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -219,7 +220,7 @@ func faultV1(t *testing.T) {
 	}
 	written := fileSystem{blocks: true}
 	for _, blocks := range []int64{-1, 1 << 62} {
-		if n := written.written(entry{size: 100, blocks: blocks}); n != 100 {
+		if n := written.written(fsys.Entry{Size: 100, Blocks: blocks}); n != 100 {
 			t.Fatalf("%d blocks: %d bytes", blocks, n)
 		}
 	}

@@ -3,6 +3,7 @@ package sizer
 import (
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -72,24 +73,24 @@ func (pl *play) addListed(l *listing, key func(hfcache.ListedFile) string) (sele
 
 // findFinished looks which files are finished.
 func (p *pass) findFinished(pl *play) error {
-	home, err := p.top.sub(p.repo.folder + p.repo.layout.home)
+	home, err := p.top.Sub(p.repo.folder + p.repo.layout.home)
 	if err != nil {
 		return notAbsent(err)
 	}
-	defer home.close()
+	defer home.Close()
 	scans := 0
 	for _, f := range pl.files {
 		e, err := p.repo.layout.finished(p, home, f)
-		if f.done && absent(err) && scans < maxScans {
+		if f.done && fsys.Absent(err) && scans < maxScans {
 			scans++
-			if home.moving(f.etag) {
+			if moving(home, f.etag) {
 				continue
 			}
 			e, err = p.repo.layout.finished(p, home, f)
 		}
 		switch {
 		case err == nil:
-			f.isNew, f.own = e.after(pl.since), e.after(pl.opened)
+			f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
 			if !f.done {
 				pl.changed = p.now
 				if f.isNew {
@@ -97,8 +98,8 @@ func (p *pass) findFinished(pl *play) error {
 				}
 			}
 			f.holes = p.root.fs.holes(e)
-			f.done, f.size, f.came = true, e.size-f.holes, e.ctime
-		case !absent(err):
+			f.done, f.size, f.came = true, e.Size-f.holes, e.Ctime
+		case !fsys.Absent(err):
 			return err
 		case f.done:
 			f.done, f.size = false, 0
@@ -115,9 +116,9 @@ const maxScans = 8
 // moving reports whether a client is about to put a link in the place of a
 // finished blob that it moves to the shared store. The link is there, under a
 // name of its own, before the blob goes.
-func (d dir) moving(etag string) bool {
+func moving(home fsys.Dir, etag string) bool {
 	found := false
-	_ = d.names(func(name string) bool {
+	_ = home.Names(func(name string) bool {
 		b := hfcache.ParseBlob(name)
 		found = b.Kind == hfcache.SharedLink && b.Etag == etag
 		return !found
@@ -166,7 +167,7 @@ func (p *pass) mended(pl *play, f *file, part *partial) bool {
 	}
 	for _, commit := range pl.revisions {
 		e, ok := p.linkOf(commit, f)
-		if ok && later(e.ctime, p.repo.revs.at(commit).lastTouched()).After(part.mtime) {
+		if ok && later(e.Ctime, p.repo.revs.at(commit).lastTouched()).After(part.mtime) {
 			return true
 		}
 	}
@@ -174,9 +175,9 @@ func (p *pass) mended(pl *play, f *file, part *partial) bool {
 }
 
 // linkOf is the link to a file in the snapshot of a revision.
-func (p *pass) linkOf(commit string, f *file) (entry, bool) {
-	e, err := p.top.lstatPath(p.repo.folder + "/snapshots/" + commit + "/" + f.path)
-	return e, err == nil && e.link()
+func (p *pass) linkOf(commit string, f *file) (fsys.Entry, bool) {
+	e, err := p.top.LstatPath(p.repo.folder + "/snapshots/" + commit + "/" + f.path)
+	return e, err == nil && e.Link()
 }
 
 // now is what of the file is on disk.

@@ -177,12 +177,12 @@ func (p *pass) bare(most int) []*revision {
 // linker is the one of some revisions whose snapshot has got a link to a blob
 // that came; one of before is none for what was fetched anew.
 func (p *pass) linker(snapshots []*revision, etag string) *revision {
-	e, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag)
+	e, err := p.top.LstatPath(p.repo.folder + "/blobs/" + etag)
 	if err != nil {
 		return nil
 	}
 	for _, rev := range snapshots {
-		if rev.linksTo(etag) && !rev.linked.Before(e.ctime.Add(-tick)) {
+		if rev.linksTo(etag) && !rev.linked.Before(e.Ctime.Add(-tick)) {
 			return rev
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -255,27 +256,27 @@ func (p *pass) holder(table downloader.Locks, file lockFile) (pid int, ok bool) 
 }
 
 func (p *pass) readLockDir(into *lockDir, path string) {
-	d, err := p.top.sub(path)
+	d, err := p.top.Sub(path)
 	if err != nil {
-		if refused(err) {
+		if fsys.Refused(err) {
 			p.root.warn(p.repo.folder, "the directory of locks is no directory, and is not followed", err)
 		}
 		*into = lockDir{}
 		return
 	}
-	defer d.close()
-	e, err := d.stat()
+	defer d.Close()
+	e, err := d.Stat()
 	if err != nil || !into.mark.stale(e) {
 		return
 	}
 	*into = lockDir{mark: markOf(e, p.now)}
-	_ = d.names(func(name string) bool {
+	_ = d.Names(func(name string) bool {
 		etag, ok := strings.CutSuffix(name, ".lock")
 		if !ok {
 			return true
 		}
-		if e, err := d.lstat(name); err == nil && e.regular() {
-			into.files = append(into.files, lockFile{etag: strings.Clone(etag), dev: e.dev, ino: e.ino})
+		if e, err := d.Lstat(name); err == nil && e.Regular() {
+			into.files = append(into.files, lockFile{etag: strings.Clone(etag), dev: e.Dev, ino: e.Inode})
 		}
 		return len(into.files) < maxLocks
 	})
@@ -290,9 +291,9 @@ func (p *pass) blobLocks() []lockFile {
 	var files []lockFile
 	for _, part := range p.repo.partials {
 		name := part.Etag + ".lock"
-		e, err := p.top.lstatPath(p.repo.folder + "/blobs/" + name)
-		if err == nil && e.regular() {
-			files = append(files, lockFile{etag: part.Etag, dev: e.dev, ino: e.ino})
+		e, err := p.top.LstatPath(p.repo.folder + "/blobs/" + name)
+		if err == nil && e.Regular() {
+			files = append(files, lockFile{etag: part.Etag, dev: e.Dev, ino: e.Inode})
 		}
 	}
 	p.repo.besides = files

@@ -1,6 +1,10 @@
 package sizer
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
+)
 
 // densely are the file systems on which a file that was written as a whole has
 // at least as many blocks as bytes: they neither compress nor store zeros as
@@ -19,11 +23,11 @@ const smallHoles = 1 << 20
 // such files where one that resumes by st_size (huggingface_hub <= 1.17 over
 // HTTP) goes on after one that wrote sparsely and was killed (hf_xet 1.2,
 // hf_transfer 0.1: seen): it takes the partial for whole, and renames it.
-func (f *fileSystem) holes(e entry) int64 {
-	if !f.dense || e.blocks < 0 || e.blocks > e.size/512 {
+func (f *fileSystem) holes(e fsys.Entry) int64 {
+	if !f.dense || e.Blocks < 0 || e.Blocks > e.Size/512 {
 		return 0
 	}
-	if missing := e.size - e.blocks*512; missing > smallHoles {
+	if missing := e.Size - e.Blocks*512; missing > smallHoles {
 		return missing
 	}
 	return 0

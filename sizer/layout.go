@@ -1,6 +1,9 @@
 package sizer
 
-import "progressd/hfcache"
+import (
+	"progressd/fsys"
+	"progressd/hfcache"
+)
 
 // A layout says where a repository's partials, finished files, locks and
 // listings lie, and what tells its files apart. All else is the same for every
@@ -14,7 +17,7 @@ type layout struct {
 	// locks are the lock files that there are.
 	locks func(*pass) []lockFile
 	// finished tells of a finished file; home is open.
-	finished func(p *pass, home dir, f *file) (entry, error)
+	finished func(p *pass, home fsys.Dir, f *file) (fsys.Entry, error)
 	// moved: names came or went since this look began.
 	moved func(*pass) bool
 	// key tells a listed file from others; index, also from those that

@@ -26,7 +26,7 @@ func (p *pass) leftovers(look *Look) {
 // only when names in blobs/ came or went.
 func (p *pass) spent(part *partial) bool {
 	if p.relisted || !part.asked {
-		_, err := p.top.lstatPath(p.repo.folder + p.repo.layout.home + "/" + part.Etag)
+		_, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + part.Etag)
 		part.asked, part.spent = true, err == nil
 	}
 	return part.spent

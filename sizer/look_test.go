@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"progressd/fsys"
 )
 
 const (
@@ -362,9 +364,9 @@ func TestABlobThatComesDuringALookIsNotNewToTheNext(t *testing.T) {
 	c.partial("a", ".01234567.incomplete", mib)
 	c.look()
 	p := &pass{root: c.root, repo: c.root.repos[demo], now: c.now}
-	top, err := openTop(c.path)
+	top, err := fsys.Open(fsys.Real{}, c.path)
 	must(t, err)
-	defer top.close()
+	defer top.Close()
 	p.top = top
 	must(t, p.readBlobs())
 	c.finish("a", ".01234567.incomplete", commitA, "a.bin")
@@ -438,8 +440,8 @@ func TestTheSharedStoreIsLookedUpAndNothingElse(t *testing.T) {
 	t.Run("D7 nor does one of a file that another repo brought a moment ago", func(t *testing.T) {
 		came := time.Now()
 		for later, old := range map[time.Duration]bool{40 * time.Microsecond: false, time.Second: true} {
-			e := throughLink(entry{ctime: came.Add(later)}, entry{mtime: came, ctime: came})
-			if was := !e.after(came.Add(-time.Minute)); was != old {
+			e := throughLink(fsys.Entry{Ctime: came.Add(later)}, fsys.Entry{Mtime: came, Ctime: came})
+			if was := !e.After(came.Add(-time.Minute)); was != old {
 				t.Errorf("a link made %v after its file came: there before %v", later, was)
 			}
 		}

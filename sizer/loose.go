@@ -3,6 +3,7 @@ package sizer
 import (
 	"strings"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -23,7 +24,7 @@ func (p *pass) listLoose() {
 	if !t.mayLoose && len(t.loose) == 0 {
 		return
 	}
-	dir, err := p.top.sub(hfcache.RustTempDir)
+	dir, err := p.top.Sub(hfcache.RustTempDir)
 	if err != nil {
 		for _, gone := range t.loose {
 			p.root.moved(gone)
@@ -31,21 +32,21 @@ func (p *pass) listLoose() {
 		t.looseMark, t.loose = mark{}, nil
 		return
 	}
-	defer dir.close()
-	e, err := dir.stat()
+	defer dir.Close()
+	e, err := dir.Stat()
 	if err != nil || !t.looseMark.stale(e) {
 		return
 	}
 	former := t.loose
 	t.looseMark, t.loose = markOf(e, p.now), make(map[string]*temp)
-	_ = dir.names(func(name string) bool {
+	_ = dir.Names(func(name string) bool {
 		if !hfcache.IsRustTemp(name) {
 			return true
 		}
 		path := hfcache.RustTempDir + "/" + strings.Clone(name)
 		if known := former[path]; known != nil {
 			t.loose[path] = known
-		} else if e, err := dir.lstat(name); err == nil && e.regular() {
+		} else if e, err := dir.Lstat(name); err == nil && e.Regular() {
 			t.loose[path] = p.newLoose(dir, name, e)
 		}
 		return len(t.loose) < maxTemps
@@ -58,12 +59,12 @@ func (p *pass) listLoose() {
 }
 
 // newLoose takes up a file: what lay there before the watch began isn't new.
-func (p *pass) newLoose(dir dir, name string, e entry) *temp {
-	t := &temp{born: dir.born(name), seen: p.now, partial: partial{
-		ino: e.ino, size: e.size, bytes: p.root.fs.written(e), mtime: e.mtime,
+func (p *pass) newLoose(dir fsys.Dir, name string, e fsys.Entry) *temp {
+	t := &temp{born: dir.Born(name), seen: p.now, partial: partial{
+		ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 	}}
 	if t.born.IsZero() {
-		t.born = e.ctime
+		t.born = e.Ctime
 	}
 	if t.born.Before(p.root.opts.Opened) {
 		t.base = t.bytes
@@ -82,8 +83,8 @@ func (p *pass) stageLoose() {
 		if t.owner != "" && t.owner != p.repo.folder {
 			continue
 		}
-		e, err := p.top.lstatPath(path)
-		if err != nil || !e.regular() {
+		e, err := p.top.LstatPath(path)
+		if err != nil || !e.Regular() {
 			delete(p.root.temps.loose, path)
 			p.root.moved(t)
 			continue
@@ -131,13 +132,13 @@ func (p *pass) supersede() {
 
 // sole reports whether the root holds no other repository.
 func (p *pass) sole() bool {
-	root, err := p.top.sub(".")
+	root, err := p.top.Sub(".")
 	if err != nil {
 		return false
 	}
-	defer root.close()
+	defer root.Close()
 	sole := true
-	err = root.names(func(name string) bool {
+	err = root.Names(func(name string) bool {
 		_, repo := hfcache.ParseFolder(name)
 		sole = !repo || name == p.repo.folder
 		return sole

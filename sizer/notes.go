@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -18,7 +19,7 @@ type note struct {
 
 // vouches reports whether the file is as it was when its note was written: the
 // rule, with its second, by which the client itself believes it.
-func vouches(written time.Time, e entry) bool { return !e.mtime.After(written.Add(time.Second)) }
+func vouches(written time.Time, e fsys.Entry) bool { return !e.Mtime.After(written.Add(time.Second)) }
 
 // maxNote is far more than a client writes, in bytes.
 const maxNote = 4096
@@ -26,15 +27,15 @@ const maxNote = 4096
 // treeFinished believes a file that was seen as a partial, and one that its
 // metadata vouch for. Any other may be of an older revision, and about to be
 // fetched anew, or somebody else's.
-func (p *pass) treeFinished(home dir, f *file) (entry, error) {
-	e, err := home.lstatPath(f.etag)
+func (p *pass) treeFinished(home fsys.Dir, f *file) (fsys.Entry, error) {
+	e, err := home.LstatPath(f.etag)
 	if err != nil {
 		return e, err
 	}
-	if !e.regular() {
-		return e, errNotRegular
+	if !e.Regular() {
+		return e, fsys.ErrNotRegular
 	}
-	if f.former != nil && f.former.ino == e.ino && (f.content == "" || f.former.content == f.content) {
+	if f.former != nil && f.former.ino == e.Inode && (f.content == "" || f.former.content == f.content) {
 		return e, nil
 	}
 	n, ok := p.repo.tree.notes[f.etag]
@@ -45,17 +46,17 @@ func (p *pass) treeFinished(home dir, f *file) (entry, error) {
 }
 
 func (p *pass) treeMoved() bool {
-	down, err := p.top.sub(p.repo.folder + stage)
+	down, err := p.top.Sub(p.repo.folder + stage)
 	if err != nil {
 		return true
 	}
-	defer down.close()
+	defer down.Close()
 	for path, td := range p.repo.tree.dirs {
-		e, err := down.stat()
+		e, err := down.Stat()
 		if path != "" {
-			e, err = down.lstatPath(path)
+			e, err = down.LstatPath(path)
 		}
-		if err != nil || !e.mtime.Equal(td.mark.mtime) {
+		if err != nil || !e.Mtime.Equal(td.mark.mtime) {
 			return true
 		}
 	}
@@ -102,11 +103,11 @@ func (p *pass) readNotes(revs *revisions) error {
 	for _, rev := range revs.byCommit {
 		rev.linked, rev.links = time.Time{}, nil
 	}
-	down, err := p.top.sub(p.repo.folder + stage)
+	down, err := p.top.Sub(p.repo.folder + stage)
 	if err != nil {
 		return notAbsent(err)
 	}
-	defer down.close()
+	defer down.Close()
 	former := p.repo.tree.notes
 	notes := make(map[string]note)
 	for _, td := range p.repo.tree.dirs {
@@ -135,17 +136,17 @@ func (p *pass) readNotes(revs *revisions) error {
 }
 
 // readNote reads the metadata of one file, if they have changed.
-func (p *pass) readNote(down dir, path string, former note) (n note, ok bool) {
-	err := down.below(hfcache.LocalNote(path), func(parent dir, name string) error {
-		e, err := parent.lstat(name)
+func (p *pass) readNote(down fsys.Dir, path string, former note) (n note, ok bool) {
+	err := down.Below(hfcache.LocalNote(path), func(parent fsys.Dir, name string) error {
+		e, err := parent.Lstat(name)
 		if err != nil {
 			return err
 		}
-		if former.commit != "" && !former.mark.stale(e) && former.size == e.size {
+		if former.commit != "" && !former.mark.stale(e) && former.size == e.Size {
 			n = former
 			return nil
 		}
-		f, e, err := parent.openRegular(name)
+		f, e, err := parent.OpenRegular(name)
 		if err != nil {
 			return err
 		}
@@ -154,7 +155,7 @@ func (p *pass) readNote(down dir, path string, former note) (n note, ok bool) {
 		if err != nil {
 			return err
 		}
-		n = note{mark: markOf(e, p.now), size: e.size}
+		n = note{mark: markOf(e, p.now), size: e.Size}
 		n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text))
 		return nil
 	})

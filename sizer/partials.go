@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -49,10 +50,10 @@ type partial struct {
 const maxPartials = 4096
 
 // listPartials brings the set of partials in line with the names in blobs/.
-func (p *pass) listPartials(blobs dir) error {
+func (p *pass) listPartials(blobs fsys.Dir) error {
 	former := p.repo.partials
 	now := make(map[string]*partial)
-	err := blobs.names(func(name string) bool {
+	err := blobs.Names(func(name string) bool {
 		if strings.IndexByte(name, '.') < 0 {
 			return true // a finished one: there may be a million
 		}
@@ -85,10 +86,10 @@ func (p *pass) listPartials(blobs dir) error {
 
 // measurePartials reads how much is written. What is no regular file is
 // nothing.
-func (p *pass) measurePartials(blobs dir) error {
+func (p *pass) measurePartials(blobs fsys.Dir) error {
 	for name, part := range p.repo.partials {
-		e, err := blobs.lstatPath(name)
-		if absent(err) || err == nil && !e.regular() {
+		e, err := blobs.LstatPath(name)
+		if fsys.Absent(err) || err == nil && !e.Regular() {
 			delete(p.repo.partials, name)
 			p.vanished(part)
 			continue
@@ -97,7 +98,7 @@ func (p *pass) measurePartials(blobs dir) error {
 			return err
 		}
 		if part.ino == 0 {
-			p.found(part, e, blobs.bornPath(name))
+			p.found(part, e, blobs.BornPath(name))
 		} else {
 			part.measure(e, p.root.fs.content(part.BlobName, e), p.now)
 		}
@@ -108,11 +109,11 @@ func (p *pass) measurePartials(blobs dir) error {
 
 // found takes up a partial that wasn't known: fresh if it was made, or
 // touched, since watching began.
-func (p *pass) found(part *partial, e entry, born time.Time) {
-	part.ino, part.size, part.mtime = e.ino, e.size, e.mtime
+func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
+	part.ino, part.size, part.mtime = e.Inode, e.Size, e.Mtime
 	part.bytes = p.root.fs.content(part.BlobName, e)
 	if born.IsZero() {
-		born = e.ctime
+		born = e.Ctime
 	}
 	part.fresh = !born.Before(p.root.opts.Opened)
 	if part.fresh {
@@ -126,7 +127,7 @@ func (p *pass) found(part *partial, e entry, born time.Time) {
 	if part.left && len(pl.revisions) == 1 {
 		part.commit = pl.revisions[0]
 	}
-	if e.ctime.After(p.root.opts.Opened) {
+	if e.Ctime.After(p.root.opts.Opened) {
 		part.grown = p.now
 	}
 }
@@ -140,26 +141,26 @@ func (pl *play) brought(part *partial) bool {
 	return part.mtime.After(since) || slices.Contains(pl.kept, part.Etag)
 }
 
-func (part *partial) measure(e entry, written int64, now time.Time) {
-	if e.ino != part.ino || e.size < part.size && !part.cut(e) {
+func (part *partial) measure(e fsys.Entry, written int64, now time.Time) {
+	if e.Inode != part.ino || e.Size < part.size && !part.cut(e) {
 		// Truncated, or another file under the name: it begins again.
-		part.ino, part.bytes, part.base = e.ino, written, 0
+		part.ino, part.bytes, part.base = e.Inode, written, 0
 		part.grown, part.beaten = now, false
-	} else if written > part.bytes || e.size > part.size {
+	} else if written > part.bytes || e.Size > part.size {
 		part.grown, part.beaten = now, false
 		part.bytes = max(part.bytes, written)
-	} else if !e.mtime.Equal(part.mtime) {
+	} else if !e.Mtime.Equal(part.mtime) {
 		// Old content written over (hf_xet <= 1.2), or a length that says
 		// nothing: bytes come that can't be counted.
 		part.grown, part.touched, part.beaten = now, now, false
 	}
-	part.size, part.mtime = e.size, e.mtime
+	part.size, part.mtime = e.Size, e.Mtime
 }
 
 // cut reports whether a preallocated partial has lost no more than the counter
 // behind its content: it is whole.
-func (part *partial) cut(e entry) bool {
-	return part.Preallocated && e.size == part.size-hfcache.PartCounter
+func (part *partial) cut(e fsys.Entry) bool {
+	return part.Preallocated && e.Size == part.size-hfcache.PartCounter
 }
 
 // vanished is told of a partial that is no more: renamed to its blob, or
@@ -252,7 +253,7 @@ func (p *pass) outdone(part *partial) bool {
 	}
 	return f.came.After(part.mtime) || !f.own && slices.ContainsFunc(pl.revisions, func(commit string) bool {
 		link, ok := p.linkOf(commit, f)
-		return ok && link.ctime.After(part.mtime)
+		return ok && link.Ctime.After(part.mtime)
 	})
 }
 
@@ -329,12 +330,12 @@ var trueBlocks = map[int64]bool{
 	unix.OVERLAYFS_SUPER_MAGIC: true,
 }
 
-func (f *fileSystem) learn(d dir, dev uint64) {
+func (f *fileSystem) learn(d fsys.Dir, dev uint64) {
 	if f.known && f.dev == dev {
 		return
 	}
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(d.fd, &st); err != nil {
+	st, err := d.Statfs()
+	if err != nil {
 		return
 	}
 	kind := int64(st.Type) //nolint:unconvert // int32 on 32-bit machines
@@ -344,12 +345,12 @@ func (f *fileSystem) learn(d dir, dev uint64) {
 // content is how many bytes of a partial's content are truly on disk. Of one
 // that has its length from the start, where block counts say nothing, that is
 // none until it is in its place.
-func (f *fileSystem) content(name hfcache.BlobName, e entry) int64 {
+func (f *fileSystem) content(name hfcache.BlobName, e fsys.Entry) int64 {
 	written := f.written(e)
 	if !name.Preallocated {
 		return written
 	}
-	whole := max(e.size-hfcache.PartCounter, 0)
+	whole := max(e.Size-hfcache.PartCounter, 0)
 	switch {
 	case !f.blocks:
 		return 0
@@ -364,10 +365,10 @@ func (f *fileSystem) content(name hfcache.BlobName, e entry) int64 {
 const diskBlock = 4096
 
 // written is how many bytes of a partial are truly on disk.
-func (f *fileSystem) written(e entry) int64 {
-	if !f.blocks || e.blocks < 0 || e.blocks > e.size/512 {
-		return e.size
+func (f *fileSystem) written(e fsys.Entry) int64 {
+	if !f.blocks || e.Blocks < 0 || e.Blocks > e.Size/512 {
+		return e.Size
 	}
 	// With a hole somewhere: the last block may be there, and isn't full.
-	return max(e.blocks*512-(diskBlock-e.size%diskBlock)%diskBlock, 0)
+	return max(e.Blocks*512-(diskBlock-e.Size%diskBlock)%diskBlock, 0)
 }

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -18,10 +19,10 @@ import (
 
 // places are the finished files in snapshots, as far as a pass asks for them.
 type places struct {
-	paths   map[string][]string // of listed etags, below the folder
-	entries map[string]entry    // of unlisted files
-	sizes   map[int64]string    // of the blobs; any etag of that size
-	tries   int                 // without a reason to find any
+	paths   map[string][]string   // of listed etags, below the folder
+	entries map[string]fsys.Entry // of unlisted files
+	sizes   map[int64]string      // of the blobs; any etag of that size
+	tries   int                   // without a reason to find any
 }
 
 // maxTries bounds how many files are looked for in the snapshot just to learn
@@ -29,13 +30,13 @@ type places struct {
 const maxTries = 256
 
 // finishedFile is finished for a file of a play, wherever that lies.
-func (p *pass) finishedFile(blobs dir, f *file) (entry, error) {
+func (p *pass) finishedFile(blobs fsys.Dir, f *file) (fsys.Entry, error) {
 	pl := p.repo.play
-	e, err := entry{}, error(unix.ENOENT)
+	e, err := fsys.Entry{}, error(unix.ENOENT)
 	if !f.loose {
 		e, err = p.finished(blobs, f.etag)
 	}
-	if !absent(err) || !p.mayBePlaced(pl, f) {
+	if !fsys.Absent(err) || !p.mayBePlaced(pl, f) {
 		return e, err
 	}
 	if placed, ok := p.placed(pl, f.etag); ok {
@@ -63,7 +64,7 @@ func (p *pass) mayBePlaced(pl *play, f *file) bool {
 	return f.former != nil
 }
 
-func (p *pass) placed(pl *play, etag string) (entry, bool) {
+func (p *pass) placed(pl *play, etag string) (fsys.Entry, bool) {
 	if e, ok := p.places.entries[etag]; ok {
 		return e, true
 	}
@@ -71,11 +72,11 @@ func (p *pass) placed(pl *play, etag string) (entry, bool) {
 		p.indexPaths(pl)
 	}
 	for _, path := range p.places.paths[etag] {
-		if e, err := p.top.lstatPath(p.repo.folder + "/" + path); err == nil && e.regular() {
+		if e, err := p.top.LstatPath(p.repo.folder + "/" + path); err == nil && e.Regular() {
 			return e, true
 		}
 	}
-	return entry{}, false
+	return fsys.Entry{}, false
 }
 
 func (p *pass) indexPaths(pl *play) {
@@ -95,7 +96,7 @@ func (p *pass) indexPaths(pl *play) {
 // addPlaced adds the files that lie in a snapshot without a listing.
 func (p *pass) addPlaced(pl *play, rev *revision) {
 	if p.places.entries == nil {
-		p.places.entries = make(map[string]entry)
+		p.places.entries = make(map[string]fsys.Entry)
 	}
 	for path, e := range rev.places {
 		etag, known := pl.fetched(e)
@@ -103,7 +104,7 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 			continue
 		}
 		if !known {
-			etag, known = p.blobSizes()[e.size]
+			etag, known = p.blobSizes()[e.Size]
 		} else {
 			p.places.entries[etag] = e
 		}
@@ -119,12 +120,12 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 
 // fetched names the etag of a file that was seen as a partial. Some file
 // systems number a file anew when it is moved: it then has its time still.
-func (pl *play) fetched(e entry) (etag string, ok bool) {
-	if etag, ok = pl.inodes[e.ino]; ok {
+func (pl *play) fetched(e fsys.Entry) (etag string, ok bool) {
+	if etag, ok = pl.inodes[e.Inode]; ok {
 		return etag, true
 	}
 	for _, f := range pl.files {
-		if f.former != nil && f.former.size == e.size && f.former.mtime.Equal(e.mtime) {
+		if f.former != nil && f.former.size == e.Size && f.former.mtime.Equal(e.Mtime) {
 			return f.etag, true
 		}
 	}
@@ -137,18 +138,18 @@ func (p *pass) blobSizes() map[int64]string {
 		return p.places.sizes
 	}
 	p.places.sizes = make(map[int64]string)
-	p.eachBlob(maxPartials, func(name string, e entry) { p.places.sizes[e.size] = name })
+	p.eachBlob(maxPartials, func(name string, e fsys.Entry) { p.places.sizes[e.Size] = name })
 	return p.places.sizes
 }
 
 // eachBlob goes through the finished blobs, as many as that at the most.
-func (p *pass) eachBlob(most int, do func(etag string, e entry)) {
-	blobs, err := p.top.sub(p.repo.folder + "/blobs")
+func (p *pass) eachBlob(most int, do func(etag string, e fsys.Entry)) {
+	blobs, err := p.top.Sub(p.repo.folder + "/blobs")
 	if err != nil {
 		return
 	}
-	defer blobs.close()
-	_ = blobs.names(func(name string) bool {
+	defer blobs.Close()
+	_ = blobs.Names(func(name string) bool {
 		if hfcache.ParseBlob(name).Kind != hfcache.Finished {
 			return true
 		}
@@ -177,7 +178,7 @@ func (p *pass) placedSince(since time.Time) (bool, error) {
 		return false, err
 	}
 	for _, e := range rev.places {
-		if _, copied := p.blobSizes()[e.size]; e.after(since) && !copied {
+		if _, copied := p.blobSizes()[e.Size]; e.After(since) && !copied {
 			return true, nil
 		}
 	}
@@ -196,7 +197,7 @@ func (p *pass) addUnlinked(pl *play) {
 		pl.file(etag).wanted = true
 	}
 	if pl.restored && !pl.looked {
-		p.eachBlob(maxUnlinked, func(etag string, _ entry) { pl.file(etag).wanted = true })
+		p.eachBlob(maxUnlinked, func(etag string, _ fsys.Entry) { pl.file(etag).wanted = true })
 	}
 }
 
@@ -227,7 +228,7 @@ func (p *pass) addFruitless(pl *play) {
 		if last.at.Before(pl.attempt) || p.locked(etag) || pl.failed[etag] || f != nil && f.done {
 			continue
 		}
-		if _, err := p.top.lstatPath(p.repo.folder + p.repo.layout.home + "/" + etag); !absent(err) {
+		if _, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + etag); !fsys.Absent(err) {
 			continue
 		}
 		pl.file(etag).wanted = true

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -105,15 +106,15 @@ func TestTheLengthOfAPreallocatedPartialSaysNothing(t *testing.T) {
 	name := hfcache.ParseBlob(etag("a") + ".sync.part")
 	tests := map[string]struct {
 		blocks bool
-		e      entry
+		e      fsys.Entry
 		want   int64
 	}{
-		"nothing written":                {true, entry{size: mib + 8, blocks: 0}, 0},
-		"a piece and the counter's":      {true, entry{size: mib + 8, blocks: 256 + 8}, 128*kib - 8},
-		"all but the cut":                {true, entry{size: mib + 8, blocks: 2048 + 8}, mib},
-		"small":                          {true, entry{size: 108, blocks: 8}, 100},
-		"shorter than the counter":       {true, entry{size: 5, blocks: 8}, 0},
-		"where block counts are made up": {false, entry{size: mib + 8, blocks: 2056}, 0},
+		"nothing written":                {true, fsys.Entry{Size: mib + 8, Blocks: 0}, 0},
+		"a piece and the counter's":      {true, fsys.Entry{Size: mib + 8, Blocks: 256 + 8}, 128*kib - 8},
+		"all but the cut":                {true, fsys.Entry{Size: mib + 8, Blocks: 2048 + 8}, mib},
+		"small":                          {true, fsys.Entry{Size: 108, Blocks: 8}, 100},
+		"shorter than the counter":       {true, fsys.Entry{Size: 5, Blocks: 8}, 0},
+		"where block counts are made up": {false, fsys.Entry{Size: mib + 8, Blocks: 2056}, 0},
 	}
 	for what, tt := range tests {
 		t.Run(what, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -31,7 +32,7 @@ type revision struct {
 	// only where there is no listing.
 	links []link
 	// places are the files in it that are no links, likewise.
-	places    map[string]entry
+	places    map[string]fsys.Entry
 	linksMark mark
 	linksRead time.Time
 	// flat: there is nothing but links directly in the snapshot, so that its
@@ -89,9 +90,9 @@ func (revs *revisions) at(commit string) *revision {
 }
 
 func (p *pass) readTrees(revs *revisions) error {
-	d, err := p.top.sub(p.repo.folder + p.repo.layout.trees)
+	d, err := p.top.Sub(p.repo.folder + p.repo.layout.trees)
 	if err != nil {
-		if refused(err) {
+		if fsys.Refused(err) {
 			p.root.warn(p.repo.folder, "trees is no directory, and is not followed", err)
 		}
 		for _, rev := range revs.byCommit {
@@ -99,8 +100,8 @@ func (p *pass) readTrees(revs *revisions) error {
 		}
 		return notAbsent(err)
 	}
-	defer d.close()
-	e, err := d.stat()
+	defer d.Close()
+	e, err := d.Stat()
 	if err != nil || !revs.trees.stale(e) {
 		return err
 	}
@@ -117,8 +118,8 @@ func (p *pass) readTrees(revs *revisions) error {
 	}
 	for _, f := range found {
 		rev := revs.at(f.name)
-		rev.hasTree, rev.written = true, f.entry.mtime
-		if rev.listing == nil || rev.listing.file.stale(f.entry) || rev.listing.size != f.entry.size {
+		rev.hasTree, rev.written = true, f.entry.Mtime
+		if rev.listing == nil || rev.listing.file.stale(f.entry) || rev.listing.size != f.entry.Size {
 			rev.listing = p.parseListing(d, f)
 		}
 	}
@@ -127,19 +128,19 @@ func (p *pass) readTrees(revs *revisions) error {
 
 type namedEntry struct {
 	name  string
-	entry entry
+	entry fsys.Entry
 }
 
 // newest gives the entries that want accepts, by the name that it gives, at
 // most maxRevisions of them, newest first.
-func newest(d dir, want func(string) (string, bool)) ([]namedEntry, error) {
+func newest(d fsys.Dir, want func(string) (string, bool)) ([]namedEntry, error) {
 	var found []namedEntry
-	err := d.names(func(name string) bool {
+	err := d.Names(func(name string) bool {
 		short, ok := want(name)
 		if !ok {
 			return true
 		}
-		if e, err := d.lstat(name); err == nil {
+		if e, err := d.Lstat(name); err == nil {
 			found = append(found, namedEntry{strings.Clone(short), e})
 		}
 		if len(found) >= 4*maxRevisions {
@@ -151,17 +152,17 @@ func newest(d dir, want func(string) (string, bool)) ([]namedEntry, error) {
 }
 
 func trimOld(found []namedEntry) []namedEntry {
-	slices.SortFunc(found, func(a, b namedEntry) int { return b.entry.mtime.Compare(a.entry.mtime) })
+	slices.SortFunc(found, func(a, b namedEntry) int { return b.entry.Mtime.Compare(a.entry.Mtime) })
 	return found[:min(len(found), maxRevisions)]
 }
 
 // parseListing reads one tree file. One that can't be used counts as none:
 // progress then goes on without a total.
-func (p *pass) parseListing(d dir, f namedEntry) *listing {
-	unusable := &listing{file: markOf(f.entry, p.now), size: f.entry.size}
-	file, e, err := d.openRegular(f.name + ".json")
+func (p *pass) parseListing(d fsys.Dir, f namedEntry) *listing {
+	unusable := &listing{file: markOf(f.entry, p.now), size: f.entry.Size}
+	file, e, err := d.OpenRegular(f.name + ".json")
 	if err != nil {
-		if !absent(err) || refused(err) {
+		if !fsys.Absent(err) || fsys.Refused(err) {
 			p.root.warn(p.repo.folder, "cannot read the listing "+f.name, err)
 		}
 		return unusable
@@ -173,14 +174,14 @@ func (p *pass) parseListing(d dir, f namedEntry) *listing {
 		return unusable
 	}
 	l := newListing(parsed.Files, p.repo.layout.index)
-	l.file, l.size = markOf(e, p.now), e.size
+	l.file, l.size = markOf(e, p.now), e.Size
 	return l
 }
 
 func (p *pass) readSnapshots(revs *revisions) error {
-	d, err := p.top.sub(p.repo.folder + "/snapshots")
+	d, err := p.top.Sub(p.repo.folder + "/snapshots")
 	if err != nil {
-		if refused(err) {
+		if fsys.Refused(err) {
 			p.root.warn(p.repo.folder, "snapshots is no directory, and is not followed", err)
 		}
 		for _, rev := range revs.byCommit {
@@ -188,7 +189,7 @@ func (p *pass) readSnapshots(revs *revisions) error {
 		}
 		return notAbsent(err)
 	}
-	defer d.close()
+	defer d.Close()
 	found, err := newest(d, func(name string) (string, bool) { return name, hfcache.IsCommit(name) })
 	if err != nil {
 		return err
@@ -197,13 +198,13 @@ func (p *pass) readSnapshots(revs *revisions) error {
 		rev.linked = time.Time{}
 	}
 	for _, f := range found {
-		revs.at(f.name).linked = f.entry.mtime
+		revs.at(f.name).linked = f.entry.Mtime
 	}
 	return nil
 }
 
 func notAbsent(err error) error {
-	if absent(err) {
+	if fsys.Absent(err) {
 		return nil
 	}
 	return err
@@ -312,13 +313,13 @@ const (
 
 // readLinks walks a snapshot that no listing describes.
 func (p *pass) readLinks(rev *revision) error {
-	top, err := p.top.sub(p.repo.folder + "/snapshots/" + rev.commit)
+	top, err := p.top.Sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err != nil {
 		rev.links, rev.places, rev.linksMark = nil, nil, mark{}
 		return notAbsent(err)
 	}
-	defer top.close()
-	e, err := top.stat()
+	defer top.Close()
+	e, err := top.Stat()
 	if err != nil {
 		return err
 	}
@@ -327,7 +328,7 @@ func (p *pass) readLinks(rev *revision) error {
 	}
 	rev.linksMark, rev.linksRead = markOf(e, p.now), p.now
 	var links []link
-	places := make(map[string]entry)
+	places := make(map[string]fsys.Entry)
 	if rev.flat, err = walkLinks(top, "", &links, places); err != nil {
 		return err
 	}
@@ -341,10 +342,10 @@ func (p *pass) readLinks(rev *revision) error {
 
 // walkLinks fills in the links and what else there is beneath a directory;
 // flat: there is nothing else.
-func walkLinks(d dir, prefix string, links *[]link, places map[string]entry) (flat bool, err error) {
+func walkLinks(d fsys.Dir, prefix string, links *[]link, places map[string]fsys.Entry) (flat bool, err error) {
 	var below []string
-	err = d.names(func(name string) bool {
-		text, err := d.readlink(name)
+	err = d.Names(func(name string) bool {
+		text, err := d.Readlink(name)
 		if err != nil { // no link: perhaps a directory
 			below = append(below, strings.Clone(name))
 			return len(below) < maxLinks
@@ -358,15 +359,15 @@ func walkLinks(d dir, prefix string, links *[]link, places map[string]entry) (fl
 		return false, err
 	}
 	for _, name := range below {
-		sub, err := d.sub(name)
+		sub, err := d.Sub(name)
 		if err != nil { // a file, or gone
-			if e, err := d.lstat(name); err == nil && e.regular() && len(places) < maxLinks {
+			if e, err := d.Lstat(name); err == nil && e.Regular() && len(places) < maxLinks {
 				places[prefix+name] = e
 			}
 			continue
 		}
 		_, err = walkLinks(sub, prefix+name+"/", links, places)
-		sub.close()
+		sub.Close()
 		if err != nil {
 			return false, err
 		}

@@ -1,10 +1,11 @@
 package sizer
 
 import (
-	"errors"
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // Room is what the file system that a download is written to has left. Quotas
@@ -25,23 +26,16 @@ type Room struct {
 
 // roomOf reads the room of the file system that an open blobs directory is
 // on. The downloader has made that directory, so its owner writes there.
-func roomOf(blobs dir, e entry) Room {
-	var st unix.Statfs_t
-	for {
-		err := unix.Fstatfs(blobs.fd, &st)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return Room{}
-		}
-		break
+func roomOf(blobs fsys.Dir, e fsys.Entry) Room {
+	st, err := blobs.Statfs()
+	if err != nil {
+		return Room{}
 	}
 	unit := st.Frsize
 	if unit <= 0 {
 		unit = st.Bsize
 	}
-	return roomIn(e.dev, st.Blocks, freeFor(e.uid, &st), int64(unit)) //nolint:unconvert // int32 on 32-bit machines
+	return roomIn(e.Dev, st.Blocks, freeFor(e.UID, &st), int64(unit)) //nolint:unconvert // int32 on 32-bit machines
 }
 
 // freeFor is how many blocks a user may still write. What ext2 to 4 reserve is
@@ -70,11 +64,11 @@ func mulSaturating(n uint64, unit int64) int64 {
 
 // allocated is how many bytes a partial takes of the room, 0 where block
 // counts tell nothing.
-func (f *fileSystem) allocated(e entry) int64 {
-	if !f.blocks || e.blocks <= 0 {
+func (f *fileSystem) allocated(e fsys.Entry) int64 {
+	if !f.blocks || e.Blocks <= 0 {
 		return 0
 	}
-	return mulSaturating(uint64(e.blocks), 512)
+	return mulSaturating(uint64(e.Blocks), 512)
 }
 
 // ahead is what a partial has taken of the room beyond what is written: XFS

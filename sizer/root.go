@@ -8,13 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
-// Options say how a Root looks. All fields are needed but Recall and Listing.
+// Options say how a Root looks. All fields are needed but FS, Recall and Listing.
 type Options struct {
+	// FS is whom files are asked of: this machine's kernel, if it is nil.
+	FS fsys.Kernel
 	// Path of the cache root; the only path that may lead through links.
 	Path string
 	// Dev and Inode are the root's identity: a look that finds another
@@ -54,6 +55,9 @@ type Root struct {
 
 // NewRoot makes a Root. It touches nothing.
 func NewRoot(opts Options) *Root {
+	if opts.FS == nil {
+		opts.FS = fsys.Real{}
+	}
 	return &Root{
 		opts: opts, repos: make(map[string]*repo),
 		since: make(map[string]time.Time), warned: make(map[string]bool),
@@ -174,7 +178,7 @@ type pass struct {
 	root *Root
 	repo *repo
 	now  time.Time
-	top  dir
+	top  fsys.Dir
 	// relisted: the names in blobs/ were read in this pass.
 	relisted bool
 	// blobsTime is the mtime of blobs/, zero if there is none.
@@ -198,16 +202,16 @@ type pass struct {
 }
 
 func (p *pass) run(look *Look) error {
-	top, err := openTop(p.root.opts.Path)
+	top, err := fsys.Open(p.root.opts.FS, p.root.opts.Path)
 	if err != nil {
 		return err
 	}
-	defer top.close()
-	e, err := top.stat()
+	defer top.Close()
+	e, err := top.Stat()
 	if err != nil {
 		return err
 	}
-	if e.ino != p.root.opts.Inode || e.dev != p.root.opts.Dev {
+	if e.Inode != p.root.opts.Inode || e.Dev != p.root.opts.Dev {
 		return errReplaced
 	}
 	p.top = top
@@ -232,20 +236,20 @@ func (p *pass) run(look *Look) error {
 // readBlobs brings the partials up to date and, at rest, finds blobs that
 // came since the last play.
 func (p *pass) readBlobs() error {
-	blobs, err := p.top.sub(p.repo.folder + "/blobs")
-	if absent(err) {
+	blobs, err := p.top.Sub(p.repo.folder + "/blobs")
+	if fsys.Absent(err) {
 		return p.noBlobs(err)
 	}
 	if err != nil {
 		return err
 	}
-	defer blobs.close()
-	e, err := blobs.stat()
+	defer blobs.Close()
+	e, err := blobs.Stat()
 	if err != nil {
 		return err
 	}
-	p.root.fs.learn(blobs, e.dev)
-	p.blobsTime = e.mtime
+	p.root.fs.learn(blobs, e.Dev)
+	p.blobsTime = e.Mtime
 	if p.repo.play != nil {
 		p.room = roomOf(blobs, e)
 	}
@@ -269,9 +273,9 @@ func (p *pass) readBlobs() error {
 
 // recognise marks the directory that holds the partials. One that was removed
 // and made again is errGone: what was is over.
-func (p *pass) recognise(d dir, e entry) error {
-	born := d.born(".")
-	if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.ino || !p.repo.born.Equal(born)) {
+func (p *pass) recognise(d fsys.Dir, e fsys.Entry) error {
+	born := d.Born(".")
+	if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.Inode || !p.repo.born.Equal(born)) {
 		return errGone
 	}
 	p.repo.blobs, p.repo.born = markOf(e, p.now), born
@@ -281,14 +285,14 @@ func (p *pass) recognise(d dir, e entry) error {
 // forget is for a repository without that directory: it has no partials, and
 // is errGone where there is no repository either.
 func (p *pass) forget() error {
-	e, err := p.top.lstatPath(p.repo.folder)
+	e, err := p.top.LstatPath(p.repo.folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errGone
 	}
 	if err != nil {
 		return err
 	}
-	if e.mode&unix.S_IFMT != unix.S_IFDIR {
+	if !e.IsDir() {
 		return errGone
 	}
 	p.repo.blobs, p.repo.partials = mark{}, nil
@@ -303,15 +307,15 @@ func (p *pass) replaced() bool {
 	if p.repo.tree != nil || p.repo.blobs.ino == 0 {
 		return false
 	}
-	e, err := p.top.lstatPath(path)
-	if err != nil || e.mtime.Equal(p.blobsTime) {
+	e, err := p.top.LstatPath(path)
+	if err != nil || e.Mtime.Equal(p.blobsTime) {
 		return false
 	}
-	return e.ino != p.repo.blobs.ino || !p.top.bornPath(path).Equal(p.repo.born)
+	return e.Inode != p.repo.blobs.ino || !p.top.BornPath(path).Equal(p.repo.born)
 }
 
 func (p *pass) noBlobs(err error) error {
-	if refused(err) {
+	if fsys.Refused(err) {
 		p.root.warn(p.repo.folder, "blobs is no directory, and is not followed", err)
 	}
 	if err := p.forget(); err != nil {
@@ -336,20 +340,20 @@ func (p *pass) lookForNew() (since time.Time, ok bool) {
 // model may be done between two looks. A few are enough to know it by; in a
 // play, few are unknown, and no more than some are looked at. As many are where
 // a partial begins one, which has to be told soon.
-func (p *pass) findNew(blobs dir, since time.Time) error {
+func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 	const enough, some = 64, 4096
 	unknown, bounded := 0, p.repo.play != nil
 	for _, part := range p.repo.partials {
 		bounded = bounded || part.fresh
 	}
-	err := blobs.names(func(name string) bool {
+	err := blobs.Names(func(name string) bool {
 		if b := hfcache.ParseBlob(name); b.Kind != hfcache.Finished || p.repo.play.has(name) {
 			return true
 		}
 		unknown++
 		name = strings.Clone(name)
 		e, err := p.finished(blobs, name)
-		if err == nil && e.after(since) {
+		if err == nil && e.After(since) {
 			p.arrivedNew = append(p.arrivedNew, name)
 		}
 		return len(p.arrivedNew) < enough && (!bounded || unknown < some)
@@ -365,25 +369,25 @@ func (p *pass) findNew(blobs dir, since time.Time) error {
 
 // finished tells of a finished blob: a regular file, or the one link that is
 // looked up, into the store that the root's repositories share.
-func (p *pass) finished(blobs dir, name string) (entry, error) {
-	e, err := blobs.lstat(name)
-	if err != nil || e.regular() {
+func (p *pass) finished(blobs fsys.Dir, name string) (fsys.Entry, error) {
+	e, err := blobs.Lstat(name)
+	if err != nil || e.Regular() {
 		return e, err
 	}
-	if !e.link() {
-		return e, fmt.Errorf("cannot count blob: %w", errNotRegular)
+	if !e.Link() {
+		return e, fmt.Errorf("cannot count blob: %w", fsys.ErrNotRegular)
 	}
-	text, err := blobs.readlink(name)
+	text, err := blobs.Readlink(name)
 	if err != nil {
 		return e, err
 	}
 	rel, ok := hfcache.SharedBlob(text)
 	if !ok {
-		return e, fmt.Errorf("cannot count blob: %w", errNotRegular)
+		return e, fmt.Errorf("cannot count blob: %w", fsys.ErrNotRegular)
 	}
-	stored, err := p.top.lstatPath(rel)
-	if err == nil && !stored.regular() {
-		err = errNotRegular
+	stored, err := p.top.LstatPath(rel)
+	if err == nil && !stored.Regular() {
+		err = fsys.ErrNotRegular
 	}
 	return throughLink(e, stored), err
 }
@@ -395,9 +399,9 @@ const putAndLinked = 100 * time.Millisecond
 
 // throughLink is what counts of a file in the shared store. A link younger
 // than that is a hit, for which nothing was transferred.
-func throughLink(link, stored entry) entry {
-	if link.ctime.Sub(stored.ctime) > putAndLinked {
-		stored.ctime = time.Time{}
+func throughLink(link, stored fsys.Entry) fsys.Entry {
+	if link.Ctime.Sub(stored.Ctime) > putAndLinked {
+		stored.Ctime = time.Time{}
 	}
 	return stored
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -56,28 +57,28 @@ const maxTemps = 256
 // listTemps brings the names up to date. Most roots have none.
 func (p *pass) listTemps() {
 	t := &p.root.temps
-	e, err := p.top.stat()
+	e, err := p.top.Stat()
 	if err != nil || !t.mark.stale(e) {
 		return
 	}
-	root, err := p.top.sub(".")
+	root, err := p.top.Sub(".")
 	if err != nil {
 		return
 	}
-	defer root.close()
+	defer root.Close()
 	former := t.found
 	t.mark, t.found, t.mayLoose = markOf(e, p.now), make(map[string]*temp), false
-	_ = root.names(func(name string) bool {
+	_ = root.Names(func(name string) bool {
 		t.mayLoose = t.mayLoose || name == hfcache.RustTempDir
 		if !hfcache.IsRootTemp(name) {
 			return true
 		}
 		name = strings.Clone(name)
 		// Clients also probe with directories of such names.
-		if e, err := root.lstat(name); err == nil && e.regular() {
+		if e, err := root.Lstat(name); err == nil && e.Regular() {
 			if t.found[name] = former[name]; former[name] == nil {
-				t.found[name] = &temp{born: root.born(name), seen: p.now, partial: partial{
-					ino: e.ino, size: e.size, bytes: p.root.fs.written(e), mtime: e.mtime,
+				t.found[name] = &temp{born: root.Born(name), seen: p.now, partial: partial{
+					ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 				}}
 			}
 		}
@@ -129,8 +130,8 @@ func (p *pass) stageTemps() {
 		if t.owner != "" && t.owner != p.repo.folder {
 			continue
 		}
-		e, err := p.top.lstat(name)
-		if err != nil || !e.regular() {
+		e, err := p.top.Lstat(name)
+		if err != nil || !e.Regular() {
 			delete(p.root.temps.found, name)
 			p.root.moved(t)
 			continue
@@ -188,17 +189,17 @@ func (p *pass) holdersBegan() time.Time {
 // othersStage reports whether another repository of the root holds a lock and
 // so may own a file in the root as well, or whether that can't be told.
 func (p *pass) othersStage() bool {
-	locks, err := p.top.sub(".locks")
+	locks, err := p.top.Sub(".locks")
 	if err != nil {
-		return !absent(err)
+		return !fsys.Absent(err)
 	}
-	defer locks.close()
+	defer locks.Close()
 	table, err := p.root.opts.Procs.read(p.now, locksAge)
 	if err != nil {
 		return true
 	}
 	left, found := maxLocks, false
-	err = locks.names(func(folder string) bool {
+	err = locks.Names(func(folder string) bool {
 		if folder == p.repo.folder {
 			return true
 		}
@@ -227,7 +228,7 @@ func (p *pass) bareLocks() int {
 		if partial[etag] || p.held.outside[etag] {
 			continue
 		}
-		if _, err := p.top.lstatPath(p.repo.folder + "/blobs/" + etag); err != nil && stagers.may(etag) {
+		if _, err := p.top.LstatPath(p.repo.folder + "/blobs/" + etag); err != nil && stagers.may(etag) {
 			bare++
 		}
 	}
@@ -253,7 +254,7 @@ func (p *pass) noticeLanded() {
 			if t.owner != p.repo.folder {
 				continue
 			}
-			if e, err := p.top.lstatPath(path); err != nil || e.ino != t.ino {
+			if e, err := p.top.LstatPath(path); err != nil || e.Inode != t.ino {
 				delete(found, path)
 				p.root.moved(t)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -72,19 +73,19 @@ const (
 // readTree brings the partials up to date and, at rest, finds files that came
 // since the last play.
 func (p *pass) readTree() error {
-	down, err := p.top.sub(p.repo.folder + stage)
-	if absent(err) || p.isStranger(err) {
+	down, err := p.top.Sub(p.repo.folder + stage)
+	if fsys.Absent(err) || p.isStranger(err) {
 		return p.noTree(err)
 	}
 	if err != nil {
 		return err
 	}
-	defer down.close()
-	e, err := down.stat()
+	defer down.Close()
+	e, err := down.Stat()
 	if err != nil {
 		return err
 	}
-	p.root.fs.learn(down, e.dev)
+	p.root.fs.learn(down, e.Dev)
 	if p.repo.play != nil {
 		p.room = roomOf(down, e)
 	}
@@ -129,7 +130,7 @@ func (p *pass) noTree(err error) error {
 
 // walkTree looks at each directory beneath download/, and lists those that may
 // hold other names than before.
-func (p *pass) walkTree(down dir) error {
+func (p *pass) walkTree(down fsys.Dir) error {
 	t := p.repo.tree
 	t.stirring, p.blobsTime = false, time.Time{}
 	queue := []string{""}
@@ -138,7 +139,7 @@ func (p *pass) walkTree(down dir) error {
 		path := queue[0]
 		queue = queue[1:]
 		td, err := p.treeDir(down, path)
-		if absent(err) {
+		if fsys.Absent(err) {
 			continue
 		}
 		if err != nil {
@@ -167,12 +168,12 @@ func (p *pass) walkTree(down dir) error {
 }
 
 // treeDir looks at one directory beneath download/.
-func (p *pass) treeDir(down dir, path string) (*treeDir, error) {
+func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 	known := p.repo.tree.dirs[path]
 	if known != nil && path != "" {
-		e, err := down.lstatPath(path)
-		if err == nil && e.mode&unix.S_IFMT != unix.S_IFDIR {
-			err = errNotRegular
+		e, err := down.LstatPath(path)
+		if err == nil && !e.IsDir() {
+			err = fsys.ErrNotRegular
 		}
 		if err != nil {
 			return nil, err
@@ -184,12 +185,12 @@ func (p *pass) treeDir(down dir, path string) (*treeDir, error) {
 	d := down
 	if path != "" {
 		var err error
-		if d, err = down.sub(path); err != nil {
+		if d, err = down.Sub(path); err != nil {
 			return nil, err
 		}
-		defer d.close()
+		defer d.Close()
 	}
-	e, err := d.stat()
+	e, err := d.Stat()
 	if err != nil {
 		return nil, err
 	}
@@ -206,22 +207,22 @@ func (p *pass) treeDir(down dir, path string) (*treeDir, error) {
 }
 
 // listTreeDir reads the names of one directory.
-func (p *pass) listTreeDir(d dir, path string, td *treeDir) error {
+func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
 	entries := 0
-	err := d.names(func(name string) bool {
+	err := d.Names(func(name string) bool {
 		name = strings.Clone(name)
 		entries++
 		if file, ok := hfcache.ParseLocalNote(name); ok {
 			td.noted = append(td.noted, beneath(path, file))
 		} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
 			td.partials = append(td.partials, partialName{beneath(path, name), partial})
-		} else if e, err := d.lstat(name); err == nil {
+		} else if e, err := d.Lstat(name); err == nil {
 			file, isLock := strings.CutSuffix(name, ".lock")
 			switch {
-			case e.mode&unix.S_IFMT == unix.S_IFDIR:
+			case e.IsDir():
 				td.subs = append(td.subs, beneath(path, name))
-			case isLock && e.regular():
-				td.locks = append(td.locks, lockFile{etag: beneath(path, file), dev: e.dev, ino: e.ino})
+			case isLock && e.Regular():
+				td.locks = append(td.locks, lockFile{etag: beneath(path, file), dev: e.Dev, ino: e.Inode})
 			}
 		}
 		return entries < maxStaged
@@ -291,13 +292,13 @@ func (td *treeDir) hashes() map[string]string {
 
 // findNoted looks for files that came after the last play, by their metadata:
 // what somebody else has put into the directory has none.
-func (p *pass) findNoted(down dir, since time.Time) error {
+func (p *pass) findNoted(down fsys.Dir, since time.Time) error {
 	const enough, some = 64, 4096
-	home, err := p.top.sub(p.repo.folder)
+	home, err := p.top.Sub(p.repo.folder)
 	if err != nil {
 		return notAbsent(err)
 	}
-	defer home.close()
+	defer home.Close()
 	unknown, young := 0, false
 	for _, td := range p.repo.tree.dirs {
 		young = young || td.mark.young
@@ -321,13 +322,13 @@ func (p *pass) findNoted(down dir, since time.Time) error {
 }
 
 // noted reports whether a client put the file there after since.
-func noted(down, home dir, path string, since time.Time) bool {
-	written, err := down.lstatPath(hfcache.LocalNote(path))
-	if err != nil || !written.regular() || !written.mtime.After(since) {
+func noted(down, home fsys.Dir, path string, since time.Time) bool {
+	written, err := down.LstatPath(hfcache.LocalNote(path))
+	if err != nil || !written.Regular() || !written.Mtime.After(since) {
 		return false
 	}
-	e, err := home.lstatPath(path)
-	return err == nil && e.regular() && e.after(since) && vouches(written.mtime, e)
+	e, err := home.LstatPath(path)
+	return err == nil && e.Regular() && e.After(since) && vouches(written.Mtime, e)
 }
 
 func (p *pass) treeLocks() []lockFile {

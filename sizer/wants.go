@@ -114,11 +114,11 @@ func (p *pass) ownersFilters(requests map[string][]*downloader.Request) (filters
 	if len(requests) == 0 {
 		return nil
 	}
-	e, err := p.top.lstatPath(p.repo.folder)
+	e, err := p.top.LstatPath(p.repo.folder)
 	if err != nil {
 		return nil
 	}
-	for _, r := range requests[strconv.FormatUint(uint64(e.uid), 10)] {
+	for _, r := range requests[strconv.FormatUint(uint64(e.UID), 10)] {
 		if r.LocalDir == "" {
 			filters = append(filters, r.Filter)
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 type countingLooker struct{ looks int }
@@ -31,8 +33,8 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 	must(t, unix.Stat(root, &st))
 	looker, armer := &countingLooker{}, newNotifier(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r := &runner{
-		opts:  &Options{Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
-		epoch: time.Now(), files: osFiles{}, notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		opts:  &Options{FS: fsys.Real{}, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
+		epoch: time.Now(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	answer := func() {
@@ -84,10 +86,10 @@ func TestLostEventsCauseOneRescan(t *testing.T) {
 func TestAFailingRootIsTriedSeldom(t *testing.T) {
 	t.Parallel()
 	var tries atomic.Int64
-	f := &faultyFiles{}
+	f := &faulty{}
 	f.set(func(string) error { tries.Add(1); return syscall.EIO })
 	g := newRig(t, 100*time.Millisecond, false, tempRoot(t))
-	g.w.files = f
+	g.w.opts.FS = f
 	g.start()
 	g.awaitChange(Found)
 	g.awaitChange(Failing)

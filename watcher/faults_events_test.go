@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 func setLimit(t *testing.T, name string, n int) {
@@ -312,33 +315,52 @@ func faultH4Root(t *testing.T) {
 	}
 }
 
-// crowd is a file system with very many repos in each root.
-type crowd struct{ n int }
+// crowd is a file system with very many repos in its one root.
+type crowd struct {
+	fsys.Real
+	n    int
+	next atomic.Int64 // to be listed
+}
 
-func (crowd) Open(string) (int, error) { return unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0) }
+func (k *crowd) Openat(_ int, name string, flags int) (int, error) {
+	if name == "." {
+		k.next.Store(0)
+	}
+	return k.Real.Openat(unix.AT_FDCWD, "/", flags)
+}
 
-func (crowd) Stat(_ int, name string, st *unix.Stat_t) error {
+func (k *crowd) Fstatat(_ int, _ string, st *unix.Stat_t, _ int) error {
 	*st = unix.Stat_t{Mode: unix.S_IFDIR, Dev: 1, Ino: 2}
 	return nil
 }
 
-func (c crowd) List(_ int, piece func([]entry) error) error {
-	for i := 0; i < c.n; i += 500 {
-		var entries []entry
-		for j := i; j < i+500; j++ {
-			entries = append(entries, entry{[]byte(fmt.Sprintf("models--organisation--some-model-name-%d", j)), uint64(j), true})
+func (k *crowd) Getdents(_ int, buf []byte) (n int, err error) {
+	for {
+		j := k.next.Load()
+		record := dirent(uint64(j)+1, fmt.Sprintf("models--organisation--some-model-name-%d", j))
+		if j == int64(k.n) || n+len(record) > len(buf) {
+			return n, nil
 		}
-		if err := piece(entries); err != nil {
-			return err
-		}
+		n += copy(buf[n:], record)
+		k.next.Add(1)
 	}
-	return nil
+}
+
+// dirent is a directory as getdents(2) tells of it.
+func dirent(ino uint64, name string) []byte {
+	const header = 19 // inode, offset, length, type
+	buf := make([]byte, (header+len(name)+1+7)&^7)
+	binary.NativeEndian.PutUint64(buf, ino)
+	binary.NativeEndian.PutUint16(buf[16:], uint16(len(buf)))
+	buf[18] = unix.DT_DIR
+	copy(buf[header:], name)
+	return buf
 }
 
 func faultH4Many(t *testing.T) {
 	const n = 30_000
 	g := newRig(t, far, false, "/crowd")
-	g.w.files = crowd{n}
+	g.w.opts.FS = &crowd{n: n}
 	g.w.survey = func(string) survey {
 		return survey{places: []place{{via: "/crowd", path: "/crowd", dev: 1, inode: 2}}}
 	}

@@ -10,31 +10,33 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
-// faultyFiles put faults before the real file system, by path of the root.
-type faultyFiles struct {
-	osFiles
+// faulty is a kernel with faults at opening a root, by its path.
+type faulty struct {
+	fsys.Real
 	mu   sync.Mutex
 	open func(path string) error
 }
 
-func (f *faultyFiles) Open(path string) (int, error) {
-	f.mu.Lock()
-	open := f.open
-	f.mu.Unlock()
-	if open != nil {
+func (k *faulty) Openat(at int, path string, flags int) (int, error) {
+	k.mu.Lock()
+	open := k.open
+	k.mu.Unlock()
+	if open != nil && at == unix.AT_FDCWD {
 		if err := open(path); err != nil {
 			return -1, err
 		}
 	}
-	return f.osFiles.Open(path)
+	return k.Real.Openat(at, path, flags)
 }
 
-func (f *faultyFiles) set(open func(string) error) {
-	f.mu.Lock()
-	f.open = open
-	f.mu.Unlock()
+func (k *faulty) set(open func(string) error) {
+	k.mu.Lock()
+	k.open = open
+	k.mu.Unlock()
 }
 
 func TestFaults(t *testing.T) {
@@ -201,7 +203,7 @@ func faultR6(t *testing.T) {
 	mkdir(t, root, "models--a--b", "blobs")
 	g := newRig(t, soon, true, root)
 	g.w.survey = func(pattern string) survey {
-		s := resolve(pattern)
+		s := resolve(fsys.Real{}, pattern)
 		for i := range s.places {
 			s.places[i].remote = "nfs"
 		}
@@ -227,9 +229,9 @@ func faultR7(t *testing.T) {
 			bad, good := tempRoot(t), tempRoot(t)
 			mkdir(t, bad, "models--a--b", "blobs")
 			mkdir(t, good, "models--c--d", "blobs")
-			f := &faultyFiles{}
+			f := &faulty{}
 			g := newRig(t, soon, false, bad, good)
-			g.w.files = f
+			g.w.opts.FS = f
 			g.start()
 			g.awaitChange(Found)
 			g.awaitChange(Found)
@@ -290,9 +292,9 @@ func faultR8(t *testing.T) {
 	bad, good := tempRoot(t), tempRoot(t)
 	mkdir(t, bad, "models--a--b", "blobs")
 	mkdir(t, good, "models--c--d", "blobs")
-	f, hang, hung := &faultyFiles{}, make(chan struct{}), make(chan struct{}, 1)
+	f, hang, hung := &faulty{}, make(chan struct{}), make(chan struct{}, 1)
 	g := newRig(t, soon, true, bad, good)
-	g.w.files = f
+	g.w.opts.FS = f
 	g.start()
 	g.awaitLook("models--a--b", 0)
 	f.set(func(path string) error {
@@ -335,7 +337,7 @@ func faultR8Pattern(t *testing.T) {
 		if pattern != good {
 			<-hang
 		}
-		return resolve(pattern)
+		return resolve(fsys.Real{}, pattern)
 	}
 	g.start()
 	g.awaitLook("models--c--d", 0)

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"progressd/fsys"
 )
 
 // clockSlack is by how much the clock of a file system may lag behind the
@@ -21,6 +21,7 @@ type finder struct {
 	pattern string
 	poll    time.Duration
 	began   time.Time // of the watcher
+	fs      fsys.Kernel
 	survey  func(string) survey
 	notify  *notifier // nil: no events
 	log     *slog.Logger
@@ -52,7 +53,7 @@ type sighting struct {
 func newFinder(w *Watcher, pattern string) *finder {
 	box := newInbox()
 	return &finder{
-		pattern: pattern, poll: w.opts.Poll, began: w.began, survey: w.survey, notify: w.notify, log: w.opts.Log,
+		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, survey: w.survey, notify: w.notify, log: w.opts.Log,
 		box: box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
 }
@@ -129,7 +130,7 @@ func (f *finder) setTrap(seen []sighting) {
 	}
 	path := ""
 	if len(seen) == 0 && !strings.ContainsAny(f.pattern, `*?[\`) {
-		path = trapFor(filepath.Clean(f.pattern))
+		path = trapFor(f.fs, filepath.Clean(f.pattern))
 	}
 	if path == f.trap {
 		return
@@ -145,12 +146,13 @@ func (f *finder) setTrap(seen []sighting) {
 
 // trapFor gives the path that has to appear next for path to appear, if the
 // directory in which it will is near and local.
-func trapFor(path string) string {
+func trapFor(kernel fsys.Kernel, path string) string {
 	for range 2 {
 		dir := filepath.Dir(path)
-		var st unix.Stat_t
-		if err := unix.Stat(dir, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			if kind, err := remote(dir); err == nil && kind == "" {
+		if d, err := fsys.Open(kernel, dir); err == nil {
+			kind, err := remote(d)
+			d.Close()
+			if err == nil && kind == "" {
 				return path
 			}
 			return ""

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"progressd/fsys"
 )
 
 // blobsSuffix leads from a repository's folder to the directory whose time
@@ -59,6 +61,10 @@ type stamp struct {
 	inode uint64
 	mtime int64 // nanoseconds
 	where where
+}
+
+func stampOf(e fsys.Entry, where where) stamp {
+	return stamp{inode: e.Inode, mtime: e.Mtime.UnixNano(), where: where}
 }
 
 // where a watch belongs.

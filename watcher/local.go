@@ -2,10 +2,13 @@ package watcher
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // A download by --local-dir goes into a directory of its own, which no name
@@ -100,26 +103,30 @@ func (r *runner) isRoot(rel string) bool {
 
 // shelve lists the directories in one that lies directly in the root, if some
 // may have come.
-func (r *runner) shelve(fd int, p *repo) {
+func (r *runner) shelve(top fsys.Dir, p *repo) {
 	s := r.locals.shelves[p]
-	if s == nil || r.files.Stat(fd, p.folder(), &r.st) != nil || r.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+	if s == nil {
 		return
 	}
-	now := stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano()}
+	e, is := isDir(top, p.folder())
+	if !is {
+		return
+	}
+	now := stampOf(e, nowhere)
 	if now == s.stamp && !s.young {
 		return
 	}
 	s.stamp, s.young = now, now.youngAt(time.Now())
-	dir, err := r.files.Open(r.root.Path + "/" + p.folder())
+	dir, err := top.Sub(p.folder())
 	if err != nil {
 		return // gone, or not for us: what is in it is no concern of ours
 	}
-	defer unix.Close(dir)
+	defer dir.Close()
 	// What can't be listed to its end is listed again when it changes.
-	_ = r.files.List(dir, func(entries []entry) error {
-		for _, e := range entries {
-			if rel := p.folder() + "/" + string(e.name); e.dir && r.index.find([]byte(rel)) == nil {
-				r.addLocal(rel, e.ino)
+	_ = dir.List(func(items []fsys.Item) error {
+		for _, i := range items {
+			if rel := p.folder() + "/" + string(i.Name); i.Dir && r.index.find([]byte(rel)) == nil {
+				r.addLocal(rel, i.Inode)
 			}
 		}
 		return nil
@@ -129,41 +136,51 @@ func (r *runner) shelve(fd int, p *repo) {
 // localMark is mark for a directory that a client may fill. Nothing is reached
 // by a link, and no directory but the client's own is watched: others may be
 // written to.
-func (r *runner) localMark(fd int, p *repo) (stamp, error) {
+func (r *runner) localMark(top fsys.Dir, p *repo) (stamp, error) {
 	meta := p.folder() + metaSuffix
 	for _, at := range []struct {
 		path  string
 		where where
 	}{{p.rel(), onBlobs}, {meta, onMeta}} {
-		if !r.isDir(fd, at.path) {
+		e, is := isDir(top, at.path)
+		if !is {
 			continue
 		}
-		s := stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: at.where}
-		if r.st.Dev != r.root.Dev {
+		s := stampOf(e, at.where)
+		if e.Dev != r.root.Dev {
 			s.where = nowhere
 		}
-		if s == p.stamp || r.isDir(fd, meta) && r.isDir(fd, p.folder()+cacheSuffix) {
+		if s == p.stamp || areDirs(top, meta, p.folder()+cacheSuffix) {
 			return s, nil
 		}
 	}
-	if err := r.files.Stat(fd, p.folder(), &r.st); err != nil {
+	e, err := top.Peek(p.folder())
+	if err != nil {
 		return stamp{}, err
 	}
-	if r.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+	if !e.IsDir() {
 		return stamp{}, unix.ENOTDIR
 	}
-	return stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: nowhere}, nil
+	return stampOf(e, nowhere), nil
 }
 
-// isDir reports whether there is a directory at path, and leaves in r.st what
-// it is.
-func (r *runner) isDir(fd int, path string) bool {
-	return r.files.Stat(fd, path, &r.st) == nil && r.st.Mode&unix.S_IFMT == unix.S_IFDIR
+// isDir reports whether there is a directory at path, and what it is.
+func isDir(top fsys.Dir, path string) (fsys.Entry, bool) {
+	e, err := top.Peek(path)
+	return e, err == nil && e.IsDir()
+}
+
+// areDirs reports whether there is a directory at each path.
+func areDirs(top fsys.Dir, paths ...string) bool {
+	return !slices.ContainsFunc(paths, func(path string) bool {
+		_, is := isDir(top, path)
+		return !is
+	})
 }
 
 // visitLocal is done before the visit to a directory that a client may fill.
 // It reports whether there is nothing to visit.
-func (r *runner) visitLocal(ctx context.Context, fd int, p *repo) (done bool) {
+func (r *runner) visitLocal(ctx context.Context, top fsys.Dir, p *repo) (done bool) {
 	if !p.local {
 		return false
 	}
@@ -171,7 +188,7 @@ func (r *runner) visitLocal(ctx context.Context, fd int, p *repo) (done bool) {
 		r.drop(ctx, p)
 		return true
 	}
-	r.shelve(fd, p)
+	r.shelve(top, p)
 	return false
 }
 

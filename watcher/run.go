@@ -224,7 +224,7 @@ func (c *crew) sayAlias(s sighting, path string) {
 func (c *crew) hire(ctx context.Context, s sighting) {
 	own, stop := context.WithCancel(ctx)
 	m := &member{sighting: s, stop: stop}
-	r := &runner{opts: &c.w.opts, files: c.w.files, root: s.root, remote: s.remote, owner: -1, claimed: c.w.isRoot, epoch: c.w.began}
+	r := &runner{opts: &c.w.opts, root: s.root, remote: s.remote, owner: -1, claimed: c.w.isRoot, epoch: c.w.began}
 	if s.remote == "" {
 		r.notify = c.w.notify
 	}

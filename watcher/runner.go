@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"progressd/fsys"
 )
 
 const (
@@ -51,7 +51,6 @@ const (
 // goroutine owns it; only status and busy are for others.
 type runner struct {
 	opts   *Options
-	files  files
 	notify *notifier // nil: no events for this root
 	root   Root
 	remote string
@@ -70,7 +69,6 @@ type runner struct {
 	index        *index
 	self         *repo // stands for the root itself
 	locals       locals
-	st           unix.Stat_t
 	gen          uint16
 	// listed: the names are known. listDue and pollDue are when to look at
 	// the root next, listRest until when not to list again.
@@ -246,39 +244,40 @@ func (r *runner) step(ctx context.Context) error {
 // work opens the root, makes sure that it is still the same directory, does
 // what is due beneath it and keeps nothing open.
 func (r *runner) work(ctx context.Context) error {
-	fd, err := r.files.Open(r.root.Path)
+	top, err := fsys.OpenNoFollow(r.opts.FS, r.root.Path)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	if err := r.files.Stat(fd, "", &r.st); err != nil {
+	defer top.Close()
+	e, err := top.Stat()
+	if err != nil {
 		return err
 	}
-	if r.st.Dev != r.root.Dev || r.st.Ino != r.root.Inode {
+	if e.Dev != r.root.Dev || e.Inode != r.root.Inode {
 		return errReplaced
 	}
-	r.owner = int(r.st.Uid)
-	mark := stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: onRoot}
+	r.owner = int(e.UID)
+	mark := stampOf(e, onRoot)
 	if r.now() >= r.pollDue {
 		r.checkSelf(mark)
 	}
 	if r.now() >= r.listDue {
-		if err := r.list(ctx, fd, mark); err != nil {
+		if err := r.list(ctx, top, mark); err != nil {
 			return err
 		}
 	}
 	if r.now() >= r.pollDue {
-		r.poll(ctx, fd)
+		r.poll(ctx, top)
 	}
 	r.index.retire(r.now())
-	r.visitDue(ctx, fd)
+	r.visitDue(ctx, top)
 	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil && !r.crowded(); {
 		p := r.index.next()
 		if p == nil {
 			break
 		}
-		r.visit(ctx, fd, p)
-		r.visitDue(ctx, fd)
+		r.visit(ctx, top, p)
+		r.visitDue(ctx, top)
 	}
 	return ctx.Err()
 }

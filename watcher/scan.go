@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // checkSelf sees at every poll whether names came or went. If they did and no
@@ -24,7 +26,7 @@ func (r *runner) checkSelf(mark stamp) {
 }
 
 // list reads the names in the root, if its time stamp moved.
-func (r *runner) list(ctx context.Context, fd int, mark stamp) error {
+func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	r.listDue = never
 	if r.listed && !r.force && mark == r.self.stamp && !r.self.young {
 		return nil
@@ -32,12 +34,12 @@ func (r *runner) list(ctx context.Context, fd int, mark stamp) error {
 	start, looking := r.now(), r.looking
 	youth := mark.youngAt(time.Now())
 	r.gen++
-	err := r.files.List(fd, func(entries []entry) error {
-		for i := range entries {
-			r.note(&entries[i])
+	err := top.List(func(items []fsys.Item) error {
+		for i := range items {
+			r.note(&items[i])
 		}
 		r.index.settle()
-		r.visitDue(ctx, fd)
+		r.visitDue(ctx, top)
 		return ctx.Err()
 	})
 	end := r.now()
@@ -46,33 +48,33 @@ func (r *runner) list(ctx context.Context, fd int, mark stamp) error {
 		return err
 	}
 	r.self.stamp, r.self.young, r.force = mark, youth, false
-	r.sweep(ctx, fd)
+	r.sweep(ctx, top)
 	r.listed = true
 	r.listedOnce()
 	return nil
 }
 
 // note takes one name of the listing.
-func (r *runner) note(e *entry) {
-	if !e.dir {
+func (r *runner) note(i *fsys.Item) {
+	if !i.Dir {
 		return
 	}
-	if p := r.index.find(e.name); p != nil {
+	if p := r.index.find(i.Name); p != nil {
 		p.seen = r.gen
 		// Network file systems may number a directory anew each time.
-		if e.ino != p.listed && r.remote == "" {
-			p.listed = e.ino
+		if i.Inode != p.listed && r.remote == "" {
+			p.listed = i.Inode
 			r.distrust(p)
 			r.index.at(p, r.now())
 		}
 		return
 	}
-	folder := string(e.name)
+	folder := string(i.Name)
 	if !r.opts.IsRepo(folder) {
-		r.addLocal(folder, e.ino)
+		r.addLocal(folder, i.Inode)
 		return
 	}
-	p := r.newRepo(folder, e.ino)
+	p := r.newRepo(folder, i.Inode)
 	p.seen = r.gen
 	r.index.add(p)
 	switch {
@@ -86,7 +88,7 @@ func (r *runner) note(e *entry) {
 }
 
 // sweep drops those that the listing didn't show and that aren't there.
-func (r *runner) sweep(ctx context.Context, fd int) {
+func (r *runner) sweep(ctx context.Context, top fsys.Dir) {
 	for _, p := range r.index.order {
 		if ctx.Err() != nil {
 			return
@@ -94,8 +96,8 @@ func (r *runner) sweep(ctx context.Context, fd int) {
 		if p.gone || p.seen == r.gen {
 			continue
 		}
-		err := r.files.Stat(fd, p.folder(), &r.st)
-		if absent(err) || err == nil && r.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		e, err := top.Peek(p.folder())
+		if absent(err) || err == nil && !e.IsDir() {
 			r.drop(ctx, p)
 		}
 	}
@@ -103,19 +105,19 @@ func (r *runner) sweep(ctx context.Context, fd int) {
 
 // poll checks every repository that no event can tell of, and of the others
 // one in turns: what is at rest and watched costs a stat every few polls.
-func (r *runner) poll(ctx context.Context, fd int) {
+func (r *runner) poll(ctx context.Context, top fsys.Dir) {
 	start, looking := r.now(), r.looking
 	r.index.settle()
 	for i, p := range r.index.order {
 		if i%pieceOfPass == 0 {
-			r.visitDue(ctx, fd)
+			r.visitDue(ctx, top)
 			if ctx.Err() != nil {
 				return
 			}
 			r.busy.Store(time.Now().UnixNano())
 		}
 		if !p.gone {
-			r.check(fd, p)
+			r.check(top, p)
 		}
 	}
 	r.turn, r.everything = (r.turn+1)%turns, false
@@ -124,8 +126,8 @@ func (r *runner) poll(ctx context.Context, fd int) {
 }
 
 // check plans a visit to a repository, if there may be something to see.
-func (r *runner) check(fd int, p *repo) {
-	r.shelve(fd, p)
+func (r *runner) check(top fsys.Dir, p *repo) {
+	r.shelve(top, p)
 	if p.plan != nil {
 		p.settle(r.now())
 	}
@@ -140,7 +142,7 @@ func (r *runner) check(fd int, p *repo) {
 	if p.watched() && p.turn != r.turn && !r.everything {
 		return
 	}
-	s, err := r.mark(fd, p)
+	s, err := r.mark(top, p)
 	if err == nil && s == p.stamp {
 		return
 	}
@@ -150,34 +152,34 @@ func (r *runner) check(fd int, p *repo) {
 
 // mark reads the stamp of a repository. The error is ENOENT or ENOTDIR if its
 // folder isn't there.
-func (r *runner) mark(fd int, p *repo) (stamp, error) {
+func (r *runner) mark(top fsys.Dir, p *repo) (stamp, error) {
 	if p.local {
-		return r.localMark(fd, p)
+		return r.localMark(top, p)
 	}
-	err := r.files.Stat(fd, p.rel(), &r.st)
+	e, err := top.Peek(p.rel())
 	where := onFolder
 	switch {
-	case err == nil && r.st.Mode&unix.S_IFMT == unix.S_IFDIR:
+	case err == nil && e.IsDir():
 		where = onBlobs
 	case err == nil: // a link or a file: the look refuses it
 	case absent(err):
-		if err := r.files.Stat(fd, p.folder(), &r.st); err != nil {
+		if e, err = top.Peek(p.folder()); err != nil {
 			return stamp{}, err
 		}
-		if r.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		if !e.IsDir() {
 			return stamp{}, unix.ENOTDIR
 		}
 	default:
 		return stamp{}, err
 	}
-	if r.st.Dev != r.root.Dev {
+	if e.Dev != r.root.Dev {
 		where = nowhere // what is mounted there may be a network's
 	}
-	return stamp{inode: r.st.Ino, mtime: r.st.Mtim.Nano(), where: where}, nil
+	return stampOf(e, where), nil
 }
 
 // visitDue visits those whose time has come.
-func (r *runner) visitDue(ctx context.Context, fd int) {
+func (r *runner) visitDue(ctx context.Context, top fsys.Dir) {
 	t := r.now()
 	if r.fail.n > 0 {
 		return
@@ -187,16 +189,16 @@ func (r *runner) visitDue(ctx context.Context, fd int) {
 		if p == nil {
 			return
 		}
-		r.visit(ctx, fd, p)
+		r.visit(ctx, top, p)
 	}
 }
 
 // visit looks at one repository, after its watch is armed.
-func (r *runner) visit(ctx context.Context, fd int, p *repo) {
-	if r.visitLocal(ctx, fd, p) {
+func (r *runner) visit(ctx context.Context, top fsys.Dir, p *repo) {
+	if r.visitLocal(ctx, top, p) {
 		return
 	}
-	s, err := r.mark(fd, p)
+	s, err := r.mark(top, p)
 	if absent(err) {
 		r.drop(ctx, p)
 		return

@@ -2,12 +2,12 @@ package watcher
 
 import (
 	"errors"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // survey is what one pattern leads to now.
@@ -53,18 +53,18 @@ func (s *survey) refuse(path string, err error) {
 
 // resolve follows a pattern. Unlike filepath.Glob it says what it wasn't
 // allowed to see.
-func resolve(pattern string) survey {
+func resolve(kernel fsys.Kernel, pattern string) survey {
 	var s survey
 	paths := []string{"/"}
 	for _, part := range strings.Split(pattern, "/") {
 		if part == "" {
 			continue
 		}
-		paths = s.descend(paths, part)
+		paths = s.descend(kernel, paths, part)
 	}
 	seen := make(map[string]bool)
 	for _, path := range paths {
-		p, err := locate(path)
+		p, err := locate(kernel, path)
 		if err != nil {
 			s.refuse(path, err)
 		} else if !seen[p.path] {
@@ -76,7 +76,7 @@ func resolve(pattern string) survey {
 }
 
 // descend goes one element of a pattern deeper from each of dirs.
-func (s *survey) descend(dirs []string, part string) []string {
+func (s *survey) descend(kernel fsys.Kernel, dirs []string, part string) []string {
 	if !strings.ContainsAny(part, `*?[\`) {
 		for i := range dirs {
 			dirs[i] = filepath.Join(dirs[i], part)
@@ -85,7 +85,7 @@ func (s *survey) descend(dirs []string, part string) []string {
 	}
 	var found []string
 	for _, dir := range dirs {
-		names, err := matches(dir, part)
+		names, err := matches(kernel, dir, part)
 		if err != nil {
 			s.refuse(dir, err)
 		}
@@ -96,47 +96,44 @@ func (s *survey) descend(dirs []string, part string) []string {
 	return found
 }
 
-func matches(dir, part string) ([]string, error) {
-	// O_DIRECTORY: opening a FIFO would wait for its other end.
-	d, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func matches(kernel fsys.Kernel, dir, part string) ([]string, error) {
+	d, err := fsys.OpenToList(kernel, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
 	var found []string
-	for {
-		names, err := d.Readdirnames(256)
-		for _, name := range names {
-			if ok, _ := filepath.Match(part, name); ok {
-				found = append(found, name)
-			}
+	err = d.Names(func(name string) bool {
+		if ok, _ := filepath.Match(part, name); ok {
+			found = append(found, strings.Clone(name))
 		}
-		if errors.Is(err, io.EOF) {
-			return found, nil
-		}
-		if err != nil {
-			return found, err
-		}
-	}
+		return true
+	})
+	return found, err
 }
 
-func locate(path string) (place, error) {
-	final, err := filepath.EvalSymlinks(path)
+func locate(kernel fsys.Kernel, path string) (place, error) {
+	final, err := fsys.RealPath(kernel, path)
 	if err != nil {
 		return place{}, err
 	}
-	var st unix.Stat_t
-	if err := again(func() error { return unix.Lstat(final, &st) }); err != nil {
-		return place{}, err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+	d, err := fsys.OpenNoFollow(kernel, final)
+	if errors.Is(err, unix.ENOTDIR) {
 		return place{}, errNotDirectory
 	}
-	kind, err := remote(final)
 	if err != nil {
 		return place{}, err
 	}
-	return place{via: path, path: final, dev: st.Dev, inode: st.Ino, remote: kind}, nil
+	defer d.Close()
+	e, err := d.Stat()
+	if err != nil {
+		return place{}, err
+	}
+	kind, err := remote(d)
+	if err != nil {
+		return place{}, err
+	}
+	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, remote: kind}, nil
 }
 
 // errNotDirectory is deliberately not ENOTDIR: a file where a cache should be

@@ -14,10 +14,14 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"progressd/fsys"
 )
 
-// Options say what to watch. All fields are needed but Changed.
+// Options say what to watch. All fields are needed but FS and Changed.
 type Options struct {
+	// FS is whom files are asked of: this machine's kernel, if it is nil.
+	FS fsys.Kernel
 	// Roots are absolute patterns as of filepath.Match, resolved again at
 	// every poll. A root may be reached by a symbolic link.
 	Roots []string
@@ -141,7 +145,6 @@ const (
 // Watcher watches the roots that Options name.
 type Watcher struct {
 	opts   Options
-	files  files
 	survey func(pattern string) survey
 	notify *notifier // nil without events
 	ready  chan struct{}
@@ -154,8 +157,11 @@ type Watcher struct {
 
 // New makes a Watcher. It touches nothing until Run.
 func New(opts Options) *Watcher {
+	if opts.FS == nil {
+		opts.FS = fsys.Real{}
+	}
 	w := &Watcher{
-		opts: opts, files: osFiles{}, survey: resolve,
+		opts: opts, survey: func(pattern string) survey { return resolve(opts.FS, pattern) },
 		ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
 	}
 	if w.opts.Changed == nil {

@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"context"
-	"encoding/binary"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,75 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
-
-func TestListGivesNamesInodesAndKinds(t *testing.T) {
-	dir := t.TempDir()
-	mkdir(t, dir, "folder")
-	touch(t, dir, "file")
-	must(t, os.Symlink("folder", filepath.Join(dir, "link")))
-	for i := range 2000 { // more than one piece
-		touch(t, dir, "a-name-that-takes-room-in-the-buffer-"+string(rune('a'+i%26))+time.Duration(i).String())
-	}
-	fd, err := osFiles{}.Open(dir)
-	must(t, err)
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	n := 0
-	must(t, osFiles{}.List(fd, func(entries []entry) error {
-		n += len(entries)
-		for _, e := range entries {
-			must(t, osFiles{}.Stat(fd, string(e.name), &st))
-			if e.ino != st.Ino || e.dir != (string(e.name) == "folder") {
-				t.Errorf("%s: inode %d, want %d; dir %v", e.name, e.ino, st.Ino, e.dir)
-			}
-		}
-		return nil
-	}))
-	if n != 2003 {
-		t.Errorf("%d entries, want 2003", n)
-	}
-}
-
-func TestOpenFollowsNoLink(t *testing.T) {
-	link := filepath.Join(t.TempDir(), "link")
-	must(t, os.Symlink("/", link))
-	if fd, err := (osFiles{}).Open(link); err == nil {
-		unix.Close(fd)
-		t.Error("a link was followed")
-	}
-}
-
-func dirent(ino uint64, kind byte, name string) []byte {
-	n := (direntName + len(name) + 1 + 7) &^ 7
-	buf := make([]byte, n)
-	binary.NativeEndian.PutUint64(buf, ino)
-	binary.NativeEndian.PutUint16(buf[direntReclen:], uint16(n))
-	buf[direntType] = kind
-	copy(buf[direntName:], name)
-	return buf
-}
-
-func TestParseEntriesSkipsWhatIsNoName(t *testing.T) {
-	buf := slices.Concat(dirent(1, unix.DT_DIR, "."), dirent(1, unix.DT_DIR, ".."), dirent(0, unix.DT_DIR, "deleted"),
-		dirent(7, unix.DT_UNKNOWN, "x"), dirent(8, unix.DT_REG, "y"))
-	got := parseEntries(buf, nil)
-	if len(got) != 2 || string(got[0].name) != "x" || !got[0].dir || got[0].ino != 7 || got[1].dir {
-		t.Errorf("%+v", got)
-	}
-}
-
-func FuzzParseEntries(f *testing.F) {
-	f.Add(slices.Concat(dirent(7, unix.DT_DIR, "models--a--b"), dirent(8, unix.DT_REG, "y")))
-	f.Add([]byte{1, 2, 3})
-	f.Fuzz(func(t *testing.T, buf []byte) {
-		for _, e := range parseEntries(buf, nil) {
-			if len(e.name) == 0 || slices.Contains(e.name, 0) {
-				t.Errorf("name %q", e.name)
-			}
-		}
-	})
-}
 
 func TestResolve(t *testing.T) {
 	dir := tempRoot(t)
@@ -105,7 +38,7 @@ func TestResolve(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := resolve(dir + "/" + tt.pattern)
+			s := resolve(fsys.Real{}, dir+"/"+tt.pattern)
 			var got []string
 			for _, p := range s.places {
 				rel, err := filepath.Rel(dir, p.path)
@@ -184,15 +117,15 @@ func BenchmarkPoll(b *testing.B) {
 	}
 }
 
-// countedFiles counts what is stat'ed, by name.
-type countedFiles struct {
-	osFiles
+// counted is a kernel that counts what is asked for its stat, by name.
+type counted struct {
+	fsys.Real
 	stats map[string]int
 }
 
-func (f countedFiles) Stat(fd int, name string, st *unix.Stat_t) error {
-	f.stats[name]++
-	return f.osFiles.Stat(fd, name, st)
+func (k counted) Fstatat(at int, name string, st *unix.Stat_t, flags int) error {
+	k.stats[name]++
+	return k.Real.Fstatat(at, name, st, flags)
 }
 
 func TestAWatchedRepositoryCostsOneStatEveryFewPolls(t *testing.T) {
@@ -212,8 +145,8 @@ func TestAWatchedRepositoryCostsOneStatEveryFewPolls(t *testing.T) {
 			p.watch.where, p.watch.inode = p.stamp.where, p.stamp.inode
 		}
 	}
-	counted := countedFiles{stats: make(map[string]int)}
-	r.files = counted
+	counted := counted{stats: make(map[string]int)}
+	r.opts.FS = counted
 	poll := func() {
 		r.pollDue = 0
 		must(t, r.step(t.Context()))
@@ -255,10 +188,10 @@ func restingRunner(tb testing.TB, root string) *runner {
 	must(tb, unix.Stat(root, &st))
 	r := &runner{
 		opts: &Options{
-			Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
+			FS: fsys.Real{}, Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
 			NewLooker: func(Root) Looker { return blindLooker{} },
 		},
-		epoch: time.Now(), files: osFiles{}, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		epoch: time.Now(), root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	for r.listDue == 0 || r.index.unvisited() {
