@@ -52,7 +52,7 @@ type Limit struct {
 
 // limits are those of every resource. docs/reliability.md has the same table.
 var limits = [resources]Limit{
-	Listings:    {All: 128 << 20},
+	Listings:    {All: 224 << 20},
 	Downloads:   {All: 4096},
 	Records:     {All: 64 << 20},
 	Connections: {All: 256},

@@ -106,7 +106,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.tracker.Remember(store.Reported())
 	p.hub = HubOf(set, opts.Getenv, p.log)
 	scanners := &scannerFactory{
-		set: set, store: store, looks: p.looks, opened: now, log: p.log,
+		set: set, store: store, accounts: opts.Accounts, looks: p.looks, opened: now, log: p.log,
 		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub),
 	}
 	p.watcher = watcher.New(watcher.Options{

@@ -22,6 +22,8 @@ type scannerFactory struct {
 	set   config.Settings
 	store *state.Store
 	procs *sizer.Procs
+	// accounts are those that memory is charged to.
+	accounts *account.Book
 	// listing asks the hub; nil if that is switched off.
 	listing func(hfcache.Repo, string) (hfcache.Listing, bool)
 	looks   chan<- sizer.Look
@@ -42,7 +44,8 @@ func linger(d config.Download) time.Duration {
 }
 
 func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher.Looker {
-	s.store.Found(tenant(root))
+	whose := tenant(root)
+	s.store.Found(whose)
 	opened, since := s.opened, s.since(root)
 	if !root.Since.IsZero() {
 		opened = root.Since
@@ -50,8 +53,8 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	e := &rootScanner{looks: s.looks, root: sizer.NewRoot(sizer.Options{
 		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
-		Listing: s.listing,
-		Procs:   s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,
+		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner),
+		Procs: s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,
 	})}
 	// What was under way when the daemon stopped comes first, also if its
 	// folder is gone by now, which no listing would show.
@@ -70,6 +73,17 @@ func tenant(root watcher.Root) tracker.Tenant {
 		t.Owner = account.User(st.Uid)
 	}
 	return t
+}
+
+// memoryFor gives the listings in a root their memory, for which its owner pays.
+func memoryFor(accounts *account.Book, owner account.User) func(n int64) bool {
+	return func(n int64) bool {
+		if n < 0 {
+			accounts.Give(owner, account.Listings, -n)
+			return true
+		}
+		return accounts.Take(owner, account.Listings, n)
+	}
 }
 
 // revisit looks at what was under way. A panic there must not keep the root

@@ -32,6 +32,10 @@ type Options struct {
 	// as the hub has them. It never waits: what it doesn't know yet it may
 	// know at a later look.
 	Listing func(repo hfcache.Repo, commit string) (hfcache.Listing, bool)
+	// Reserve takes n bytes of memory for a listing, and gives them back if n
+	// is negative; false if there is no more, then the listing isn't read.
+	// Called by any goroutine; nil if there is no bound.
+	Reserve func(n int64) bool
 	// Procs knows who holds which lock; shared by all roots.
 	Procs *Procs
 	// Quiet is how long nothing must move before a play that left nothing
@@ -51,6 +55,8 @@ type Root struct {
 	fs     fileSystem
 	temps  temps
 	warned map[string]bool
+	// collected is when garbage was last collected for want of memory.
+	collected time.Time
 }
 
 // NewRoot makes a Root. It touches nothing.

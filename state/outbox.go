@@ -151,6 +151,13 @@ func (s *Store) addressed(e tracker.Event, of repoKey) tracker.Event {
 	return e
 }
 
+// Tenant tells whom a root is watched for.
+func (s *Store) Tenant(root string) tracker.Tenant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tenant(root)
+}
+
 func (s *Store) tenant(root string) tracker.Tenant {
 	r := s.roots[root]
 	if r == nil {
