@@ -43,7 +43,7 @@ const Patience = 1800 * time.Millisecond
 const procDir = "/proc"
 
 // queueLength is how many lines a sink may be behind before some are dropped.
-const queueLength = 4096
+var queueLength = int(account.Waiting.Limit().All)
 
 // Options say what a Pipeline works with. All fields are needed where nothing
 // else is said.
@@ -186,22 +186,23 @@ func form(s config.Settings) sink.Form {
 // console as well.
 func (p *Pipeline) outlets() []state.Outlet {
 	form, store := form(p.set), p.opts.Store
-	outlets := []state.Outlet{p.outlet(sink.LogName, sink.NewModelLog(p.set.LogDir, form, store, p.log))}
+	accounts := p.opts.Accounts
+	outlets := []state.Outlet{p.outlet(sink.NewModelLog(p.set.LogDir, form, store, p.log), accounts)}
 	if p.set.Journal.Enabled && journalRuns() {
-		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(form.Text, store)))
+		outlets = append(outlets, p.outlet(sink.NewJournal(form.Text, store), accounts))
 	}
 	if p.opts.Console != nil && p.opts.Getenv("JOURNAL_STREAM") == "" {
-		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, form, p.log))
+		console := p.outlet(sink.NewConsole(p.opts.Console, form, p.log), nil)
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
 	return outlets
 }
 
-func (p *Pipeline) outlet(name string, s sink.Sink) state.Outlet {
-	q := sink.NewQueue(s, queueLength, p.log)
-	p.queues[name] = q
-	return state.Outlet{Name: name, Queue: q}
+func (p *Pipeline) outlet(s sink.Sink, accounts *account.Book) state.Outlet {
+	q := sink.NewQueue(s, queueLength, accounts, p.log)
+	p.queues[s.Name()] = q
+	return state.Outlet{Name: s.Name(), Queue: q}
 }
 
 // journalRuns reports whether this machine has a journal at all. One that is

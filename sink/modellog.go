@@ -58,19 +58,37 @@ func (m *ModelLog) Lane(e tracker.Event) string { return e.Log }
 
 // Write appends the event's line to its model's log. Events of a root have
 // none and are skipped. Call it from one goroutine only.
-func (m *ModelLog) Write(_ context.Context, e tracker.Event) error {
-	if e.Repo.ID == "" {
-		return nil
+func (m *ModelLog) Write(ctx context.Context, e tracker.Event) error {
+	return m.WriteAll(ctx, []tracker.Event{e})[0]
+}
+
+// WriteAll is Write for events of several logs. Where the lines of all verdicts
+// among them will stand is noted in one step.
+func (m *ModelLog) WriteAll(_ context.Context, events []tracker.Event) []error {
+	errs := make([]error, len(events))
+	var verdicts []*verdict
+	for i, e := range events {
+		switch {
+		case e.Repo.ID == "":
+		case e.Verdict():
+			verdicts = append(verdicts, &verdict{event: e, line: m.form.line(e, m.form.Text(e)), err: &errs[i]})
+		default:
+			errs[i] = m.line(e)
+		}
 	}
-	line := m.form.line(e, m.form.Text(e))
-	if e.Verdict() {
-		return m.verdict(e, line)
+	if len(verdicts) > 0 {
+		m.verdicts(verdicts)
 	}
+	return errs
+}
+
+// line appends the line of an event that is no verdict.
+func (m *ModelLog) line(e tracker.Event) error {
 	f, err := m.open(e.Log)
 	if err != nil {
 		return err
 	}
-	return errors.Join(m.append(f, line), f.Close())
+	return errors.Join(m.append(f, m.form.line(e, m.form.Text(e))), f.Close())
 }
 
 // RefusedError says that a log's path is nothing that may be written to. It

@@ -24,6 +24,12 @@ type Laner interface {
 	Lane(e tracker.Event) string
 }
 
+// Batcher is a Sink for which it is less work to write several events at once, each
+// of another lane. It gives an error, or nil, for each of them.
+type Batcher interface {
+	WriteAll(ctx context.Context, events []tracker.Event) []error
+}
+
 // Outbox remembers which verdict lines are safely out. It is called from the
 // sinks' goroutines and may block on a disk.
 type Outbox interface {
