@@ -240,7 +240,7 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/share/doc/progressd/examples/hf-download@.service -rw-r--r--",
 		"/usr/share/doc/progressd/examples/hub-lookup.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/notify-reload.conf -rw-r--r--",
-		"/usr/share/doc/progressd/examples/private-logs.conf -rw-r--r--",
+		"/usr/share/doc/progressd/examples/public-logs.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/tmp-caches.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/vllm-exec.conf -rw-r--r--",
 		"/usr/share/man/man5/progressd.toml.5 -rw-r--r--",

@@ -24,6 +24,7 @@ type verdict struct {
 	event tracker.Event
 	line  string
 	f     *os.File
+	log   string // the name of its file
 	// found: the line stands there already.
 	found bool
 	err   *error
@@ -69,7 +70,7 @@ func (m *ModelLog) verdicts(all []*verdict) {
 
 // prepare opens the log of a verdict and looks whether its line is there.
 func (m *ModelLog) prepare(v *verdict) (err error) {
-	if v.f, err = m.open(v.event.Log); err != nil {
+	if v.f, v.log, err = m.openFor(v.event); err != nil {
 		return err
 	}
 	at, noted := m.noted(v.event.ID)
@@ -77,7 +78,7 @@ func (m *ModelLog) prepare(v *verdict) (err error) {
 		return nil
 	}
 	v.line = at.Line
-	if v.found, err = m.find(v.f, v.event.Log, at); err != nil {
+	if v.found, err = m.find(v.f, v.log, at); err != nil {
 		v.f.Close()
 		return fmt.Errorf("cannot look for a line in log file %q: %w", v.f.Name(), err)
 	}

@@ -378,6 +378,36 @@ func testLogNames(t *testing.T) {
 	}
 }
 
+// The log that everybody knows is that of a root configured by name, also if one
+// that a pattern has led to was there first.
+func TestARootConfiguredByNameHasThePlainLogName(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := openStore(t, dir, &testDisk{})
+	l, log, _ := start(s)
+	s.Found(tracker.Tenant{Root: "/home/mallory/hub", Owner: 1001})
+	ep := record("m", llama, 1)
+	ep.Root = "/home/mallory/hub"
+	commit(l, ep, tracker.Preparing, tracker.Stalled)
+	s.Found(tracker.Tenant{Root: root, Owner: 0, Named: true})
+	commit(l, record("a", llama, 1), tracker.Preparing)
+	commit(l, ep, tracker.Progress)
+	other := "org--llama@" + hexHash(ep.Root)[:8] + ".log"
+	var got []string
+	for _, e := range log.events {
+		got = append(got, e.Log)
+	}
+	same(t, "logs", got, "org--llama.log", "org--llama.log", "org--llama.log", other)
+	kill(s)
+	s, _ = openStore(t, dir, &testDisk{})
+	_, log, _ = start(s)
+	if len(log.events) != 1 || log.events[0].Log != other {
+		t.Errorf("after a restart: %+v", log.events)
+	}
+	if got := s.LogName(root, llama); got != "org--llama.log" {
+		t.Errorf("after a restart: %s", got)
+	}
+}
+
 // A log name that was tampered with leads nowhere else, and not to another's.
 func TestLogNamesFromDiskAreChecked(t *testing.T) {
 	dir := t.TempDir()
