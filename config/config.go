@@ -26,12 +26,13 @@ type Config struct {
 	// download is active.
 	KeepaliveInterval Duration
 	// Step is how many bytes lie between two lines of progress.
-	Step     Step
-	Log      Log
-	Journal  Journal
-	State    State
-	Hub      Hub
-	Download Download
+	Step        Step
+	Log         Log
+	Journal     Journal
+	State       State
+	Hub         Hub
+	Download    Download
+	Diagnostics Diagnostics
 }
 
 // Log is about the log file of each model.
@@ -75,6 +76,13 @@ type Download struct {
 	QuietAfter Duration
 }
 
+// Diagnostics is about what the daemon says of itself, on standard error.
+type Diagnostics struct {
+	// Level is the one at the start and after a reload; SIGUSR1 changes it
+	// meanwhile.
+	Level Level
+}
+
 // Default is the configuration where there is no file, or an empty one.
 func Default() Config {
 	return Config{
@@ -89,6 +97,7 @@ func Default() Config {
 			InterruptAfter: Duration(60 * time.Second),
 			QuietAfter:     Duration(30 * time.Second),
 		},
+		Diagnostics: Diagnostics{Level: Info},
 	}
 }
 

@@ -59,6 +59,8 @@ token_file = "~/.cache/huggingface/token"
 stall_after = "20m"
 interrupt_after = "10s"
 quiet_after = "100ms"
+[diagnostics]
+level = "debug"
 `)
 	want := Config{
 		Roots:             []string{"/srv/models", "/home/ada/hub2", "/home/*/.cache/huggingface/hub", "/home/ada", "/a~"},
@@ -73,6 +75,7 @@ quiet_after = "100ms"
 			InterruptAfter: Duration(10 * time.Second),
 			QuietAfter:     Duration(100 * time.Millisecond),
 		},
+		Diagnostics: Diagnostics{Level: Debug},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

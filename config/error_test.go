@@ -23,6 +23,9 @@ func TestProblemsNameFileLineAndKey(t *testing.T) {
 		{"syntax behind a byte order mark", "\ufeff\n\n\n= 1", "4: "},
 		{"key twice", "step = '1MB'\n\nstep = '1MB'", "3: Key 'step' has already been defined."},
 		{"invalid UTF-8", "\nstep = '\xff'", "2: invalid UTF-8 byte: 0xff"},
+		{"a byte order mark of UTF-16 alone", "\xff\xfe", "1: encoded in UTF-16, expected UTF-8"},
+		{"UTF-16", "\xfe\xff\x00#\x00\n", "1: encoded in UTF-16, expected UTF-8"},
+		{"a second byte order mark", "\ufeff\xff\xfe", "1: encoded in UTF-16, expected UTF-8"},
 		{"binary", "\x00\x01", "1: files cannot contain NULL bytes"},
 
 		{"roots a string", "\nroots = '/a'", `2: roots: found a string, expected a list of paths`},
@@ -59,6 +62,7 @@ func TestProblemsNameFileLineAndKey(t *testing.T) {
 
 		{"timestamps", "[log]\ntimestamps = 'iso'", `2: log.timestamps: "iso" is unknown, expected "clock" or "rfc3339"`},
 		{"style", "[log]\nstyle = 3", `2: log.style: found a number, expected a string such as "plain"`},
+		{"level", "[diagnostics]\nlevel = 'trace'", `2: diagnostics.level: "trace" is unknown, expected "info" or "debug"`},
 		{"style empty", "log.style = ''", `1: log.style: "" is unknown, expected "plain" or "detailed"`},
 		{"log dir relative", "[log]\ndir = 'logs'", `2: log.dir: "logs" is relative`},
 		{"state dir a list", "[state]\ndir = []", `2: state.dir: found a list, expected a string`},

@@ -14,6 +14,9 @@ const maxProblems = 20
 // parse checks the text of a file; file is its name for errors.
 func parse(file string, data []byte, getenv func(string) string) (Config, error) {
 	text := strings.TrimPrefix(string(data), "\ufeff")
+	if inUTF16(text) {
+		return Config{}, &Error{File: file, Line: 1, Problem: "encoded in UTF-16, expected UTF-8"}
+	}
 	tree := map[string]any{}
 	meta, err := toml.Decode(text, &tree)
 	if err != nil {
@@ -31,6 +34,12 @@ func parse(file string, data []byte, getenv func(string) string) (Config, error)
 		return Config{}, errors.Join(p.problems...)
 	}
 	return cfg, nil
+}
+
+// inUTF16 reports whether a text begins with the byte order mark of UTF-16. The
+// library skips one, so that a file which holds nothing else would pass as empty.
+func inUTF16(text string) bool {
+	return strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff")
 }
 
 func syntaxError(file, text string, err error) error {

@@ -44,6 +44,7 @@ func settings(cfg *Config, getenv func(string) string) []setting {
 		{"download.stall_after", interval(&cfg.Download.StallAfter, longest)},
 		{"download.interrupt_after", interval(&cfg.Download.InterruptAfter, longest)},
 		{"download.quiet_after", interval(&cfg.Download.QuietAfter, longest)},
+		{"diagnostics.level", oneOf(&cfg.Diagnostics.Level, Info, Debug)},
 	}
 }
 

@@ -31,6 +31,17 @@ const (
 	Detailed Style = "detailed"
 )
 
+// Level is the least that a diagnostic message must matter to be written.
+type Level string
+
+// The levels of diagnostics.
+const (
+	// Info leaves out what only serves the search for a fault.
+	Info Level = "info"
+	// Debug adds what each look has found, and why a verdict is due or not.
+	Debug Level = "debug"
+)
+
 // Duration is a span of time that is written as in Go: "90s", "1h30m".
 type Duration time.Duration
 

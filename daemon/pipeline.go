@@ -17,6 +17,7 @@ import (
 
 	"progressd/account"
 	"progressd/config"
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/hublist"
 	"progressd/sink"
@@ -40,7 +41,7 @@ const (
 const Patience = 1800 * time.Millisecond
 
 // procDir is where procfs is mounted.
-const procDir = "/proc"
+const procDir = downloader.ProcDir("/proc")
 
 // queueLength is how many lines a sink may be behind before some are dropped.
 var queueLength = int(account.Waiting.Limit().All)
@@ -73,6 +74,7 @@ type Options struct {
 type Pipeline struct {
 	opts    Options
 	set     config.Settings
+	form    sink.Form
 	watcher *watcher.Watcher
 	tracker *tracker.Tracker
 	ledger  *state.Ledger
@@ -96,7 +98,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p := newPipeline(opts)
 	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
 	set, store := p.set, opts.Store
-	p.server = p.newServer(ctx, store, form(set))
+	p.server = p.newServer(ctx, store, p.form)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
 	p.tracker = tracker.New(limits(set), p.ledger,
 		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver}, p.log)
@@ -137,7 +139,7 @@ func newPipeline(opts Options) *Pipeline {
 		opts.Accounts = account.NewBook(nil, opts.Log)
 	}
 	return &Pipeline{
-		opts: opts, set: opts.Settings, sd: opts.Systemd, log: opts.Log,
+		opts: opts, set: opts.Settings, form: form(opts.Settings), sd: opts.Systemd, log: opts.Log,
 		queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
 	}
 }
@@ -171,7 +173,7 @@ func IsLocal(rel string) bool {
 
 // form is how lines look.
 func form(s config.Settings) sink.Form {
-	form := sink.Form{Text: sink.Message, Stamp: sink.Clock}
+	form := sink.Form{Text: sink.Message, Stamp: sink.Clock, Zone: sink.LocalZone()}
 	if s.Log.Style == config.Detailed {
 		form.Text = sink.Detailed
 	}
@@ -185,7 +187,7 @@ func form(s config.Settings) sink.Form {
 // the lines go there once, with their fields; elsewhere they go to the
 // console as well.
 func (p *Pipeline) outlets() []state.Outlet {
-	form, store := form(p.set), p.opts.Store
+	form, store := p.form, p.opts.Store
 	accounts := p.opts.Accounts
 	outlets := []state.Outlet{p.outlet(sink.NewModelLog(p.set.LogDir, form, store, p.log), accounts)}
 	if p.set.Journal.Enabled && journalRuns() {
@@ -338,7 +340,7 @@ func (p *Pipeline) publish() {
 	}
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			parts = append(parts, sink.Clean(root.Path)+" stands still since "+root.BusySince.Format(time.TimeOnly))
+			parts = append(parts, sink.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
 		}
 	}
 	if over := p.opts.Accounts.Over(); len(over) > 0 {

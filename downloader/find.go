@@ -25,10 +25,9 @@ type Commands struct {
 	Requests map[string][]*Request
 }
 
-// FindCommands tells what the programs that run fetch, by repository. It reads
-// every process's command line: some 10 microseconds each.
-func FindCommands(procDir string) (map[hfcache.Repo]Commands, error) {
-	dir, err := os.Open(procDir)
+// Commands reads every process's command line: some 10 microseconds each.
+func (d ProcDir) Commands() (map[hfcache.Repo]Commands, error) {
+	dir, err := os.Open(string(d))
 	if err != nil {
 		return nil, fmt.Errorf("cannot list processes: %w", err)
 	}
@@ -40,7 +39,7 @@ func FindCommands(procDir string) (map[hfcache.Repo]Commands, error) {
 	found := make(map[hfcache.Repo]Commands)
 	for kept := 0; len(names) > 0 && kept < maxCommands; names = names[1:] {
 		pid, err := strconv.Atoi(names[0])
-		if err == nil && pid > 0 && addCommand(found, procDir, pid) {
+		if err == nil && pid > 0 && d.addCommand(found, pid) {
 			kept++
 		}
 	}
@@ -48,8 +47,8 @@ func FindCommands(procDir string) (map[hfcache.Repo]Commands, error) {
 }
 
 // addCommand reports whether the process is known to fetch something.
-func addCommand(found map[hfcache.Repo]Commands, procDir string, pid int) bool {
-	argv := readCommandLine(procDir, pid)
+func (d ProcDir) addCommand(found map[hfcache.Repo]Commands, pid int) bool {
+	argv := d.readCommandLine(pid)
 	if l := ParseLoader(argv); l != nil {
 		c := found[l.Repo]
 		c.Loader = l
@@ -58,7 +57,7 @@ func addCommand(found map[hfcache.Repo]Commands, procDir string, pid int) bool {
 	}
 	r, user := ParseRequest(argv), ""
 	if r != nil {
-		user = readUser(procDir, pid)
+		user = d.readUser(pid)
 	}
 	if user == "" {
 		return false

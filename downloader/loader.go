@@ -147,15 +147,15 @@ const maxAncestors = 4
 // inheritedLoader looks for the loader that a process works for. vLLM and
 // SGLang fetch weights in processes of their own (VLLM::EngineCore,
 // sglang::scheduler), whose command lines tell nothing.
-func inheritedLoader(procDir string, parent int) *Loader {
+func (d ProcDir) inheritedLoader(parent int) *Loader {
 	for range maxAncestors {
 		if parent <= 1 {
 			return nil
 		}
-		if l := ParseLoader(readCommandLine(procDir, parent)); l != nil {
+		if l := ParseLoader(d.readCommandLine(parent)); l != nil {
 			return l
 		}
-		s, err := readStat(procDir, parent)
+		s, err := d.readStat(parent)
 		if err != nil {
 			return nil
 		}

@@ -192,7 +192,7 @@ func TestAWorkerLoadsWhatItsServerLoads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			proc, pid := family(t, tt.lines...)
-			p, err := ReadProcess(proc, pid)
+			p, err := ProcDir(proc).Process(pid)
 			if err != nil || !reflect.DeepEqual(p.Loader, tt.want) {
 				t.Errorf("got %+v, %v", p.Loader, err)
 			}
@@ -246,7 +246,7 @@ func TestFindCommands(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(proc, "locks"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	found, err := FindCommands(proc)
+	found, err := ProcDir(proc).Commands()
 	b := loads("", "o/b").Repo
 	slices.SortFunc(found[b].Requests["1000"], func(x, y *Request) int { return len(x.Filter.Include) - len(y.Filter.Include) })
 	only := func(file string) hfcache.Filter { return hfcache.Filter{Include: []string{file}} }
@@ -259,17 +259,17 @@ func TestFindCommands(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(found, want) {
 		t.Errorf("got %v, %v", found, err)
 	}
-	if found, err := FindCommands(t.TempDir()); len(found) > 0 || err == nil {
+	if found, err := ProcDir(t.TempDir()).Commands(); len(found) > 0 || err == nil {
 		t.Errorf("of none: %v, %v", found, err)
 	}
-	if _, err := FindCommands(filepath.Join(proc, "none")); err == nil {
+	if _, err := ProcDir(filepath.Join(proc, "none")).Commands(); err == nil {
 		t.Error("no error without a /proc")
 	}
 }
 
 func TestNoMoreCommandsAreKeptThanServe(t *testing.T) {
 	proc, _ := family(t, slices.Repeat([]string{"hf download o/b"}, maxCommands+1)...)
-	found, err := FindCommands(proc)
+	found, err := ProcDir(proc).Commands()
 	if n := len(found[loads("", "o/b").Repo].Requests["1000"]); err != nil || n != maxCommands {
 		t.Errorf("%d commands, %v", n, err)
 	}
@@ -280,7 +280,7 @@ func TestACommandOfNobodyKnownIsLeftOut(t *testing.T) {
 	if err := os.Remove(filepath.Join(proc, strconv.Itoa(pid), "status")); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := FindCommands(proc); err != nil || len(found) > 0 {
+	if found, err := ProcDir(proc).Commands(); err != nil || len(found) > 0 {
 		t.Errorf("got %v, %v", found, err)
 	}
 }

@@ -34,13 +34,13 @@ type fileID struct {
 
 const ambiguous = -1
 
-// ReadLocks reads procDir/locks; procDir is /proc but in tests.
-func ReadLocks(procDir string) (Locks, error) {
-	text, err := readBounded(filepath.Join(procDir, "locks"), maxLocks)
+// Locks reads the file of that name.
+func (d ProcDir) Locks() (Locks, error) {
+	text, err := readBounded(filepath.Join(string(d), "locks"), maxLocks)
 	if err != nil {
 		return Locks{}, fmt.Errorf("cannot read locks: %w", err)
 	}
-	return parseLocks(text), nil
+	return ParseLocks(text), nil
 }
 
 // Empty reports whether no lock was seen at all. That is so for hours on a
@@ -69,8 +69,9 @@ func (l Locks) HolderByInode(inode uint64) (pid int, ok bool) {
 	return pid, ok
 }
 
-// parseLocks ignores the lines that it does not know.
-func parseLocks(text string) Locks {
+// ParseLocks understands the text of /proc/locks. It ignores the lines that it
+// does not know.
+func ParseLocks(text string) Locks {
 	l := Locks{byFile: make(map[fileID]int), byInode: make(map[uint64]int)}
 	for line := range strings.Lines(text) {
 		// A line without its end was cut by the limit.

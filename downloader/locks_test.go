@@ -30,7 +30,7 @@ garbage
 14: FLOCK  ADVISORY  WRITE 23 08:02:112 0 EO`
 
 func TestHolderIsWhoHoldsAnExclusiveFlock(t *testing.T) {
-	l := parseLocks(lockList)
+	l := ParseLocks(lockList)
 	tests := []struct {
 		major, minor uint32
 		inode        uint64
@@ -59,7 +59,7 @@ func TestHolderIsWhoHoldsAnExclusiveFlock(t *testing.T) {
 }
 
 func TestHolderByInodeIsForAnonymousDevices(t *testing.T) {
-	l := parseLocks(lockList)
+	l := ParseLocks(lockList)
 	for inode, want := range map[uint64]int{102: 0, 106: 16, 107: 0, 999: 0} {
 		pid, ok := l.HolderByInode(inode)
 		if pid != want || ok != (want != 0) {
@@ -69,10 +69,10 @@ func TestHolderByInodeIsForAnonymousDevices(t *testing.T) {
 }
 
 func TestLocksEmpty(t *testing.T) {
-	if !(Locks{}).Empty() || !parseLocks("1: POSIX  ADVISORY  WRITE 11 08:02:101 0 EOF\n").Empty() {
+	if !(Locks{}).Empty() || !ParseLocks("1: POSIX  ADVISORY  WRITE 11 08:02:101 0 EOF\n").Empty() {
 		t.Error("not empty")
 	}
-	if parseLocks(lockList).Empty() {
+	if ParseLocks(lockList).Empty() {
 		t.Error("empty")
 	}
 	if _, ok := (Locks{}).Holder(1, 2); ok {
@@ -87,7 +87,7 @@ func TestReadLocksIsBounded(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "locks"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	l, err := ReadLocks(dir)
+	l, err := ProcDir(dir).Locks()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestReadLocksIsBounded(t *testing.T) {
 }
 
 func TestReadLocksTellsWhatIsMissing(t *testing.T) {
-	if _, err := ReadLocks(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ProcDir(t.TempDir()).Locks(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -119,7 +119,7 @@ func TestARealLockIsSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	holder := func() (int, bool) {
-		l, err := ReadLocks("/proc")
+		l, err := ProcDir("/proc").Locks()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestARealLockIsSeen(t *testing.T) {
 func FuzzParseLocks(f *testing.F) {
 	f.Add(lockList)
 	f.Fuzz(func(t *testing.T, text string) {
-		l := parseLocks(text)
+		l := ParseLocks(text)
 		for file, pid := range l.byFile {
 			got, ok := l.Holder(unix.Mkdev(file.major, file.minor), file.inode)
 			if pid <= 0 || ok && got <= 0 {

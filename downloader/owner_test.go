@@ -98,7 +98,7 @@ func TestReadProcessTellsWhereItRunsAndAsWhom(t *testing.T) {
 		"stat": statLine("hf", "S", "777"), "status": status,
 		"cgroup": "0::/system.slice/docker-" + containerID + ".scope\n",
 	})
-	p, err := ReadProcess(proc, 4242)
+	p, err := ProcDir(proc).Process(4242)
 	if err != nil || p.Container != "0123456789ab" || p.User != "4294967290" || p.Unit != "docker-"+containerID+".scope" {
 		t.Errorf("got %+v, %v", p, err)
 	}
@@ -106,7 +106,7 @@ func TestReadProcessTellsWhereItRunsAndAsWhom(t *testing.T) {
 	proc = fakeProc(t, 4242, map[string]string{
 		"stat": statLine("hf", "S", "777"), "status": "Uid:\t0\t0\t0\t0\n", "cgroup": "0::/docker/" + containerID + "\n",
 	})
-	if p, err := ReadProcess(proc, 4242); err != nil || p.User != "0" {
+	if p, err := ProcDir(proc).Process(4242); err != nil || p.User != "0" {
 		t.Errorf("got %+v, %v", p, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -20,32 +19,29 @@ const (
 	maxProcFile = 16 << 10
 )
 
-// ReadProcess describes the process of a pid. procDir is /proc but in tests.
-// The error is fs.ErrNotExist if there is no such process (or it is hidden
-// from us, by hidepid). What may be kept from us or makes no sense, command
-// line, unit, container and user, is left out and is no error.
-func ReadProcess(procDir string, pid int) (Process, error) {
-	before, err := readStat(procDir, pid)
+// Process reads what a process's directory tells.
+func (d ProcDir) Process(pid int) (Process, error) {
+	before, err := d.readStat(pid)
 	if err != nil {
 		return Process{}, err
 	}
-	argv := readCommandLine(procDir, pid)
+	argv := d.readCommandLine(pid)
 	p := Process{
 		PID:     pid,
 		Started: before.started,
 		Command: shortName(before.comm, argv),
-		User:    readUser(procDir, pid),
+		User:    d.readUser(pid),
 		Request: ParseRequest(argv),
 		Loader:  ParseLoader(argv),
 	}
-	p.Unit, p.Container = readCgroup(procDir, pid)
+	p.Unit, p.Container = d.readCgroup(pid)
 	if p.Container == "" {
 		p.User = userName(passwd, p.User)
 	}
 	if p.Request == nil && p.Loader == nil {
-		p.Loader = inheritedLoader(procDir, before.parent)
+		p.Loader = d.inheritedLoader(before.parent)
 	}
-	after, err := readStat(procDir, pid)
+	after, err := d.readStat(pid)
 	if err != nil {
 		return Process{}, err
 	}
@@ -59,39 +55,50 @@ func ReadProcess(procDir string, pid int) (Process, error) {
 	return p, nil
 }
 
-// Began is when the process started, by the wall clock that shows now, to a
-// hundredth of a second.
-func (p Process) Began(now time.Time) time.Time {
-	var sinceBoot unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &sinceBoot) != nil {
-		return now
-	}
+// Began is when the process started, by the wall clock that shows now while the
+// machine is up for so long, to a hundredth of a second.
+func (p Process) Began(now time.Time, up time.Duration) time.Time {
 	// USER_HZ is 100 on every architecture that Linux still has.
 	const tick = 10 * time.Millisecond
-	return now.Add(time.Duration(p.Started)*tick - time.Duration(sinceBoot.Nano())) //nolint:gosec // far from 2^63
+	return now.Add(time.Duration(p.Started)*tick - up) //nolint:gosec // far from 2^63
 }
 
-// Alive reports whether the process still runs: the pid exists, has the same
-// start time and is no zombie. Where that can't be found out, say for want of
-// descriptors, it counts as alive: nobody is declared dead by our own trouble.
-func Alive(procDir string, p Process) bool {
-	s, err := readStat(procDir, p.PID)
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
+// State is what a process does.
+type State int
+
+// The states of a process. Stopped is one that was stopped by SIGSTOP, Ctrl-Z
+// or a debugger, and does nothing until it is continued.
+const (
+	Gone State = iota
+	Running
+	Stopped
+)
+
+// State reads the process's state.
+func (d ProcDir) State(p Process) State {
+	s, err := d.readStat(p.PID)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Gone
+	case err != nil:
+		return Running
+	case s.started != p.Started:
+		return Gone
+	default:
+		return s.state
 	}
-	return s.started == p.Started && !s.gone
 }
 
 // stat is what is of interest in /proc/PID/stat.
 type stat struct {
 	comm    string
-	gone    bool
+	state   State
 	started uint64
 	parent  int
 }
 
-func readStat(procDir string, pid int) (stat, error) {
-	text, err := readBounded(procFile(procDir, pid, "stat"), maxProcFile)
+func (d ProcDir) readStat(pid int) (stat, error) {
+	text, err := readBounded(d.file(pid, "stat"), maxProcFile)
 	// A process that ends between open and read gives ESRCH.
 	if errors.Is(err, unix.ESRCH) {
 		err = fs.ErrNotExist
@@ -123,23 +130,34 @@ func parseStat(text string) (stat, bool) {
 	if err != nil {
 		return stat{}, false
 	}
-	gone := fields[state] == "Z" || fields[state] == "X" || fields[state] == "x"
 	// Without a parent that can be read it has none.
 	ppid, _ := strconv.Atoi(fields[parent])
-	return stat{comm: text[open+1 : end], gone: gone, started: started, parent: ppid}, true
+	return stat{comm: text[open+1 : end], state: parseState(fields[state]), started: started, parent: ppid}, true
+}
+
+// parseState knows the letters of proc_pid_stat(5).
+func parseState(letter string) State {
+	switch letter {
+	case "Z", "X", "x":
+		return Gone
+	case "T", "t":
+		return Stopped
+	default:
+		return Running
+	}
 }
 
 // readCommandLine returns nil for one that is hidden, empty or too long.
-func readCommandLine(procDir string, pid int) []string {
-	text, err := readBounded(procFile(procDir, pid, "cmdline"), maxCommandLine)
+func (d ProcDir) readCommandLine(pid int) []string {
+	text, err := readBounded(d.file(pid, "cmdline"), maxCommandLine)
 	if err != nil || text == "" || len(text) == maxCommandLine {
 		return nil
 	}
 	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
 }
 
-func readCgroup(procDir string, pid int) (unit, container string) {
-	text, err := readBounded(procFile(procDir, pid, "cgroup"), maxProcFile)
+func (d ProcDir) readCgroup(pid int) (unit, container string) {
+	text, err := readBounded(d.file(pid, "cgroup"), maxProcFile)
 	if err != nil {
 		return "", ""
 	}
@@ -189,8 +207,4 @@ func validUnit(name string) bool {
 		alnum := '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 		return !alnum && !strings.ContainsRune(`:-_.\@`, r)
 	})
-}
-
-func procFile(procDir string, pid int, name string) string {
-	return filepath.Join(procDir, strconv.Itoa(pid), name)
 }

@@ -40,7 +40,7 @@ func TestReadProcess(t *testing.T) {
 		"cmdline": "/v/bin/python3\x00/v/bin/hf\x00download\x00o/m\x00--token\x00hf_secret\x00",
 		"cgroup":  "0::/system.slice/fetch.service\n",
 	})
-	p, err := ReadProcess(proc, 4242)
+	p, err := ProcDir(proc).Process(4242)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestReadProcess(t *testing.T) {
 
 func TestReadProcessLeavesOutWhatIsKeptFromUs(t *testing.T) {
 	proc := fakeProc(t, 4242, map[string]string{"stat": statLine("vllm", "S", "777")})
-	p, err := ReadProcess(proc, 4242)
+	p, err := ProcDir(proc).Process(4242)
 	if err != nil || p != (Process{PID: 4242, Started: 777, Command: "vllm"}) {
 		t.Errorf("got %+v, %v", p, err)
 	}
@@ -64,23 +64,23 @@ func TestReadProcessDoesNotParseACutCommandLine(t *testing.T) {
 	line := "hf\x00download\x00o/m\x00--revision\x00" + strings.Repeat("a", 100) + "\x00"
 	line += strings.Repeat("x\x00", maxCommandLine/2)
 	proc := fakeProc(t, 4242, map[string]string{"stat": statLine("hf", "S", "7"), "cmdline": line})
-	if p, err := ReadProcess(proc, 4242); err != nil || p.Request != nil {
+	if p, err := ProcDir(proc).Process(4242); err != nil || p.Request != nil {
 		t.Errorf("got %+v, %v", p, err)
 	}
 }
 
 func TestReadProcessOfNone(t *testing.T) {
-	if _, err := ReadProcess(t.TempDir(), 4242); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ProcDir(t.TempDir()).Process(4242); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 	proc := fakeProc(t, 4242, map[string]string{"stat": "garbage"})
-	if _, err := ReadProcess(proc, 4242); err == nil || errors.Is(err, fs.ErrNotExist) {
+	if _, err := ProcDir(proc).Process(4242); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("garbage: %v", err)
 	}
 }
 
 func TestReadProcessReadsItself(t *testing.T) {
-	p, err := ReadProcess("/proc", os.Getpid())
+	p, err := ProcDir("/proc").Process(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,40 +90,41 @@ func TestReadProcessReadsItself(t *testing.T) {
 	if p.PID != os.Getpid() || p.Started == 0 || p.Command != comm {
 		t.Errorf("got %+v", p)
 	}
-	if !Alive("/proc", p) {
+	if ProcDir("/proc").State(p) != Running {
 		t.Error("not alive")
 	}
 	p.Started++
-	if Alive("/proc", p) {
+	if ProcDir("/proc").State(p) != Gone {
 		t.Error("alive with another start time")
 	}
 }
 
-func TestAlive(t *testing.T) {
+func TestTheStateOfAProcess(t *testing.T) {
 	tests := map[string]struct {
 		stat string
-		want bool
+		want State
 	}{
-		"running":       {statLine("hf", "R", "777"), true},
-		"paused":        {statLine("hf", "T", "777"), true},
-		"in the kernel": {statLine("hf", "D", "777"), true},
-		"another":       {statLine("hf", "R", "778"), false},
-		"zombie":        {statLine("hf", "Z", "777"), false},
-		"dead":          {statLine("hf", "X", "777"), false},
-		"named Z":       {statLine("a) Z 1 (", "S", "777"), true},
+		"running":       {statLine("hf", "R", "777"), Running},
+		"paused":        {statLine("hf", "T", "777"), Stopped},
+		"debugged":      {statLine("hf", "t", "777"), Stopped},
+		"in the kernel": {statLine("hf", "D", "777"), Running},
+		"another":       {statLine("hf", "R", "778"), Gone},
+		"zombie":        {statLine("hf", "Z", "777"), Gone},
+		"dead":          {statLine("hf", "X", "777"), Gone},
+		"named Z":       {statLine("a) Z 1 (", "S", "777"), Running},
 		// Our own trouble is nobody's death.
-		"not understood": {"garbage", true},
+		"not understood": {"garbage", Running},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			proc := fakeProc(t, 4242, map[string]string{"stat": tt.stat})
-			if got := Alive(proc, Process{PID: 4242, Started: 777}); got != tt.want {
+			if got := ProcDir(proc).State(Process{PID: 4242, Started: 777}); got != tt.want {
 				t.Errorf("got %v", got)
 			}
 		})
 	}
 	t.Run("no such process", func(t *testing.T) {
-		if Alive(t.TempDir(), Process{PID: 4242, Started: 777}) {
+		if ProcDir(t.TempDir()).State(Process{PID: 4242, Started: 777}) != Gone {
 			t.Error("alive")
 		}
 	})
@@ -132,7 +133,7 @@ func TestAlive(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(proc, "4242", "stat"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if !Alive(proc, Process{PID: 4242, Started: 777}) {
+		if ProcDir(proc).State(Process{PID: 4242, Started: 777}) == Gone {
 			t.Error("declared dead")
 		}
 	})
@@ -147,24 +148,24 @@ func TestAZombieIsNotAlive(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Skipf("cannot start a child: %v", err)
 	}
-	p, err := ReadProcess("/proc", cmd.Process.Pid)
+	p, err := ProcDir("/proc").Process(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !Alive("/proc", p) {
+	if ProcDir("/proc").State(p) != Running {
 		t.Error("a running child is not alive")
 	}
 	if err := stdin.Close(); err != nil {
 		t.Fatal(err)
 	}
 	// The child stays a zombie until Wait.
-	for deadline := time.Now().Add(10 * time.Second); Alive("/proc", p); {
+	for deadline := time.Now().Add(10 * time.Second); ProcDir("/proc").State(p) != Gone; {
 		if time.Now().After(deadline) {
 			t.Fatal("still alive")
 		}
 	}
 	_ = cmd.Wait()
-	if _, err := ReadProcess("/proc", p.PID); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ProcDir("/proc").Process(p.PID); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after wait: %v", err)
 	}
 }
@@ -225,7 +226,7 @@ func TestParseStat(t *testing.T) {
 		}
 	}
 	s, ok := parseStat(statLine("a (b) S 1\n)", "R", "18446744073709551615"))
-	if !ok || s != (stat{comm: "a (b) S 1\n)", started: 1<<64 - 1, parent: 1}) {
+	if !ok || s != (stat{comm: "a (b) S 1\n)", state: Running, started: 1<<64 - 1, parent: 1}) {
 		t.Errorf("got %+v, %v", s, ok)
 	}
 }
@@ -246,19 +247,23 @@ func FuzzParseStat(f *testing.F) {
 }
 
 func TestBeganIsWhenTheProcessStarted(t *testing.T) {
-	p, err := ReadProcess("/proc", os.Getpid())
+	p, err := ProcDir("/proc").Process(os.Getpid())
 	if err != nil {
 		t.Skipf("no /proc here: %v", err)
 	}
 	// The directory of a process in /proc is as old as its first look, so only
 	// bounds can be held against it.
 	now := time.Now()
-	if began := p.Began(now); began.After(now) || began.Before(now.Add(-10*time.Minute)) {
+	up, err := ProcDir("/proc").Uptime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if began := p.Began(now, up); began.After(now) || began.Before(now.Add(-10*time.Minute)) {
 		t.Errorf("it is %v, and this test began at %v", now, began)
 	}
 	other := p
 	other.Started += 100
-	if d := other.Began(now).Sub(p.Began(now)); d < 900*time.Millisecond || d > 1100*time.Millisecond {
+	if d := other.Began(now, up).Sub(p.Began(now, up)); d < 900*time.Millisecond || d > 1100*time.Millisecond {
 		t.Errorf("100 ticks are %v", d)
 	}
 }

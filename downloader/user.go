@@ -14,8 +14,8 @@ const passwd = "/etc/passwd"
 
 // readUser gives the effective user of a process, by number; empty if that is
 // kept from us.
-func readUser(procDir string, pid int) string {
-	text, err := readBounded(procFile(procDir, pid, "status"), maxProcFile)
+func (d ProcDir) readUser(pid int) string {
+	text, err := readBounded(d.file(pid, "status"), maxProcFile)
 	if err != nil {
 		return ""
 	}

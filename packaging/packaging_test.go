@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"sort"
@@ -129,7 +130,7 @@ func TestThePackagedConfigurationWatchesEverybody(t *testing.T) {
 		t.Errorf("roots are %q, want %q", got.Roots, want.Roots)
 	}
 	got.Roots, want.Roots = nil, nil
-	if got.Step != want.Step || got.Log != want.Log || got.State != want.State || got.Journal != want.Journal || got.Hub != want.Hub || got.Download != want.Download {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("it differs from the defaults in more than the roots: %+v, want %+v", got, want)
 	}
 }

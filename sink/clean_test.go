@@ -50,6 +50,7 @@ func hostile(kind tracker.Kind, name string) tracker.Event {
 	e.Root, e.Repo.ID, e.Reason = name, name, name
 	e.InFlight = []tracker.File{{Name: name, Bytes: 1}}
 	e.Mismatch = &sizer.Mismatch{Path: name}
+	e.Absent = []string{name}
 	e.Downloader = &downloader.Process{PID: 1, Command: name, Unit: name}
 	return e
 }

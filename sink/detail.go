@@ -106,7 +106,7 @@ func inFlight(n int, named []tracker.File) string {
 		return text
 	}
 	first := named[0]
-	text += ": " + Clean(shortened(first.Name)) + " "
+	text += ": " + fileName(first) + " "
 	if percent, ok := sizer.FormatPercent(first.Bytes, first.Size); ok {
 		text += percent
 	} else {
@@ -116,6 +116,24 @@ func inFlight(n int, named []tracker.File) string {
 		text += ", ..."
 	}
 	return text
+}
+
+// fileName is what a file in flight is called. Where nothing lists it and no
+// link leads to it yet, its name is its content's hash, which tells a reader
+// nothing.
+func fileName(f tracker.File) string {
+	if isHash(f.Name) {
+		return "not named yet"
+	}
+	return Clean(shortened(f.Name))
+}
+
+// isHash reports whether a name is a blob's: SHA-1 of git or SHA-256 in hex.
+func isHash(name string) bool {
+	if len(name) != 40 && len(name) != 64 {
+		return false
+	}
+	return strings.Trim(name, "0123456789abcdef") == ""
 }
 
 // shownName is how much of a file's name a line shows: that of a shard, whole.

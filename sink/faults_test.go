@@ -18,4 +18,5 @@ func TestFaults(t *testing.T) {
 	t.Run("N3 two logs", testTwoLogs)
 	t.Run("O3 console torn", testConsoleTorn)
 	t.Run("O6 closed pipe", testClosedPipe)
+	t.Run("T3 zone changed", testZoneChanged)
 }

@@ -202,7 +202,7 @@ func (f fieldSet) repo(e tracker.Event) {
 	f.text("PROGRESSD_PROOF", string(e.Proof))
 	f.run(e)
 	if p := e.Downloader; p != nil {
-		f.number("PROGRESSD_PID", int64(p.PID))
+		f.positive("PROGRESSD_PID", int64(p.PID))
 		f.text("PROGRESSD_COMMAND", p.Command)
 		f.text("PROGRESSD_UNIT", p.Unit)
 		f.text("PROGRESSD_CONTAINER", p.Container)

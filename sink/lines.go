@@ -17,18 +17,19 @@ type Form struct {
 	Text func(tracker.Event) string
 	// Stamp renders when it was: Clock or RFC3339.
 	Stamp func(time.Time) string
+	// Zone is that of all times.
+	Zone *Zone
 }
 
-// Clock renders a time as "10:01:15 PM", local.
-func Clock(t time.Time) string { return t.Local().Format("03:04:05 PM") }
+// Clock renders a time as "10:01:15 PM".
+func Clock(t time.Time) string { return t.Format("03:04:05 PM") }
 
-// RFC3339 renders a time with date and zone, local, for logs that are kept
-// for days.
-func RFC3339(t time.Time) string { return t.Local().Format(time.RFC3339) }
+// RFC3339 renders a time with date and zone, for logs that are kept for days.
+func RFC3339(t time.Time) string { return t.Format(time.RFC3339) }
 
 // line is "[10:01:15 PM] [INFO] text", without a newline.
 func (f Form) line(e tracker.Event, text string) string {
-	return "[" + f.Stamp(e.At) + "] [" + levelName(e.Level()) + "] " + text
+	return "[" + f.Stamp(f.Zone.Local(e.At)) + "] [" + levelName(e.Level()) + "] " + text
 }
 
 // led puts the repository before the text, where one stream tells of many.
@@ -71,7 +72,7 @@ func Message(e tracker.Event) string {
 	case tracker.Keepalive:
 		return keepalive(e)
 	case tracker.Stalled:
-		return fmt.Sprintf("Download stalled at %s: %s, downloader still running%s%s", progress(e), noNewData(e), process(e), disk(e))
+		return fmt.Sprintf("Download stalled at %s: %s, downloader %s%s%s", progress(e), noNewData(e), doing(e), process(e), disk(e))
 	case tracker.Moving:
 		return "Download moving again: " + progress(e)
 	case tracker.Restarted:
@@ -83,7 +84,7 @@ func Message(e tracker.Event) string {
 	case tracker.Output:
 		return output(e)
 	case tracker.Ended:
-		return "Download ended: " + filesOnDisk(e)
+		return "Download ended: " + filesOnDisk(e) + without(e)
 	case tracker.Completed:
 		return capitalized(noun(e.Repo)) + " downloaded successfully"
 	case tracker.Unlisted:
@@ -180,6 +181,31 @@ func filesOnDisk(e tracker.Event) string {
 	return bytes + " in " + count(e.FilesDone, "file")
 }
 
+// without names files that are not there, led by a comma: which they are tells
+// a subset that was wanted from one that wasn't.
+func without(e tracker.Event) string {
+	if len(e.Absent) == 0 {
+		return ""
+	}
+	var names []string
+	for _, name := range e.Absent {
+		names = append(names, Clean(shortened(name)))
+	}
+	text := ", without " + strings.Join(names, ", ")
+	if more := e.Files - e.FilesDone - len(names); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// doing is what a downloader does that brings nothing.
+func doing(e tracker.Event) string {
+	if e.DownloaderStopped {
+		return "stopped"
+	}
+	return "still running"
+}
+
 func progress(e tracker.Event) string { return sizer.FormatProgress(e.Bytes, e.Total) }
 
 func noNewData(e tracker.Event) string {
@@ -189,8 +215,10 @@ func noNewData(e tracker.Event) string {
 // process is " (pid 4242, vllm)", or empty if nothing is known.
 func process(e tracker.Event) string {
 	switch p := e.Downloader; {
-	case p == nil:
+	case p == nil, p.PID == 0 && p.Command == "":
 		return ""
+	case p.PID == 0: // of a container that can't be seen into
+		return " (" + Clean(p.Command) + ")"
 	case p.Command == "":
 		return fmt.Sprintf(" (pid %d)", p.PID)
 	default:

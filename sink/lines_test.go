@@ -93,6 +93,10 @@ func ordinarySamples() []sample {
 		{"progress of a file with a hostile name", with(tracker.Progress, func(e *tracker.Event) {
 			e.Bytes, e.InFlight = 350e6, []tracker.File{{Name: "a\n\x1b[31m\u202e", Bytes: 2, Size: 1}}
 		})},
+		{"progress of a file that isn't named yet", with(tracker.Progress, func(e *tracker.Event) {
+			e.Bytes, e.Partials = 350e6, 2
+			e.InFlight = []tracker.File{{Name: strings.Repeat("0123456789abcdef", 4), Bytes: 45.8e6}}
+		})},
 		{"progress of files without a name", with(tracker.Progress, func(e *tracker.Event) { e.Bytes, e.Partials = 350e6, 2 })},
 		{"progress beyond its total", with(tracker.Progress, func(e *tracker.Event) { e.Bytes, e.Total = 1300e6, 1200e6 })},
 		{"keepalive silent", with(tracker.Keepalive, func(e *tracker.Event) { e.Bytes, e.Silence = 350e6, 65*time.Second })},
@@ -102,6 +106,10 @@ func ordinarySamples() []sample {
 		{"stalled", with(tracker.Stalled, func(e *tracker.Event) {
 			moving(e)
 			e.Bytes, e.Silence, e.DownloaderAlive = 350e6, 10*time.Minute, true
+		})},
+		{"stalled, stopped", with(tracker.Stalled, func(e *tracker.Event) {
+			moving(e)
+			e.Bytes, e.Silence, e.DownloaderAlive, e.DownloaderStopped = 350e6, 10*time.Minute, true, true
 		})},
 		{"stalled, pid unknown", with(tracker.Stalled, func(e *tracker.Event) { e.Bytes, e.Silence = 350e6, 10*time.Minute })},
 		{"moving", with(tracker.Moving, moving)},
@@ -131,12 +139,22 @@ func rareSamples() []sample {
 		{"interrupted, no command", with(tracker.Interrupted, func(e *tracker.Event) {
 			e.Bytes, e.Downloader = 550e6, &downloader.Process{PID: 4242}
 		})},
+		{"interrupted, pid unknown", with(tracker.Interrupted, func(e *tracker.Event) {
+			e.Bytes, e.Downloader = 550e6, &downloader.Process{Command: "hf"}
+		})},
 		{"interrupted, lock let go", with(tracker.Interrupted, func(e *tracker.Event) {
 			moving(e)
 			e.DownloaderAlive, e.Silence = true, 10*time.Minute
 		})},
 		{"interrupted, unknown", with(tracker.Interrupted, func(e *tracker.Event) { e.Bytes, e.Silence = 550e6, 10*time.Minute })},
 		{"ended", with(tracker.Ended, func(e *tracker.Event) { e.Bytes, e.FilesDone, e.Files = 5.5e9, 4, 9 })},
+		{"ended without one file", with(tracker.Ended, func(e *tracker.Event) {
+			e.Bytes, e.FilesDone, e.Files, e.Absent = 133e6, 4, 5, []string{"README.md"}
+		})},
+		{"ended without many files", with(tracker.Ended, func(e *tracker.Event) {
+			e.Bytes, e.FilesDone, e.Files = 5.5e9, 4, 9
+			e.Absent = []string{"original/a\n\x1b[31m", "x" + strings.Repeat("/directory", 30) + "/model.bin", "b"}
+		})},
 		{"ended, files unknown", with(tracker.Ended, func(e *tracker.Event) { e.Bytes, e.FilesDone = 5.5e9, 4 })},
 		{"ended with one file", with(tracker.Ended, func(e *tracker.Event) { e.Bytes, e.FilesDone = 5.5e9, 1 })},
 		{"unlisted", with(tracker.Unlisted, func(e *tracker.Event) { e.Bytes, e.FilesDone = 5.5e9, 4 })},
@@ -239,10 +257,11 @@ func TestStamps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Clock(utc); got != c.clock {
+		local := (*Zone)(nil).Local(utc)
+		if got := Clock(local); got != c.clock {
 			t.Errorf("Clock(%s) = %s, want %s", c.utc, got, c.clock)
 		}
-		if got := RFC3339(utc); got != c.rfc3339 {
+		if got := RFC3339(local); got != c.rfc3339 {
 			t.Errorf("RFC3339(%s) = %s, want %s", c.utc, got, c.rfc3339)
 		}
 	}

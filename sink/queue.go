@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// firstDelay and lastDelay bound the back-off of a lane that fails.
+	// firstDelay and lastDelay bound the back-off of a lane that fails: a disk
+	// that has room again shows its lines within seconds, and a try costs no
+	// more than a line.
 	firstDelay = 200 * time.Millisecond
-	lastDelay  = 30 * time.Second
+	lastDelay  = 5 * time.Second
 	// hangTime is how long a Write may take before it is told that it hangs:
 	// journald stands still, a log lies on a dead network disk.
 	hangTime = 5 * time.Second
@@ -29,7 +31,7 @@ var errHung = errors.New("the write does not return")
 // Queue stands between the engine, which never waits, and a sink, which may
 // fail or hang. It holds a bounded number of events, and serves the users whom
 // they are for in turn. A lane (see Laner) that fails keeps its events in order
-// and is tried again after 0.2 s, later every 30 s; the other lanes go on. When
+// and is tried again after 0.2 s, later every 5 s; the other lanes go on. When
 // the queue is full, the user of whom most waits loses something: events of
 // failing lanes first, oldest first, verdicts last. Where lines were dropped, a
 // line says how many, in the place of the gap, once the lane works.

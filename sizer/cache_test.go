@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 )
 
@@ -59,7 +60,7 @@ func (c *cache) watch(since time.Time, recall func(hfcache.Repo) (Memory, bool))
 	c.must(syscall.Stat(c.path, &st))
 	c.opts = Options{
 		Path: c.path, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall,
-		Procs: NewProcs(c.proc), Quiet: 30 * time.Second, Linger: 11 * time.Minute,
+		Procs: NewProcs(downloader.ProcDir(c.proc)), Quiet: 30 * time.Second, Linger: 11 * time.Minute,
 		Log: slog.New(slog.NewTextHandler(c.log, nil)),
 	}
 	c.root = NewRoot(c.opts)

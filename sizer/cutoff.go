@@ -33,7 +33,7 @@ func (p *pass) noteCutOffs(pl *play) {
 		return fsys.Absent(err) || err == nil && cutOff(c.Etag, e) != c
 	})
 	for etag, pid := range pl.copying {
-		died := pl.died(pid, p.root.opts.Procs.dir)
+		died := pl.died(pid, &p.root.processes)
 		if p.locked(etag) && (!died || p.held.by[etag] == pid) {
 			continue // or another one of its kind waits for what it brings
 		}
@@ -77,7 +77,7 @@ const copiedAndLinked = time.Second
 // exactly as the clocks tell.
 func (p *pass) linkedByAnother(pl *play, pid int, written, linked time.Time) bool {
 	return linked.Sub(written) > copiedAndLinked || slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool {
-		began := d.Began(p.now)
+		began := p.root.processes.began(d, p.now)
 		return d.PID != pid && began.After(written.Add(tick)) && !began.After(linked.Add(tick))
 	})
 }

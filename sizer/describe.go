@@ -16,7 +16,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.Base, look.Bytes = pl.base, pl.bytes
 	look.Locked, look.Room = p.held.any, p.room
 	look.Downloaders = slices.Clip(pl.downloaders) // which come, and never change
-	look.Alive = slices.Clone(pl.running)
+	look.Alive, look.Stopped = slices.Clone(pl.running), slices.Clone(pl.stopped)
 	look.WantedKnown = pl.wanted != nil
 	pl.describeFiles(p, look)
 	pl.describePartials(p, look)
@@ -110,6 +110,7 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 		}
 		if !done {
 			look.Missing += paths
+			look.miss(f)
 		}
 	}
 	if look.Total > 0 {
@@ -162,6 +163,7 @@ func (pl *play) describePartials(p *pass, look *Look) {
 			}
 		}
 	}
+	pl.nameRequested(p, flying)
 	look.InFlight = named(flying)
 	live, dead := p.countOwners()
 	look.Partials += live

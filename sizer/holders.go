@@ -15,7 +15,7 @@ import (
 // Procs knows who holds which lock of this machine. It is shared by the
 // goroutines of all roots, so that /proc/locks is read once for all of them.
 type Procs struct {
-	dir string
+	proc downloader.Proc
 
 	mu    sync.Mutex
 	locks downloader.Locks
@@ -26,8 +26,8 @@ type Procs struct {
 	foundAt  time.Time
 }
 
-// NewProcs reads from a procfs mounted at dir, normally /proc.
-func NewProcs(dir string) *Procs { return &Procs{dir: dir} }
+// NewProcs asks proc.
+func NewProcs(proc downloader.Proc) *Procs { return &Procs{proc: proc} }
 
 // How long one reading of /proc/locks serves: shorter than the time between
 // two looks, long enough for all roots of one tick.
@@ -39,7 +39,7 @@ func (p *Procs) read(now time.Time, oldest time.Duration) (downloader.Locks, err
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if age := now.Sub(p.at); p.at.IsZero() || age < 0 || age >= oldest {
-		p.locks, p.err = downloader.ReadLocks(p.dir)
+		p.locks, p.err = p.proc.Locks()
 		p.at = now
 	}
 	return p.locks, p.err
@@ -55,7 +55,7 @@ func (p *Procs) find(now time.Time, name hfcache.Repo, oldest time.Duration) dow
 	defer p.mu.Unlock()
 	if age := now.Sub(p.foundAt); p.foundAt.IsZero() || age < 0 || age >= oldest {
 		// Where it can't be read, none is known.
-		p.commands, _ = downloader.FindCommands(p.dir)
+		p.commands, _ = p.proc.Commands()
 		p.foundAt = now
 	}
 	return p.commands[name]
@@ -134,7 +134,7 @@ func (p *pass) stillHeld() bool {
 		return false
 	}
 	if !p.allWriting(last.held) {
-		pl.run(p.now, p.root.opts.Procs.dir)
+		pl.run(p.now, &p.root.processes)
 	}
 	for _, pid := range last.held.pids {
 		if !slices.ContainsFunc(pl.alive(), func(d downloader.Process) bool { return d.PID == pid }) {
@@ -195,6 +195,7 @@ func (p *pass) readHeld() held {
 	}
 	p.heldAgain = false
 	h := p.readLocks()
+	p.root.processes.outlived()
 	last.steady = maps.Equal(h.by, last.held.by) && slices.Equal(h.pids, last.held.pids)
 	last.held, last.at = h, p.now
 	return h
@@ -310,29 +311,33 @@ func (pl *play) people(p *pass) {
 		return // the same, and who of them runs is known
 	}
 	for _, pid := range p.held.pids {
-		if pl.knows(pid, p.root.opts.Procs.dir) || len(pl.downloaders) >= maxDownloaders {
+		if pl.knows(pid, &p.root.processes) || len(pl.downloaders) >= maxDownloaders {
 			continue
 		}
-		process, err := downloader.ReadProcess(p.root.opts.Procs.dir, pid)
+		process, err := p.root.processes.process(pid)
 		if err != nil {
 			continue // gone between the two readings
 		}
 		process.Request = pl.credible(process.Request, p.repo)
-		if !pl.anyAlive(p.root.opts.Procs.dir) {
-			pl.newAttempt(p.now, process.Began(p.now))
+		if !pl.anyAlive(&p.root.processes) {
+			pl.newAttempt(p.now, p.root.processes.began(process, p.now))
 			p.releaseTemps()
 		}
 		pl.downloaders = append(pl.downloaders, process)
 	}
-	pl.run(p.now, p.root.opts.Procs.dir)
+	pl.run(p.now, &p.root.processes)
 }
 
 // run brings up to date which of the downloaders run.
-func (pl *play) run(now time.Time, procDir string) {
+func (pl *play) run(now time.Time, procs *processes) {
 	pl.asked = now
-	pl.running = make([]bool, len(pl.downloaders))
+	pl.running, pl.stopped = make([]bool, len(pl.downloaders)), nil
 	for i, process := range pl.downloaders {
-		pl.running[i] = downloader.Alive(procDir, process)
+		state := procs.state(process)
+		pl.running[i] = state != downloader.Gone
+		if state == downloader.Stopped {
+			pl.stopped = append(pl.stopped, process.PID)
+		}
 	}
 }
 
@@ -347,19 +352,19 @@ func (pl *play) alive() []downloader.Process {
 	return alive
 }
 
-func (pl *play) anyAlive(procDir string) bool {
-	return slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return downloader.Alive(procDir, d) })
+func (pl *play) anyAlive(procs *processes) bool {
+	return slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return procs.runs(d) })
 }
 
 // died reports whether a downloader of this play is known to be gone.
-func (pl *play) died(pid int, procDir string) bool {
+func (pl *play) died(pid int, procs *processes) bool {
 	seen := slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return d.PID == pid })
-	return seen && !pl.knows(pid, procDir)
+	return seen && !pl.knows(pid, procs)
 }
 
-func (pl *play) knows(pid int, procDir string) bool {
+func (pl *play) knows(pid int, procs *processes) bool {
 	for _, d := range pl.downloaders {
-		if d.PID == pid && downloader.Alive(procDir, d) {
+		if d.PID == pid && procs.runs(d) {
 			return true
 		}
 	}

@@ -1,6 +1,12 @@
 package sizer
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+)
 
 // lockedCache is one into which process 42 downloads one file.
 func lockedCache(t *testing.T) *cache {
@@ -135,5 +141,21 @@ func TestALockTakenWhereOneIsHeldIsSeenWithItsPartial(t *testing.T) {
 	c.partial("b", ".01234567.incomplete", 1000)
 	if look := c.look(); look.Partials != 2 || len(look.Downloaders) != 2 {
 		t.Errorf("%d partials, downloaders %v", look.Partials, look.Downloaders)
+	}
+}
+
+func TestAHolderThatIsStoppedIsKnownToBe(t *testing.T) {
+	c := steadyCache(t)
+	if look := c.look(); len(look.Stopped) != 0 {
+		t.Fatalf("stopped: %v", look.Stopped)
+	}
+	stat := filepath.Join(c.proc, "42", "stat")
+	for state, want := range map[string]bool{"T": true, "S": false} {
+		text, err := os.ReadFile(stat)
+		c.must(err)
+		c.must(os.WriteFile(stat, regexp.MustCompile(`\) [A-Z]`).ReplaceAll(text, []byte(") "+state)), 0o644))
+		if look := c.look(); !look.Alive[0] || slices.Equal(look.Stopped, []int{42}) != want {
+			t.Errorf("state %s: alive %v, stopped %v", state, look.Alive, look.Stopped)
+		}
 	}
 }

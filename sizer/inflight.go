@@ -3,6 +3,7 @@ package sizer
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // maxInFlight bounds how many files in flight a look names.
@@ -38,4 +39,26 @@ func named(files []InFlight) []InFlight {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Etag, b.Etag))
 	})
 	return slices.Clone(files[:min(len(files), maxInFlight)])
+}
+
+// nameRequested names the one file in flight that nothing lists after the one
+// that the command line asks for by name and that has no link yet. Of more than
+// one nothing tells which is which.
+func (pl *play) nameRequested(p *pass, flying []InFlight) {
+	if pl.listed || len(flying) != 1 || flying[0].Name != flying[0].Etag || len(pl.wanted) != 1 {
+		return
+	}
+	links := p.linkedPaths(pl)
+	var left []string
+	for _, path := range pl.wanted[0].Include {
+		if strings.ContainsAny(path, `*?[\`) || strings.HasSuffix(path, "/") {
+			return // a pattern
+		}
+		if !slices.Contains(links, path) {
+			left = append(left, path)
+		}
+	}
+	if len(left) == 1 {
+		flying[0].Name = left[0]
+	}
 }

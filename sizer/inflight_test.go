@@ -35,3 +35,30 @@ func TestAFileInFlightThatNothingListsHasItsEtagForAName(t *testing.T) {
 		t.Errorf("in flight is %+v", l.InFlight)
 	}
 }
+
+func TestAFileInFlightIsNamedByTheCommandThatAsksForItAlone(t *testing.T) {
+	for name, test := range map[string]struct {
+		asked []string
+		want  string
+	}{
+		"one file":                {[]string{"model.gguf"}, "model.gguf"},
+		"two, one of them linked": {[]string{"config.json", "model.gguf"}, "model.gguf"},
+		"two that are not there":  {[]string{"other.gguf", "model.gguf"}, etag("a")},
+		"all":                     {nil, etag("a")},
+		"a pattern":               {[]string{"--include", "*.gguf"}, etag("a")},
+		"all beneath a directory": {[]string{"--include", "gguf/"}, etag("a")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			c.whole("c", kib, commitA, "config.json")
+			c.run(42, append([]string{"hf", "download", "org/demo"}, test.asked...)...)
+			c.partial("a", ".01234567.incomplete", 4*kib)
+			c.lock(42, "a")
+			c.look()
+			l := c.look()
+			if len(l.InFlight) != 1 || l.InFlight[0].Name != test.want {
+				t.Errorf("in flight is %+v, want %q", l.InFlight, test.want)
+			}
+		})
+	}
+}

@@ -107,6 +107,9 @@ type Look struct {
 	// Alive those of them that still run, by index.
 	Downloaders []downloader.Process
 	Alive       []bool
+	// Stopped are the pids of those that live and do nothing until they are
+	// continued (SIGSTOP, Ctrl-Z).
+	Stopped []int
 
 	// Orphans are partials of dead attempts; Unfinished counts those of
 	// them whose blob isn't there, which speaks against completion.
@@ -137,6 +140,8 @@ type Look struct {
 	// (-00003-of-00012) are missing where there is no listing.
 	Missing  int
 	ShardGap bool
+	// Absent are the largest files of the listing that are not there, at most 3.
+	Absent []Absent
 	// Mismatched is a finished blob whose size differs from the listing, or
 	// that has holes.
 	Mismatched *Mismatch

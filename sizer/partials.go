@@ -271,7 +271,7 @@ func (p *pass) locked(etag string) bool {
 		return false
 	}
 	last := pl.locked[etag]
-	return p.now.Sub(last.at) < lockMemory && !pl.died(last.by, p.root.opts.Procs.dir)
+	return p.now.Sub(last.at) < lockMemory && !pl.died(last.by, &p.root.processes)
 }
 
 // lockLost: this play's downloader locks what it writes, and this is not

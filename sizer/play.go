@@ -35,6 +35,7 @@ type play struct {
 
 	downloaders []downloader.Process
 	running     []bool           // of them, as it was at asked
+	stopped     []int            // pids of those that do nothing until they are continued
 	asked       time.Time        // the kernel
 	name        hfcache.Repo     // see Memory.Name
 	wanted      []hfcache.Filter // nil: unknown

@@ -51,10 +51,11 @@ type Root struct {
 	opts  Options
 	repos map[string]*repo
 	// since holds what has moved on from Options.Since in this life.
-	since  map[string]time.Time
-	fs     fileSystem
-	temps  temps
-	warned map[string]bool
+	since     map[string]time.Time
+	fs        fileSystem
+	processes processes
+	temps     temps
+	warned    map[string]bool
 	// collected is when garbage was last collected for want of memory.
 	collected time.Time
 }
@@ -66,7 +67,7 @@ func NewRoot(opts Options) *Root {
 	}
 	return &Root{
 		opts: opts, repos: make(map[string]*repo),
-		since: make(map[string]time.Time), warned: make(map[string]bool),
+		since: make(map[string]time.Time), warned: make(map[string]bool), processes: processes{proc: opts.Procs.proc},
 	}
 }
 
@@ -108,6 +109,7 @@ func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
 	}
 	rp := r.repo(name, folder)
 	look := Look{Root: r.opts.Path, Repo: name, At: now}
+	r.processes.forget()
 	p := &pass{root: r, repo: rp, now: now}
 	switch err := p.run(&look); {
 	case errors.Is(err, errGone):

@@ -1,10 +1,6 @@
 package sizer
 
-import (
-	"time"
-
-	"progressd/downloader"
-)
+import "time"
 
 // stagers tells which holders of locks may be writing into the root. No
 // process writes in two ways: one that leaves a listing (huggingface_hub >=
@@ -13,11 +9,10 @@ import (
 type stagers struct {
 	*pass
 	beside map[int]bool
-	began  map[int]time.Time
 }
 
 func (p *pass) newStagers() stagers {
-	s := stagers{pass: p, beside: make(map[int]bool), began: make(map[int]time.Time)}
+	s := stagers{pass: p, beside: make(map[int]bool)}
 	for _, part := range p.repo.partials {
 		if pid, locked := p.held.by[part.Etag]; locked && part.mtime.After(s.since(pid)) {
 			s.beside[pid] = true
@@ -35,14 +30,11 @@ func (s stagers) may(etag string) bool {
 // since is when a process began, zero if that can't be read: then whatever was
 // written at any time may be its work, and nothing in the root is.
 func (s stagers) since(pid int) time.Time {
-	at, known := s.began[pid]
-	if !known {
-		if process, err := downloader.ReadProcess(s.root.opts.Procs.dir, pid); err == nil {
-			at = process.Began(s.now)
-		}
-		s.began[pid] = at
+	process, err := s.root.processes.process(pid)
+	if err != nil {
+		return time.Time{}
 	}
-	return at
+	return s.root.processes.began(process, s.now)
 }
 
 // listedSince reports whether a listing that was written since then has the

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/hfcache"
 )
@@ -177,11 +176,11 @@ func (p *pass) madeUnderLock(t *temp) bool {
 func (p *pass) holdersBegan() time.Time {
 	var began time.Time
 	for _, pid := range p.held.pids {
-		process, err := downloader.ReadProcess(p.root.opts.Procs.dir, pid)
+		process, err := p.root.processes.process(pid)
 		if err != nil {
 			return p.now.Add(-racy)
 		}
-		began = later(began, process.Began(p.now))
+		began = later(began, p.root.processes.began(process, p.now))
 	}
 	return began
 }

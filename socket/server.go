@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/tracker"
@@ -46,10 +44,10 @@ type Options struct {
 	Ask    func(Place)
 	// Line renders an event for the client.
 	Line func(tracker.Event) string
-	// Peer tells the user at the other end, by number; nil asks the kernel.
-	Peer func(*net.UnixConn) (int, error)
-	// Proc is /proc, but in tests.
-	Proc string
+	// Peer tells who is at the other end; nil asks the kernel.
+	Peer func(*net.UnixConn) (Peer, error)
+	// Proc is /proc, if it is empty.
+	Proc downloader.ProcDir
 	Log  *slog.Logger
 }
 
@@ -84,7 +82,7 @@ func NewServer(opts Options) *Server {
 		opts.Peer = peer
 	}
 	if opts.Proc == "" {
-		opts.Proc = "/proc"
+		opts.Proc = downloader.ProcDir("/proc")
 	}
 	return &Server{opts: opts, users: make(map[int]int), runs: make(map[string]*session), missed: make(map[string]string)}
 }
@@ -142,16 +140,16 @@ func rest(ctx context.Context, d time.Duration) {
 
 // admit takes a connection in, if there is room for it and its user.
 func (s *Server) admit(ctx context.Context, all *sync.WaitGroup, c *net.UnixConn) {
-	uid, err := s.opts.Peer(c)
+	by, err := s.opts.Peer(c)
 	if err != nil {
 		_ = c.Close()
 		return
 	}
 	s.mu.Lock()
-	full := s.conns >= maxConns || s.users[uid] >= maxUserConns
+	full := s.conns >= maxConns || s.users[by.UID] >= maxUserConns
 	if !full {
 		s.conns++
-		s.users[uid]++
+		s.users[by.UID]++
 	}
 	s.mu.Unlock()
 	if full {
@@ -165,35 +163,19 @@ func (s *Server) admit(ctx context.Context, all *sync.WaitGroup, c *net.UnixConn
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.conns--
-			if s.users[uid]--; s.users[uid] == 0 {
-				delete(s.users, uid)
+			if s.users[by.UID]--; s.users[by.UID] == 0 {
+				delete(s.users, by.UID)
 			}
 		}()
 		// A stop ends all waiting for the client.
 		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 		defer stop()
-		s.attend(ctx, c, uid)
+		s.attend(ctx, c, by)
 	})
-}
-
-// peer asks the kernel who has connected.
-func peer(c *net.UnixConn) (int, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	var cred *unix.Ucred
-	failed := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err = errors.Join(failed, err); err != nil {
-		return -1, err
-	}
-	return int(cred.Uid), nil
 }
 
 // attend serves one connection to its end.
-func (s *Server) attend(ctx context.Context, c *net.UnixConn, uid int) {
+func (s *Server) attend(ctx context.Context, c *net.UnixConn, by Peer) {
 	in := newReader(c)
 	line, err := in.line(helloTime)
 	if err != nil {
@@ -205,10 +187,10 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, uid int) {
 		refuse(c, Answer{Refused: err.Error()})
 		return
 	}
-	ss, err := s.begin(c, run, uid)
+	ss, err := s.begin(c, run, by)
 	if err != nil {
 		later := errors.Is(err, ErrNotYet) || errors.Is(err, errTaken)
-		s.opts.Log.Debug("a run is not taken", "repo", run.Repo.ID, "uid", uid, "err", err)
+		s.opts.Log.Debug("a run is not taken", "repo", run.Repo.ID, "uid", by.UID, "err", err)
 		refuse(c, Answer{Refused: err.Error(), Later: later})
 		return
 	}
@@ -223,15 +205,15 @@ var (
 )
 
 // begin finds what a run is about, and whether its reporter may speak of it.
-func (s *Server) begin(c net.Conn, run Run, uid int) (*session, error) {
+func (s *Server) begin(c net.Conn, run Run, by Peer) (*session, error) {
 	place, err := s.opts.Find(run)
 	if err != nil {
 		return nil, err
 	}
-	if uid != 0 && uid != place.Owner {
+	if by.UID != 0 && by.UID != place.Owner {
 		return nil, errForeign
 	}
-	process, err := s.process(run, uid)
+	process, err := s.process(run, by)
 	if err != nil {
 		return nil, err
 	}
@@ -262,27 +244,6 @@ func (s *Server) end(ss *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.runs, ss.log)
-}
-
-// process describes the downloader of a run, as far as it is the reporter's
-// to name. One that has ended already is known by what the run says of it.
-func (s *Server) process(run Run, uid int) (downloader.Process, error) {
-	claimed := downloader.Process{PID: run.PID, Command: run.Command}
-	owner, err := owner(s.opts.Proc, run.PID)
-	if err != nil {
-		return claimed, nil //nolint:nilerr // it has ended, and nothing else tells of it
-	}
-	if uid != 0 && owner != uid {
-		return claimed, errProcess
-	}
-	process, err := downloader.ReadProcess(s.opts.Proc, run.PID)
-	if err != nil {
-		process = claimed
-	}
-	if process.Request == nil && run.Name.ID != "" {
-		process.Request = &downloader.Request{Repo: run.Name}
-	}
-	return process, nil
 }
 
 // Put gives an event to the client whose run it is about, if there is one. It

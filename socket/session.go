@@ -8,10 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"progressd/downloader"
@@ -198,7 +195,7 @@ func (ss *session) tellDropped(n int) {
 // runs reports whether the program may still run, so that its silence is no
 // reason to end the connection.
 func (ss *session) runs() bool {
-	return ss.process.Started != 0 && downloader.Alive(ss.server.opts.Proc, ss.process)
+	return ss.process.Started != 0 && ss.server.opts.Proc.State(ss.process) != downloader.Gone
 }
 
 // A limit is a bucket of lines that fills again with time.
@@ -281,17 +278,4 @@ func reason(err error) string {
 	default:
 		return err.Error()
 	}
-}
-
-// owner is the effective user of a process.
-func owner(proc string, pid int) (int, error) {
-	info, err := os.Stat(filepath.Join(proc, strconv.Itoa(pid)))
-	if err != nil {
-		return -1, err
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return -1, errors.ErrUnsupported
-	}
-	return int(st.Uid), nil
 }

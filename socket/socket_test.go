@@ -16,11 +16,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/tracker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	reportIfCalled()
+	goleak.VerifyTestMain(m)
+}
 
 const patience = 20 * time.Second
 
@@ -41,7 +45,7 @@ type rig struct {
 	peers int // the uid of who connects next
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, change ...func(*Options)) *rig {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pd") //nolint:usetesting // a socket's path must be short
 	if err != nil {
@@ -62,7 +66,7 @@ func newRig(t *testing.T) *rig {
 	if err := os.MkdirAll(filepath.Join(proc, "7"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	g.server = NewServer(Options{
+	opts := Options{
 		Find: func(run Run) (Place, error) { return g.find(run) },
 		Name: func(p Place) string { return p.Repo.Slug() + ".log" },
 		Report: func(_ context.Context, r tracker.Report) {
@@ -73,13 +77,17 @@ func newRig(t *testing.T) *rig {
 		},
 		Ask:  func(Place) {},
 		Line: func(e tracker.Event) string { return "told: " + e.Output },
-		Peer: func(*net.UnixConn) (int, error) {
+		Peer: func(*net.UnixConn) (Peer, error) {
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			return g.peers, nil
+			return Peer{UID: g.peers, PID: os.Getpid()}, nil
 		},
-		Proc: proc, Log: slog.New(slog.DiscardHandler),
-	})
+		Proc: downloader.ProcDir(proc), Log: slog.New(slog.DiscardHandler),
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	g.server = NewServer(opts)
 	g.serve()
 	t.Cleanup(func() { g.end(); _ = g.l.Close() })
 	return g

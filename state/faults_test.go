@@ -19,6 +19,7 @@ func TestFaults(t *testing.T) {
 	t.Run("N3 one log file for each", testLogNames)
 	t.Run("O2 log can't be written", testLogFails)
 	t.Run("P3 second daemon", testSecondDaemon)
+	t.Run("P3 a lock that a child being forked holds for a moment", testLockedForAMoment)
 	t.Run("P4 bad records of a root", testBadRecords)
 	t.Run("P4 bad state file of the version before", testBadState)
 	t.Run("P4 bad record of a download of the version before", testBadEpisode)

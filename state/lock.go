@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +35,23 @@ func (e lockedError) Is(target error) bool { return target == ErrLocked }
 
 // dirLock is the flock that keeps a second daemon out of a state directory.
 type dirLock struct{ file *os.File }
+
+// lockPatience is how long a held lock is tried again. A child that is just
+// being forked shares the open files of its parent until it runs its own
+// program: for some milliseconds it may hold a lock that the parent released.
+const lockPatience = 300 * time.Millisecond
+
+// awaitLock is takeLock for a start: it gives up on a held lock only when that
+// stays held.
+func awaitLock(dir string) (*dirLock, error) {
+	for deadline := time.Now().Add(lockPatience); ; {
+		lock, err := takeLock(dir)
+		if !errors.Is(err, ErrLocked) || !time.Now().Before(deadline) {
+			return lock, err
+		}
+		<-time.After(lockPatience / 10)
+	}
+}
 
 // takeLock makes the directory if need be and locks it.
 func takeLock(dir string) (*dirLock, error) {

@@ -100,7 +100,7 @@ func open(dir string, accounts *account.Book, log *slog.Logger, on disk) (*Store
 
 // enter takes the directory and reads it.
 func (s *Store) enter() error {
-	lock, err := takeLock(s.dir)
+	lock, err := awaitLock(s.dir)
 	if errors.Is(err, ErrLocked) {
 		return err
 	}

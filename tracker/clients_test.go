@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/internal/client"
 	"progressd/internal/hub"
@@ -90,7 +91,7 @@ func (w *witness) watch(since time.Time, recall func(hfcache.Repo) (sizer.Memory
 	var st syscall.Stat_t
 	must(w.t, syscall.Stat(w.hh.Root, &st))
 	w.root = sizer.NewRoot(sizer.Options{
-		Path: w.hh.Root, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall, Procs: sizer.NewProcs(w.proc),
+		Path: w.hh.Root, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall, Procs: sizer.NewProcs(downloader.ProcDir(w.proc)),
 		Quiet: defaults.QuietAfter, Linger: defaults.StallAfter + time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 }

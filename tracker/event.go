@@ -101,13 +101,18 @@ type Event struct {
 	Took    time.Duration `json:"took,omitempty"`
 	Fetched int64         `json:"fetched,omitempty"`
 	// Downloader is who downloads, nil if unknown. DownloaderAlive says
-	// whether it still runs.
-	Downloader      *downloader.Process `json:"downloader,omitempty"`
-	DownloaderAlive bool                `json:"downloader_alive,omitempty"`
+	// whether it is still there, DownloaderStopped that it does nothing until
+	// it is continued.
+	Downloader        *downloader.Process `json:"downloader,omitempty"`
+	DownloaderAlive   bool                `json:"downloader_alive,omitempty"`
+	DownloaderStopped bool                `json:"downloader_stopped,omitempty"`
 	// Proof is how Completed was proven: listing, request, loader, exit or quiet.
 	Proof sizer.Proof `json:"proof,omitempty"`
 	// Mismatch is set for SizeDiffers, and a Failed that is due to it.
 	Mismatch *sizer.Mismatch `json:"mismatch,omitempty"`
+	// Absent are, for Ended, the paths of the largest listed files that are not
+	// there, at most 3: untrusted text.
+	Absent []string `json:"absent,omitempty"`
 	// Count and Lost serve OrphansFound (number, bytes) and LinesLost; Count
 	// is how many downloads share the room, for LowSpace and SpaceBack.
 	Count int `json:"count,omitempty"`

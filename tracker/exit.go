@@ -185,6 +185,9 @@ func (d *download) finishAs(kind Kind, proof sizer.Proof, lead ...Kind) []Event 
 	last := d.event(kind)
 	if kind == Ended {
 		last.Files = max(last.Files, d.look.Listed)
+		for _, absent := range d.look.Absent {
+			last.Absent = append(last.Absent, absent.Path)
+		}
 	}
 	if kind == Completed {
 		last.Proof = proof

@@ -62,7 +62,7 @@ func (t *Tracker) reportDue(k key, look sizer.Look) bool {
 	at, told := t.reports.at[k]
 	age := look.At.Sub(at)
 	old := !told || age < 0 || age >= leftoversEvery
-	if look.Orphans == 0 {
+	if look.OrphanBytes == 0 { // empty files are no loss
 		if told && old {
 			delete(t.reports.at, k)
 		}

@@ -59,6 +59,9 @@ func TestLeftovers(t *testing.T) {
 		{"are no matter while a download goes on", func(e *engine) {
 			e.poll("a/b", time.Hour, by(vllm), func(l *sizer.Look) { l.Bytes, l.Orphans = 50*mb, 3 })
 		}, []string{"a/b preparing", "a/b started", "a/b stalled"}},
+		{"are no matter while they are empty", func(e *engine) {
+			e.poll("a/b", 2*day, rest, func(l *sizer.Look) { l.Orphans, l.OrphanAge = 2, 3*day })
+		}, nil},
 		{"that can't be looked at are not told", func(e *engine) {
 			e.poll("a/b", time.Hour, littered(1), func(l *sizer.Look) { l.Unreadable = errUnreadable })
 		}, nil},

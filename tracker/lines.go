@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"progressd/downloader"
@@ -140,6 +141,7 @@ func (d *download) event(kind Kind) Event {
 	if e.Downloader == nil && d.run != nil {
 		e.Downloader, e.DownloaderAlive = &d.run.process, d.run.exit == nil
 	}
+	e.DownloaderStopped = e.Downloader != nil && slices.Contains(d.look.Stopped, e.Downloader.PID)
 	return e
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/downloader"
 	"progressd/sizer"
 )
 
@@ -139,7 +140,7 @@ func newScene(t *testing.T, known string) *scene {
 	must(t, syscall.Stat(s.in("hub"), &st))
 	since := s.now.Add(-time.Minute)
 	s.root = sizer.NewRoot(sizer.Options{
-		Path: s.in("hub"), Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: sizer.NewProcs(s.in("proc")),
+		Path: s.in("hub"), Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: sizer.NewProcs(downloader.ProcDir(s.in("proc"))),
 		Quiet: defaults.QuietAfter, Linger: defaults.StallAfter + time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 	return s

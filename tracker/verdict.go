@@ -96,9 +96,10 @@ func (d *download) silent(kind Kind) Event {
 	return event
 }
 
-// orphans reports what dead attempts left behind, once per episode.
+// orphans reports what dead attempts left behind, once per episode. Empty files
+// are no loss.
 func (d *download) orphans() []Event {
-	if d.look.Orphans == 0 || !d.warn(OrphansFound) {
+	if d.look.OrphanBytes == 0 || !d.warn(OrphansFound) {
 		return nil
 	}
 	event := d.event(OrphansFound)

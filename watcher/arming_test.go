@@ -31,9 +31,9 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 	age(t, root, "models--a--b", "blobs")
 	var st unix.Stat_t
 	must(t, unix.Stat(root, &st))
-	looker, armer := &countingLooker{}, newNotifier(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	looker, armer := &countingLooker{}, newNotifier(openNotify, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r := &runner{
-		opts:  &Options{FS: fsys.Real{}, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
+		opts:  &Options{FS: fsys.Real{}, ProcessorTime: processorTime, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
 		epoch: time.Now(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
@@ -65,7 +65,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 
 func TestLostEventsCauseOneRescan(t *testing.T) {
 	book := &logBook{}
-	n, box := newNotifier(slog.New(slog.NewTextHandler(book, nil))), newInbox()
+	n, box := newNotifier(openNotify, slog.New(slog.NewTextHandler(book, nil))), newInbox()
 	n.join(box)
 	for i, want := range []bool{true, false, false} {
 		n.fault(fsnotify.ErrEventOverflow)

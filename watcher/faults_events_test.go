@@ -211,14 +211,14 @@ func faultE5Silent(t *testing.T) {
 	g.awaitWatches(2)
 	g.await("first look", func(seen) bool { return true })
 	n := g.w.notify
-	must(t, n.fsw.Remove(blobs))
-	must(t, n.fsw.Remove(root))
+	must(t, n.from.Remove(blobs))
+	must(t, n.from.Remove(root))
 	touch(t, blobs, "x")
 	g.awaitLook(names[0], 1)
 	mkdir(t, root, "models--new--one", "blobs")
 	g.awaitLook("models--new--one", 0)
 	g.awaitTrue("watched again", func() bool {
-		list := strings.Join(n.fsw.WatchList(), "\n") + "\n"
+		list := strings.Join(watchList(n), "\n") + "\n"
 		return strings.Contains(list, blobs+"\n") && strings.Contains(list, root+"\n")
 	})
 }
@@ -242,7 +242,7 @@ func faultE7(t *testing.T) {
 	g.awaitWatches(2) // the armer lives
 	touch(t, root, "models--at--last", "blobs", "x")
 	g.awaitLook("models--at--last", 1)
-	if list := g.w.notify.fsw.WatchList(); len(list) != 2 {
+	if list := watchList(g.w.notify); len(list) != 2 {
 		t.Errorf("%d watches are left: %q", len(list), list)
 	}
 }
@@ -417,3 +417,6 @@ func faultP6(t *testing.T) {
 	touch(t, other, "models--c--d", "blobs", "x")
 	g.awaitLook("models--c--d", 1)
 }
+
+// watchList is what is watched.
+func watchList(n *notifier) []string { return n.from.Watches.(*fsnotify.Watcher).WatchList() }

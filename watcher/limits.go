@@ -22,7 +22,7 @@ func (n *notifier) shortage(err error) {
 	}
 	n.gate.short = true
 	name := "max_user_watches"
-	if n.fsw == nil {
+	if n.from == nil {
 		name = "max_user_instances"
 	}
 	n.log.Warn("the kernel has no room for more file system events: what is not watched is polled; raise the limit",
@@ -39,7 +39,7 @@ func (n *notifier) reopen(drainers *sync.WaitGroup) {
 		return
 	}
 	n.gate.closed = false
-	if n.fsw == nil {
+	if n.from == nil {
 		n.begin(drainers)
 	}
 	if !n.gate.closed {

@@ -28,7 +28,31 @@ const (
 	rescanRestMax = 10 * time.Minute
 )
 
-// A notifier owns the one fsnotify.Watcher of all roots. fsnotify sends
+// Notifications tell of file system events, as fsnotify does.
+type Notifications struct {
+	Watches
+	// Events and Errors are closed by Close.
+	Events <-chan fsnotify.Event
+	Errors <-chan error
+}
+
+// Watches are the directories of whose events Notifications tell.
+type Watches interface {
+	Add(dir string) error
+	Remove(dir string) error
+	Close() error
+}
+
+// openNotify asks the kernel for events.
+func openNotify() (*Notifications, error) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	return &Notifications{w, w.Events, w.Errors}, nil
+}
+
+// A notifier owns the one Notifications of all roots. fsnotify sends
 // errors while it holds the lock that Add and Remove need, so three
 // goroutines share the work: the armer (run) alone adds and removes, another
 // drains events into inboxes, and a third drains errors and never calls
@@ -36,7 +60,7 @@ const (
 type notifier struct {
 	log  *slog.Logger
 	rest time.Duration // armingRest
-	open func() (*fsnotify.Watcher, error)
+	open func() (*Notifications, error)
 
 	// epoch counts the times at which refused watches were worth asking
 	// for again.
@@ -52,7 +76,7 @@ type notifier struct {
 	boxes   map[*inbox]bool
 
 	// The armer's own.
-	fsw  *fsnotify.Watcher
+	from *Notifications // nil: there are none
 	gate gate
 
 	// The error drainer's own.
@@ -137,9 +161,9 @@ type gate struct {
 	timer  *time.Timer
 }
 
-func newNotifier(log *slog.Logger) *notifier {
+func newNotifier(open func() (*Notifications, error), log *slog.Logger) *notifier {
 	n := &notifier{
-		log: log, rest: armingRest, open: fsnotify.NewWatcher,
+		log: log, rest: armingRest, open: open,
 		wake:    make(chan struct{}, 1),
 		byKey:   interests{make(map[string]*repo), make(map[string][]*repo)},
 		beneath: make(map[string]int), boxes: make(map[*inbox]bool),
@@ -195,8 +219,8 @@ func (n *notifier) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			if n.fsw != nil {
-				_ = n.fsw.Close()
+			if n.from != nil {
+				_ = n.from.Close()
 			}
 			drainers.Wait()
 			return
@@ -216,19 +240,19 @@ func (n *notifier) run(ctx context.Context) {
 
 // begin asks the kernel for the queue of events.
 func (n *notifier) begin(drainers *sync.WaitGroup) {
-	fsw, err := n.open()
+	from, err := n.open()
 	if err != nil {
 		n.shortage(err)
 		return
 	}
-	n.fsw = fsw
+	n.from = from
 	drainers.Go(func() {
-		for e := range fsw.Events {
+		for e := range from.Events {
 			n.route(e)
 		}
 	})
 	drainers.Go(func() {
-		for err := range fsw.Errors {
+		for err := range from.Errors {
 			n.fault(err)
 		}
 	})
@@ -246,7 +270,7 @@ func (n *notifier) do(r request) {
 }
 
 func (n *notifier) arm(r request) {
-	if n.gate.closed || n.fsw == nil {
+	if n.gate.closed || n.from == nil {
 		r.repo.tell(func(to *note) { to.refused = r.seq })
 		return
 	}
@@ -258,7 +282,7 @@ func (n *notifier) arm(r request) {
 	}
 	n.mu.Unlock()
 	r.repo.box.watches.Add(1)
-	err := n.fsw.Add(r.dir)
+	err := n.from.Add(r.dir)
 	if err == nil {
 		r.repo.tell(func(to *note) { to.armed = r.seq })
 		return
@@ -271,9 +295,9 @@ func (n *notifier) arm(r request) {
 }
 
 func (n *notifier) disarm(p *repo, dir, key string) {
-	if n.dismiss(p, dir, key) && n.fsw != nil {
+	if n.dismiss(p, dir, key) && n.from != nil {
 		// That the watch isn't there any more is what is wanted.
-		_ = n.fsw.Remove(dir)
+		_ = n.from.Remove(dir)
 	}
 }
 

@@ -261,13 +261,13 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	suspect := r.suspect
 	r.suspect = folder
 	r.busy.Store(time.Now().UnixNano())
-	start, used := r.now(), processorTime()
+	start, used := r.now(), r.opts.ProcessorTime()
 	pace := r.looker.Look(ctx, folder)
 	end := r.now()
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
 	r.looking += end - start
-	used = processorTime() - used
+	used = r.opts.ProcessorTime() - used
 	p.pay(start, end, used)
 	p.looked, p.pace = true, pace
 	if used >= costly && r.opts.AfterCostly != nil {

@@ -137,7 +137,7 @@ func TestAWatchedRepositoryCostsOneStatEveryFewPolls(t *testing.T) {
 	}
 	age(t, root)
 	r := restingRunner(t, root)
-	r.notify = newNotifier(quietLog()) // nobody runs it: no watch tells anything
+	r.notify = newNotifier(openNotify, quietLog()) // nobody runs it: no watch tells anything
 	unwatched := r.index.find([]byte("models--a--e"))
 	for _, p := range r.index.order {
 		p.watch.epoch = r.notify.era()
@@ -188,7 +188,7 @@ func restingRunner(tb testing.TB, root string) *runner {
 	must(tb, unix.Stat(root, &st))
 	r := &runner{
 		opts: &Options{
-			FS: fsys.Real{}, Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
+			FS: fsys.Real{}, ProcessorTime: processorTime, Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
 			NewLooker: func(Root) Looker { return blindLooker{} },
 		},
 		epoch: time.Now(), root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},

@@ -18,7 +18,8 @@ import (
 	"progressd/fsys"
 )
 
-// Options say what to watch. All fields are needed but FS and Changed.
+// Options say what to watch. FS, OpenNotify and ProcessorTime are for
+// simulations. The others are needed, but Changed.
 type Options struct {
 	// FS is whom files are asked of: this machine's kernel, if it is nil.
 	FS fsys.Kernel
@@ -30,8 +31,10 @@ type Options struct {
 	// Active is how often a repository of pace Fast is looked at, Steady one
 	// of pace Steady: or a little oftener, so that a poll is a multiple of it.
 	Active, Steady time.Duration
-	// Notify switches file system events on.
-	Notify bool
+	// Notify switches file system events on; OpenNotify begins to listen to
+	// them: the kernel's own, if it is nil.
+	Notify     bool
+	OpenNotify func() (*Notifications, error)
 	// IsRepo says which directory names in a root are repositories. It is
 	// called by several goroutines.
 	IsRepo func(folder string) bool
@@ -48,7 +51,10 @@ type Options struct {
 	// AfterCostly is called after a look that used 250 ms or more of a
 	// processor, by that root's goroutine; nil is nothing to do.
 	AfterCostly func()
-	Log         *slog.Logger
+	// ProcessorTime is how much of a processor this process has used so far:
+	// as the kernel counts it, if it is nil.
+	ProcessorTime func() time.Duration
+	Log           *slog.Logger
 }
 
 // Root is one directory that is watched, for as long as it is that directory.
@@ -160,6 +166,12 @@ func New(opts Options) *Watcher {
 	if opts.FS == nil {
 		opts.FS = fsys.Real{}
 	}
+	if opts.OpenNotify == nil {
+		opts.OpenNotify = openNotify
+	}
+	if opts.ProcessorTime == nil {
+		opts.ProcessorTime = processorTime
+	}
 	w := &Watcher{
 		opts: opts, survey: func(pattern string) survey { return resolve(opts.FS, pattern) },
 		ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
@@ -168,7 +180,7 @@ func New(opts Options) *Watcher {
 		w.opts.Changed = func(context.Context, RootChange) {}
 	}
 	if opts.Notify {
-		w.notify = newNotifier(opts.Log)
+		w.notify = newNotifier(opts.OpenNotify, opts.Log)
 	}
 	return w
 }

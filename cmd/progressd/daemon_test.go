@@ -56,6 +56,7 @@ type service struct {
 	dir         string
 	out, errout *output
 	signals     chan os.Signal
+	toggles     chan os.Signal
 	exited      chan int
 	aborted     chan int
 	runtime     string // XDG_RUNTIME_DIR; empty: no socket
@@ -106,9 +107,10 @@ func (d *service) start(args ...string) {
 	}
 	d.out, d.errout = &output{news: make(chan struct{}, 1)}, &output{news: make(chan struct{}, 1)}
 	d.signals, d.exited, d.aborted = make(chan os.Signal, 8), make(chan int, 1), make(chan int, 1)
+	d.toggles = make(chan os.Signal, 1)
 	exited := d.exited
 	w := world{
-		stdout: d.out, stderr: d.errout, signals: d.signals,
+		stdout: d.out, stderr: d.errout, signals: d.signals, toggles: d.toggles,
 		getenv: func(name string) string { return map[string]string{"HOME": d.dir, "XDG_RUNTIME_DIR": d.runtime}[name] },
 		exit:   func(status int) { d.aborted <- status },
 	}

@@ -52,7 +52,7 @@ func newHearing(p aim, s *screen, put func(tracker.Report, hfcache.Repo)) *heari
 // started is told the program's pid. Its command line is taken from us: for a
 // moment after execve(2) the kernel shows an empty one.
 func (r *hearing) started(pid int) {
-	process, err := downloader.ReadProcess("/proc", pid)
+	process, err := downloader.ProcDir("/proc").Process(pid)
 	if err != nil { // it has ended already
 		process = downloader.Process{PID: pid, Command: r.aim.program}
 	}

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
@@ -35,7 +34,8 @@ const usage = `Usage: progressd [--config FILE] [--check]
        progressd exec [--model ID] [--config FILE] [--] PROGRAM [ARGUMENT...]
 
 Watches Hugging Face caches and tells how far every download has come.
-Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration.
+Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration,
+SIGUSR1 switches the debug level on and off.
 
   --config FILE  configuration; else $XDG_CONFIG_HOME/progressd/config.toml if it is there
   --check        validate the configuration, print what would be watched, and exit
@@ -69,10 +69,11 @@ func main() {
 		// a download cost. What waits for a disk holds up nothing.
 		runtime.GOMAXPROCS(1)
 	}
-	signals := make(chan os.Signal, 8)
+	signals, toggles := make(chan os.Signal, 8), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(toggles, syscall.SIGUSR1)
 	os.Exit(run(os.Args[1:], world{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, exit: os.Exit,
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, toggles: toggles, exit: os.Exit,
 		runDir: systemRunDir,
 	}))
 }
@@ -82,7 +83,9 @@ type world struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal
-	exit           func(status int)
+	// toggles are the signals that switch the debug level.
+	toggles <-chan os.Signal
+	exit    func(status int)
 	// runDir is where the system's daemon has its socket; empty in tests,
 	// which take nothing over from systemd either.
 	runDir string
@@ -108,7 +111,7 @@ func run(args []string, w world) int {
 		fmt.Fprintln(w.stdout, "progressd", buildVersion())
 		return exitOK
 	}
-	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{ReplaceAttr: brief}))
+	diag := newDiagnostics(w.stderr)
 	load := func() (config.Settings, error) { return config.Resolve(opts.config, w.getenv) }
 	set, err := load()
 	if err != nil {
@@ -122,7 +125,7 @@ func run(args []string, w world) int {
 		fmt.Fprintf(w.stderr, "progressd: %v\n", set.Homeless)
 		return exitUsage
 	}
-	return status(serve(context.Background(), set, load, w, log), w.stderr)
+	return status(serve(context.Background(), set, load, w, diag), w.stderr)
 }
 
 func parse(args []string) (options, error) {
@@ -134,6 +137,9 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&opts.version, "version", false, "")
 	flags.BoolVar(&opts.help, "help", false, "")
 	flags.BoolVar(&opts.help, "h", false, "")
+	if len(args) == 1 && (args[0] == "help" || args[0] == "version") {
+		args = []string{"--" + args[0]} // as other programs with subcommands have it
+	}
 	if err := flags.Parse(args); err != nil {
 		return opts, err
 	}
@@ -155,15 +161,6 @@ func status(err error, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "progressd: %v\n", err)
 		return exitFailed
 	}
-}
-
-// brief leaves the time to whoever keeps the diagnostics: the journal has its
-// own.
-func brief(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		return slog.Attr{}
-	}
-	return a
 }
 
 func buildVersion() string {

@@ -19,7 +19,12 @@ import (
 // serve runs until a signal says to stop. A reload is a stop and a start in
 // one process: everything must hold over a restart anyway, so there is no
 // second way to take up a configuration.
-func serve(ctx context.Context, set config.Settings, load func() (config.Settings, error), w world, log *slog.Logger) error {
+func serve(ctx context.Context, set config.Settings, load func() (config.Settings, error), w world, diag diagnostics) error {
+	log := diag.log
+	diag.configure(set)
+	ctx, stop := context.WithCancel(ctx)
+	toggling := daemon.Start(ctx, "toggle", func(ctx context.Context) error { return diag.toggle(ctx, w.toggles) }, log)
+	defer func() { stop(); <-toggling }()
 	accounts := account.NewBook(account.SystemOwners(), log)
 	store, err := openState(set, accounts, log)
 	if err != nil {
@@ -43,6 +48,7 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 			}
 		}
 		set = next
+		diag.configure(set)
 	}
 	if err := store.Close(); err != nil {
 		log.Warn("the state is not complete: what was told since may be told again", "err", err)

@@ -48,7 +48,7 @@ var texts = []struct {
 	{tracker.Moving, "INFO", regexp.MustCompile(`^Download moving again: ` + sizeOf + `$`)},
 	{tracker.Restarted, "WARNING", regexp.MustCompile(`^Download began again: ` + size + ` of \S+ kept$`)},
 	{tracker.Interrupted, "WARNING", regexp.MustCompile(`^Download interrupted at ` + sizeOf + `: .*$`)},
-	{tracker.Ended, "INFO", regexp.MustCompile(`^Download ended: ` + size + ` in \d+(?: of \d+)? files?$`)},
+	{tracker.Ended, "INFO", regexp.MustCompile(`^Download ended: ` + size + ` in \d+(?: of \d+)? files?(?:, without .+)?$`)},
 	{tracker.Unlisted, "INFO", regexp.MustCompile(`^No listing to check against: ` + size + ` in \d+ files? on disk$`)},
 	{tracker.Completed, "SUCCESS", regexp.MustCompile(`^Model downloaded successfully$`)},
 	{tracker.Removed, "WARNING", regexp.MustCompile(`^Download removed at ` + sizeOf + `: .*$`)},

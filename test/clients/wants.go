@@ -103,7 +103,7 @@ func unknownSubset(a *act) []want {
 		return []want{a.unlisted(files)}
 	}
 	w := a.about("preparing started( progress)+ ended", many).withListing()
-	return []want{w.says("Downloading model"+w.started(), "Download ended: 36.0MB in 1 of 5 files")}
+	return []want{w.says("Downloading model"+w.started(), "Download ended: 36.0MB in 1 of 5 files, without .+")}
 }
 
 func (a *act) gone() string {
@@ -220,7 +220,7 @@ func endedScript(a *act) []want {
 	lines, ended := "preparing started( progress)+ ended preparing resumed( progress)* ", "Download ended: 24.0MB in 2 files"
 	if a.listing {
 		lines += "completed:listing"
-		ended = "Download ended: 24.0MB in 2 of 4 files"
+		ended = "Download ended: 24.0MB in 2 of 4 files, without .+"
 	} else {
 		lines += "unlisted completed:quiet"
 	}

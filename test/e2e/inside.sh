@@ -444,6 +444,7 @@ uninstalls() {
 	make --silent -C /src uninstall || die "make uninstall"
 	systemctl is-active --quiet progressd && die "still running"
 	[[ -z $(find /usr/local -name '*progressd*' -print) ]] || die "left behind: $(find /usr/local -name '*progressd*')"
+	[[ ! -e /run/progressd/progressd.sock ]] || die "the socket is left behind"
 	[[ -e /etc/progressd/config.toml && -d $log && -d /var/lib/progressd ]] || die "took away what is the administrator's"
 	systemctl --quiet list-unit-files progressd.service | grep -q progressd && die "systemd still knows the unit"
 	ok "make uninstall: nothing of ours left, configuration and logs kept"
