@@ -5,6 +5,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -55,6 +56,9 @@ type Options struct {
 	// Accounts are those that everything is charged to; nil: each budget is
 	// untouched. They outlive the Pipeline as well.
 	Accounts *account.Book
+	// Probes outlive it, too: the next one doesn't ask where a file system
+	// hangs. nil is none.
+	Probes *watcher.Probes
 	// Systemd is told how the service is; nil: there is no systemd.
 	Systemd *Systemd
 	// Listeners are where reports of runs come in; they stay open.
@@ -81,7 +85,7 @@ type Pipeline struct {
 	hub     *hublist.Hub // nil if it is switched off
 	queues  map[string]*sink.Queue
 	looks   chan sizer.Look
-	roots   chan tracker.Event
+	roots   chan tracker.RootChange
 	// reports are those of runs. The daemon gets them from progressd exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
@@ -96,7 +100,7 @@ type Pipeline struct {
 // New assembles the parts of the daemon. It starts nothing; ctx is that of Run.
 func New(ctx context.Context, opts Options) *Pipeline {
 	p := newPipeline(opts)
-	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.Event)
+	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	set, store := p.set, opts.Store
 	p.server = p.newServer(ctx, store, p.form)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
@@ -112,7 +116,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub),
 	}
 	p.watcher = watcher.New(watcher.Options{
-		Roots: set.Roots, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,
+		Roots: set.Roots, Probes: opts.Probes, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,
 		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
 		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
 	})
@@ -285,15 +289,20 @@ func (p *Pipeline) Ready() <-chan struct{} { return p.watcher.Ready() }
 func (p *Pipeline) Greet() {
 	log := p.log
 	caches := 0
-	var missing []string
+	var missing, silent []string
 	for _, root := range p.watcher.Status() {
-		if root.Present {
+		switch {
+		case root.Present:
 			caches++
-		} else if !strings.ContainsAny(root.Pattern, `*?[`) {
+		case !root.BusySince.IsZero() && time.Since(root.BusySince) > momentary:
+			silent = append(silent, sink.Clean(root.Path))
+		case !strings.ContainsAny(root.Pattern, `*?[`):
 			missing = append(missing, root.Pattern)
 		}
 	}
 	switch {
+	case len(silent) > 0:
+		log.Warn("not all places where a cache may be can be seen yet: no answer, which is waited for", "waited_for", few(silent))
 	case caches == 0:
 		log.Warn("no cache found: waiting for one to appear; to watch another place, name it in the configuration: roots = [\"/path/to/hub\"]",
 			"looked_at", strings.Join(p.set.Roots, " "))
@@ -302,6 +311,18 @@ func (p *Pipeline) Greet() {
 	}
 	log.Info("watching", "caches", caches, "logs", p.set.LogDir, "version", p.opts.Version)
 }
+
+// few names some of many.
+func few(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// momentary is how long a look for a cache may take that doesn't hang.
+const momentary = 250 * time.Millisecond
 
 // status is called by the tracker when what it says of itself changes.
 func (p *Pipeline) status(text string) {
@@ -338,10 +359,14 @@ func (p *Pipeline) publish() {
 			parts = append(parts, "cannot write to the "+name+": "+sink.Clean(failing.Error()))
 		}
 	}
+	var still []string
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			parts = append(parts, sink.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
+			still = append(still, sink.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
 		}
+	}
+	if len(still) > 0 {
+		parts = append(parts, few(still))
 	}
 	if over := p.opts.Accounts.Over(); len(over) > 0 {
 		parts = append(parts, "over budget: "+strings.Join(over, ", "))
@@ -349,19 +374,18 @@ func (p *Pipeline) publish() {
 	p.sd.status(strings.Join(parts, "; "))
 }
 
-// changed is called by the watcher when a root goes or comes back.
+// changed is called by the watcher when a root is found, goes or comes back.
 func (p *Pipeline) changed(ctx context.Context, c watcher.RootChange) {
-	e := tracker.Event{Root: c.Root.Path, At: time.Now()}
+	change := tracker.RootChange{Root: c.Root.Path, At: time.Now(), Home: c.Root.Home}
 	switch c.Kind {
+	case watcher.Found, watcher.Back:
 	case watcher.Gone:
-		e.Kind = tracker.RootGone
-	case watcher.Back:
-		e.Kind = tracker.RootBack
+		change.Gone = true
 	default: // of interest to diagnostics only, and the watcher has said it
 		return
 	}
 	select {
-	case p.roots <- e:
+	case p.roots <- change:
 	case <-ctx.Done():
 	}
 }

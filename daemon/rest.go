@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"progressd/config"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/hublist"
 	"progressd/sizer"
@@ -28,6 +29,7 @@ func ScanOptions(set config.Settings, hub *hublist.Hub, since time.Time, log *sl
 type Root struct {
 	*sizer.Root
 	dev, inode uint64
+	vague      bool
 }
 
 // OpenRoot makes the Root of the directory that is there now.
@@ -36,8 +38,20 @@ func OpenRoot(path string, options sizer.Options) (*Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	options.Path, options.Dev, options.Inode = path, dev, inode
-	return &Root{sizer.NewRoot(options), dev, inode}, nil
+	options.Path, options.Dev, options.Inode, options.Vague = path, dev, inode, onNetwork(path)
+	return &Root{sizer.NewRoot(options), dev, inode, options.Vague}, nil
+}
+
+// onNetwork reports whether a directory is on the file system of a network, as far
+// as can be known.
+func onNetwork(path string) bool {
+	d, err := fsys.Open(fsys.Real{}, path)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	kind, err := d.Network()
+	return err == nil && kind != ""
 }
 
 // Identity is that of a directory, which may be reached by a link; the error is
@@ -54,8 +68,10 @@ func Identity(path string) (dev, inode uint64, err error) {
 	return st.Dev, st.Ino, nil
 }
 
-// Same reports whether both are of one directory.
-func (r *Root) Same(other *Root) bool { return r.dev == other.dev && r.inode == other.inode }
+// Same reports whether both are of one directory, as far as its numbers tell.
+func (r *Root) Same(other *Root) bool {
+	return r.dev == other.dev && (r.inode == other.inode || r.vague && other.vague)
+}
 
 // restPatience is how long is waited for what there is: a file system may hang.
 const restPatience = 3 * time.Second

@@ -51,15 +51,17 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 		opened = root.Since
 	}
 	e := &rootScanner{looks: s.looks, root: sizer.NewRoot(sizer.Options{
-		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Since: since, Opened: opened,
-		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, repo) },
+		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Since: since, Opened: opened,
+		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
 		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner),
 		Procs: s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,
 	})}
-	// What was under way when the daemon stopped comes first, also if its
-	// folder is gone by now, which no listing would show.
+	// What was under way in this directory comes first, also if its folder is
+	// gone by now, which no listing would show.
 	for _, ep := range s.store.EpisodesOf(root.Path) {
-		s.revisit(ctx, e, ep.Repo.Folder())
+		if ep.Home.Same(root.Home) {
+			s.revisit(ctx, e, ep.Repo.Folder())
+		}
 	}
 	return e
 }
@@ -101,14 +103,14 @@ func (s *scannerFactory) revisit(ctx context.Context, e *rootScanner, folder str
 // since gives the baseline of a root: as remembered, else noted now. What is
 // older was there before anyone watched, and is silent.
 func (s *scannerFactory) since(root watcher.Root) time.Time {
-	if since, known := s.store.Root(root.Path, root.Inode); known {
+	if since, known := s.store.Root(root.Path, root.Home); known {
 		return since
 	}
 	since := s.opened
 	if !root.Since.IsZero() {
 		since = root.Since
 	}
-	if err := s.store.NoteRoot(root.Path, root.Inode, since); err != nil {
+	if err := s.store.NoteRoot(root.Path, root.Home, since); err != nil {
 		s.log.Warn("the baseline of a root isn't written yet", "root", root.Path, "err", err)
 	}
 	return since

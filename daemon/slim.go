@@ -69,7 +69,7 @@ func (p *Pipeline) shed() {
 func (p *Pipeline) watched() (n int, busy bool) {
 	for _, root := range p.watcher.Status() {
 		n += root.Repos + root.Watches
-		busy = busy || !root.BusySince.IsZero()
+		busy = busy || !root.BusySince.IsZero() && time.Since(root.BusySince) < secondLooks // else it hangs
 	}
 	return n, busy
 }

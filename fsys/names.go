@@ -46,8 +46,9 @@ func (d Dir) Names(yield func(name string) bool) error {
 type Item struct {
 	Name  []byte
 	Inode uint64
-	// Dir: it is a directory, or the file system doesn't say.
-	Dir bool
+	// Dir: it is a directory, Link: a symbolic link. Where the file system
+	// doesn't say, both are set.
+	Dir, Link bool
 }
 
 // List gives the entries in pieces that are valid during the call only, also
@@ -79,7 +80,8 @@ func (d Dir) List(piece func([]Item) error) error {
 func appendItems(items []Item, piece []byte) []Item {
 	for r := range records(piece) {
 		if r.inode != 0 {
-			items = append(items, Item{r.name, r.inode, r.kind == unix.DT_DIR || r.kind == unix.DT_UNKNOWN})
+			unknown := r.kind == unix.DT_UNKNOWN
+			items = append(items, Item{r.name, r.inode, unknown || r.kind == unix.DT_DIR, unknown || r.kind == unix.DT_LNK})
 		}
 	}
 	return items

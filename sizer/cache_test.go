@@ -63,6 +63,9 @@ func (c *cache) watch(since time.Time, recall func(hfcache.Repo) (Memory, bool))
 		Procs: NewProcs(downloader.ProcDir(c.proc)), Quiet: 30 * time.Second, Linger: 11 * time.Minute,
 		Log: slog.New(slog.NewTextHandler(c.log, nil)),
 	}
+	if strings.Contains(c.t.Name(), onNetwork) {
+		c.opts.FS, c.opts.Vague = &network{}, true
+	}
 	c.root = NewRoot(c.opts)
 }
 

@@ -14,15 +14,20 @@ import (
 // whoever comes next, of any client, takes it for that and links it. What is
 // written or put there anew is another file, or has another size or time.
 type CutOff struct {
-	Etag  string `json:"etag"`
+	Etag string `json:"etag"`
+	// Inode is 0 where files are numbered anew each time.
 	Inode uint64 `json:"inode"`
 	Size  int64  `json:"size"`
 	// Modified is in nanoseconds since 1970.
 	Modified int64 `json:"modified"`
 }
 
-func cutOff(etag string, e fsys.Entry) CutOff {
-	return CutOff{Etag: etag, Inode: e.Inode, Size: e.Size, Modified: e.Mtime.UnixNano()}
+func (p *pass) cutOff(etag string, e fsys.Entry) CutOff {
+	c := CutOff{Etag: etag, Inode: e.Inode, Size: e.Size, Modified: e.Mtime.UnixNano()}
+	if p.root.opts.Vague {
+		c.Inode = 0
+	}
+	return c
 }
 
 // noteCutOffs notes which blobs were left half copied: the lock under which one
@@ -30,7 +35,7 @@ func cutOff(etag string, e fsys.Entry) CutOff {
 func (p *pass) noteCutOffs(pl *play) {
 	p.repo.cutOffs = slices.DeleteFunc(p.repo.cutOffs, func(c CutOff) bool {
 		e, err := p.blob(c.Etag)
-		return fsys.Absent(err) || err == nil && cutOff(c.Etag, e) != c
+		return fsys.Absent(err) || err == nil && p.cutOff(c.Etag, e) != c
 	})
 	for etag, pid := range pl.copying {
 		died := pl.died(pid, &p.root.processes)
@@ -40,7 +45,7 @@ func (p *pass) noteCutOffs(pl *play) {
 		blob, linked, ok := p.copied(pl, etag)
 		switch {
 		case ok && (linked.IsZero() || died && p.linkedByAnother(pl, pid, blob.Ctime, linked)):
-			p.keepCutOff(cutOff(etag, blob))
+			p.keepCutOff(p.cutOff(etag, blob))
 		case ok && died:
 			continue // until who came next is seen
 		}

@@ -62,6 +62,24 @@ func (p *pass) told(pl *play) time.Time {
 			at = later(at, f.came)
 		}
 	}
+	if p.root.opts.Vague && pl.linkless { // elsewhere, it left blobs/ when it was placed
+		at = later(at, p.lastPlaced(pl))
+	}
+	return at
+}
+
+// lastPlaced is when the last file came to the snapshots of a play in which
+// files lie there themselves.
+func (p *pass) lastPlaced(pl *play) (at time.Time) {
+	for _, commit := range pl.revisions {
+		rev := p.repo.revs.at(commit)
+		if err := p.readLinks(rev); err != nil {
+			continue
+		}
+		for _, e := range rev.places {
+			at = later(at, e.Ctime)
+		}
+	}
 	return at
 }
 

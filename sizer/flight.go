@@ -189,7 +189,7 @@ func (p *pass) linker(snapshots []*revision, etag string) *revision {
 		return nil
 	}
 	for _, rev := range snapshots {
-		if rev.linksTo(etag) && !rev.linked.Before(e.Ctime.Add(-tick)) {
+		if rev.linksTo(etag) && (p.root.opts.Vague || !rev.linked.Before(e.Ctime.Add(-tick))) {
 			return rev
 		}
 	}

@@ -270,7 +270,7 @@ func (p *pass) readLockDir(into *lockDir, path string) {
 	if err != nil || !into.mark.stale(e) {
 		return
 	}
-	*into = lockDir{mark: markOf(e, p.now)}
+	*into = lockDir{mark: p.mark(e)}
 	_ = d.Names(func(name string) bool {
 		etag, ok := strings.CutSuffix(name, ".lock")
 		if !ok {

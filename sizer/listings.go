@@ -50,7 +50,7 @@ func (l *listing) current(f treeFile, now time.Time) bool {
 	settled := l.file
 	settled.young = false
 	switch {
-	case settled.stale(f.entry) || l.size != f.entry.Size:
+	case settled.rewritten(f.entry) || l.size != f.entry.Size:
 		return false
 	case !l.refused.IsZero():
 		return now.Sub(l.refused) < refusedAgain
@@ -131,7 +131,7 @@ func (revs *revisions) byTree() []*revision {
 // is read once.
 func (p *pass) parse(rev *revision) error {
 	for _, other := range p.repo.revs.byCommit {
-		if l := other.listing; l.current(rev.tree, p.now) && l.refused.IsZero() {
+		if l := other.listing; l.current(rev.tree, p.now) && l.refused.IsZero() && !l.file.vague {
 			rev.listing = l
 			return nil
 		}
@@ -146,7 +146,7 @@ func (p *pass) parse(rev *revision) error {
 }
 
 func (p *pass) parseListing(d fsys.Dir, f treeFile) *listing {
-	unusable := &listing{file: markOf(f.entry, p.now), size: f.entry.Size, read: p.now}
+	unusable := &listing{file: p.mark(f.entry), size: f.entry.Size, read: p.now}
 	file, e, err := d.OpenRegular(f.name + ".json")
 	if err != nil {
 		if !fsys.Absent(err) || fsys.Refused(err) {
@@ -169,7 +169,7 @@ func (p *pass) parseListing(d fsys.Dir, f treeFile) *listing {
 		return unusable
 	}
 	l := newListing(parsed.Files, p.repo.layout.index)
-	l.file, l.size, l.read = markOf(e, p.now), e.Size, p.now
+	l.file, l.size, l.read = p.mark(e), e.Size, p.now
 	p.root.keep(l, most)
 	return l
 }

@@ -38,7 +38,7 @@ func (p *pass) listLoose() {
 		return
 	}
 	former := t.loose
-	t.looseMark, t.loose = markOf(e, p.now), make(map[string]*temp)
+	t.looseMark, t.loose = p.mark(e), make(map[string]*temp)
 	_ = dir.Names(func(name string) bool {
 		if !hfcache.IsRustTemp(name) {
 			return true
@@ -60,12 +60,9 @@ func (p *pass) listLoose() {
 
 // newLoose takes up a file: what lay there before the watch began isn't new.
 func (p *pass) newLoose(dir fsys.Dir, name string, e fsys.Entry) *temp {
-	t := &temp{born: dir.Born(name), seen: p.now, partial: partial{
+	t := &temp{born: bornOr(dir.Born(name), e), seen: p.now, partial: partial{
 		ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 	}}
-	if t.born.IsZero() {
-		t.born = e.Ctime
-	}
 	if t.born.Before(p.root.opts.Opened) {
 		t.base = t.bytes
 	} else {
@@ -89,7 +86,7 @@ func (p *pass) stageLoose() {
 			p.root.moved(t)
 			continue
 		}
-		t.measure(e, p.root.fs.written(e), p.now)
+		t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
 		p.claimLoose(t)
 	}
 	p.supersede()

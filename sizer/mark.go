@@ -6,11 +6,15 @@ import (
 	"progressd/fsys"
 )
 
-// A mark remembers a directory as it was when it was last listed.
+// A mark remembers a directory as it was when it was last listed, or a file as
+// it was when it was last read.
 type mark struct {
 	dev, ino uint64
 	mtime    time.Time
 	young    bool
+	// vague: its times don't say when names come or go, and its inode number
+	// may be another each time; see Options.Vague.
+	vague bool
 }
 
 // racy is how long after a change a directory may change again without its
@@ -18,12 +22,19 @@ type mark struct {
 // keep coarse times.
 const racy = 2 * time.Second
 
-func markOf(e fsys.Entry, now time.Time) mark {
-	return mark{dev: e.Dev, ino: e.Inode, mtime: e.Mtime, young: now.Sub(e.Mtime) < racy}
+func (p *pass) mark(e fsys.Entry) mark {
+	return mark{dev: e.Dev, ino: e.Inode, mtime: e.Mtime, young: p.now.Sub(e.Mtime) < racy, vague: p.root.opts.Vague}
 }
 
 // stale reports whether the directory may hold other names than when it was
 // marked.
-func (m mark) stale(e fsys.Entry) bool {
-	return m.young || m.ino != e.Inode || m.dev != e.Dev || !m.mtime.Equal(e.Mtime)
+func (m mark) stale(e fsys.Entry) bool { return m.vague || m.rewritten(e) }
+
+// rewritten reports whether the file may hold something else than when it was
+// marked.
+func (m mark) rewritten(e fsys.Entry) bool {
+	return m.young || m.another(e) || !m.mtime.Equal(e.Mtime)
 }
+
+// another reports whether something else has that name now.
+func (m mark) another(e fsys.Entry) bool { return !m.vague && (m.ino != e.Inode || m.dev != e.Dev) }

@@ -35,7 +35,7 @@ func (p *pass) treeFinished(home fsys.Dir, f *file) (fsys.Entry, error) {
 	if !e.Regular() {
 		return e, fsys.ErrNotRegular
 	}
-	if f.former != nil && f.former.ino == e.Inode && (f.content == "" || f.former.content == f.content) {
+	if f.former != nil && p.isFormer(f.former, e) && (f.content == "" || f.former.content == f.content) {
 		return e, nil
 	}
 	n, ok := p.repo.tree.notes[f.etag]
@@ -142,7 +142,7 @@ func (p *pass) readNote(down fsys.Dir, path string, former note) (n note, ok boo
 		if err != nil {
 			return err
 		}
-		if former.commit != "" && !former.mark.stale(e) && former.size == e.Size {
+		if former.commit != "" && !former.mark.rewritten(e) && former.size == e.Size {
 			n = former
 			return nil
 		}
@@ -155,7 +155,7 @@ func (p *pass) readNote(down fsys.Dir, path string, former note) (n note, ok boo
 		if err != nil {
 			return err
 		}
-		n = note{mark: markOf(e, p.now), size: e.Size}
+		n = note{mark: p.mark(e), size: e.Size}
 		n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text))
 		return nil
 	})

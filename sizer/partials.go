@@ -49,11 +49,16 @@ type partial struct {
 // maxPartials bounds what a hostile repository can make us keep.
 const maxPartials = 4096
 
-// listPartials brings the set of partials in line with the names in blobs/.
-func (p *pass) listPartials(blobs fsys.Dir) error {
+// listPartials brings the set of partials in line with the names in blobs/. It
+// reports whether those may be others than before.
+func (p *pass) listPartials(blobs fsys.Dir) (others bool, err error) {
 	former := p.repo.partials
 	now := make(map[string]*partial)
-	err := blobs.Names(func(name string) bool {
+	var names fsys.Tally
+	err = blobs.Names(func(name string) bool {
+		if p.root.opts.Vague {
+			names.Add(name)
+		}
 		if strings.IndexByte(name, '.') < 0 {
 			return true // a finished one: there may be a million
 		}
@@ -70,8 +75,10 @@ func (p *pass) listPartials(blobs fsys.Dir) error {
 		return true
 	})
 	if err != nil {
-		return err
+		return true, err
 	}
+	others = !p.root.opts.Vague || p.repo.play == nil || names != p.repo.names
+	p.repo.names = names
 	if len(now) >= maxPartials {
 		p.root.warn(p.repo.folder, "more partials than are looked at", nil)
 	}
@@ -81,7 +88,7 @@ func (p *pass) listPartials(blobs fsys.Dir) error {
 		}
 	}
 	p.repo.partials = now
-	return nil
+	return others, nil
 }
 
 // measurePartials reads how much is written. What is no regular file is
@@ -100,7 +107,7 @@ func (p *pass) measurePartials(blobs fsys.Dir) error {
 		if part.ino == 0 {
 			p.found(part, e, blobs.BornPath(name))
 		} else {
-			part.measure(e, p.root.fs.content(part.BlobName, e), p.now)
+			part.measure(p.numbered(e, part), p.root.fs.content(part.BlobName, e), p.now)
 		}
 		part.allocated = p.root.fs.allocated(e)
 	}
@@ -112,10 +119,7 @@ func (p *pass) measurePartials(blobs fsys.Dir) error {
 func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	part.ino, part.size, part.mtime = e.Inode, e.Size, e.Mtime
 	part.bytes = p.root.fs.content(part.BlobName, e)
-	if born.IsZero() {
-		born = e.Ctime
-	}
-	part.fresh = !born.Before(p.root.opts.Opened)
+	part.fresh = !bornOr(born, e).Before(p.root.opts.Opened)
 	if part.fresh {
 		part.grown = p.now
 		return
@@ -132,6 +136,15 @@ func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	}
 }
 
+// bornOr is when a file was made: where that isn't kept, no later than when it
+// was last written to.
+func bornOr(born time.Time, e fsys.Entry) time.Time {
+	if born.IsZero() {
+		return e.Ctime
+	}
+	return born
+}
+
 // brought reports whether a former life of the daemon has counted a partial as
 // the play's: written by the attempt that was under way then, or by one before
 // and to be gone on with. What was written before the last play was told is none
@@ -139,6 +152,24 @@ func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 func (pl *play) brought(part *partial) bool {
 	since := later(later(pl.begun().Add(-racy), pl.attemptBegan), pl.opened)
 	return part.mtime.After(since) || slices.Contains(pl.kept, part.Etag)
+}
+
+// numbered is what has the name of a partial now. Where files are numbered anew
+// each time, it is taken for the same one.
+func (p *pass) numbered(e fsys.Entry, part *partial) fsys.Entry {
+	if p.root.opts.Vague {
+		e.Inode = part.ino
+	}
+	return e
+}
+
+// isFormer reports whether a file that was a partial is what has that name now.
+// Without a number that it keeps, its size and time have to do.
+func (p *pass) isFormer(part *partial, e fsys.Entry) bool {
+	if p.root.opts.Vague {
+		return part.size == e.Size && part.mtime.Equal(e.Mtime)
+	}
+	return part.ino == e.Inode
 }
 
 func (part *partial) measure(e fsys.Entry, written int64, now time.Time) {

@@ -98,7 +98,7 @@ func (p *pass) readTrees(revs *revisions) error {
 	if err != nil || !revs.trees.stale(e) {
 		return err
 	}
-	revs.trees = markOf(e, p.now)
+	revs.trees = p.mark(e)
 	found, err := newest(d, func(name string) (string, bool) {
 		commit, ok := strings.CutSuffix(name, ".json")
 		return commit, ok && hfcache.IsCommit(commit)
@@ -299,7 +299,7 @@ func (p *pass) readLinks(rev *revision) error {
 	if rev.linksRead.Equal(p.now) || (rev.flat || !p.relisted) && !rev.linksMark.stale(e) {
 		return nil
 	}
-	rev.linksMark, rev.linksRead = markOf(e, p.now), p.now
+	rev.linksMark, rev.linksRead = p.mark(e), p.now
 	var links []link
 	places := make(map[string]fsys.Entry)
 	if rev.flat, err = walkLinks(top, "", &links, places); err != nil {

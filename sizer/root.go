@@ -16,6 +16,10 @@ import (
 type Options struct {
 	// FS is whom files are asked of: this machine's kernel, if it is nil.
 	FS fsys.Kernel
+	// Vague: on the root's file system directories may keep their times when
+	// names come and go, and a name may have another inode number each time it
+	// is looked up. So it is on those of networks.
+	Vague bool
 	// Path of the cache root; the only path that may lead through links.
 	Path string
 	// Dev and Inode are the root's identity: a look that finds another
@@ -80,7 +84,8 @@ type repo struct {
 	tree     *tree // of a Local one, else nil
 	since    time.Time
 	blobs    mark
-	born     time.Time // of blobs/: inodes are used again
+	names    fsys.Tally // in blobs/, where its mark is vague
+	born     time.Time  // of blobs/: inodes are used again
 	partials map[string]*partial
 	locks    lockDir
 	// outsideLocks are those of hfcache.OutsideLockDir.
@@ -187,7 +192,7 @@ type pass struct {
 	repo *repo
 	now  time.Time
 	top  fsys.Dir
-	// relisted: the names in blobs/ were read in this pass.
+	// relisted: the names in blobs/ were read in this pass, and may be others.
 	relisted bool
 	// blobsTime is the mtime of blobs/, zero if there is none.
 	blobsTime time.Time
@@ -219,7 +224,7 @@ func (p *pass) run(look *Look) error {
 	if err != nil {
 		return err
 	}
-	if e.Inode != p.root.opts.Inode || e.Dev != p.root.opts.Dev {
+	if e.Dev != p.root.opts.Dev || e.Inode != p.root.opts.Inode && !p.root.opts.Vague {
 		return errReplaced
 	}
 	p.top = top
@@ -265,8 +270,7 @@ func (p *pass) readBlobs() error {
 		if err := p.recognise(blobs, e); err != nil {
 			return err
 		}
-		p.relisted = true
-		if err := p.listPartials(blobs); err != nil {
+		if p.relisted, err = p.listPartials(blobs); err != nil {
 			return err
 		}
 	}
@@ -283,10 +287,10 @@ func (p *pass) readBlobs() error {
 // and made again is errGone: what was is over.
 func (p *pass) recognise(d fsys.Dir, e fsys.Entry) error {
 	born := d.Born(".")
-	if p.repo.blobs.ino != 0 && (p.repo.blobs.ino != e.Inode || !p.repo.born.Equal(born)) {
+	if p.repo.blobs.ino != 0 && (p.repo.blobs.another(e) || !p.repo.born.Equal(born)) {
 		return errGone
 	}
-	p.repo.blobs, p.repo.born = markOf(e, p.now), born
+	p.repo.blobs, p.repo.born = p.mark(e), born
 	return nil
 }
 
@@ -319,7 +323,7 @@ func (p *pass) replaced() bool {
 	if err != nil || e.Mtime.Equal(p.blobsTime) {
 		return false
 	}
-	return e.Inode != p.repo.blobs.ino || !p.top.BornPath(path).Equal(p.repo.born)
+	return p.repo.blobs.another(e) || !p.top.BornPath(path).Equal(p.repo.born)
 }
 
 func (p *pass) noBlobs(err error) error {
@@ -341,7 +345,7 @@ func (p *pass) lookForNew() (since time.Time, ok bool) {
 	if p.repo.play != nil {
 		since = p.repo.play.since
 	}
-	return since, p.blobsTime.After(since)
+	return since, p.root.opts.Vague || p.blobsTime.After(since)
 }
 
 // findNew looks for finished blobs that came after the last play: a small
@@ -369,7 +373,7 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 	if err != nil || p.repo.play != nil || len(p.arrivedNew) > 0 {
 		return err
 	}
-	if p.placedNew, err = p.placedSince(since); err == nil && !p.placedNew && !p.repo.blobs.young {
+	if p.placedNew, err = p.placedSince(since); err == nil && !p.placedNew && !p.repo.blobs.young && !p.root.opts.Vague {
 		p.repo.since = p.blobsTime // deletions only: don't ask again
 	}
 	return err

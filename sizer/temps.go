@@ -66,7 +66,7 @@ func (p *pass) listTemps() {
 	}
 	defer root.Close()
 	former := t.found
-	t.mark, t.found, t.mayLoose = markOf(e, p.now), make(map[string]*temp), false
+	t.mark, t.found, t.mayLoose = p.mark(e), make(map[string]*temp), false
 	_ = root.Names(func(name string) bool {
 		t.mayLoose = t.mayLoose || name == hfcache.RustTempDir
 		if !hfcache.IsRootTemp(name) {
@@ -76,7 +76,7 @@ func (p *pass) listTemps() {
 		// Clients also probe with directories of such names.
 		if e, err := root.Lstat(name); err == nil && e.Regular() {
 			if t.found[name] = former[name]; former[name] == nil {
-				t.found[name] = &temp{born: root.Born(name), seen: p.now, partial: partial{
+				t.found[name] = &temp{born: bornOr(root.Born(name), e), seen: p.now, partial: partial{
 					ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 				}}
 			}
@@ -135,7 +135,7 @@ func (p *pass) stageTemps() {
 			p.root.moved(t)
 			continue
 		}
-		t.measure(e, p.root.fs.written(e), p.now)
+		t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
 		switch {
 		case t.owner != "":
 			t.live = p.held.any
@@ -253,7 +253,7 @@ func (p *pass) noticeLanded() {
 			if t.owner != p.repo.folder {
 				continue
 			}
-			if e, err := p.top.LstatPath(path); err != nil || e.Inode != t.ino {
+			if e, err := p.top.LstatPath(path); err != nil || p.numbered(e, &t.partial).Inode != t.ino {
 				delete(found, path)
 				p.root.moved(t)
 			}

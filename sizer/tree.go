@@ -51,11 +51,21 @@ func newTree() *tree { return &tree{dirs: make(map[string]*treeDir), notes: make
 
 type treeDir struct {
 	mark     mark
+	names    fsys.Tally
+	listed   time.Time // with other names than before
 	relisted bool
 	subs     []string // paths
 	locks    []lockFile
 	noted    []string // paths of files that have metadata
 	partials []partialName
+}
+
+// changed is when names last came or went, as far as is known.
+func (td *treeDir) changed() time.Time {
+	if td.mark.vague {
+		return td.listed
+	}
+	return td.mark.mtime
 }
 
 type partialName struct {
@@ -148,7 +158,7 @@ func (p *pass) walkTree(down fsys.Dir) error {
 		seen[path] = true
 		p.relisted = p.relisted || td.relisted
 		p.blobsTime = later(p.blobsTime, td.mark.mtime)
-		age := p.now.Sub(td.mark.mtime)
+		age := p.now.Sub(td.changed())
 		t.stirring = t.stirring || age < racy && age > -racy
 		for _, sub := range td.subs {
 			if len(seen)+len(queue) >= maxTreeDirs || strings.Count(sub, "/") >= maxDepth {
@@ -198,9 +208,14 @@ func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 		known.relisted = false
 		return known, nil
 	}
-	td := &treeDir{mark: markOf(e, p.now), relisted: true}
+	td := &treeDir{mark: p.mark(e), relisted: true}
 	if err := p.listTreeDir(d, path, td); err != nil {
 		return nil, err
+	}
+	// Where nothing but the names tells of a change, there is none.
+	td.relisted = known == nil || !p.root.opts.Vague || known.names != td.names || known.mark.rewritten(e)
+	if td.listed = p.now; !td.relisted {
+		td.listed = known.listed
 	}
 	p.repo.tree.dirs[path] = td
 	return td, nil
@@ -212,6 +227,7 @@ func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
 	err := d.Names(func(name string) bool {
 		name = strings.Clone(name)
 		entries++
+		td.names.Add(name)
 		if file, ok := hfcache.ParseLocalNote(name); ok {
 			td.noted = append(td.noted, beneath(path, file))
 		} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
@@ -315,7 +331,7 @@ func (p *pass) findNoted(down fsys.Dir, since time.Time) error {
 			}
 		}
 	}
-	if p.repo.play == nil && len(p.arrivedNew) == 0 && !young {
+	if p.repo.play == nil && len(p.arrivedNew) == 0 && !young && !p.root.opts.Vague {
 		p.repo.since = p.blobsTime // deletions only: don't ask again
 	}
 	return nil

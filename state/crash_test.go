@@ -125,8 +125,8 @@ type daemon struct {
 func newDaemon(w *world, s *Store) *daemon {
 	d := &daemon{w: w, s: s, open: map[string]tracker.Episode{}}
 	d.l = NewLedger(s, []Outlet{{"log", &d.log}, {"journal", &d.journal}}, slog.New(slog.DiscardHandler))
-	if _, known := s.Root(root, 7); !known {
-		if err := s.NoteRoot(root, 7, day); err != nil {
+	if _, known := s.Root(root, numbered(7)); !known {
+		if err := s.NoteRoot(root, numbered(7), day); err != nil {
 			panic(err)
 		}
 	}
@@ -142,8 +142,8 @@ func newDaemon(w *world, s *Store) *daemon {
 func (d *daemon) see(t *testing.T, dl download) {
 	ep, going := d.open[dl.id]
 	if !going {
-		since, _ := d.s.Root(root, 7)
-		if m, known := d.s.Repo(root, dl.repo); known {
+		since, _ := d.s.Root(root, numbered(7))
+		if m, known := d.s.Repo(root, home, dl.repo); known {
 			since = m.Since
 		}
 		if !dl.at.After(since) {

@@ -41,21 +41,21 @@ func testSecondDaemon(t *testing.T) {
 	if !errors.Is(err, ErrLocked) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
-	if err := first.NoteRoot(root, 7, day); err != nil {
+	if err := first.NoteRoot(root, numbered(7), day); err != nil {
 		t.Error("the first was harmed:", err)
 	}
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}
 	first.Written("late", "log") // a late sink must not take the directory back
-	if err := first.NoteRoot(root, 8, day); err == nil {
+	if err := first.NoteRoot(root, numbered(8), day); err == nil {
 		t.Error("a closed store says that it wrote")
 	}
 	second, err := Open(dir, newAccounts(), said.logger())
 	if err != nil {
 		t.Fatal("after the first's end:", err)
 	}
-	if _, known := second.Root(root, 7); !known {
+	if _, known := second.Root(root, numbered(7)); !known {
 		t.Error("the second knows nothing of the first")
 	}
 	if err := second.Close(); err != nil {
@@ -95,16 +95,16 @@ func testBadRecords(t *testing.T) {
 			checkAside(t, filepath.Join(dir, rootsDir), filepath.Base(file), content)
 			said.wantCount(t, "level=", 1)
 			said.wantCount(t, "level=WARN", 1)
-			_, known := s.Root(root, 7)
+			_, known := s.Root(root, numbered(7))
 			if want := strings.HasPrefix(content, `{"head":{"version":2,"root":"/cache/hub","owner":1000}}`+"\n"); known != want {
 				t.Errorf("what is good of it is known: %v, want %v", known, want)
 			}
-			if err := s.NoteRoot(root, 8, day); err != nil {
+			if err := s.NoteRoot(root, numbered(8), day); err != nil {
 				t.Error(err)
 			}
 			kill(s)
 			s, said = openStore(t, dir, &testDisk{})
-			if _, known := s.Root(root, 8); !known {
+			if _, known := s.Root(root, numbered(8)); !known {
 				t.Error("what came after is not remembered")
 			}
 			said.wantCount(t, "level=", 0)
@@ -117,7 +117,7 @@ func testBadRecords(t *testing.T) {
 		}
 		s, said := openStore(t, dir, &testDisk{})
 		said.wantCount(t, "level=WARN", 1)
-		if err := s.NoteRoot(root, 7, day); err != nil {
+		if err := s.NoteRoot(root, numbered(7), day); err != nil {
 			t.Error(err)
 		}
 	})
@@ -157,13 +157,13 @@ func testHalfWritten(t *testing.T) {
 	}
 	same(t, "files", files(t, filepath.Join(dir, rootsDir), ""), filepath.Base(path))
 	commit(l, record("e2", qwen, 1), tracker.Preparing)
-	if err := s.NoteRoot(root, 7, day); err != nil {
+	if err := s.NoteRoot(root, numbered(7), day); err != nil {
 		t.Error(err)
 	}
 	kill(s)
 	s, said = openStore(t, dir, &testDisk{})
 	said.wantCount(t, "level=", 0)
-	if _, known := s.Root(root, 7); !known {
+	if _, known := s.Root(root, numbered(7)); !known {
 		t.Error("what came behind the torn line is not read")
 	}
 }
@@ -198,7 +198,7 @@ func testNoDirectory(t *testing.T) {
 	write(t, dir, "a file in the way")
 	s, said := openStore(t, dir, &testDisk{})
 	l, log, _ := start(s)
-	if err := s.NoteRoot(root, 7, day); err == nil {
+	if err := s.NoteRoot(root, numbered(7), day); err == nil {
 		t.Error("noted where nothing can be")
 	}
 	ep := record("e1", llama, 1)
@@ -209,7 +209,7 @@ func testNoDirectory(t *testing.T) {
 	}
 	same(t, "told", log.ids(), "e1-preparing", "e1-completed")
 	said.wantCount(t, "level=", 1)
-	if _, known := s.Root(root, 7); !known {
+	if _, known := s.Root(root, numbered(7)); !known {
 		t.Error("a root is forgotten while the daemon lives")
 	}
 
@@ -226,7 +226,7 @@ func testNoDirectory(t *testing.T) {
 	}
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
-	if _, known := s.Root(root, 7); !known {
+	if _, known := s.Root(root, numbered(7)); !known {
 		t.Error("the root was not written when it could be")
 	}
 	same(t, "pending", ids(s.pendingFor("log")), "e1-completed")
@@ -236,7 +236,7 @@ func testDirectoryRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	s, said := openStore(t, dir, &testDisk{})
 	l, _, _ := start(s)
-	if err := s.NoteRoot(root, 7, day); err != nil {
+	if err := s.NoteRoot(root, numbered(7), day); err != nil {
 		t.Fatal(err)
 	}
 	commit(l, record("e1", llama, 1), tracker.Preparing)
@@ -250,7 +250,7 @@ func testDirectoryRemoved(t *testing.T) {
 	}
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
-	if _, known := s.Root(root, 7); !known || len(s.Episodes()) != 2 {
+	if _, known := s.Root(root, numbered(7)); !known || len(s.Episodes()) != 2 {
 		t.Errorf("root known: %v, episodes %+v", known, s.Episodes())
 	}
 }
@@ -270,7 +270,7 @@ func testDiskRefuses(t *testing.T) {
 			if err := placing(s, "e1-completed", tracker.Position{}); !errors.Is(err, refusal) {
 				t.Errorf("Placing gave %v", err)
 			}
-			if err := s.NoteRoot(root, 7, day); !errors.Is(err, refusal) {
+			if err := s.NoteRoot(root, numbered(7), day); !errors.Is(err, refusal) {
 				t.Errorf("NoteRoot gave %v", err)
 			}
 			same(t, "told", log.ids(), "e1-preparing", "e1-completed")
@@ -283,8 +283,8 @@ func testDiskRefuses(t *testing.T) {
 			said.wantCount(t, "state can be written again", 1)
 			kill(s)
 			s, _ = openStore(t, dir, on)
-			m, _ := s.Repo(root, llama)
-			if _, known := s.Root(root, 7); !known || !m.Since.Equal(over(ep).Memory.Since) || len(s.episodes) > 0 {
+			m, _ := s.Repo(root, home, llama)
+			if _, known := s.Root(root, numbered(7)); !known || !m.Since.Equal(over(ep).Memory.Since) || len(s.episodes) > 0 {
 				t.Errorf("afterwards: root known %v, memory %+v, %d episodes", known, m, len(s.episodes))
 			}
 		})

@@ -8,7 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
+
+	"progressd/fsys"
 )
 
 // What the version before has left in a state directory: one file for all
@@ -24,9 +25,8 @@ const (
 type formerState struct {
 	Version int `json:"version"`
 	Roots   []struct {
-		Path  string    `json:"path"`
-		Inode uint64    `json:"inode"`
-		Since time.Time `json:"since"`
+		Path string `json:"path"`
+		baseline
 	} `json:"roots"`
 	Repos []struct {
 		Root string `json:"root"`
@@ -61,6 +61,25 @@ func (s *Store) loadFormer() {
 	} else if err != nil {
 		s.log.Warn("cannot read all records of downloads", "dir", s.path(episodesDir), "err", err)
 	}
+	for root, r := range s.roots {
+		if !known[root] {
+			r.settleHomes()
+		}
+	}
+}
+
+// settleHomes gives the episodes of a version that knew no directories theirs,
+// where only one was ever seen at the path of their root. Else it is found out
+// where the repository is seen next.
+func (r *records) settleHomes() {
+	if len(r.baselines) != 1 {
+		return
+	}
+	for _, e := range r.episodes {
+		if e.Episode.Home == (fsys.Identity{}) {
+			e.Episode.Home = r.baselines[0].Identity
+		}
+	}
 }
 
 func (s *Store) loadFormerState(known map[string]bool) error {
@@ -78,7 +97,7 @@ func (s *Store) loadFormerState(known map[string]bool) error {
 	s.former = append(s.former, stateFile)
 	for _, root := range rec.Roots {
 		if !known[root.Path] {
-			s.of(root.Path).addBaseline(baseline{Inode: root.Inode, Since: root.Since})
+			s.of(root.Path).addBaseline(root.baseline)
 		}
 	}
 	for _, repo := range rec.Repos {

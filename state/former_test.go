@@ -38,14 +38,14 @@ func TestTheStateOfTheVersionBeforeIsTakenOver(t *testing.T) {
 		s, said := openStore(t, dir, &testDisk{})
 		said.wantCount(t, "level=", 0)
 		for inode, path := range map[uint64]string{7: root, 8: root, 9: "/other"} {
-			if since, known := s.Root(path, inode); !known || since.Month() != time.January {
+			if since, known := s.Root(path, numbered(inode)); !known || since.Month() != time.January {
 				t.Errorf("life %d: baseline of %d: %v, %v", life, inode, since, known)
 			}
 		}
-		if m, known := s.Repo(root, llama); !known || m.Since.Day() != 4 {
+		if m, known := s.Repo(root, home, llama); !known || m.Since.Day() != 4 {
 			t.Errorf("life %d: repository: %+v, %v", life, m, known)
 		}
-		if m, known := s.Repo("/other", llama); !known || m.Play != "p" {
+		if m, known := s.Repo("/other", numbered(9), llama); !known || m.Play != "p" {
 			t.Errorf("life %d: repository under way: %+v, %v", life, m, known)
 		}
 		if got := s.Episodes(); len(got) != 1 || got[0].ID != "e4" || got[0].Announced != 5 {
@@ -84,7 +84,7 @@ func TestATakeOverThatWasKilledIsFinished(t *testing.T) {
 	s.flush()
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
-	_, known := s.Root("/other", 9)
+	_, known := s.Root("/other", numbered(9))
 	if got := ids(s.pendingFor("log")); !known || !slices.Equal(got, []string{"e5-completed", "e6-completed"}) || len(s.Episodes()) != 1 {
 		t.Errorf("root known: %v, pending %v, episodes %+v", known, got, s.Episodes())
 	}
@@ -115,12 +115,12 @@ func testBadState(t *testing.T) {
 			checkAside(t, dir, stateFile, content)
 			said.wantCount(t, "level=", 1)
 			said.wantCount(t, "level=WARN", 1)
-			if err := s.NoteRoot(root, 7, day); err != nil {
+			if err := s.NoteRoot(root, numbered(7), day); err != nil {
 				t.Error(err)
 			}
 			kill(s)
 			s, said = openStore(t, dir, &testDisk{})
-			if _, known := s.Root(root, 7); !known {
+			if _, known := s.Root(root, numbered(7)); !known {
 				t.Error("what came after is not remembered")
 			}
 			said.wantCount(t, "level=", 0)
@@ -134,7 +134,7 @@ func testBadState(t *testing.T) {
 		}
 		s, said := openStore(t, dir, &testDisk{})
 		said.wantCount(t, "level=WARN", 1)
-		if err := s.NoteRoot(root, 7, day); err != nil {
+		if err := s.NoteRoot(root, numbered(7), day); err != nil {
 			t.Error(err)
 		}
 	})

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"progressd/account"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
@@ -309,3 +310,9 @@ func quickDir(t *testing.T) string {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
+
+// home is the directory that root is, in nearly all tests.
+var home = numbered(7)
+
+// numbered is a directory of which the inode alone is known.
+func numbered(inode uint64) fsys.Identity { return fsys.Identity{Inode: inode} }

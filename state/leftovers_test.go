@@ -31,7 +31,7 @@ func TestWhenLeftoversWereToldIsRemembered(t *testing.T) {
 	}) {
 		t.Errorf("remembered %v, want %v", got, want)
 	}
-	if _, known := s.Repo(root, qwen); known {
+	if _, known := s.Repo(root, home, qwen); known {
 		t.Error("a repository without a download has a memory")
 	}
 }

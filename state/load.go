@@ -9,9 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/hfcache"
 )
 
 // load reads the directory. What can't be used is noted in s.aside, so that
@@ -176,19 +179,22 @@ func (s *Store) adoptEpisode(r *records, rec episodeRecord, size int) error {
 	return nil
 }
 
-// endOlderTwins leaves each repository one open episode.
+// endOlderTwins leaves each repository of a directory one open episode.
 func (s *Store) endOlderTwins(r *records) {
-	newest := map[repoKey]*episode{}
+	newest := map[hfcache.Repo][]*episode{}
 	for _, e := range inOrder(r.episodes) {
 		if e.Episode.Over {
 			continue
 		}
-		if older := newest[e.key()]; older != nil {
+		others := slices.DeleteFunc(newest[e.Episode.Repo], func(older *episode) bool {
+			if !older.Episode.Home.Same(e.Episode.Home) {
+				return false
+			}
 			older.Episode.Over = true
-			older.touch()
-			s.touch(r)
-		}
-		newest[e.key()] = e
+			s.touchEpisode(older)
+			return true
+		})
+		newest[e.Episode.Repo] = append(others, e)
 	}
 }
 

@@ -200,7 +200,7 @@ func (m *machine) checkRepos(rt *rapid.T) {
 		if e := m.model.open(repo); e != nil {
 			want, known, play = e.ep.Memory.Since, true, e.ep.ID
 		}
-		got, ok := m.store.Repo(root, repo)
+		got, ok := m.store.Repo(root, home, repo)
 		if ok != known || !got.Since.Equal(want) || got.Play != play {
 			rt.Fatalf("%v: got %+v, %v, want %v, %q, %v", repo, got, ok, want, play, known)
 		}

@@ -233,7 +233,8 @@ func (s *Store) settle(e *episode) {
 
 func (s *Store) close(e *episode) {
 	if rec := s.repoRecord(e.key()); e.played() && e.Number > rec.Number {
-		rec.Number, rec.Since, rec.CutOffs = e.Number, e.Episode.Memory.Since, e.Episode.Memory.CutOffs
+		rec.Number, rec.Home = e.Number, e.Episode.Home
+		rec.Since, rec.CutOffs = e.Episode.Memory.Since, e.Episode.Memory.CutOffs
 		e.of.touch(rec)
 	}
 	e.of.end(e)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"progressd/account"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
@@ -41,9 +42,10 @@ type headRecord struct {
 }
 
 // A baseline is the time before which what finished in a root is silent. The
-// inode tells another file system mounted over the path.
+// identity tells another file system mounted over the path; that of older versions
+// knows the inode alone.
 type baseline struct {
-	Inode uint64    `json:"inode"`
+	fsys.Identity
 	Since time.Time `json:"since"`
 }
 
@@ -56,8 +58,10 @@ type repoRecord struct {
 	CutOffs []sizer.CutOff `json:"cut_offs,omitempty"`
 	// Log is the name of its log file, given once and kept.
 	Log string `json:"log,omitempty"`
-	// Number is that of the episode that Since comes from.
-	Number uint64 `json:"number,omitempty"`
+	// Home is the directory in which that was, Number the number of that
+	// episode.
+	Home   fsys.Identity `json:"home,omitzero"`
+	Number uint64        `json:"number,omitempty"`
 	// Leftovers is when those of dead attempts were told last.
 	Leftovers time.Time `json:"leftovers,omitzero"`
 

@@ -19,7 +19,7 @@ func TestARunWithoutATraceLeavesTheMemoryAlone(t *testing.T) {
 	want := over(ep).Memory.Since
 	check := func(when string) {
 		t.Helper()
-		if m, known := s.Repo(root, llama); !known || !m.Since.Equal(want) {
+		if m, known := s.Repo(root, home, llama); !known || !m.Since.Equal(want) {
 			t.Errorf("%s: since %v, known %v", when, m.Since, known)
 		}
 	}

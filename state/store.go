@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"progressd/account"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
@@ -130,33 +131,47 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Root gives the baseline of the root with that path and inode, in time of
-// its file system.
-func (s *Store) Root(path string, inode uint64) (since time.Time, known bool) {
+// Root gives the baseline of the root that is that directory at that path, in
+// time of its file system.
+func (s *Store) Root(path string, home fsys.Identity) (since time.Time, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.roots[path]
 	if r == nil {
 		return time.Time{}, false
 	}
-	i := r.baseline(inode)
+	i := r.baseline(home)
 	if i < 0 {
 		return time.Time{}, false
 	}
 	return r.baselines[i].Since, true
 }
 
-func (r *records) baseline(inode uint64) int {
-	return slices.IndexFunc(r.baselines, func(b baseline) bool { return b.Inode == inode })
+// baseline finds that of a directory; it prefers what is surely that one.
+func (r *records) baseline(home fsys.Identity) int {
+	found := -1
+	for i, b := range r.baselines {
+		if b.Identity.Sure(home) {
+			return i
+		}
+		if b.Identity.Same(home) {
+			found = i
+		}
+	}
+	return found
 }
 
 // NoteRoot notes the baseline of a root in one atomic step. After an error it
 // is known until the daemon ends, and written as soon as that can be done.
-func (s *Store) NoteRoot(path string, inode uint64, since time.Time) error {
+func (s *Store) NoteRoot(path string, home fsys.Identity, since time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.of(path)
-	r.addBaseline(baseline{Inode: inode, Since: sane(since)})
+	if i := r.baseline(home); i >= 0 {
+		r.baselines = slices.Delete(r.baselines, i, i+1)
+		r.changed.all = true // a line alone doesn't take it back
+	}
+	r.addBaseline(baseline{Identity: home, Since: sane(since)})
 	r.changed.baselines, r.changed.durably = true, true
 	s.touch(r)
 	err := s.sync()
@@ -167,9 +182,7 @@ func (s *Store) NoteRoot(path string, inode uint64, since time.Time) error {
 }
 
 func (r *records) addBaseline(b baseline) {
-	if i := r.baseline(b.Inode); i >= 0 {
-		r.baselines = slices.Delete(r.baselines, i, i+1)
-	}
+	r.baselines = slices.DeleteFunc(r.baselines, func(other baseline) bool { return other.Identity == b.Identity })
 	r.baselines = append(r.baselines, b)
 	r.baselines = r.baselines[max(0, len(r.baselines)-maxBaselines):]
 }
@@ -218,9 +231,10 @@ func (s *Store) of(path string) *records {
 // touch has the changes of a root written at the next sync.
 func (s *Store) touch(r *records) { s.changed[r] = struct{}{} }
 
-// Repo gives what is remembered about a repository: the memory of its open
-// episode, else that after its last one, of which only Since and CutOffs are set.
-func (s *Store) Repo(root string, repo hfcache.Repo) (sizer.Memory, bool) {
+// Repo gives what is remembered about a repository in the directory that its
+// root is: the memory of its open episode, else that after its last one, of which
+// only Since and CutOffs are set.
+func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.Memory, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.roots[root]
@@ -229,12 +243,12 @@ func (s *Store) Repo(root string, repo hfcache.Repo) (sizer.Memory, bool) {
 	}
 	var last sizer.Memory
 	var number uint64
-	if rec := r.repos[repo]; rec != nil {
+	if rec := r.repos[repo]; rec != nil && rec.Home.Same(home) {
 		last, number = sizer.Memory{Since: rec.Since, CutOffs: rec.CutOffs}, rec.Number
 	}
 	for _, e := range r.episodes {
 		switch {
-		case e.Episode.Repo != repo, !e.played():
+		case e.Episode.Repo != repo, !e.played(), !e.Episode.Home.Same(home):
 		case !e.Episode.Over:
 			return copyMemory(e.Episode.Memory), true
 		case e.Number > number:

@@ -22,22 +22,22 @@ import (
 func TestRootsAreRemembered(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := openStore(t, dir, osDisk{})
-	if _, known := s.Root(root, 7); known {
+	if _, known := s.Root(root, numbered(7)); known {
 		t.Fatal("an unknown root is known")
 	}
 	for inode, since := range map[uint64]time.Time{7: day, 8: day.Add(time.Hour)} {
-		if err := s.NoteRoot(root, inode, since); err != nil {
+		if err := s.NoteRoot(root, numbered(inode), since); err != nil {
 			t.Fatal(err)
 		}
 	}
 	kill(s)
 	s, _ = openStore(t, dir, osDisk{})
 	for inode, want := range map[uint64]time.Time{7: day, 8: day.Add(time.Hour)} {
-		if since, known := s.Root(root, inode); !known || !since.Equal(want) {
+		if since, known := s.Root(root, numbered(inode)); !known || !since.Equal(want) {
 			t.Errorf("inode %d: got %v, %v, want %v", inode, since, known, want)
 		}
 	}
-	if _, known := s.Root("/elsewhere", 7); known {
+	if _, known := s.Root("/elsewhere", numbered(7)); known {
 		t.Error("a root is known by its inode alone")
 	}
 }
@@ -56,12 +56,12 @@ func TestRootsAreBounded(t *testing.T) {
 		t.Errorf("%d files", len(got))
 	}
 	for i := range uint64(maxBaselines + 1) {
-		if err := s.NoteRoot(root, i, day); err != nil {
+		if err := s.NoteRoot(root, numbered(1+i), day); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, oldest := s.Root(root, 0)
-	_, next := s.Root(root, 1)
+	_, oldest := s.Root(root, numbered(1))
+	_, next := s.Root(root, numbered(2))
 	if oldest || !next {
 		t.Errorf("the oldest baseline is known: %v, the next: %v", oldest, next)
 	}
@@ -75,7 +75,7 @@ func TestRepositoryMemory(t *testing.T) {
 	check := func(name string, want sizer.Memory) {
 		t.Helper()
 		for _, life := range []string{"", " after a restart"} {
-			m, known := s.Repo(root, llama)
+			m, known := s.Repo(root, home, llama)
 			if known != !want.Since.IsZero() || !m.Since.Equal(want.Since) || m.Play != want.Play || !slices.Equal(m.CutOffs, want.CutOffs) {
 				t.Errorf("%s%s: got %+v, %v, want %+v", name, life, m, known, want)
 			}
@@ -101,7 +101,7 @@ func TestRepositoryMemory(t *testing.T) {
 		s.Written("e1-completed", sink)
 	}
 	check("both closed", over(second).Memory)
-	if m, known := s.Repo("/elsewhere", llama); known {
+	if m, known := s.Repo("/elsewhere", home, llama); known {
 		t.Errorf("the same repository of another root is known: %+v", m)
 	}
 }
@@ -228,9 +228,9 @@ func TestRepositoriesAreBounded(t *testing.T) {
 		rec := s.repoRecord(repoKey{root, repo(i)})
 		rec.Number, rec.Since = uint64(i+2), day
 	}
-	_, oldest := s.Repo(root, repo(0))
-	_, newest := s.Repo(root, repo(limit))
-	_, others := s.Repo("/victim", llama)
+	_, oldest := s.Repo(root, home, repo(0))
+	_, newest := s.Repo(root, home, repo(limit))
+	_, others := s.Repo("/victim", home, llama)
 	if oldest || !newest || !others || s.allNames > limit {
 		t.Errorf("oldest known: %v, newest known: %v, another user's known: %v, %d in all", oldest, newest, others, s.allNames)
 	}
@@ -300,7 +300,7 @@ func TestARootThatChangesHandsIsTheNewOwners(t *testing.T) {
 func TestTimesThatJSONCannotSayAreKept(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := openStore(t, dir, &testDisk{})
-	if err := s.NoteRoot(root, 7, time.Unix(1<<40, 0)); err != nil {
+	if err := s.NoteRoot(root, numbered(7), time.Unix(1<<40, 0)); err != nil {
 		t.Error(err)
 	}
 	l, _, _ := start(s)
@@ -309,7 +309,7 @@ func TestTimesThatJSONCannotSayAreKept(t *testing.T) {
 	commit(l, far, tracker.Preparing)
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
-	if m, known := s.Repo(root, llama); !known || m.Since.Year() != 9998 {
+	if m, known := s.Repo(root, home, llama); !known || m.Since.Year() != 9998 {
 		t.Errorf("got %+v, %v", m, known)
 	}
 }

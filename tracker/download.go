@@ -30,6 +30,8 @@ type download struct {
 	// there was one in this process.
 	look sizer.Look
 	seen bool
+	// present: its folder was seen in the directory that its root leads to now.
+	present bool
 	// resting: the repository isn't in play any more, the facts stand.
 	resting bool
 	// offset is added to what a look says was there before: an episode may

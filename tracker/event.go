@@ -8,6 +8,7 @@ import (
 
 	"progressd/account"
 	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 )
@@ -203,11 +204,13 @@ func (e Event) Verdict() bool {
 // to its end. It is JSON in the state directory.
 type Episode struct {
 	// ID is unique; event ids derive from it.
-	ID    string       `json:"id"`
-	Root  string       `json:"root"`
-	Repo  hfcache.Repo `json:"repo"`
-	Play  string       `json:"play"`
-	Began time.Time    `json:"began"`
+	ID   string `json:"id"`
+	Root string `json:"root"`
+	// Home is the directory that Root led to when it was last seen there.
+	Home  fsys.Identity `json:"home,omitzero"`
+	Repo  hfcache.Repo  `json:"repo"`
+	Play  string        `json:"play"`
+	Began time.Time     `json:"began"`
 	// Seq numbers the events told so far.
 	Seq int `json:"seq"`
 	// Announced is the highest step told, in bytes; Bytes the newest count

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 )
@@ -38,9 +39,8 @@ type Tracker struct {
 	// closed are the plays whose episode is over: more looks of the same
 	// play are nothing new. One is forgotten as soon as it is at rest.
 	closed map[key]string
-	// away are the roots that are gone.
-	away  map[string]bool
-	rooms map[uint64]*room
+	homes  homes
+	rooms  map[uint64]*room
 	// reports are those of leftovers.
 	reports reports
 	status  status
@@ -66,13 +66,14 @@ type entry struct {
 type noted struct {
 	bytes, base, fell        int64
 	over, stranger, diskFull bool
+	home                     fsys.Identity
 	memory                   sizer.Memory
 }
 
 func notedOf(ep *Episode) noted {
 	return noted{
 		bytes: ep.Bytes, base: ep.Base, fell: ep.Fell,
-		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull,
+		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull, home: ep.Home,
 		memory: ep.Memory,
 	}
 }
@@ -84,7 +85,7 @@ func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 		set: set, rec: rec, hooks: hooks, log: log,
 		open:    map[key]*entry{},
 		closed:  map[key]string{},
-		away:    map[string]bool{},
+		homes:   newHomes(),
 		rooms:   map[uint64]*room{},
 		runs:    map[key]*run{},
 		reports: reports{at: map[key]time.Time{}},
@@ -100,7 +101,12 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 			continue
 		}
 		d := restoreDownload(t.set, ep, now)
-		t.open[key{ep.Root, ep.Repo}] = &entry{download: d, noted: notedOf(&ep), notedAt: now}
+		k, e := key{ep.Root, ep.Repo}, &entry{download: d, noted: notedOf(&ep), notedAt: now}
+		if t.open[k] == nil {
+			t.open[k] = e
+		} else { // two homes at one path; which is there is told before the first look
+			t.homes.absent[k] = append(t.homes.absent[k], e)
+		}
 		t.log.Debug("download restored", "root", ep.Root, "repo", ep.Repo.ID, "episode", ep.ID)
 	}
 }
@@ -110,10 +116,9 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 func (t *Tracker) Hear(reports <-chan Report) { t.hears = reports }
 
 // Run judges looks as they come until ctx is done or looks is closed; then
-// every record is noted once more. roots tells of roots that went and came
-// back: events of kind RootGone and RootBack with At, Root and Reason set; it
-// may be nil. Looks of one repository come in order.
-func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan Event) error {
+// every record is noted once more. roots tells of roots that were found, went
+// and came back; it may be nil. Looks of one repository come in order.
+func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan RootChange) error {
 	beats := newBeats()
 	defer beats.stop()
 	var pulse <-chan time.Time
@@ -139,8 +144,8 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 				t.tick(look.At)
 			}
 			t.publish(look.At)
-		case event := <-roots:
-			t.root(event)
+		case change := <-roots:
+			t.root(change)
 		case report := <-t.hears:
 			t.report(report)
 			t.publish(report.At)
@@ -158,11 +163,21 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 func (t *Tracker) observe(look sizer.Look) {
 	k := key{look.Root, look.Repo}
 	t.leftovers(k, look)
+	here := !look.Gone && look.Unreadable == nil
+	if t.open[k] == nil && here {
+		t.takeBack(k)
+	}
 	e := t.open[k]
 	if e == nil {
 		if e = t.begin(k, look); e == nil {
 			return
 		}
+	}
+	if here {
+		t.sighted(k, e)
+	} else if look.Gone && !e.unplayed() && !t.deleted(k, e) {
+		t.setAside(k, e)
+		return
 	}
 	if e.unplayed() {
 		look = t.sinceClosed(k, look)
@@ -209,7 +224,7 @@ func (t *Tracker) begin(k key, look sizer.Look) *entry {
 // tick lets time pass for every download whose root is there.
 func (t *Tracker) tick(now time.Time) {
 	for k, e := range t.open {
-		if t.away[k.root] {
+		if t.homes.away[k.root] {
 			continue
 		}
 		t.note(e, e.tick(now))
@@ -240,32 +255,12 @@ func (t *Tracker) sinceClosed(k key, look sizer.Look) sizer.Look {
 	return look
 }
 
-// root notes that a root went or came back: meanwhile nothing is known of its
-// downloads, and nothing is said.
-func (t *Tracker) root(event Event) {
-	switch event.Kind {
-	case RootGone:
-		t.away[event.Root] = true
-	case RootBack:
-		delete(t.away, event.Root)
-	default:
-		return
-	}
-	for k, e := range t.open {
-		if k.root == event.Root {
-			e.clocks.blind()
-		}
-	}
-	event.ID = episodeID(event.Root, hfcache.Repo{}, event.At) + "-" + string(event.Kind)
-	t.rec.Commit(nil, []Event{event})
-}
-
 // note commits what is worth remembering: every line, what the sizer has
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
 	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
-		e.ep.DiskFull == e.noted.diskFull && e.noted.memory.SameFacts(e.ep.Memory) {
+		e.ep.DiskFull == e.noted.diskFull && e.ep.Home == e.noted.home && e.noted.memory.SameFacts(e.ep.Memory) {
 		return
 	}
 	t.commit(e, events)
@@ -295,7 +290,7 @@ func (t *Tracker) ticking() bool {
 		return true
 	}
 	for k, e := range t.open {
-		if (e.active() || e.run != nil && e.run.exit != nil) && !t.away[k.root] || e.waits() {
+		if (e.active() || e.run != nil && e.run.exit != nil) && !t.homes.away[k.root] || e.waits() {
 			return true
 		}
 	}

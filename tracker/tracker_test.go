@@ -53,14 +53,14 @@ type engine struct {
 	commits
 	t      *testing.T
 	looks  chan sizer.Look
-	roots  chan Event
+	roots  chan RootChange
 	status []string
 	stop   func()
 }
 
 func runEngine(t *testing.T, restored []Episode, alive func()) *engine {
 	t.Helper()
-	e := &engine{looks: make(chan sizer.Look), roots: make(chan Event)}
+	e := &engine{looks: make(chan sizer.Look), roots: make(chan RootChange)}
 	hooks := Hooks{Status: func(s string) { e.status = append(e.status, s) }, Alive: alive, AliveEvery: 10 * time.Second}
 	tr := New(defaults, &e.commits, hooks, slog.New(slog.DiscardHandler))
 	tr.Restore(restored, time.Now())
@@ -154,14 +154,14 @@ func TestFaultsOfMany(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := runEngine(t, nil, nil)
 			e.see("/a", "o/m", by(vllm), bytes(mb))
-			e.roots <- Event{Kind: RootGone, Root: "/a", At: time.Now(), Reason: "not mounted"}
+			e.roots <- RootChange{Gone: true, Root: "/a", At: time.Now()}
 			synctest.Wait()
 			before := len(e.events)
 			pass(2 * time.Hour)
 			if len(e.events) != before {
 				t.Errorf("told %v meanwhile", e.told())
 			}
-			e.roots <- Event{Kind: RootBack, Root: "/a", At: time.Now()}
+			e.roots <- RootChange{Root: "/a", At: time.Now()}
 			e.see("/a", "o/m", by(vllm), func(l *sizer.Look) { l.Bytes = mb })
 			for range 10 * 12 {
 				pass(5 * time.Second)
@@ -227,9 +227,9 @@ func TestNothingWakesAnIdleEngine(t *testing.T) {
 	want(false, "at first")
 	tr.observe(look)
 	want(true, "with a download")
-	tr.root(Event{Kind: RootGone, Root: "/a", At: now})
+	tr.root(RootChange{Gone: true, Root: "/a", At: now})
 	want(false, "with its root gone")
-	tr.root(Event{Kind: RootBack, Root: "/a", At: now})
+	tr.root(RootChange{Root: "/a", At: now})
 	want(true, "with its root back")
 	for range 130 { // interrupted meanwhile
 		look.At = look.At.Add(5 * time.Second)

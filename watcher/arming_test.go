@@ -89,6 +89,7 @@ func TestAFailingRootIsTriedSeldom(t *testing.T) {
 	f := &faulty{}
 	f.set(func(string) error { tries.Add(1); return syscall.EIO })
 	g := newRig(t, 100*time.Millisecond, false, tempRoot(t))
+	g.w.survey = surely(t)
 	g.w.opts.FS = f
 	g.start()
 	g.awaitChange(Found)

@@ -362,7 +362,7 @@ func faultH4Many(t *testing.T) {
 	g := newRig(t, far, false, "/crowd")
 	g.w.opts.FS = &crowd{n: n}
 	g.w.survey = func(string) survey {
-		return survey{places: []place{{via: "/crowd", path: "/crowd", dev: 1, inode: 2}}}
+		return survey{places: []place{{via: "/crowd", path: "/crowd", dev: 1, inode: 2, home: fsys.Identity{Inode: 2}}}}
 	}
 	first := make(chan struct{}, n)
 	hold := make(chan struct{})

@@ -2,6 +2,8 @@ package watcher
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -22,11 +24,13 @@ type finder struct {
 	poll    time.Duration
 	began   time.Time // of the watcher
 	fs      fsys.Kernel
-	survey  func(string) survey
-	notify  *notifier // nil: no events
-	log     *slog.Logger
-	box     *inbox
-	self    *repo // stands for the pattern
+	// survey is resolve, but for tests.
+	survey   func(context.Context) survey
+	surveyor surveyor
+	notify   *notifier // nil: no events
+	log      *slog.Logger
+	box      *inbox
+	self     *repo // stands for the pattern
 
 	before   time.Time // of the previous check; zero before the first
 	previous survey
@@ -35,6 +39,7 @@ type finder struct {
 	trap     string          // the path whose coming is watched for
 	busy     atomic.Int64    // unix ns at which the check under way began
 	empty    atomic.Bool
+	delayed  atomic.Pointer[[]delay] // what the last survey went on without
 }
 
 // A report is what a finder sees now.
@@ -46,36 +51,59 @@ type report struct {
 
 // A sighting is one root, by the path before links are resolved.
 type sighting struct {
-	root        Root
-	via, remote string
+	root Root
+	via  string
 }
 
 func newFinder(w *Watcher, pattern string) *finder {
 	box := newInbox()
-	return &finder{
-		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, survey: w.survey, notify: w.notify, log: w.opts.Log,
-		box: box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
+	f := &finder{
+		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
+		surveyor: surveyor{probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
+		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
+	if f.survey = f.resolve; w.survey != nil {
+		f.survey = func(context.Context) survey { return w.survey(pattern) }
+	}
+	return f
 }
 
 // run checks the pattern at every poll, and when it is woken, and hands on
 // what it sees.
 func (f *finder) run(ctx context.Context, tell func(report)) {
-	for ctx.Err() == nil {
+	for first := true; ctx.Err() == nil; first = false {
 		start := time.Now()
 		f.busy.Store(start.UnixNano())
-		s := f.survey(f.pattern)
+		s := f.survey(ctx)
+		took := time.Since(start)
+		if first {
+			s = f.waitALittle(ctx, start, s)
+		}
 		seen := f.judge(start, s)
-		f.empty.Store(len(seen) == 0)
+		f.empty.Store(len(seen)+len(s.delayed) == 0)
+		f.delayed.Store(&s.delayed)
 		tell(report{f.pattern, seen, s})
 		f.setTrap(seen)
 		f.busy.Store(0)
 		now := time.Since(f.began)
-		if !sleep(ctx, f.box.wake, together(now, f.poll)-now) || !sleep(ctx, nil, eventGap-time.Since(start)) {
+		rest := max(eventGap, share*took)
+		if !sleep(ctx, f.box.wake, together(now, f.poll)-now) || !sleep(ctx, nil, rest-time.Since(start)) {
 			return
 		}
 		f.box.take()
 	}
+}
+
+// waitALittle gives places that are slow, but don't hang, the time to be among
+// those that are watched when the watcher is ready.
+func (f *finder) waitALittle(ctx context.Context, start time.Time, s survey) survey {
+	for len(s.delayed) > 0 && time.Since(start) < firstPatience/2 {
+		if !sleep(ctx, f.box.wake, firstPatience/2-time.Since(start)) {
+			return s
+		}
+		s = f.survey(ctx)
+	}
+	return s
 }
 
 // judge tells since when each root is there.
@@ -83,15 +111,15 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 	known := make(map[string]Root)
 	var seen []sighting
 	for _, p := range s.places {
-		root := Root{Path: p.path, Pattern: f.pattern, Dev: p.dev, Inode: p.inode}
+		root := Root{Path: p.path, Pattern: f.pattern, Dev: p.dev, Inode: p.inode, Home: p.home, Remote: p.remote}
 		old, was := f.known[p.via]
-		if was && old.Path == root.Path && old.Dev == root.Dev && old.Inode == root.Inode {
+		if was && old.Path == root.Path && old.Dev == root.Dev && old.Home.Same(root.Home) {
 			root.Since = old.Since
 		} else if !f.before.IsZero() && !f.previous.hides(p.via) {
 			root.Since = f.before.Add(-clockSlack)
 		}
 		known[p.via] = root
-		seen = append(seen, sighting{root, p.via, p.remote})
+		seen = append(seen, sighting{root, p.via})
 	}
 	for via, root := range f.known {
 		if _, still := known[via]; !still && s.hides(via) {
@@ -107,10 +135,24 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 func (f *finder) say(s survey) {
 	refused := make(map[string]bool)
 	for _, r := range s.refused {
+		if _, watched := f.known[r.path]; watched && !errors.Is(r.err, fs.ErrPermission) {
+			continue // what fails is the root itself, which is said where it is watched
+		}
 		refused[r.path] = true
 		if !f.told[r.path] {
 			f.log.Warn("cannot look for a cache: it is tried again until it works",
 				keyPattern, clean(f.pattern), "path", clean(r.path), keyErr, r.err)
+		}
+	}
+	for _, d := range s.delayed {
+		told := f.told[d.path]
+		if !told && time.Since(d.since) >= hangs {
+			f.log.Warn("no answer from a place where a cache may be: it is waited for, others are looked after meanwhile",
+				keyPattern, clean(f.pattern), "path", clean(d.path), "since", d.since.Format(time.TimeOnly))
+			told = true
+		}
+		if told {
+			refused[d.path] = true
 		}
 	}
 	for path := range f.told {
@@ -120,6 +162,9 @@ func (f *finder) say(s survey) {
 	}
 	f.told = refused
 }
+
+// hangs is how long a place doesn't answer until that is worth a word.
+const hangs = 5 * time.Second
 
 // setTrap watches for a root that isn't there yet, so that the very first
 // download on a machine is seen at once: in its parent, or in the parent of
@@ -150,7 +195,7 @@ func trapFor(kernel fsys.Kernel, path string) string {
 	for range 2 {
 		dir := filepath.Dir(path)
 		if d, err := fsys.Open(kernel, dir); err == nil {
-			kind, err := remote(d)
+			kind, err := d.Network()
 			d.Close()
 			if err == nil && kind == "" {
 				return path

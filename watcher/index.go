@@ -60,6 +60,9 @@ type plan struct {
 type stamp struct {
 	inode uint64
 	mtime int64 // nanoseconds
+	// names are those in a directory on the file system of a network, where
+	// times may say nothing.
+	names fsys.Tally
 	where where
 }
 

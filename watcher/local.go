@@ -113,7 +113,7 @@ func (r *runner) shelve(top fsys.Dir, p *repo) {
 		return
 	}
 	now := stampOf(e, nowhere)
-	if now == s.stamp && !s.young {
+	if now == s.stamp && !s.young && r.remote == "" {
 		return
 	}
 	s.stamp, s.young = now, now.youngAt(time.Now())
@@ -146,7 +146,7 @@ func (r *runner) localMark(top fsys.Dir, p *repo) (stamp, error) {
 		if !is {
 			continue
 		}
-		s := stampOf(e, at.where)
+		s := r.stampOf(top, at.path, e, at.where)
 		if e.Dev != r.root.Dev {
 			s.where = nowhere
 		}

@@ -224,8 +224,8 @@ func (c *crew) sayAlias(s sighting, path string) {
 func (c *crew) hire(ctx context.Context, s sighting) {
 	own, stop := context.WithCancel(ctx)
 	m := &member{sighting: s, stop: stop}
-	r := &runner{opts: &c.w.opts, root: s.root, remote: s.remote, owner: -1, claimed: c.w.isRoot, epoch: c.w.began}
-	if s.remote == "" {
+	r := &runner{opts: &c.w.opts, root: s.root, remote: s.root.Remote, owner: -1, claimed: c.w.isRoot, epoch: c.w.began}
+	if s.root.Remote == "" {
 		r.notify = c.w.notify
 	}
 	if !c.isReady() {

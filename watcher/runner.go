@@ -253,11 +253,14 @@ func (r *runner) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if e.Dev != r.root.Dev || e.Inode != r.root.Inode {
+	if !r.same(top, e) {
 		return errReplaced
 	}
 	r.owner = int(e.UID)
 	mark := stampOf(e, onRoot)
+	if r.remote != "" {
+		mark.inode = 0
+	}
 	if r.now() >= r.pollDue {
 		r.checkSelf(mark)
 	}
@@ -280,6 +283,20 @@ func (r *runner) work(ctx context.Context) error {
 		r.visitDue(ctx, top)
 	}
 	return ctx.Err()
+}
+
+// same reports whether the root is still that directory. At each poll it also finds
+// out whether another one has got its number.
+func (r *runner) same(top fsys.Dir, e fsys.Entry) bool {
+	home := r.root.Home
+	if e.Dev != r.root.Dev || home.Inode != 0 && e.Inode != r.root.Inode {
+		return false
+	}
+	if home.Birth == 0 || r.now() < r.pollDue {
+		return true
+	}
+	born := top.Born(".")
+	return born.IsZero() || born.UnixNano() == home.Birth
 }
 
 // trouble notes an error of the root itself (R7, R9): it is said once, and

@@ -13,7 +13,7 @@ import (
 // event has said so, the watch isn't worth anything any more: an unmount or
 // the rename of a parent takes it away without a word.
 func (r *runner) checkSelf(mark stamp) {
-	if r.listed && (mark != r.self.stamp || r.self.young) {
+	if r.listed && (mark != r.self.stamp || r.self.young || r.remote != "") {
 		r.listDue = min(r.listDue, max(r.now(), r.listRest))
 		if mark != r.self.stamp {
 			r.distrust(r.self)
@@ -25,10 +25,11 @@ func (r *runner) checkSelf(mark stamp) {
 	}
 }
 
-// list reads the names in the root, if its time stamp moved.
+// list reads the names in the root, if its time stamp moved, or may not have done
+// so although names came or went.
 func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	r.listDue = never
-	if r.listed && !r.force && mark == r.self.stamp && !r.self.young {
+	if r.listed && !r.force && mark == r.self.stamp && !r.self.young && r.remote == "" {
 		return nil
 	}
 	start, looking := r.now(), r.looking
@@ -175,7 +176,20 @@ func (r *runner) mark(top fsys.Dir, p *repo) (stamp, error) {
 	if e.Dev != r.root.Dev {
 		where = nowhere // what is mounted there may be a network's
 	}
-	return stampOf(e, where), nil
+	return r.stampOf(top, p.rel(), e, where), nil
+}
+
+// stampOf is the stamp of what lies at path. On the file system of a network
+// names are read: times there may never move, nor is a number kept.
+func (r *runner) stampOf(top fsys.Dir, path string, e fsys.Entry, where where) stamp {
+	s := stampOf(e, where)
+	if r.remote != "" {
+		s.inode = 0
+		if where != onFolder {
+			s.names = top.Tally(path)
+		}
+	}
+	return s
 }
 
 // visitDue visits those whose time has come.

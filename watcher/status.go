@@ -7,7 +7,8 @@ import (
 
 // RootStatus is how one root stands, for an operator.
 type RootStatus struct {
-	// Path of the root, or the pattern where that leads to none.
+	// Path of the root, or the pattern where that leads to none, or a place
+	// that a pattern leads to and that doesn't answer.
 	Path string
 	// Pattern is the one of Options.Roots.
 	Pattern string
@@ -41,12 +42,28 @@ func (w *Watcher) Status() []RootStatus {
 		all = append(all, r.status())
 	}
 	for _, f := range w.finders {
+		all = append(all, w.delayed(f)...)
 		busy := since(f.busy.Load())
 		if f.empty.Load() || !busy.IsZero() && time.Since(busy) > w.opts.Poll {
 			all = append(all, RootStatus{Path: f.pattern, Pattern: f.pattern, BusySince: busy, Owner: -1})
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
+	return all
+}
+
+// delayed are the places of a pattern from which no answer has come, and in
+// which no root is watched that says so itself.
+func (w *Watcher) delayed(f *finder) (all []RootStatus) {
+	delayed := f.delayed.Load()
+	if delayed == nil {
+		return nil
+	}
+	for _, d := range *delayed {
+		if w.runners[d.path] == nil {
+			all = append(all, RootStatus{Path: d.path, Pattern: f.pattern, BusySince: d.since, Owner: -1})
+		}
+	}
 	return all
 }
 

@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,8 @@ type survey struct {
 	// refused are the paths at which the way ended with an error other
 	// than "not there": nothing is known about what lies beneath.
 	refused []refusal
+	// delayed are the paths about which no answer has come yet, the same.
+	delayed []delay
 }
 
 // A place is a directory that a pattern led to.
@@ -25,6 +28,7 @@ type place struct {
 	// via is the path before links are resolved, path the one after.
 	via, path  string
 	dev, inode uint64
+	home       fsys.Identity
 	// remote names the network file system it is on; empty if local.
 	remote string
 }
@@ -38,11 +42,20 @@ type refusal struct {
 // there although it wasn't found now.
 func (s survey) hides(via string) bool {
 	for _, r := range s.refused {
-		if via == r.path || r.path == "/" || strings.HasPrefix(via, r.path+"/") {
+		if leadsTo(r.path, via) {
+			return true
+		}
+	}
+	for _, d := range s.delayed {
+		if leadsTo(d.path, via) {
 			return true
 		}
 	}
 	return false
+}
+
+func leadsTo(path, via string) bool {
+	return via == path || path == "/" || strings.HasPrefix(via, path+"/")
 }
 
 func (s *survey) refuse(path string, err error) {
@@ -52,45 +65,67 @@ func (s *survey) refuse(path string, err error) {
 }
 
 // resolve follows a pattern. Unlike filepath.Glob it says what it wasn't
-// allowed to see.
-func resolve(kernel fsys.Kernel, pattern string) survey {
+// allowed to see, and waits for no place that hangs.
+func (f *finder) resolve(ctx context.Context) survey {
 	var s survey
 	paths := []string{"/"}
-	for _, part := range strings.Split(pattern, "/") {
-		if part == "" {
-			continue
+	for _, part := range strings.Split(f.pattern, "/") {
+		if part != "" {
+			paths = f.descend(ctx, &s, paths, part)
 		}
-		paths = s.descend(kernel, paths, part)
+	}
+	questions := make([]question, 0, len(paths))
+	for _, path := range paths {
+		questions = append(questions, question{f.surveyor.prefix + path, path, func() answer {
+			p, err := locate(f.fs, path)
+			return answer{place: p, err: err}
+		}})
 	}
 	seen := make(map[string]bool)
-	for _, path := range paths {
-		p, err := locate(kernel, path)
-		if err != nil {
-			s.refuse(path, err)
-		} else if !seen[p.path] {
-			seen[p.path] = true
-			s.places = append(s.places, p)
+	for i, a := range f.ask(ctx, &s, questions) {
+		switch {
+		case a == nil:
+		case a.err != nil:
+			s.refuse(paths[i], a.err)
+		case !seen[a.place.path]:
+			seen[a.place.path] = true
+			s.places = append(s.places, a.place)
 		}
 	}
 	return s
 }
 
+func (f *finder) ask(ctx context.Context, s *survey, questions []question) []*answer {
+	answers, delayed := f.surveyor.ask(ctx, questions)
+	s.delayed = append(s.delayed, delayed...)
+	return answers
+}
+
 // descend goes one element of a pattern deeper from each of dirs.
-func (s *survey) descend(kernel fsys.Kernel, dirs []string, part string) []string {
+func (f *finder) descend(ctx context.Context, s *survey, dirs []string, part string) []string {
 	if !strings.ContainsAny(part, `*?[\`) {
 		for i := range dirs {
 			dirs[i] = filepath.Join(dirs[i], part)
 		}
 		return dirs
 	}
-	var found []string
+	questions := make([]question, 0, len(dirs))
 	for _, dir := range dirs {
-		names, err := matches(kernel, dir, part)
-		if err != nil {
-			s.refuse(dir, err)
+		questions = append(questions, question{f.surveyor.prefix + dir + "\x00" + part, dir, func() answer {
+			names, err := matches(f.fs, dir, part)
+			return answer{names: names, err: err}
+		}})
+	}
+	var found []string
+	for i, a := range f.ask(ctx, s, questions) {
+		if a == nil {
+			continue
 		}
-		for _, name := range names {
-			found = append(found, filepath.Join(dir, name))
+		if a.err != nil {
+			s.refuse(dirs[i], a.err)
+		}
+		for _, name := range a.names {
+			found = append(found, filepath.Join(dirs[i], name))
 		}
 	}
 	return found
@@ -129,11 +164,15 @@ func locate(kernel fsys.Kernel, path string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	kind, err := remote(d)
+	home, err := d.Identity()
 	if err != nil {
 		return place{}, err
 	}
-	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, remote: kind}, nil
+	kind, err := d.Network()
+	if err != nil {
+		return place{}, err
+	}
+	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, home: home, remote: kind}, nil
 }
 
 // errNotDirectory is deliberately not ENOTDIR: a file where a cache should be

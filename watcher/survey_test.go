@@ -38,7 +38,7 @@ func TestResolve(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := resolve(fsys.Real{}, dir+"/"+tt.pattern)
+			s := newFinder(New(Options{}), dir+"/"+tt.pattern).resolve(t.Context())
 			var got []string
 			for _, p := range s.places {
 				rel, err := filepath.Rel(dir, p.path)

@@ -26,6 +26,9 @@ type Options struct {
 	// Roots are absolute patterns as of filepath.Match, resolved again at
 	// every poll. A root may be reached by a symbolic link.
 	Roots []string
+	// Probes are those of the Watcher before, if there was one: a file system
+	// that hung for that isn't asked a second time. nil is none.
+	Probes *Probes
 	// Poll is how often everything is checked without being asked to.
 	Poll time.Duration
 	// Active is how often a repository of pace Fast is looked at, Steady one
@@ -63,8 +66,12 @@ type Root struct {
 	Path string
 	// Pattern is the one of Options.Roots that led here.
 	Pattern string
-	// Dev and Inode are its identity.
+	// Dev and Inode are its identity now, Home is what of that stays the same
+	// when it is mounted again.
 	Dev, Inode uint64
+	Home       fsys.Identity
+	// Remote names the file system of a network that it is on, if any.
+	Remote string
 	// Since is zero for a root that may have been there before the daemon
 	// started. Otherwise the root, or its present identity, appeared while
 	// the daemon ran, and Since is the wall clock at the last check at
@@ -151,8 +158,8 @@ const (
 // Watcher watches the roots that Options name.
 type Watcher struct {
 	opts   Options
-	survey func(pattern string) survey
-	notify *notifier // nil without events
+	survey func(pattern string) survey // nil but in tests
+	notify *notifier                   // nil without events
 	ready  chan struct{}
 	began  time.Time
 
@@ -166,6 +173,9 @@ func New(opts Options) *Watcher {
 	if opts.FS == nil {
 		opts.FS = fsys.Real{}
 	}
+	if opts.Probes == nil {
+		opts.Probes = new(Probes)
+	}
 	if opts.OpenNotify == nil {
 		opts.OpenNotify = openNotify
 	}
@@ -173,8 +183,7 @@ func New(opts Options) *Watcher {
 		opts.ProcessorTime = processorTime
 	}
 	w := &Watcher{
-		opts: opts, survey: func(pattern string) survey { return resolve(opts.FS, pattern) },
-		ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
+		opts: opts, ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
 	}
 	if w.opts.Changed == nil {
 		w.opts.Changed = func(context.Context, RootChange) {}

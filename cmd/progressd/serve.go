@@ -14,6 +14,7 @@ import (
 	"progressd/config"
 	"progressd/daemon"
 	"progressd/state"
+	"progressd/watcher"
 )
 
 // serve runs until a signal says to stop. A reload is a stop and a start in
@@ -37,8 +38,9 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 			_ = l.Close()
 		}
 	}()
+	probes := new(watcher.Probes)
 	for {
-		next, reload := life(ctx, set, holdings{store, accounts}, open, sd, load, w, log)
+		next, reload := life(ctx, set, holdings{store, accounts, probes}, open, sd, load, w, log)
 		if !reload {
 			break
 		}
@@ -60,6 +62,7 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 type holdings struct {
 	store    *state.Store
 	accounts *account.Book
+	probes   *watcher.Probes
 }
 
 func openState(set config.Settings, accounts *account.Book, log *slog.Logger) (*state.Store, error) {
@@ -86,7 +89,7 @@ func life(ctx context.Context, set config.Settings, hold holdings, open []*net.U
 	defer stop()
 	ended := make(chan struct{})
 	parts := daemon.New(ctx, daemon.Options{
-		Settings: set, Store: hold.store, Accounts: hold.accounts, Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
+		Settings: set, Store: hold.store, Accounts: hold.accounts, Probes: hold.probes, Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
 	})
 	go func() {
 		defer close(ended)

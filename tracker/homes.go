@@ -1,0 +1,181 @@
+package tracker
+
+import (
+	"fmt"
+	"time"
+
+	"progressd/fsys"
+	"progressd/hfcache"
+)
+
+// A root is a path, and what a path leads to changes: a disk is unmounted and
+// leaves the empty directory below it, another one is mounted over it. A
+// download belongs to the directory that it was seen in, its home. While another
+// directory is there, nothing is known of the download and nothing is said.
+
+// A RootChange tells which directory the path of a root leads to from now on.
+// It comes before the first look there.
+type RootChange struct {
+	Root string
+	At   time.Time
+	// Gone: there is none.
+	Gone bool
+	// Home is the directory, if it isn't gone.
+	Home fsys.Identity
+}
+
+// waitsAtMost is how long a download of which nothing was heard waits for its
+// home to come back.
+const waitsAtMost = 30 * 24 * time.Hour
+
+// homes are the directories of the roots and what belongs to others.
+type homes struct {
+	// at is what each root's path leads to, or led to before it went.
+	at map[string]fsys.Identity
+	// away are the roots that are gone.
+	away map[string]bool
+	// absent are open downloads that are not in the directory that is there
+	// now: their home is another one, or it isn't sure that it is the same.
+	absent map[key][]*entry
+}
+
+func newHomes() homes {
+	return homes{at: map[string]fsys.Identity{}, away: map[string]bool{}, absent: map[key][]*entry{}}
+}
+
+// root takes in what a root's path leads to now.
+func (t *Tracker) root(change RootChange) {
+	for k, e := range t.open {
+		if k.root == change.Root {
+			e.clocks.blind()
+			e.present = false
+		}
+	}
+	if change.Gone {
+		t.homes.away[change.Root] = true
+		t.sayRoot(RootGone, change, "")
+		return
+	}
+	before, known := t.homes.at[change.Root]
+	back := t.homes.away[change.Root]
+	delete(t.homes.away, change.Root)
+	t.homes.at[change.Root] = change.Home
+	waiting, returned := t.part(change), t.gather(change)
+	switch {
+	case back && (!known || before.Same(change.Home)):
+		t.sayRoot(RootBack, change, "")
+	case back && returned > 0:
+		t.sayRoot(RootBack, change, "the directory for which "+downloads(returned, "has", "have")+" waited")
+	case waiting > 0 && back:
+		t.sayRoot(RootBack, change, "another directory than before, for which "+downloads(waiting, "waits", "wait"))
+	case waiting > 0:
+		t.sayRoot(RootGone, change, "another directory is there, "+downloads(waiting, "waits", "wait"))
+	case back:
+		t.sayRoot(RootBack, change, "another directory than before")
+	}
+}
+
+func downloads(n int, one, many string) string {
+	if n == 1 {
+		return "1 download " + one
+	}
+	return fmt.Sprintf("%d downloads %s", n, many)
+}
+
+func (t *Tracker) sayRoot(kind Kind, change RootChange, reason string) {
+	t.rec.Commit(nil, []Event{{
+		ID:   episodeID(change.Root, hfcache.Repo{}, change.At) + "-" + string(kind),
+		Kind: kind, Root: change.Root, At: change.At, Reason: reason,
+	}})
+}
+
+// part sets aside the downloads whose home is another directory, and counts
+// them. Of a run of which nothing shows on disk yet none is known.
+func (t *Tracker) part(change RootChange) (waiting int) {
+	for k, e := range t.open {
+		if k.root != change.Root || e.unplayed() || e.ep.Home.Same(change.Home) {
+			continue
+		}
+		if e.forgotten(change.At) {
+			t.bury(k, e)
+			continue
+		}
+		t.setAside(k, e)
+	}
+	for k, all := range t.homes.absent {
+		if k.root == change.Root {
+			waiting += len(all)
+			for _, e := range all {
+				if e.ep.Home.Same(change.Home) {
+					waiting--
+				}
+			}
+		}
+	}
+	return waiting
+}
+
+// forgotten: nothing was heard of it for so long that it waits no longer.
+func (d *download) forgotten(now time.Time) bool {
+	last := d.ep.LastByteAt
+	if d.seen || last.IsZero() {
+		last = d.lastByte
+	}
+	return now.Sub(last) > waitsAtMost
+}
+
+// setAside takes a download out of what is watched until it is seen again.
+func (t *Tracker) setAside(k key, e *entry) {
+	e.run, e.present = nil, false
+	t.commit(e, nil)
+	delete(t.open, k)
+	t.homes.absent[k] = append(t.homes.absent[k], e)
+	t.log.Debug("download set aside: its directory isn't there now", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+}
+
+// gather goes on with the downloads whose home is there again, and counts them.
+func (t *Tracker) gather(change RootChange) (returned int) {
+	for k := range t.homes.absent {
+		if k.root == change.Root && t.open[k] == nil && t.takeBack(k) {
+			returned++
+		}
+	}
+	return returned
+}
+
+// takeBack goes on with a download of that key whose home may be what is there
+// now. It reports whether there is one.
+func (t *Tracker) takeBack(k key) bool {
+	all := t.homes.absent[k]
+	for i, e := range all {
+		if !e.ep.Home.Same(t.homes.at[k.root]) {
+			continue
+		}
+		if all = append(all[:i:i], all[i+1:]...); len(all) > 0 {
+			t.homes.absent[k] = all
+		} else {
+			delete(t.homes.absent, k)
+		}
+		e.clocks.blind()
+		e.run = t.runs[k]
+		t.open[k] = e
+		return true
+	}
+	return false
+}
+
+// sighted notes that a download was seen in the directory that is there now.
+func (t *Tracker) sighted(k key, e *entry) {
+	e.present = true
+	if home, known := t.homes.at[k.root]; known {
+		e.ep.Home = home
+	}
+}
+
+// deleted reports whether a repository that isn't there has been deleted, as
+// against lying in a directory that isn't there now: it was seen to vanish, or
+// this is surely the directory in which it was.
+func (t *Tracker) deleted(k key, e *entry) bool {
+	home, known := t.homes.at[k.root]
+	return e.present || !known || e.ep.Home.Sure(home)
+}
