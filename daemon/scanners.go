@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"progressd/account"
 	"progressd/config"
 	"progressd/hfcache"
@@ -66,15 +64,9 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	return e
 }
 
-// tenant is whom a root is watched for. It is asked by the root's goroutine,
-// which may wait for its file system.
+// tenant is whom a root is watched for.
 func tenant(root watcher.Root) tracker.Tenant {
-	t := tracker.Tenant{Root: root.Path, Owner: account.Unknown, Named: !strings.ContainsAny(root.Pattern, `*?[`)}
-	var st unix.Stat_t
-	if err := unix.Lstat(root.Path, &st); err == nil && st.Dev == root.Dev && st.Ino == root.Inode {
-		t.Owner = account.User(st.Uid)
-	}
-	return t
+	return tracker.Tenant{Root: root.Path, Owner: account.User(root.Owner), Named: !strings.ContainsAny(root.Pattern, `*?[`)}
 }
 
 // memoryFor gives the listings in a root their memory, for which its owner pays.

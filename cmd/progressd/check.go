@@ -4,14 +4,18 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"progressd/account"
 	"progressd/config"
 	"progressd/daemon"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sink"
 )
@@ -31,14 +35,18 @@ func check(set config.Settings, out io.Writer) int {
 	if set.Hub.Enabled {
 		fmt.Fprintf(w, "hub look-up\t%s\n", set.Hub.Endpoint)
 	}
+	remembered := shares{}
 	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
 		if len(found) == 0 {
 			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", sink.Clean(pattern))
 		}
 		for _, path := range found {
-			fmt.Fprintf(w, "root\t%s\t%s\n", sink.Clean(path), repos(path))
+			fmt.Fprintf(w, "root\t%s\t%s\n", sink.Clean(path), remembered.root(path))
 		}
+	}
+	for _, line := range remembered.over() {
+		fmt.Fprintf(w, "over budget\t%s\n", line)
 	}
 	_ = w.Flush()
 	return exitOK
@@ -52,28 +60,45 @@ func place(dir string) string {
 	return sink.Clean(dir)
 }
 
-// repos says how many repositories a root holds.
-func repos(root string) string {
-	dir, err := os.Open(root)
+// shares are how many repositories there are of each user.
+type shares map[account.User]int
+
+// root says what is to be watched at a path, and counts it for its owner.
+func (n shares) root(path string) string {
+	d, real, err := fsys.Follow(fsys.Real{}, path)
 	if err != nil {
 		return sink.Clean(err.Error())
 	}
-	defer dir.Close()
-	n := 0
-	for {
-		names, err := dir.Readdirnames(1000)
-		for _, name := range names {
-			if daemon.IsRepo(name) {
-				n++
+	defer d.Close()
+	e, err := d.Stat()
+	if err != nil {
+		return sink.Clean(err.Error())
+	}
+	repos := 0
+	err = d.List(func(items []fsys.Item) error {
+		for _, item := range items {
+			if daemon.IsRepo(string(item.Name)) {
+				repos++
 			}
 		}
-		if err == io.EOF {
-			return fmt.Sprintf("%d repositories", n) + localDirs(root)
-		}
-		if err != nil {
-			return sink.Clean(err.Error())
+		return nil
+	})
+	if err != nil {
+		return sink.Clean(err.Error())
+	}
+	n[account.User(e.UID)] += repos
+	return fmt.Sprintf("%d repositories", repos) + localDirs(real)
+}
+
+// over names the users who have more than can be remembered.
+func (n shares) over() (lines []string) {
+	limit := account.Names.Limit()
+	for _, user := range slices.Sorted(maps.Keys(n)) {
+		if int64(n[user]) > limit.All {
+			lines = append(lines, fmt.Sprintf("uid %v: %d repositories, %s are remembered", user, n[user], limit))
 		}
 	}
+	return lines
 }
 
 // localDirs says how many directories a root is, or holds, that a client has
