@@ -49,7 +49,7 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 		opened = root.Since
 	}
 	e := &rootScanner{looks: s.looks, root: sizer.NewRoot(sizer.Options{
-		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Since: since, Opened: opened,
+		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
 		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner),
 		Procs: s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,

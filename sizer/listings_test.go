@@ -179,3 +179,20 @@ func heap() int64 {
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
 }
+
+// Where the root's numbers don't tell it from others, no link on the way to it is
+// followed either.
+func TestARootOnANetworkIsReachedThroughNoLink(t *testing.T) {
+	c := newCache(t)
+	c.opts.Vague, c.opts.Unlinked = true, true
+	c.root = NewRoot(c.opts)
+	c.partial("a", ".01234567.incomplete", 1000)
+	if l := c.look(); l.Unreadable != nil {
+		t.Fatalf("look %+v", l)
+	}
+	c.must(os.Rename(c.path, c.path+".elsewhere"))
+	c.must(os.Symlink(c.path+".elsewhere", c.path))
+	if l := c.look(); l.Unreadable == nil {
+		t.Errorf("a link was followed: look %+v", l)
+	}
+}

@@ -25,6 +25,8 @@ type Options struct {
 	// Dev and Inode are the root's identity: a look that finds another
 	// directory there reports nothing.
 	Dev, Inode uint64
+	// Unlinked: the path has no links, and none that comes is followed.
+	Unlinked bool
 	// Since: blobs older than this were there before anyone watched.
 	Since time.Time
 	// Opened is when watching began. A partial untouched since then is
@@ -46,6 +48,15 @@ type Options struct {
 	// behind is over, Linger the same for one that left partials.
 	Quiet, Linger time.Duration
 	Log           *slog.Logger
+}
+
+// open opens the root. Where its identity tells it from another directory, what a
+// link leads to is found out by that.
+func (o *Options) open() (fsys.Dir, error) {
+	if o.Unlinked && o.Vague {
+		return fsys.OpenUnlinked(o.FS, o.Path)
+	}
+	return fsys.Open(o.FS, o.Path)
 }
 
 // Root looks at the repositories of one cache root. It belongs to one
@@ -215,7 +226,7 @@ type pass struct {
 }
 
 func (p *pass) run(look *Look) error {
-	top, err := fsys.Open(p.root.opts.FS, p.root.opts.Path)
+	top, err := p.root.opts.open()
 	if err != nil {
 		return err
 	}
