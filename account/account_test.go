@@ -190,6 +190,16 @@ func TestLentNumbersAreTheLenders(t *testing.T) {
 	}
 }
 
+func TestWithoutABookNothingIsBounded(t *testing.T) {
+	var b *Book
+	b.Spend(1, Lines, 1<<40)
+	b.Give(1, Listings, 1)
+	b.Refused(1, Names)
+	if !b.Take(1, Listings, 1<<40) || b.Wait(1, Lines) != 0 || b.Over() != nil || b.Held(1, Listings) != 0 {
+		t.Error("something is bounded")
+	}
+}
+
 func TestMostIsTheOneWhoHasMost(t *testing.T) {
 	for _, c := range []struct {
 		by   map[User]int

@@ -53,8 +53,8 @@ type Options struct {
 	Settings config.Settings
 	// Store outlives the Pipeline: over a reload the next one goes on with it.
 	Store *state.Store
-	// Accounts are those that everything is charged to; nil: each budget is
-	// untouched. They outlive the Pipeline as well.
+	// Accounts are those that everything is charged to; nil: nothing has a
+	// bound. They outlive the Pipeline as well.
 	Accounts *account.Book
 	// Probes outlive it, too: the next one doesn't ask where a file system
 	// hangs. nil is none.
@@ -79,13 +79,15 @@ type Pipeline struct {
 	opts    Options
 	set     config.Settings
 	form    sink.Form
-	watcher *watcher.Watcher
+	watcher *watcher.Watcher // nil where a lookout looks
 	tracker *tracker.Tracker
-	ledger  *state.Ledger
-	hub     *hublist.Hub // nil if it is switched off
-	queues  map[string]*sink.Queue
-	looks   chan sizer.Look
-	roots   chan tracker.RootChange
+	// attended is what the tracker says of how closely to look.
+	attended *Attendance
+	ledger   *state.Ledger
+	hub      *hublist.Hub // nil if it is switched off
+	queues   map[string]*sink.Queue
+	looks    chan sizer.Look
+	roots    chan tracker.RootChange
 	// reports are those of runs. The daemon gets them from progressd exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
@@ -99,51 +101,52 @@ type Pipeline struct {
 
 // New assembles the parts of the daemon. It starts nothing; ctx is that of Run.
 func New(ctx context.Context, opts Options) *Pipeline {
-	p := newPipeline(opts)
+	p := newPipeline(opts, NewAttendance())
 	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	set, store := p.set, opts.Store
 	p.server = p.newServer(ctx, store, p.form)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
 	p.tracker = tracker.New(limits(set), p.ledger,
-		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver}, p.log)
+		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend}, p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
 	p.hub = HubOf(set, opts.Getenv, p.log)
-	scanners := &scannerFactory{
-		set: set, store: store, accounts: opts.Accounts, looks: p.looks, opened: now, log: p.log,
+	p.watcher = watcher.New(p.watches(ctx, &scannerFactory{
+		store: store, accounts: opts.Accounts, looks: p.looks, attended: p.attended, opened: now, log: p.log,
 		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub),
-	}
-	p.watcher = watcher.New(watcher.Options{
-		Roots: set.Roots, Probes: opts.Probes, Poll: time.Duration(set.PollInterval), Active: Active, Steady: steady, Notify: true,
-		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
-		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
-	})
+	}))
 	return p
 }
 
+// watches says what to watch, and who looks.
+func (p *Pipeline) watches(ctx context.Context, scanners *scannerFactory) watcher.Options {
+	return watcher.Options{
+		Roots: p.set.Roots, Probes: p.opts.Probes, Poll: time.Duration(p.set.PollInterval), Active: Active, Steady: steady, Notify: true,
+		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
+		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
+	}
+}
+
 // NewJudge assembles the parts from the tracker on, for looks that somebody
-// else takes. runOver is called when all is said of a run whose end was
-// reported.
-func NewJudge(opts Options, looks chan sizer.Look, hub *hublist.Hub, runOver func(root string, repo hfcache.Repo)) *Pipeline {
-	p := newPipeline(opts)
+// else takes, who goes by what is attended. runOver is called when all is said
+// of a run whose end was reported.
+func NewJudge(opts Options, looks chan sizer.Look, attended *Attendance, hub *hublist.Hub, runOver func(root string, repo hfcache.Repo)) *Pipeline {
+	p := newPipeline(opts, attended)
 	p.looks, p.hub = looks, hub
 	p.ledger = state.NewLedger(opts.Store, p.outlets(), p.log)
-	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver}, p.log)
+	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver, Attend: p.attend}, p.log)
 	p.tracker.Hear(p.reports)
 	return p
 }
 
-func newPipeline(opts Options) *Pipeline {
+func newPipeline(opts Options, attended *Attendance) *Pipeline {
 	if opts.Systemd == nil {
 		opts.Systemd = &Systemd{}
 	}
-	if opts.Accounts == nil {
-		opts.Accounts = account.NewBook(nil, opts.Log)
-	}
 	return &Pipeline{
-		opts: opts, set: opts.Settings, form: form(opts.Settings), sd: opts.Systemd, log: opts.Log,
+		opts: opts, set: opts.Settings, form: form(opts.Settings), attended: attended, sd: opts.Systemd, log: opts.Log,
 		queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
 	}
 }
@@ -372,6 +375,14 @@ func (p *Pipeline) publish() {
 		parts = append(parts, "over budget: "+strings.Join(over, ", "))
 	}
 	p.sd.status(strings.Join(parts, "; "))
+}
+
+// attend is called by the tracker when it says how closely to look.
+func (p *Pipeline) attend(a tracker.Attention) {
+	p.attended.note(a)
+	if p.watcher != nil {
+		p.watcher.Attend(a.Root, a.Repo.Folder(), a.By)
+	}
 }
 
 // changed is called by the watcher when a root is found, goes or comes back.

@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"time"
 
-	"progressd/config"
 	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/hublist"
@@ -16,12 +15,11 @@ import (
 
 // ScanOptions are those of a scan that remembers nothing, but for the root's
 // path and identity: what came after since is new.
-func ScanOptions(set config.Settings, hub *hublist.Hub, since time.Time, log *slog.Logger) sizer.Options {
+func ScanOptions(hub *hublist.Hub, since time.Time, log *slog.Logger) sizer.Options {
 	return sizer.Options{
 		Since: since, Opened: since,
 		Recall:  func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
-		Listing: listingOf(hub), Procs: sizer.NewProcs(procDir),
-		Quiet: time.Duration(set.Download.QuietAfter), Linger: linger(set.Download), Log: log,
+		Listing: listingOf(hub), Procs: sizer.NewProcs(procDir), Log: log,
 	}
 }
 

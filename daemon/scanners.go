@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"progressd/account"
-	"progressd/config"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/state"
@@ -17,28 +16,23 @@ import (
 
 // A scannerFactory makes the scanners of the roots.
 type scannerFactory struct {
-	set   config.Settings
 	store *state.Store
 	procs *sizer.Procs
 	// accounts are those that memory is charged to.
 	accounts *account.Book
 	// listing asks the hub; nil if that is switched off.
-	listing func(hfcache.Repo, string) (hfcache.Listing, bool)
-	looks   chan<- sizer.Look
-	opened  time.Time
-	log     *slog.Logger
+	listing  func(hfcache.Repo, string) (hfcache.Listing, bool)
+	looks    chan<- sizer.Look
+	attended *Attendance
+	opened   time.Time
+	log      *slog.Logger
 }
 
 // A rootScanner looks at the repositories of one root, when its watcher says so.
 type rootScanner struct {
-	root  *sizer.Root
-	looks chan<- sizer.Look
-}
-
-// linger is how long a play is watched after nothing moves any more: longer
-// than the tracker needs for any verdict.
-func linger(d config.Download) time.Duration {
-	return time.Duration(max(d.StallAfter, d.InterruptAfter, d.QuietAfter)) + time.Minute
+	root     *sizer.Root
+	looks    chan<- sizer.Look
+	attended *Attendance
 }
 
 func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher.Looker {
@@ -48,11 +42,11 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	if !root.Since.IsZero() {
 		opened = root.Since
 	}
-	e := &rootScanner{looks: s.looks, root: sizer.NewRoot(sizer.Options{
+	e := &rootScanner{looks: s.looks, attended: s.attended, root: sizer.NewRoot(sizer.Options{
 		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
-		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner),
-		Procs: s.procs, Quiet: time.Duration(s.set.Download.QuietAfter), Linger: linger(s.set.Download), Log: s.log,
+		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner), Judged: s.attended.Judged(root.Path),
+		Procs: s.procs, Log: s.log,
 	})}
 	// What was under way in this directory comes first, also if its folder is
 	// gone by now, which no listing would show.
@@ -111,6 +105,7 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 // Look implements watcher.Looker.
 func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	look, pace := e.root.Look(time.Now(), folder)
+	e.attended.forget(look)
 	select {
 	case e.looks <- look:
 	case <-ctx.Done():

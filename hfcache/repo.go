@@ -33,6 +33,13 @@ type Repo struct {
 	ID string `json:"id"`
 }
 
+// Place is a repository in a cache root: there is one download at a time in each.
+type Place struct {
+	// Root is the path of the cache root.
+	Root string
+	Repo Repo
+}
+
 // NewRepo returns the repository of a type and an id, and false if either is
 // not valid by the rules that huggingface_hub applies before it downloads.
 func NewRepo(t RepoType, id string) (Repo, bool) {

@@ -45,3 +45,40 @@ func TestWeightless(t *testing.T) {
 		}
 	}
 }
+
+func TestDataless(t *testing.T) {
+	for files, want := range map[string]bool{
+		"":          false,
+		"README.md": true,
+		".gitattributes README.md LICENSE.txt load.py dataset_infos.json conf/a.yaml": true,
+		"README.md data/train-00000-of-00001.parquet":                                 false,
+		"README.md train.json": false,
+		"README.md data.csv":   false,
+	} {
+		if got := Dataless(strings.Fields(files)); got != want {
+			t.Errorf("%q: %v", files, got)
+		}
+	}
+}
+
+func TestWhole(t *testing.T) {
+	for files, want := range map[string]bool{
+		"":                              false,
+		"config.json":                   false,
+		"model.safetensors":             false,
+		"config.json model.safetensors": true,
+		"adapter_config.json adapter_model.safetensors":                                     true,
+		"params.json consolidated.safetensors":                                              true,
+		"sub/config.json model.safetensors":                                                 false,
+		"config.json onnx/model.onnx":                                                       false,
+		"config.json training_args.bin":                                                     false,
+		"config.json model-00001-of-00002.safetensors":                                      false,
+		"config.json model.safetensors a-00001-of-00002.bin":                                false,
+		"config.json model-00001-of-00002.safetensors model-00002-of-00002.safetensors":     true,
+		"config.json text/model-00001-of-00002.bin text/model-00002-of-00002.bin README.md": true,
+	} {
+		if got := Whole(strings.Fields(files)); got != want {
+			t.Errorf("%q: %v", files, got)
+		}
+	}
+}

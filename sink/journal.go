@@ -44,6 +44,7 @@ var messageIDs = map[tracker.Kind]string{
 	tracker.Ended:        "b6aa2bdc652444ef8d32508481a79dd6",
 	tracker.Completed:    "5fc7bc65bb124d4a80aa36d0d0de47aa",
 	tracker.Unlisted:     "f2e626cc4316450c9bcbec3f32bea82a",
+	tracker.Idle:         "4acc7917e8c3477eaa19357e359cf9d0",
 	tracker.Removed:      "84d59598f1ee4e1fa126bc205fe24625",
 	tracker.TotalDropped: "5815fb5c05b341fd8c307d943046a0da",
 	tracker.SizeDiffers:  "0e34611e9e7f4f31a97230b322e9afdd",

@@ -89,9 +89,16 @@ func Message(e tracker.Event) string {
 		return capitalized(noun(e.Repo)) + " downloaded successfully"
 	case tracker.Unlisted:
 		return "No listing to check against: " + filesOnDisk(e) + " on disk"
+	case tracker.Idle:
+		return idle(e)
 	default:
 		return warning(e)
 	}
+}
+
+// idle says why no end is told: nothing tells whether this was all.
+func idle(e tracker.Event) string {
+	return "Nothing in flight: " + filesOnDisk(e) + " on disk, no listing to check against, downloader still running" + process(e)
 }
 
 // warning renders the rarer kinds.

@@ -158,6 +158,11 @@ func rareSamples() []sample {
 		{"ended, files unknown", with(tracker.Ended, func(e *tracker.Event) { e.Bytes, e.FilesDone = 5.5e9, 4 })},
 		{"ended with one file", with(tracker.Ended, func(e *tracker.Event) { e.Bytes, e.FilesDone = 5.5e9, 1 })},
 		{"unlisted", with(tracker.Unlisted, func(e *tracker.Event) { e.Bytes, e.FilesDone = 5.5e9, 4 })},
+		{"idle", with(tracker.Idle, func(e *tracker.Event) {
+			e.Bytes, e.FilesDone, e.DownloaderAlive = 60e6, 300, true
+			e.Downloader = &downloader.Process{PID: 4242, Command: "python3"}
+		})},
+		{"idle, pid unknown", with(tracker.Idle, func(e *tracker.Event) { e.Bytes, e.FilesDone = 60e6, 1 })},
 		{"removed", with(tracker.Removed, func(e *tracker.Event) { e.Bytes, e.Total = 350e6, 1.2e9 })},
 		{"total dropped", with(tracker.TotalDropped, func(e *tracker.Event) { e.Bytes, e.Total = 1.3e9, 1.2e9 })},
 		{"total dropped, not told", with(tracker.TotalDropped, bytesOnly(1.3e9))},

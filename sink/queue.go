@@ -63,10 +63,8 @@ func NewQueue(s Sink, capacity int, accounts *account.Book, log *slog.Logger) *Q
 		wake:     make(chan struct{}, 1),
 		lanes:    newLanes(s.Name(), capacity, laneOf),
 	}
-	if accounts != nil {
-		q.lanes.rest = func(u account.User) time.Duration { return accounts.Wait(u, account.Lines) }
-		q.lanes.over = func(u account.User) { accounts.Refused(u, account.Waiting) }
-	}
+	q.lanes.rest = func(u account.User) time.Duration { return accounts.Wait(u, account.Lines) }
+	q.lanes.over = func(u account.User) { accounts.Refused(u, account.Waiting) }
 	return q
 }
 
@@ -184,9 +182,7 @@ func (q *Queue) done(ctx context.Context, j *job, err error) {
 		}
 		return
 	}
-	if q.accounts != nil {
-		q.accounts.Spend(j.lane.key.user, account.Lines, 1)
-	}
+	q.accounts.Spend(j.lane.key.user, account.Lines, 1)
 	since, over := q.lanes.succeeded(j)
 	if over {
 		q.log.Info("lines are written again", keyLog, Clean(j.lane.key.name), keyFor, now.Sub(since).Round(time.Second))

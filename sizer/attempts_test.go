@@ -380,10 +380,7 @@ func TestWhatAFormerPlayLeftIsNotCountedInTheNext(t *testing.T) {
 	c.partial("a", ".part", mib)
 	c.finish("a", ".part", commitA, "a.bin")
 	c.look()
-	for range 3 {
-		c.now = c.now.Add(c.opts.Quiet)
-		c.look()
-	}
+	c.conclude()
 	c.expect("at rest", want{})
 	c.whole("b", 500, commitB, "b.bin")
 	c.expect("another revision", want{play: true, bytes: 500, arrived: 500, done: 1})
@@ -411,10 +408,7 @@ func TestLinksThatCameLastDoNotMakeANewRevisionTheOldOne(t *testing.T) {
 	must(t, os.Rename(c.in(demo, "blobs", etag("a")+".downloadInProgress"), c.in(demo, "blobs", etag("a"))))
 	c.look()
 	c.link("a", commitA, "a.bin") // behind all blobs
-	for range 3 {
-		c.now = c.now.Add(c.opts.Quiet)
-		c.look()
-	}
+	c.conclude()
 	c.expect("at rest", want{})
 	c.partial("b", ".downloadInProgress", 1000)
 	c.expect("another one", want{play: true, bytes: 1000, arrived: 1000, partials: 1})
@@ -452,10 +446,7 @@ func TestContentThatComesUnderItsNameIsToldOnce(t *testing.T) {
 	}
 	c.link("a", commitA, "a.bin")
 	l := c.look()
-	for range 3 {
-		c.now = c.now.Add(c.opts.Quiet)
-		c.look()
-	}
+	c.conclude()
 	c.expect("at rest", want{})
 	c.partial("b", "", 10)
 	must(t, os.Remove(c.in(demo, "blobs", etag("b"))))

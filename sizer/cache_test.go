@@ -29,6 +29,8 @@ type cache struct {
 
 	locks map[string]string // lock file -> line of /proc/locks
 	opts  Options
+	// over: nothing more is waited for.
+	over bool
 }
 
 const (
@@ -60,7 +62,7 @@ func (c *cache) watch(since time.Time, recall func(hfcache.Repo) (Memory, bool))
 	c.must(syscall.Stat(c.path, &st))
 	c.opts = Options{
 		Path: c.path, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall,
-		Procs: NewProcs(downloader.ProcDir(c.proc)), Quiet: 30 * time.Second, Linger: 11 * time.Minute,
+		Procs: NewProcs(downloader.ProcDir(c.proc)), Judged: c.judged,
 		Log: slog.New(slog.NewTextHandler(c.log, nil)),
 	}
 	if strings.Contains(c.t.Name(), onNetwork) {
@@ -96,6 +98,26 @@ func (c *cache) lookAt(folder string) (Look, Pace) {
 		c.now = time.Now()
 	}
 	return c.root.Look(c.now, folder)
+}
+
+// judged is one who has judged all looks but this.
+func (c *cache) judged(hfcache.Repo) (time.Time, Interest) {
+	if c.over {
+		return c.now.Add(-time.Nanosecond), Settled
+	}
+	return c.now.Add(-time.Nanosecond), Open
+}
+
+// quiet is longer than anything but a verdict is waited for.
+const quiet = 30 * time.Second
+
+// conclude lets a verdict come in a while, and what there is be looked at twice.
+func (c *cache) conclude() {
+	c.now = c.now.Add(quiet)
+	c.look()
+	c.over = true
+	c.look()
+	c.over = false
 }
 
 func (c *cache) in(folder string, parts ...string) string {

@@ -138,7 +138,6 @@ func (p *pass) untied(rev *revision, asked func(hfcache.ListedFile) bool) (untie
 // and no link was made; or another path of the same content was all that was
 // wanted. A blob that came and has no link at all is about to get one.
 func (p *pass) untaken(pl *play, look *Look) {
-	pl.untaken = 0
 	if !pl.listed || look.Missing > 0 || look.Partials > 0 || look.Locked || p.repo.tree != nil {
 		return
 	}
@@ -146,7 +145,6 @@ func (p *pass) untaken(pl *play, look *Look) {
 		untaken := p.untakenOf(pl, p.repo.revs.at(commit))
 		look.Missing += untaken
 		look.FilesDone -= untaken
-		pl.untaken += untaken
 	}
 }
 

@@ -82,10 +82,10 @@ func TestLinksMadeJustBeforeTheVerdictAreSeen(t *testing.T) {
 	c.look()
 	c.finish("new", ".01234567.incomplete", commitB, "b.bin")
 	c.kill(42)
-	over := c.now.Add(c.opts.Quiet)
+	over := c.now.Add(quiet)
 	for c.now.Before(over) {
-		if l, pace := c.lookAt(demo); l.Missing != 1 || pace == Idle || pace == Slow {
-			t.Fatalf("%v before the verdict: pace %v, %+v", over.Sub(c.now), pace, l)
+		if l := c.look(); !l.InPlay || l.Missing != 1 {
+			t.Fatalf("%v before the verdict: %+v", over.Sub(c.now), l)
 		}
 	}
 	c.link("old", commitB, "a.bin")
@@ -100,8 +100,11 @@ func TestWhatLacksOnlyLinksIsOverBehindTheVerdict(t *testing.T) {
 	if l := c.look(); !l.InPlay || l.Missing != 1 {
 		t.Fatalf("look %+v", l)
 	}
-	c.now = c.now.Add(2 * c.opts.Quiet)
-	c.look()
+	c.now = c.now.Add(2 * quiet)
+	if l := c.look(); !l.InPlay || l.Missing != 1 {
+		t.Errorf("it was over before: %+v", l)
+	}
+	c.conclude()
 	if l := c.look(); l.InPlay {
 		t.Errorf("it goes on: %+v", l)
 	}

@@ -283,18 +283,18 @@ func (p *pass) readLockDir(into *lockDir, path string) {
 	})
 }
 
-// blobLocks are the lock files that lie beside the partials. None comes or
-// goes without a change of names there.
+// blobLocks are the lock files that lie beside the blobs, also of those of which
+// there is nothing yet: huggingface_hub before 0.19 writes them into the root.
+// None comes or goes without a change of names there.
 func (p *pass) blobLocks() []lockFile {
 	if !p.relisted {
 		return p.repo.besides
 	}
 	var files []lockFile
-	for _, part := range p.repo.partials {
-		name := part.Etag + ".lock"
-		e, err := p.top.LstatPath(p.repo.folder + "/blobs/" + name)
+	for _, etag := range p.repo.lockedBesides {
+		e, err := p.top.LstatPath(p.repo.folder + "/blobs/" + etag + ".lock")
 		if err == nil && e.Regular() {
-			files = append(files, lockFile{etag: part.Etag, dev: e.Dev, ino: e.Inode})
+			files = append(files, lockFile{etag: etag, dev: e.Dev, ino: e.Inode})
 		}
 	}
 	p.repo.besides = files

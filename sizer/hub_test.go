@@ -70,7 +70,7 @@ func TestWhereNothingSaysWhatIsWantedTheHubsTotalIsAnUpperBound(t *testing.T) {
 	}
 	c.partial("a", ".incomplete", 3*mib)
 	c.finish("a", ".incomplete", commitA, "a.bin")
-	c.now = c.now.Add(2 * c.opts.Quiet)
+	c.now = c.now.Add(2 * quiet)
 	c.age()
 	if l := c.look(); l.Proof != NoProof || l.Missing != 1 {
 		t.Fatalf("a part is taken for all: %+v", l)

@@ -1,7 +1,10 @@
 package sizer
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -22,5 +25,40 @@ func TestALinkInASubDirectoryOfASnapshotIsFound(t *testing.T) {
 				t.Errorf("the links are %v", links)
 			}
 		})
+	}
+}
+
+func TestALinkWhereBlobsOrAStageBelongIsExplained(t *testing.T) {
+	for _, c := range []struct{ name, folder, link, says string }{
+		{"blobs", demo, "blobs", "blobs is a link, and links are not followed"},
+		{"the stage", llama, ".cache/huggingface/download", "is reached by a link, and links are not followed"},
+		{"what it lies in", llama, ".cache/huggingface", "is reached by a link, and links are not followed"},
+		{"the hidden directory", llama, ".cache", "is reached by a link, and links are not followed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := newCache(t)
+			elsewhere := t.TempDir()
+			must(t, os.MkdirAll(filepath.Join(elsewhere, "huggingface", "download"), 0o755))
+			must(t, os.MkdirAll(filepath.Dir(in.in(c.folder, c.link)), 0o755))
+			must(t, os.Symlink(elsewhere, in.in(c.folder, c.link)))
+			for range 3 {
+				if l, _ := in.lookAt(c.folder); l.InPlay || l.Unreadable != nil {
+					t.Fatalf("look %+v", l)
+				}
+			}
+			if n := strings.Count(in.log.String(), c.says); n != 1 {
+				t.Errorf("said %d times:\n%s", n, in.log)
+			}
+		})
+	}
+}
+
+func TestADirectoryThatIsFilledByNoClientIsNoFault(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(llama), 0o755))
+	c.write(c.in(llama, ".cache"), 10) // a file
+	c.lookAt(llama)
+	if c.log.Len() > 0 {
+		t.Errorf("said:\n%s", c.log)
 	}
 }

@@ -151,6 +151,11 @@ type Look struct {
 	Ahead int64
 	// Proof that the download is complete, if this look is one.
 	Proof Proof
+	// Unlinked counts finished blobs of it that no snapshot names, where there
+	// is no listing: no client is done before its links are. Whole: what is
+	// there is a whole model by its kind. Both only where nothing is in flight.
+	Unlinked int
+	Whole    bool
 	// Settled is the proof that the download is complete, if it stays quiet.
 	Settled Proof
 	// Lacking: a program is known to load this model, and not all weights

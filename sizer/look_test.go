@@ -70,7 +70,7 @@ func TestAMissingLinkIsWaitedFor(t *testing.T) {
 	must(t, os.Rename(c.in(demo, "blobs", etag("a")+".01234567.incomplete"), c.in(demo, "blobs", etag("a"))))
 	w := want{play: true, bytes: mib, total: mib, files: 1, done: 1}
 	c.expect("killed before the link", w)
-	c.now = c.now.Add(2 * c.opts.Quiet)
+	c.now = c.now.Add(2 * quiet)
 	c.expect("still looked at", w)
 	c.link("a", commitA, "a.bin")
 	w.proof = ProvenByListing

@@ -12,7 +12,8 @@ import (
 // counted before that only where the root holds a single repository. Elsewhere
 // it keeps those from being called complete that may be waiting for it.
 
-// strangers are such files that nobody claims.
+// strangers are such files, and those of other clients in the root, that nobody
+// claims.
 type strangers struct {
 	seen    int
 	growing bool
@@ -101,6 +102,11 @@ func (p *pass) claimLoose(t *temp) {
 		p.held.temps++
 		return
 	}
+	p.meet(t, growing)
+}
+
+// meet notes a file that nobody claims.
+func (p *pass) meet(t *temp, growing bool) {
 	p.strangers.growing = p.strangers.growing || growing
 	if p.repo.play == nil {
 		return

@@ -10,7 +10,7 @@ const (
 	// Idle: nothing to see until its blobs directory changes.
 	Idle Pace = iota
 	// Slow: partials lie there that may be resumed without the directory
-	// showing it, or a play waits for its end.
+	// showing it, or a play waits for its end to be judged.
 	Slow
 	// Steady: bytes are coming, and nothing else has changed for a while.
 	Steady

@@ -55,6 +55,7 @@ func (p *pass) listPartials(blobs fsys.Dir) (others bool, err error) {
 	former := p.repo.partials
 	now := make(map[string]*partial)
 	var names fsys.Tally
+	p.repo.lockedBesides = nil
 	err = blobs.Names(func(name string) bool {
 		if p.root.opts.Vague {
 			names.Add(name)
@@ -63,6 +64,9 @@ func (p *pass) listPartials(blobs fsys.Dir) (others bool, err error) {
 			return true // a finished one: there may be a million
 		}
 		b := hfcache.ParseBlob(name)
+		if b.Kind == hfcache.Lock && len(p.repo.lockedBesides) < maxLocks {
+			p.repo.lockedBesides = append(p.repo.lockedBesides, strings.Clone(b.Etag))
+		}
 		if b.Kind != hfcache.Partial || len(now) >= maxPartials {
 			return true
 		}
@@ -212,11 +216,11 @@ func (p *pass) takeUp() {
 }
 
 // resumes reports whether this look is the first of a play of a former life of
-// the daemon and the file was written to in that play, and lately, where no
-// lock was seen to tell whether somebody is still at it.
+// the daemon and the file was written to in that play, where no lock was seen to
+// tell whether somebody is still at it.
 func (p *pass) resumes(part *partial) bool {
 	pl := p.repo.play
-	return pl != nil && pl.restored && !pl.looked && !pl.lockSeen && part.mtime.After(pl.opened) && p.now.Sub(part.mtime) < p.root.opts.Linger
+	return pl != nil && pl.restored && !pl.looked && !pl.lockSeen && part.mtime.After(pl.opened)
 }
 
 // judge tells live partials from those of dead attempts, and one of twins

@@ -9,8 +9,8 @@ import (
 )
 
 // A play is the time in which a repository moves: from the first sign of a
-// download until nothing has moved for long enough. The tracker's episodes
-// are made of plays; a play knows nothing of verdicts.
+// download until its end is proven, or judged; see Options.Judged. The tracker's
+// episodes are made of plays; a play knows nothing of verdicts.
 type play struct {
 	id string
 	// since: finished blobs that came later are this play's.
@@ -64,8 +64,7 @@ type play struct {
 	looked      bool // counted at least once
 	changed     time.Time
 	lively      bool
-	// untaken is how many files lack no more than their links; see pass.untaken.
-	untaken int
+	search      search
 	// stirred is when anything but sizes last changed; see calm.
 	stirred time.Time
 	calm    bool
@@ -177,9 +176,10 @@ func (p *pass) playOn(look *Look) error {
 		p.narrow(pl, look)
 	}
 	still := p.now.Sub(pl.changed)
-	pl.lively = look.Partials > 0 || look.Locked || still < 2*livelyAfter || pl.untaken > 0 && still < p.quiet(pl)
+	interest := p.interest(pl)
+	pl.lively = look.Partials > 0 && interest != Paused || look.Locked || still < 2*livelyAfter
 	pl.calm = pl.lively && p.calm(pl, look)
-	if look.Proof != NoProof || pl.over(p, look) {
+	if look.Proof != NoProof || interest == Settled && !look.Locked && !pl.requesterRuns() {
 		p.end()
 	}
 	return nil
@@ -243,31 +243,17 @@ func (pl *play) lost(part *partial, now time.Time) {
 	}
 }
 
-// over reports whether nothing more is to be expected of the play.
-func (pl *play) over(p *pass, look *Look) bool {
-	if look.Locked || pl.requesterRuns() {
-		return false
+// interest is what who judges still has in the play. He has to have seen all
+// that it has brought.
+func (p *pass) interest(pl *play) Interest {
+	if p.root.opts.Judged == nil {
+		return Open
 	}
-	still := p.now.Sub(pl.changed)
-	if still > p.root.opts.Linger {
-		return true
+	newest, interest := p.root.opts.Judged(p.repo.name)
+	if newest.Before(pl.changed) {
+		return Open
 	}
-	// All blobs and no proof: a link is missing, and comes without a blob.
-	unlinked := pl.listed && look.Files > 0 && look.Missing == 0 && look.Mismatched == nil
-	tidy := look.Partials == 0 && look.Unfinished == 0 && look.Failed == 0 && look.Unclaimed == 0 && !unlinked && !look.Awaited
-	return tidy && still > p.quiet(pl)
-}
-
-// quiet is how long nothing changes before a tidy play is over: a little less
-// than the tracker needs for its verdict, since what comes behind that is
-// another play. Where nothing but links is missing it is a little more: those
-// that are made just before the verdict come without a blob, and no play would
-// begin for them.
-func (p *pass) quiet(pl *play) time.Duration {
-	if pl.untaken > 0 {
-		return p.root.opts.Quiet * 5 / 4
-	}
-	return p.root.opts.Quiet * 3 / 4
+	return interest
 }
 
 // end closes the play: what lies there now was told.

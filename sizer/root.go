@@ -12,7 +12,8 @@ import (
 	"progressd/hfcache"
 )
 
-// Options say how a Root looks. All fields are needed but FS, Recall and Listing.
+// Options say how a Root looks. All fields are needed but FS, Recall, Listing
+// and Judged.
 type Options struct {
 	// FS is whom files are asked of: this machine's kernel, if it is nil.
 	FS fsys.Kernel
@@ -44,11 +45,25 @@ type Options struct {
 	Reserve func(n int64) bool
 	// Procs knows who holds which lock; shared by all roots.
 	Procs *Procs
-	// Quiet is how long nothing must move before a play that left nothing
-	// behind is over, Linger the same for one that left partials.
-	Quiet, Linger time.Duration
-	Log           *slog.Logger
+	// Judged gives when the newest look at a repository was begun that was
+	// judged, and the judge's interest in its play: only he ends one that
+	// nothing proves complete. It never waits; nil if nobody judges.
+	Judged func(hfcache.Repo) (newest time.Time, interest Interest)
+	Log    *slog.Logger
 }
+
+// Interest is what who judges a play still has in it.
+type Interest int
+
+// The interests.
+const (
+	// Settled: none. What comes is of another play.
+	Settled Interest = iota
+	// Paused: it has stopped, and may go on.
+	Paused
+	// Open: it goes on, or its end is waited for.
+	Open
+)
 
 // open opens the root. Where its identity tells it from another directory, what a
 // link leads to is found out by that.
@@ -101,11 +116,13 @@ type repo struct {
 	locks    lockDir
 	// outsideLocks are those of hfcache.OutsideLockDir.
 	outsideLocks lockDir
-	// besides are the lock files in blobs/, reading what is held of all.
-	besides []lockFile
-	reading reading
-	revs    revisions
-	play    *play
+	// besides are the lock files in blobs/, lockedBesides of which blobs;
+	// reading is what is held of all.
+	besides       []lockFile
+	lockedBesides []string
+	reading       reading
+	revs          revisions
+	play          *play
 	// cutOffs are blobs that were left half copied; see Memory.CutOffs.
 	cutOffs []CutOff
 	// unlinked are blobs of the last play that no snapshot names.
@@ -338,7 +355,11 @@ func (p *pass) replaced() bool {
 }
 
 func (p *pass) noBlobs(err error) error {
-	if fsys.Refused(err) {
+	switch {
+	case !fsys.Refused(err):
+	case p.isLink(p.repo.folder + "/blobs"):
+		p.root.warn(p.repo.folder, "blobs is a link, and links are not followed, so nothing is told of this repository: mount what it leads to there instead (mount --bind), or move the whole cache and name where it lies as a root", err)
+	default:
 		p.root.warn(p.repo.folder, "blobs is no directory, and is not followed", err)
 	}
 	if err := p.forget(); err != nil {
@@ -346,6 +367,12 @@ func (p *pass) noBlobs(err error) error {
 	}
 	p.relisted = true
 	return nil
+}
+
+// isLink reports whether a link lies at path.
+func (p *pass) isLink(path string) bool {
+	e, err := p.top.LstatPath(path)
+	return err == nil && e.Link()
 }
 
 // lookForNew reports whether finished blobs that nobody saw as partials may

@@ -2,7 +2,6 @@ package sizer
 
 import (
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -146,7 +145,11 @@ func (p *pass) stageTemps() {
 		}
 	}
 	if len(candidates) == 0 || len(candidates) > bare || p.othersStage() {
-		p.unsure = bare > 0 && slices.ContainsFunc(candidates, func(t *temp) bool { return p.now.Sub(t.grown) < grace })
+		for _, t := range candidates {
+			growing := p.now.Sub(t.grown) < grace
+			p.unsure = p.unsure || bare > 0 && growing
+			p.meet(t, growing)
+		}
 		return
 	}
 	for _, t := range candidates {

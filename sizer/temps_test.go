@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -221,5 +222,54 @@ func TestALockOfOneThatWritesOutsideClaimsNoFileInTheRoot(t *testing.T) {
 		if l := c.look(); l.Bytes != 700 || l.Partials != 0 {
 			t.Fatalf("look %+v", l)
 		}
+	}
+}
+
+// besides makes a process hold the lock that huggingface_hub before 0.19 puts
+// beside the blob.
+func (c *cache) besides(pid int, word string) {
+	c.t.Helper()
+	path := c.in(demo, "blobs", etag(word)+".lock")
+	c.write(path, 0)
+	var st unix.Stat_t
+	c.must(unix.Stat(path, &st))
+	c.locks[word] = fmt.Sprintf("1: FLOCK  ADVISORY  WRITE %d %02x:%02x:%d 0 EOF\n", pid, major(st.Dev), minor(st.Dev), st.Ino)
+	c.writeLocks()
+}
+
+func TestClientsThatLockBesideTheBlobWriteIntoTheRoot(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.besides(42, "a")
+	path := c.temp("abcdefgh", mib)
+	l := c.expect("counted where the lock is", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	if !l.Locked || len(l.Downloaders) != 1 {
+		t.Errorf("locked %v by %v", l.Locked, l.Downloaders)
+	}
+	must(t, os.Rename(path, c.in(demo, "blobs", etag("a"))))
+	c.link("a", commitA, "a.bin")
+	c.besides(42, "b")
+	c.expect("between two files nothing is over", want{play: true, bytes: mib, done: 1})
+	if l := c.look(); !l.Locked {
+		t.Errorf("the lock of what isn't there yet was not seen: %+v", l)
+	}
+}
+
+// Where no lock can be seen, a file that grows in the root may be anybody's.
+func TestAFileInTheRootThatNobodyClaimsHoldsSuccessBack(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	path := c.temp("abcdefgh", mib)
+	c.partial("a", "", kib)
+	c.link("a", commitA, "a.bin")
+	c.look()
+	c.write(path, 2*mib)
+	if l := c.look(); !l.InPlay || !l.Unseen || l.Unclaimed != 1 {
+		t.Errorf("look %+v", l)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"progressd/fsys"
 	"progressd/hfcache"
 )
@@ -127,8 +125,8 @@ func (p *pass) isStranger(err error) bool {
 
 // noTree is a directory that no client fills, or not any more.
 func (p *pass) noTree(err error) error {
-	if errors.Is(err, unix.ELOOP) {
-		p.root.warn(p.repo.folder, hfcache.LocalStage+" is reached by a link, and is not followed", err)
+	if fsys.Refused(err) {
+		p.sayStageLink(err)
 	}
 	if err := p.forget(); err != nil {
 		return err
@@ -136,6 +134,18 @@ func (p *pass) noTree(err error) error {
 	p.relisted = p.repo.play != nil
 	p.repo.tree = newTree()
 	return nil
+}
+
+// sayStageLink says that a client's own directory in one that it fills is reached
+// by a link, if it is.
+func (p *pass) sayStageLink(err error) {
+	path := p.repo.folder
+	for _, name := range strings.Split(hfcache.LocalStage, "/") {
+		if path += "/" + name; p.isLink(path) {
+			p.root.warn(p.repo.folder, hfcache.LocalStage+" is reached by a link, and links are not followed, so nothing is told of downloads into this directory: make it a directory, or mount what it leads to there (mount --bind)", err)
+			return
+		}
+	}
 }
 
 // walkTree looks at each directory beneath download/, and lists those that may

@@ -289,13 +289,7 @@ func (p *pass) loading(pl *play, look *Look) {
 	defer func() {
 		look.Awaited = look.Lacking && pl.guess.loader != nil && (pl.guess.around || slices.Contains(pl.running, true))
 	}()
-	switch {
-	case pl.listed:
-	case pl.guess.loader != nil:
-		look.Lacking = pl.guess.loader.Lacks(p.linkedPaths(pl))
-	case p.repo.name.Type == hfcache.Model:
-		look.Lacking = hfcache.Weightless(p.linkedPaths(pl)) && (pl.wanted == nil || p.hadWeights(pl))
-	}
+	p.stock(pl, look)
 	if pl.guess.choices == nil {
 		return
 	}
@@ -312,6 +306,23 @@ func (p *pass) loading(pl *play, look *Look) {
 	}
 	if look.Partials == 0 && !look.Locked && look.Mismatched == nil && p.loaded(pl) {
 		look.Settled = ProvenByLoader
+	}
+}
+
+// stock says what is there where no listing tells what there should be.
+func (p *pass) stock(pl *play, look *Look) {
+	if pl.listed {
+		return
+	}
+	paths := p.linkedPaths(pl)
+	if pl.guess.loader != nil {
+		look.Lacking = pl.guess.loader.Lacks(paths)
+	} else {
+		look.Lacking = p.lacksAll(pl, paths)
+	}
+	if look.Partials == 0 && !look.Locked {
+		look.Unlinked = p.unlinkedBlobs(pl)
+		look.Whole = !look.Lacking && p.kind(pl) == hfcache.Model && hfcache.Whole(paths)
 	}
 }
 

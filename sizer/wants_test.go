@@ -75,7 +75,7 @@ func TestALoaderWantsOneFormatOfItsWeights(t *testing.T) {
 				t.Fatalf("look %+v", l)
 			}
 			again(l)
-			c.now = c.now.Add(2 * c.opts.Quiet)
+			c.now = c.now.Add(2 * quiet)
 			c.look()
 			if l := c.look(); !l.InPlay || !l.Awaited {
 				t.Fatalf("it may take its time: %+v", l)
@@ -162,7 +162,7 @@ func TestALoaderWithoutAListingLacksItsWeights(t *testing.T) {
 	c := newCache(t)
 	c.run(42, "vllm", "serve", "org/demo")
 	c.bring(42, "cf", 500, "config.json")
-	c.now = c.now.Add(2 * c.opts.Quiet)
+	c.now = c.now.Add(2 * quiet)
 	c.look()
 	if l := c.look(); !l.InPlay || !l.Awaited {
 		t.Fatalf("look %+v", l)
@@ -185,7 +185,7 @@ func TestALoaderWhoseLocksWereMissedIsFound(t *testing.T) {
 	c.run(42, "vllm", "serve", "org/demo")
 	c.whole("cf", 500, commitA, "config.json")
 	c.look()
-	c.now = c.now.Add(2 * c.opts.Quiet)
+	c.now = c.now.Add(2 * quiet)
 	c.look()
 	if l := c.look(); !l.InPlay || !l.Awaited || len(l.Downloaders) > 0 {
 		t.Fatalf("look %+v", l)

@@ -158,6 +158,20 @@ func (g *rig) hears(kind tracker.ReportKind) tracker.Report {
 	}
 }
 
+// hearsBoth waits for a report of each kind, in any order.
+func (g *rig) hearsBoth(one, other tracker.ReportKind) {
+	g.t.Helper()
+	timeout := time.After(patience)
+	for heard := map[tracker.ReportKind]bool{}; !heard[one] || !heard[other]; {
+		select {
+		case r := <-g.reports:
+			heard[r.Kind] = true
+		case <-timeout:
+			g.t.Fatalf("not both reports, of kinds %d and %d: %v", one, other, heard)
+		}
+	}
+}
+
 func TestARunIsReportedAndItsLinesComeBack(t *testing.T) {
 	g := newRig(t)
 	c := g.taken()

@@ -71,7 +71,8 @@ type Store struct {
 	trouble trouble
 }
 
-// Open locks the state directory, which is made if missing, and reads it. The
+// Open locks the state directory, which is made if missing, and reads it. What is
+// remembered is charged to accounts. The
 // only error is one that matches ErrLocked. A file that can't be used is kept
 // aside with a warning, and a directory that can't be used is one warning.
 func Open(dir string, accounts *account.Book, log *slog.Logger) (*Store, error) {

@@ -3,14 +3,13 @@ package state
 import (
 	"log/slog"
 
-	"progressd/account"
 	"progressd/hfcache"
 )
 
 // Volatile returns a store that has no directory: it serves one life, and
 // nothing of it is left behind.
 func Volatile(log *slog.Logger) *Store {
-	return newStore("", account.NewBook(nil, log), log, osDisk{})
+	return newStore("", nil, log, osDisk{})
 }
 
 // pretend counts as written what a volatile store holds.

@@ -92,8 +92,16 @@ func (w *witness) watch(since time.Time, recall func(hfcache.Repo) (sizer.Memory
 	must(w.t, syscall.Stat(w.hh.Root, &st))
 	w.root = sizer.NewRoot(sizer.Options{
 		Path: w.hh.Root, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall, Procs: sizer.NewProcs(downloader.ProcDir(w.proc)),
-		Quiet: defaults.QuietAfter, Linger: defaults.StallAfter + time.Minute, Log: slog.New(slog.DiscardHandler),
+		Judged: w.judged, Log: slog.New(slog.DiscardHandler),
 	})
+}
+
+// judged is what the tracker says of the newest look.
+func (w *witness) judged(hfcache.Repo) (time.Time, sizer.Interest) {
+	if w.d == nil {
+		return time.Time{}, sizer.Open
+	}
+	return w.last.At, w.d.interest()
 }
 
 // live lets the writer's process be there, die lets it go.
@@ -348,6 +356,9 @@ func TestWhatIsLeftHalfCopiedIsNeverPartOfACompleteModel(t *testing.T) {
 	}
 }
 
+// locksServe is longer than one reading of the locks serves.
+const locksServe = 3 * time.Second
+
 func TestEveryClientsDeathIsNoticedAndNeverCalledComplete(t *testing.T) {
 	// Who is seen to be gone is given up a minute later. What is left is gone
 	// on with, taken up from the beginning, or left lying as an orphan.
@@ -360,7 +371,7 @@ func TestEveryClientsDeathIsNoticedAndNeverCalledComplete(t *testing.T) {
 		"huggingface.js": anew, "llama.cpp": goesOn, "swift": goesOn,
 	}
 	lockless := map[string]bool{"rust-0.3": true, "rust-0.3-tokio": true, "huggingface.js": true, "llama.cpp": true}
-	eachWriter(t, func(t *testing.T, w *witness, name string, _ func() error) {
+	again := func(t *testing.T, w *witness, name string, long bool) {
 		w.killAt(client.Written, 2)
 		if name == "swift" { // what it has copied in part has the name of a whole blob
 			w.killAt(client.Locked, 1)
@@ -377,18 +388,37 @@ func TestEveryClientsDeathIsNoticedAndNeverCalledComplete(t *testing.T) {
 		if w.told() != told || w.since(Interrupted) != limit {
 			t.Errorf("told %s after %v; want %s after %v", w.told(), w.since(Interrupted), told, limit)
 		}
+		if long {
+			w.look(pauseLasts)
+			w.look(time.Second) // is told that nothing is waited for
+			if w.look(time.Second); w.last.InPlay {
+				t.Errorf("it doesn't rest: %+v", w.last)
+			}
+		}
 		w.again = true
 		w.live()
-		w.hh.Pause = func(_ context.Context, at client.Stage, path string) error { return w.stage(at, path) }
+		w.hh.Pause = func(_ context.Context, at client.Stage, path string) error {
+			if at == client.Locked && !long { // or one reading of locks serves for all
+				w.mu.Lock()
+				w.look(locksServe)
+				w.mu.Unlock()
+			}
+			return w.stage(at, path)
+		}
 		must(t, w.writers()[name]())
 		w.die()
 		w.rest(2 * time.Minute)
-		again := w.told()
+		all := w.told()
 		if name == "rust-1" { // two at a time: one may move before the other, and each begins anew
-			again = strings.Join(slices.Compact(strings.Fields(strings.Replace(again, " moving", "", 1))), " ")
+			all = strings.Join(slices.Compact(strings.Fields(strings.Replace(all, " moving", "", 1))), " ")
 		}
-		if want := told + after[name]; again != want || w.last.Bytes != 0 || w.highest != w.size() {
+		if want := told + after[name]; all != want || w.last.Bytes != 0 || w.highest != w.size() {
 			t.Errorf("told %s, want %s; at most %d bytes, want %d", w.told(), want, w.highest, w.size())
 		}
-	})
+	}
+	for pause, long := range map[string]bool{"soon": false, "after more than a day": true} {
+		t.Run(pause, func(t *testing.T) {
+			eachWriter(t, func(t *testing.T, w *witness, name string, _ func() error) { again(t, w, name, long) })
+		})
+	}
 }

@@ -2,10 +2,6 @@ package tracker
 
 import "time"
 
-// leastTrust is how long a gap between two looks may always be: twice the
-// usual poll interval.
-const leastTrust = 10 * time.Second
-
 // stopwatch adds up how long a condition was seen to hold. The zero value
 // stands still.
 type stopwatch struct {
@@ -23,9 +19,9 @@ func (w *stopwatch) run(step time.Duration) {
 
 func (w *stopwatch) stop() { *w = stopwatch{} }
 
-// reached reports whether the condition has held for so long.
-func (w *stopwatch) reached(limit time.Duration) bool {
-	return w.running && w.elapsed >= limit
+// left is how much longer the condition has to hold to have held for so long.
+func (w *stopwatch) left(limit time.Duration) time.Duration {
+	return max(limit-w.elapsed, 0)
 }
 
 // clocks are what verdicts of silence are judged by. They count only what was
@@ -33,24 +29,34 @@ func (w *stopwatch) reached(limit time.Duration) bool {
 // a daemon that was stopped are no evidence against a download.
 type clocks struct {
 	checked time.Time
-	gap     time.Duration
+	// rhythm is how much of the gap before the newest look was believed.
+	rhythm time.Duration
 
 	// silent: no byte came. gone: nor is there any downloader left. quiet:
 	// nothing is under way and no byte came.
 	silent, gone, quiet stopwatch
 }
 
-// pass moves the clocks on to now and returns how much of the time since they
-// were last moved counts: at most twice the gap before, which follows any
-// poll interval but not a suspend.
+// pass moves the clocks on to a look at now and returns how much of the time
+// since the one before counts: as far as looks are ordered. Where they take
+// longer than that, time and again, their own rhythm is followed; one that hangs
+// is not.
 func (c *clocks) pass(now time.Time) time.Duration {
-	gap := now.Sub(c.checked)
-	if c.checked.IsZero() || gap < 0 {
-		gap = 0
+	if c.checked.IsZero() {
+		c.checked = now
 	}
-	trusted := min(gap, max(leastTrust, 2*c.gap))
-	c.checked, c.gap = now, gap
-	return trusted
+	gap := max(now.Sub(c.checked), 0)
+	c.rhythm = min(gap, max(closely+slack, 2*c.rhythm))
+	c.checked = c.checked.Add(gap)
+	return c.rhythm
+}
+
+// resume says that nothing ran from the last look until now: nothing of that was
+// witnessed.
+func (c *clocks) resume(now time.Time) {
+	if !c.checked.IsZero() {
+		c.checked = now
+	}
 }
 
 // blind says that from the look before to the next one nothing is witnessed.

@@ -32,8 +32,6 @@ type download struct {
 	seen bool
 	// present: its folder was seen in the directory that its root leads to now.
 	present bool
-	// resting: the repository isn't in play any more, the facts stand.
-	resting bool
 	// offset is added to what a look says was there before: an episode may
 	// be part of a play, or outlive one.
 	offset int64
@@ -42,7 +40,10 @@ type download struct {
 	// this process. lastByte is only for texts: verdicts go by the clocks.
 	began, lastByte, lastLine time.Time
 	// held is since when the first lines wait for the hub's answer.
-	held   time.Time
+	held time.Time
+	// dozed is the end of a time in which nothing ran here, until a look
+	// tells what has come of it.
+	dozed  time.Time
 	clocks clocks
 	speed  Speed
 	minute minute
@@ -124,6 +125,9 @@ func (d *download) observe(look sizer.Look) []Event { return d.tell(d.judge(look
 // judge is observe before what is told of the total is settled.
 func (d *download) judge(look sizer.Look) []Event {
 	d.turn(look.At)
+	if !look.At.Before(d.dozed) {
+		d.dozed = time.Time{}
+	}
 	switch {
 	case d.ep.Over:
 		return nil
@@ -142,12 +146,10 @@ func (d *download) judge(look sizer.Look) []Event {
 			return nil
 		}
 		return []Event{d.event(Removed)}
-	case !look.InPlay:
-		d.resting = true
+	case !look.InPlay: // nothing moves, the facts stand
 		d.wait()
 		return append(d.verdict(), d.conclude(look.At)...)
 	}
-	d.resting = false
 	first := d.ep.Seq == 0 || d.unplayed()
 	if first && d.awaits(look) {
 		return nil
@@ -183,7 +185,7 @@ func (d *download) awaits(look sizer.Look) bool {
 }
 
 // tick lets time pass and returns the lines that are due by it alone. Verdicts
-// need a fresh look, unless there is nothing left to look at.
+// need a fresh look.
 func (d *download) tick(now time.Time) []Event { return d.tell(d.wake(now)) }
 
 // wake is tick before what is told of the total is settled.
@@ -192,20 +194,20 @@ func (d *download) wake(now time.Time) []Event {
 	if events := d.overdue(); events != nil || !d.active() {
 		return events
 	}
-	if d.resting {
-		d.wait()
-		if events := d.verdict(); events != nil {
-			return events
-		}
-	}
 	return d.keepalive()
 }
 
-// turn moves time on; a tick may be older than a look that came after it.
+// turn moves time on; a tick may be older than a look that came after it. Where
+// no beat came for too long, the daemon or the machine stood still.
 func (d *download) turn(now time.Time) {
-	if now.After(d.now) {
-		d.now = now
+	if !now.After(d.now) {
+		return
 	}
+	if now.Sub(d.now) >= standstill {
+		d.dozed = now
+		d.clocks.resume(now)
+	}
+	d.now = now
 }
 
 // take makes the look the newest facts and returns whether bytes arrived.

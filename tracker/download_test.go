@@ -66,10 +66,10 @@ func TestLines(t *testing.T) {
 			p.see(tidy)
 			p.until(time.Hour)
 		}, []string{"0s preparing 50", "0s started 50", "9m30s unlisted 50", "9m30s completed 50"}},
-		{"a server that lives on after its download is finished", func(p *player) {
+		{"a server that lives on after its download is finished: a whole model", func(p *player) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.until(10 * time.Second)
-			p.see(func(l *sizer.Look) { l.Locked, l.Partials = false, 0 })
+			p.see(also(idle, func(l *sizer.Look) { l.Whole = true }))
 			p.until(time.Hour)
 		}, []string{"0s preparing 50", "0s started 50", "40s unlisted 50", "40s completed 50"}},
 		{"a gap in shard numbers ends without success", func(p *player) {
@@ -192,7 +192,7 @@ func TestLines(t *testing.T) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.see(tidy)
 			p.see(func(l *sizer.Look) { *l = sizer.Look{Root: l.Root, Repo: l.Repo} })
-			p.blind(time.Hour)
+			p.until(time.Hour)
 		}, []string{"0s preparing 50", "0s started 50", "30s unlisted 50", "30s completed 50"}},
 		{"an empty file is a download too", func(p *player) {
 			p.see(also(by(vllm), func(l *sizer.Look) { l.FilesDone = 1 }))

@@ -32,6 +32,7 @@ const (
 	Ended        Kind = "ended"
 	Completed    Kind = "completed"
 	Unlisted     Kind = "unlisted" // "No listing to check against": right before Completed
+	Idle         Kind = "idle"     // nothing is in flight, and its end can't be known yet
 	Removed      Kind = "removed"  // repo removed while downloading
 	TotalDropped Kind = "total-dropped"
 	SizeDiffers  Kind = "size-differs"

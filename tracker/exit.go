@@ -105,7 +105,7 @@ func (d *download) unbroken(late bool) []Event {
 		r.judged = true
 		return d.untouched()
 	}
-	against := look.Missing > 0 || look.ShardGap || look.Lacking || look.Unclaimed > 0 ||
+	against := look.Missing > 0 || look.ShardGap || look.Lacking || look.Unlinked > 0 || look.Unclaimed > 0 ||
 		look.Unfinished > 0 || look.Partials > 0 || look.Failed > 0 || d.ep.Fell > 0
 	switch {
 	case look.Mismatched != nil:
@@ -154,7 +154,7 @@ func (d *download) untouched() []Event {
 	switch {
 	case rest.Mismatched != nil:
 		return d.untrue(CauseSize)
-	case listed(*rest), rest.ShardGap, rest.Lacking, rest.Unfinished > 0, rest.Partials > 0:
+	case listed(*rest), rest.ShardGap, rest.Lacking, rest.Unlinked > 0, rest.Unfinished > 0, rest.Partials > 0:
 		return d.finish(Ended)
 	default:
 		return d.finishAs(Completed, ProvenByExit, Unlisted)

@@ -114,7 +114,7 @@ func TestFaults(t *testing.T) {
 			p.see(func(l *sizer.Look) { l.Locked, l.Partials, l.FilesDone, l.Lacking, l.Awaited = false, 0, 1, true, true })
 			p.until(5 * time.Minute)
 			p.see(also(by(vllm), bytes(150*mb), func(l *sizer.Look) { l.Lacking, l.Awaited = false, false }))
-			p.see(func(l *sizer.Look) { l.Locked, l.Partials, l.FilesDone = false, 0, 2 })
+			p.see(func(l *sizer.Look) { l.Locked, l.Partials, l.FilesDone, l.Whole = false, 0, 2, true })
 			p.until(time.Hour)
 		}, []string{"0s preparing 0", "0s started 0", "5m0s progress 150", "5m30s unlisted 150", "5m30s completed 150"}},
 		{"D16 a loader without a listing, gone before its weights", func(p *player) {

@@ -51,6 +51,7 @@ func (t *Tracker) root(change RootChange) {
 			e.present = false
 		}
 	}
+	defer t.attendRoot(change.Root)
 	if change.Gone {
 		t.homes.away[change.Root] = true
 		t.sayRoot(RootGone, change, "")
@@ -72,6 +73,16 @@ func (t *Tracker) root(change RootChange) {
 		t.sayRoot(RootGone, change, "another directory is there, "+downloads(waiting, "waits", "wait"))
 	case back:
 		t.sayRoot(RootBack, change, "another directory than before")
+	}
+}
+
+// attendRoot says how closely what is open in a root has to be looked at from
+// now on.
+func (t *Tracker) attendRoot(root string) {
+	for k, e := range t.open {
+		if k.root == root {
+			t.attend(k, e)
+		}
 	}
 }
 
@@ -129,6 +140,7 @@ func (t *Tracker) setAside(k key, e *entry) {
 	e.run, e.present = nil, false
 	t.commit(e, nil)
 	delete(t.open, k)
+	t.release(k, e, true)
 	t.homes.absent[k] = append(t.homes.absent[k], e)
 	t.log.Debug("download set aside: its directory isn't there now", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
 }
@@ -157,7 +169,7 @@ func (t *Tracker) takeBack(k key) bool {
 			delete(t.homes.absent, k)
 		}
 		e.clocks.blind()
-		e.run = t.runs[k]
+		e.run, e.attended = t.runs[k], Attention{}
 		t.open[k] = e
 		return true
 	}

@@ -66,6 +66,9 @@ func (d *download) line(news bool) []Event {
 	if events := d.verdict(); events != nil {
 		return events
 	}
+	if left, due := d.rests(); due && left == 0 && d.warn(Idle) {
+		return []Event{d.event(Idle)}
+	}
 	if d.set.reached(d.ep.Bytes, d.total()) <= d.ep.Announced {
 		return nil
 	}
@@ -84,12 +87,9 @@ func (d *download) fell() Event {
 
 // keepalive says that the download goes on where nothing else has said so for
 // a while. It never speaks for a downloader that is gone, nor before a look
-// has shown what there is, nor where the next look is about to bring a verdict.
+// has shown what there is, nor where the look that was ordered may say more.
 func (d *download) keepalive() []Event {
-	if !d.seen && !d.running() || d.abandoned() || d.now.Sub(d.lastLine) < d.set.Keepalive {
-		return nil
-	}
-	if ahead := d.now.Sub(d.clocks.checked); ahead <= leastTrust && d.due(ahead) != "" {
+	if !d.seen && !d.running() || d.abandoned() || d.now.Sub(d.lastLine) < d.set.Keepalive || d.telling() {
 		return nil
 	}
 	if d.ep.Fell > 0 && working(d.look) {
@@ -110,6 +110,18 @@ func (d *download) keepalive() []Event {
 		d.measure(&event)
 	}
 	return []Event{event}
+}
+
+// telling reports whether a look is on its way that brings a verdict, or the
+// first news after a time in which nothing ran here. One that is late is waited
+// for no longer.
+func (d *download) telling() bool {
+	from := d.dozed
+	if kind, left := d.pending(); from.IsZero() && kind != "" && !d.clocks.checked.IsZero() {
+		from = d.clocks.checked.Add(left)
+	}
+	late := d.now.Sub(from)
+	return !from.IsZero() && late >= 0 && late < slack
 }
 
 // silence is how long no byte has come.

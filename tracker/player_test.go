@@ -131,6 +131,9 @@ func tidy(l *sizer.Look) {
 	l.Partials = 0
 }
 
+// idle lets go of the lock and lives on.
+func idle(l *sizer.Look) { l.Locked, l.Partials = false, 0 }
+
 func also(changes ...func(*sizer.Look)) func(*sizer.Look) {
 	return func(l *sizer.Look) {
 		for _, change := range changes {

@@ -111,7 +111,7 @@ func TestRestart(t *testing.T) {
 			p.see(also(by(vllm), bytes(50*mb)))
 			p.restart(time.Minute)
 			p.see(func(l *sizer.Look) { *l = sizer.Look{Root: l.Root, Repo: l.Repo} })
-			p.blind(time.Hour)
+			p.until(time.Hour)
 		}, []string{"0s preparing 50", "0s started 50", "10m0s interrupted 50"}},
 	}
 	for _, tt := range tests {

@@ -82,7 +82,7 @@ func (d *download) disk(e *Event) {
 
 // writing reports whether the download is about to use up room that is known.
 func (d *download) writing() bool {
-	return d.active() && d.seen && !d.resting && d.look.Room.Size > 0 && !quiet(d.look) && !abandoned(d.look)
+	return d.active() && d.seen && d.look.Room.Size > 0 && !quiet(d.look) && !abandoned(d.look)
 }
 
 const (

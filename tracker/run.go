@@ -187,6 +187,7 @@ func (d *download) tryAgain() []Event {
 func (t *Tracker) report(r Report) {
 	k := key{r.Root, r.Repo}
 	e := t.open[k]
+	defer t.attendOpen(k)
 	switch r.Kind {
 	case RunBegan:
 		if t.runs[k] == nil { // else that one is told to its end
@@ -238,7 +239,7 @@ func (t *Tracker) beginRun(k key, r Report) {
 func (t *Tracker) bury(k key, e *entry) {
 	e.ep.Over = true
 	t.commit(e, nil)
-	delete(t.open, k)
+	t.close(k, e, true)
 }
 
 // endRun forgets a run of which all is said.

@@ -226,7 +226,7 @@ func TestRuns(t *testing.T) {
 		}, []string{"0s preparing 0", "0s failed 0"}},
 		{"a server without a listing is complete when all is quiet", vllm, true, func(p *player) {
 			p.see(also(plays, by(vllm), bytes(10*mb)))
-			p.see(also(func(l *sizer.Look) { l.Locked, l.Partials, l.FilesDone = false, 0, 1 }))
+			p.see(also(func(l *sizer.Look) { l.Locked, l.Partials, l.FilesDone, l.Whole = false, 0, 1, true }))
 			p.until(time.Minute)
 		}, []string{"0s preparing 0", "0s started 10", "30s unlisted 10", "30s completed 10"}},
 		{"what it prints is told", hf, false, func(p *player) {

@@ -25,6 +25,9 @@ type Hooks struct {
 	AliveEvery time.Duration
 	// RunOver is told when all is said of a run whose end was reported.
 	RunOver func(root string, repo hfcache.Repo)
+	// Attend is told how closely a repository has to be looked at, whenever
+	// that changes and after each look at a download.
+	Attend func(Attention)
 }
 
 // Tracker owns the state of every download. All of it belongs to the
@@ -47,6 +50,8 @@ type Tracker struct {
 	// runs are those that were reported, hears where reports come from.
 	runs  map[key]*run
 	hears <-chan Report
+	// traces are what the debug level has told last, empty where it is off.
+	traces map[key]traced
 }
 
 // key names a download: there is one per root and repository.
@@ -60,6 +65,10 @@ type entry struct {
 	*download
 	noted   noted
 	notedAt time.Time
+	// judged is when the newest look was begun, attended what was said last
+	// of how closely to look.
+	judged   time.Time
+	attended Attention
 }
 
 // noted is what of a record decides whether it is to be noted anew.
@@ -89,6 +98,7 @@ func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 		rooms:   map[uint64]*room{},
 		runs:    map[key]*run{},
 		reports: reports{at: map[key]time.Time{}},
+		traces:  map[key]traced{},
 	}
 }
 
@@ -128,6 +138,9 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 		pulse = alive.C
 	}
 	t.publish(time.Now())
+	for k, e := range t.open {
+		t.attend(k, e)
+	}
 	for {
 		beats.want(t.ticking())
 		select {
@@ -140,6 +153,7 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 				return nil
 			}
 			t.observe(look)
+			t.trace(ctx, look)
 			if beats.near(look.At) {
 				t.tick(look.At)
 			}
@@ -170,9 +184,13 @@ func (t *Tracker) observe(look sizer.Look) {
 	e := t.open[k]
 	if e == nil {
 		if e = t.begin(k, look); e == nil {
+			if look.InPlay {
+				t.order(Attention{Root: k.root, Repo: k.repo, Seen: look.At})
+			}
 			return
 		}
 	}
+	e.judged = look.At
 	if here {
 		t.sighted(k, e)
 	} else if look.Gone && !e.unplayed() && !t.deleted(k, e) {
@@ -186,13 +204,20 @@ func (t *Tracker) observe(look sizer.Look) {
 	t.settleRun(k, e)
 	if !e.ep.Over {
 		t.weigh(e)
+		t.attend(k, e)
 		return
 	}
+	t.close(k, e, look.Gone)
+	t.log.Debug("download over", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+}
+
+// close forgets a download that is over, but for its play, if that can be seen.
+func (t *Tracker) close(k key, e *entry, unseen bool) {
 	delete(t.open, k)
-	if !look.Gone && e.ep.Play != "" {
+	if !unseen && e.ep.Play != "" {
 		t.closed[k] = e.ep.Play
 	}
-	t.log.Debug("download over", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+	t.release(k, e, unseen)
 }
 
 // begin opens an episode if the look shows a download that was not told yet,
@@ -232,12 +257,14 @@ func (t *Tracker) tick(now time.Time) {
 		if e.deserted(now) {
 			t.bury(k, e)
 		}
-		if e.ep.Over {
-			delete(t.open, k)
-			if e.ep.Play != "" {
-				t.closed[k] = e.ep.Play
-			}
+		if t.open[k] != e {
+			continue // buried
 		}
+		if e.ep.Over {
+			t.close(k, e, false)
+			continue
+		}
+		t.attend(k, e)
 	}
 }
 

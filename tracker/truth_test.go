@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/hfcache"
 	"progressd/sizer"
 )
 
@@ -26,6 +27,9 @@ import (
 //	partial  grows, is still there, or is not.
 //	blob     whether the finished file is there, with its link. A partial
 //	         beside it that isn't locked, where locks are seen, is nobody's.
+//
+// Where the process lives on, what it has brought is a file of a model, and no whole
+// one: it may be about to go on.
 //
 // alive: keepalives and steps go on, no verdict. silent: no keepalive speaks
 // for a process that is gone, steps would be told, and no verdict comes.
@@ -48,11 +52,11 @@ gone   still   yes  | complete 30s      ended 30s         complete 0s
 gone   none    no   | interrupted 1m    interrupted 1m    interrupted 1m
 gone   none    yes  | complete 30s      ended 30s         complete 0s
 left   grows   no   | alive             alive             alive
-left   grows   yes  | complete 30s      ended 30s         complete 0s
+left   grows   yes  | complete 10m      ended 10m         complete 0s
 left   still   no   | interrupted 10m   interrupted 10m   stalled 10m
-left   still   yes  | complete 30s      ended 30s         complete 0s
+left   still   yes  | complete 10m      ended 10m         complete 0s
 left   none    no   | interrupted 10m   interrupted 10m   stalled 10m
-left   none    yes  | complete 30s      ended 30s         complete 0s
+left   none    yes  | complete 10m      ended 10m         complete 0s
 hidden grows   no   | alive             alive             -
 hidden grows   yes  | alive             alive             -
 hidden still   no   | stalled 10m       stalled 10m       -
@@ -102,7 +106,7 @@ type scene struct {
 	*testing.T
 	base, partial, blob string
 	root                *sizer.Root
-	now, turned         time.Time
+	now, turned, judged time.Time
 	d                   *download
 	events              []Event
 }
@@ -141,7 +145,7 @@ func newScene(t *testing.T, known string) *scene {
 	since := s.now.Add(-time.Minute)
 	s.root = sizer.NewRoot(sizer.Options{
 		Path: s.in("hub"), Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: sizer.NewProcs(downloader.ProcDir(s.in("proc"))),
-		Quiet: defaults.QuietAfter, Linger: defaults.StallAfter + time.Minute, Log: slog.New(slog.DiscardHandler),
+		Judged: s.interest, Log: slog.New(slog.DiscardHandler),
 	})
 	return s
 }
@@ -154,6 +158,14 @@ func (s *scene) write(path string, data []byte) {
 	s.Helper()
 	must(s.T, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(s.T, os.WriteFile(path, data, 0o644))
+}
+
+// interest is what the tracker has in the newest look.
+func (s *scene) interest(hfcache.Repo) (time.Time, sizer.Interest) {
+	if s.d == nil {
+		return time.Time{}, sizer.Open
+	}
+	return s.judged, s.d.interest()
 }
 
 // locks lets process 42 hold the file's lock, or nobody.
@@ -248,4 +260,5 @@ func (s *scene) look() {
 		s.events = append(s.events, s.d.observe(l)...)
 		s.events = append(s.events, s.d.tick(s.now)...)
 	}
+	s.judged = s.now
 }

@@ -9,7 +9,11 @@ import (
 // verdict returns the verdict of waiting that is due, with the lines that
 // belong right before it.
 func (d *download) verdict() []Event {
-	switch kind := d.due(0); kind {
+	kind, left := d.pending()
+	if left > 0 {
+		return nil
+	}
+	switch kind {
 	case "":
 		return nil
 	case Stalled:
@@ -23,33 +27,43 @@ func (d *download) verdict() []Event {
 	}
 }
 
-// due is the verdict that the facts have earned if they stay as they are for
-// some time ahead, empty if none. None comes once the download is known to be
-// interrupted: only bytes, a new attempt or proof can change that.
-func (d *download) due(ahead time.Duration) Kind {
-	if !d.active() {
-		return ""
+// pending is the verdict that the facts earn if they stay as they are, and how
+// much longer they have to; empty if none. None comes once the download is known
+// to be interrupted: only bytes, a new attempt or proof can change that.
+func (d *download) pending() (Kind, time.Duration) {
+	kind, watch, limit := d.awaited()
+	if kind == "" {
+		return "", 0
 	}
-	kind, watch, limit := Interrupted, d.clocks.silent, d.set.StallAfter
+	return kind, watch.left(limit)
+}
+
+// awaited is the verdict of pending, the clock by which it falls due, and the
+// limit on that.
+func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) {
+	if !d.active() {
+		return "", nil, 0
+	}
+	kind, watch, limit = Interrupted, &d.clocks.silent, d.set.StallAfter
 	if d.running() { // its end will be told
 		kind = Stalled
 	} else if end, ok := d.ending(); ok {
-		kind, watch, limit = end, d.clocks.quiet, d.set.QuietAfter
+		kind, watch, limit = end, &d.clocks.quiet, d.set.QuietAfter
 		switch {
 		case d.look.Unclaimed > 0: // what was being written may be missing here
-			kind, watch, limit = Ended, d.clocks.silent, d.set.StallAfter
-		case d.look.Awaited: // it may be about to go on
-			limit = d.set.StallAfter
+			kind, watch, limit = Ended, &d.clocks.silent, d.set.StallAfter
+		case d.uncertain(): // it may be about to go on
+			limit = max(d.set.StallAfter, d.set.QuietAfter)
 		}
 	} else if working(d.look) {
 		kind = Stalled
 	} else if d.abandoned() {
-		watch, limit = d.clocks.gone, d.set.InterruptAfter
+		watch, limit = &d.clocks.gone, d.set.InterruptAfter
 	}
-	if !watch.reached(limit-ahead) || kind == Stalled && d.ep.Stalled {
-		return ""
+	if kind == Stalled && d.ep.Stalled {
+		return "", nil, 0
 	}
-	return kind
+	return kind, watch, limit
 }
 
 // ending is the end that the facts point to, if they stay as they are: a tidy
@@ -70,10 +84,31 @@ func (d *download) ending() (Kind, bool) {
 		if look.Lacking {
 			return Ended, true
 		}
-		return Completed, true
+		return Completed, look.Unlinked == 0
 	default:
 		return "", false
 	}
+}
+
+// uncertain reports whether more may come though nothing is in flight: who
+// downloads lives on, waiting for the hub perhaps, and nothing says that this
+// was all.
+func (d *download) uncertain() bool {
+	if d.look.Awaited {
+		return true
+	}
+	_, alive := latest(d.look.Downloaders, d.look.Alive)
+	alive = alive && !d.ep.Stranger || d.run != nil && d.run.exit == nil
+	return alive && !d.look.Whole && d.look.Settled == sizer.NoProof
+}
+
+// rests reports whether, and in how much longer, it has to be said that nothing
+// is in flight and the end has to be waited for.
+func (d *download) rests() (left time.Duration, due bool) {
+	_, ends := d.ending()
+	due = d.active() && ends && !listed(d.look) && !d.look.Awaited && d.look.Unclaimed == 0 && !d.running() &&
+		d.uncertain() && d.clocks.quiet.running && !d.ep.Warned[Idle]
+	return d.clocks.quiet.left(d.set.QuietAfter), due
 }
 
 // finish ends the episode with its last line, led by those that belong to it.

@@ -76,6 +76,7 @@ func (r *runner) drain() {
 	notes, missed := r.box.take()
 	r.drained = r.now()
 	r.heed()
+	r.obey()
 	if missed {
 		r.force, r.everything, r.listDue, r.pollDue = true, true, r.drained, r.drained
 	}

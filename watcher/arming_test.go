@@ -34,7 +34,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 	looker, armer := &countingLooker{}, newNotifier(openNotify, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r := &runner{
 		opts:  &Options{FS: fsys.Real{}, ProcessorTime: processorTime, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
-		epoch: time.Now(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		epoch: time.Now(), orders: newOrders(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	answer := func() {

@@ -14,13 +14,18 @@ func (w *Watcher) Ask(root, folder string) bool {
 	w.mu.Lock()
 	r := w.runners[root]
 	w.mu.Unlock()
-	if r == nil || !w.opts.IsRepo(folder) && (w.opts.IsLocal == nil || !w.opts.IsLocal(folder)) {
+	if r == nil || !w.looksAt(folder) {
 		return false
 	}
 	r.mu.Lock()
 	box := r.box
 	r.mu.Unlock()
 	return box != nil && box.ask(folder)
+}
+
+// looksAt reports whether a folder of that name can be looked at.
+func (w *Watcher) looksAt(folder string) bool {
+	return w.opts.IsRepo(folder) || w.opts.IsLocal != nil && w.opts.IsLocal(folder)
 }
 
 func (b *inbox) ask(folder string) bool {

@@ -125,6 +125,9 @@ func (r *runner) shelve(top fsys.Dir, p *repo) {
 	// What can't be listed to its end is listed again when it changes.
 	_ = dir.List(func(items []fsys.Item) error {
 		for _, i := range items {
+			if i.Dir && r.opts.IsRepo(string(i.Name)) {
+				r.sayDeeper(p.folder())
+			}
 			if rel := p.folder() + "/" + string(i.Name); i.Dir && r.index.find([]byte(rel)) == nil {
 				r.addLocal(rel, i.Inode)
 			}

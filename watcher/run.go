@@ -224,7 +224,10 @@ func (c *crew) sayAlias(s sighting, path string) {
 func (c *crew) hire(ctx context.Context, s sighting) {
 	own, stop := context.WithCancel(ctx)
 	m := &member{sighting: s, stop: stop}
-	r := &runner{opts: &c.w.opts, root: s.root, remote: s.root.Remote, owner: -1, claimed: c.w.isRoot, epoch: c.w.began}
+	r := &runner{
+		opts: &c.w.opts, root: s.root, remote: s.root.Remote, owner: -1,
+		claimed: c.w.isRoot, orders: c.w.ordersOf(s.root.Path), epoch: c.w.began,
+	}
 	if s.root.Remote == "" {
 		r.notify = c.w.notify
 	}

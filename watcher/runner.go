@@ -59,6 +59,7 @@ type runner struct {
 	onListed func()
 	// claimed reports whether another root has that path; nil: none has.
 	claimed func(path string) bool
+	orders  *orders
 	// suspect is the folder in whose look a panic came.
 	suspect string
 
@@ -69,6 +70,7 @@ type runner struct {
 	index        *index
 	self         *repo // stands for the root itself
 	locals       locals
+	hints        hints
 	gen          uint16
 	// listed: the names are known. listDue and pollDue are when to look at
 	// the root next, listRest until when not to list again.
@@ -145,6 +147,7 @@ func (r *runner) begin() {
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
 	r.listDue, r.pollDue, r.listRest, r.drained = 0, r.opts.Poll, 0, -drainGap
+	r.orders.serve(r.box, r.began.Add(r.now()))
 	if r.notify != nil {
 		r.notify.join(r.box)
 	}
@@ -173,10 +176,12 @@ func (r *runner) loop(ctx context.Context) error {
 
 // wait waits until something is due.
 func (r *runner) wait(ctx context.Context) bool {
-	d := r.nextDue() - r.now()
+	due := r.nextDue()
+	d := due - r.now()
 	if d <= 0 {
 		return ctx.Err() == nil
 	}
+	r.orders.sleeps(r.began.Add(due))
 	return sleep(ctx, r.box.wake, d) && sleep(ctx, nil, r.drained+drainGap-r.now())
 }
 
@@ -194,6 +199,9 @@ func (r *runner) nextDue() time.Duration {
 	}
 	if len(r.index.due) > 0 {
 		next = min(next, r.index.due[0].plan.due)
+	}
+	if by := r.orders.first(); !by.IsZero() {
+		next = min(next, by.Sub(r.began))
 	}
 	return next
 }

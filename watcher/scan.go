@@ -35,9 +35,10 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	start, looking := r.now(), r.looking
 	youth := mark.youngAt(time.Now())
 	r.gen++
+	r.hints.links = 0
 	err := top.List(func(items []fsys.Item) error {
 		for i := range items {
-			r.note(&items[i])
+			r.note(top, &items[i])
 		}
 		r.index.settle()
 		r.visitDue(ctx, top)
@@ -56,14 +57,17 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 }
 
 // note takes one name of the listing.
-func (r *runner) note(i *fsys.Item) {
-	if !i.Dir {
+func (r *runner) note(top fsys.Dir, i *fsys.Item) {
+	if i.Link && r.noteLink(top, i) || !i.Dir {
 		return
 	}
 	if p := r.index.find(i.Name); p != nil {
 		p.seen = r.gen
-		// Network file systems may number a directory anew each time.
-		if i.Inode != p.listed && r.remote == "" {
+		switch {
+		case p.listed == 0: // it was expected, and is looked at when that says
+			p.listed = i.Inode
+		case i.Inode != p.listed && r.remote == "":
+			// Network file systems may number a directory anew each time.
 			p.listed = i.Inode
 			r.distrust(p)
 			r.index.at(p, r.now())

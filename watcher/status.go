@@ -30,6 +30,9 @@ type RootStatus struct {
 	BusySince time.Time
 	// Repos counts the repositories, Watches the directories watched.
 	Repos, Watches int
+	// Links counts the symbolic links where a repository, or a directory that
+	// a client fills, may be: they are not followed.
+	Links int
 }
 
 // Status says how the roots stand, sorted by path. It never waits for a file
@@ -90,6 +93,7 @@ func (r *runner) publish() {
 		Polled: r.notify == nil, Remote: r.remote, Failing: r.fail.err,
 	}
 	if r.index != nil {
+		s.Links = r.hints.links
 		s.Repos, s.Watches = r.index.len(), int(r.box.watches.Load())
 	}
 	r.mu.Lock()

@@ -191,7 +191,7 @@ func restingRunner(tb testing.TB, root string) *runner {
 			FS: fsys.Real{}, ProcessorTime: processorTime, Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
 			NewLooker: func(Root) Looker { return blindLooker{} },
 		},
-		epoch: time.Now(), root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		epoch: time.Now(), orders: newOrders(), root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	for r.listDue == 0 || r.index.unvisited() {

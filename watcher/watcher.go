@@ -168,6 +168,7 @@ type Watcher struct {
 	mu      sync.Mutex
 	finders []*finder
 	runners map[string]*runner
+	orders  map[string]*orders // by path of the root
 }
 
 // New makes a Watcher. It touches nothing until Run.
@@ -185,7 +186,8 @@ func New(opts Options) *Watcher {
 		opts.ProcessorTime = processorTime
 	}
 	w := &Watcher{
-		opts: opts, ready: make(chan struct{}), began: time.Now(), runners: make(map[string]*runner),
+		opts: opts, ready: make(chan struct{}), began: time.Now(),
+		runners: make(map[string]*runner), orders: make(map[string]*orders),
 	}
 	if w.opts.Changed == nil {
 		w.opts.Changed = func(context.Context, RootChange) {}

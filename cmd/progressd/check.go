@@ -3,24 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
 	"progressd/account"
 	"progressd/config"
 	"progressd/daemon"
-	"progressd/fsys"
-	"progressd/hfcache"
 	"progressd/sink"
 )
 
-// check prints what would be watched, and where the lines would go.
+// check prints what would be watched, where the lines would go, and what to do
+// about what is not as it should be. The exit status is that of a failure if a root
+// is there and can't be one.
 func check(set config.Settings, out io.Writer) int {
 	file := set.File
 	if file == "" {
@@ -35,21 +31,34 @@ func check(set config.Settings, out io.Writer) int {
 	if set.Hub.Enabled {
 		fmt.Fprintf(w, "hub look-up\t%s\n", set.Hub.Endpoint)
 	}
-	remembered := shares{}
+	status, owned := exitOK, shares{}
+	var hints []string
 	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
 		if len(found) == 0 {
 			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", sink.Clean(pattern))
 		}
 		for _, path := range found {
-			fmt.Fprintf(w, "root\t%s\t%s\n", sink.Clean(path), remembered.root(path))
+			r := checkRoot(path, set.Roots)
+			fmt.Fprintf(w, "root\t%s\t%s\n", sink.Clean(path), r.says())
+			hints = append(hints, r.hints...)
+			owned[r.owner] += r.repos
+			if r.wrong != nil {
+				status = exitFailed
+			}
 		}
 	}
-	for _, line := range remembered.over() {
+	if hint := daemon.ProcessesHidden(set); hint != "" {
+		hints = append(hints, hint)
+	}
+	for _, line := range owned.over() {
 		fmt.Fprintf(w, "over budget\t%s\n", line)
 	}
 	_ = w.Flush()
-	return exitOK
+	for _, hint := range hints {
+		fmt.Fprintf(out, "%s\n", hint)
+	}
+	return status
 }
 
 // place is a directory, or that only the service's environment tells it.
@@ -63,33 +72,6 @@ func place(dir string) string {
 // shares are how many repositories there are of each user.
 type shares map[account.User]int
 
-// root says what is to be watched at a path, and counts it for its owner.
-func (n shares) root(path string) string {
-	d, real, err := fsys.Follow(fsys.Real{}, path)
-	if err != nil {
-		return sink.Clean(err.Error())
-	}
-	defer d.Close()
-	e, err := d.Stat()
-	if err != nil {
-		return sink.Clean(err.Error())
-	}
-	repos := 0
-	err = d.List(func(items []fsys.Item) error {
-		for _, item := range items {
-			if daemon.IsRepo(string(item.Name)) {
-				repos++
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return sink.Clean(err.Error())
-	}
-	n[account.User(e.UID)] += repos
-	return fmt.Sprintf("%d repositories", repos) + localDirs(real)
-}
-
 // over names the users who have more than can be remembered.
 func (n shares) over() (lines []string) {
 	limit := account.Names.Limit()
@@ -99,22 +81,4 @@ func (n shares) over() (lines []string) {
 		}
 	}
 	return lines
-}
-
-// localDirs says how many directories a root is, or holds, that a client has
-// filled by --local-dir; empty if none.
-func localDirs(root string) string {
-	n := 0
-	for _, rel := range []string{".", "*", "*/*"} {
-		found, _ := fs.Glob(os.DirFS(root), path.Join(rel, hfcache.LocalStage)) // its form is good
-		for _, stage := range found {
-			if daemon.IsLocal(path.Clean(strings.TrimSuffix(stage, hfcache.LocalStage) + ".")) {
-				n++
-			}
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", %d filled by --local-dir", n)
 }

@@ -75,7 +75,7 @@ func TestTheDebugLevelTracesADownload(t *testing.T) {
 			wait(t, d.download(serveHub(t), client.Trees))
 			d.until(d.out, "Model downloaded successfully")
 			d.stop(exitOK)
-			if traced := strings.Contains(d.errout.String(), "level=DEBUG msg=\"download begins\""); traced != (name != "not at all") {
+			if traced := strings.Contains(d.errout.String(), "level=DEBUG msg=look root="); traced != (name != "not at all") {
 				t.Errorf("traced: %v\n%s", traced, d.errout)
 			}
 		})

@@ -164,7 +164,7 @@ func newExecution(opts execOptions, set config.Settings, w execWorld) *execution
 	}
 	x.run = newHearing(aimOf(opts, set, w.getenv), screen, x.tell.put)
 	x.tell.over = x.run.over
-	x.look = newLookout(x.run, set, daemon.HubOf(set, w.getenv, log), log)
+	x.look = newLookout(x.run, daemon.HubOf(set, w.getenv, log), log)
 	x.tell.look = x.look.now
 	x.tell.rest = func(root string, repo hfcache.Repo, abort <-chan struct{}) *sizer.Look {
 		return daemon.Rest(x.look.options, root, repo.Folder(), abort)
@@ -190,7 +190,7 @@ func (x *execution) carry(ctx context.Context, looking <-chan struct{}) chan<- t
 	store.NameLog(t.root, t.repo, names.of(t))
 	p := daemon.NewJudge(daemon.Options{
 		Settings: x.set, Store: store, Console: x.out.stdout, Getenv: x.w.getenv, Log: x.log,
-	}, x.look.looks, x.look.hub, x.run.concluded)
+	}, x.look.looks, x.look.attended, x.look.hub, x.run.concluded)
 	x.working.Go(func() { p.Carry(ctx, looking) })
 	x.look.wanted.Store(true)
 	return p.Reports()

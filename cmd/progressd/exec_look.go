@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"progressd/config"
 	"progressd/daemon"
 	"progressd/hfcache"
 	"progressd/hublist"
@@ -25,12 +24,14 @@ import (
 type lookout struct {
 	run *hearing
 	// looks go to the pipeline that wants them, if one does.
-	looks   chan sizer.Look
-	wanted  atomic.Bool
-	hub     *hublist.Hub
-	options sizer.Options // but for path and identity
-	roots   map[string]*daemon.Root
-	asked   chan struct{}
+	looks  chan sizer.Look
+	wanted atomic.Bool
+	hub    *hublist.Hub
+	// attended is what that pipeline's tracker says.
+	attended *daemon.Attendance
+	options  sizer.Options // but for path and identity
+	roots    map[string]*daemon.Root
+	asked    chan struct{}
 }
 
 // fileTime is the time that a file of this machine would get which is written
@@ -43,11 +44,12 @@ func fileTime() time.Time {
 	return time.Unix(now.Unix())
 }
 
-func newLookout(r *hearing, set config.Settings, hub *hublist.Hub, log *slog.Logger) *lookout {
+func newLookout(r *hearing, hub *hublist.Hub, log *slog.Logger) *lookout {
 	since := fileTime()
-	l := &lookout{run: r, looks: make(chan sizer.Look), hub: hub, roots: make(map[string]*daemon.Root), asked: make(chan struct{}, 1)}
-	l.options = daemon.ScanOptions(set, hub, since, log)
-	return l
+	return &lookout{
+		run: r, looks: make(chan sizer.Look), hub: hub, attended: daemon.NewAttendance(),
+		options: daemon.ScanOptions(hub, since, log), roots: make(map[string]*daemon.Root), asked: make(chan struct{}, 1),
+	}
 }
 
 // now asks for a look that is begun after the call. It doesn't wait.
@@ -105,7 +107,9 @@ func (l *lookout) at(path string, repo hfcache.Repo) sizer.Look {
 }
 
 func (l *lookout) root(path string) (*daemon.Root, error) {
-	fresh, err := daemon.OpenRoot(path, l.options)
+	options := l.options
+	options.Judged = l.attended.Judged(path)
+	fresh, err := daemon.OpenRoot(path, options)
 	if err != nil {
 		return nil, err
 	}

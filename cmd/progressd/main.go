@@ -44,8 +44,8 @@ SIGUSR1 switches the debug level on and off.
 
 Without any configuration it watches the cache of the user who starts it.
 "progressd exec --help" tells how a downloader is run under it.
-Exit status: 0 stopped as asked, 1 failed at run time, 2 wrong usage or configuration,
-3 another progressd uses the same state directory.
+Exit status: 0 stopped as asked, 1 failed at run time, or --check has found a root that can't be one,
+2 wrong usage or configuration, 3 another progressd uses the same state directory.
 `
 
 func main() {

@@ -31,6 +31,7 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 	if err != nil {
 		return err
 	}
+	daemon.WarnIfHidden(set, log)
 	sd := daemon.NewSystemd(w.getenv, log)
 	open := listeners(w, log)
 	defer func() {

@@ -50,6 +50,7 @@ var texts = []struct {
 	{tracker.Interrupted, "WARNING", regexp.MustCompile(`^Download interrupted at ` + sizeOf + `: .*$`)},
 	{tracker.Ended, "INFO", regexp.MustCompile(`^Download ended: ` + size + ` in \d+(?: of \d+)? files?(?:, without .+)?$`)},
 	{tracker.Unlisted, "INFO", regexp.MustCompile(`^No listing to check against: ` + size + ` in \d+ files? on disk$`)},
+	{tracker.Idle, "INFO", regexp.MustCompile(`^Nothing in flight: ` + size + ` in \d+ files? on disk, no listing to check against, downloader still running.*$`)},
 	{tracker.Completed, "SUCCESS", regexp.MustCompile(`^Model downloaded successfully$`)},
 	{tracker.Removed, "WARNING", regexp.MustCompile(`^Download removed at ` + sizeOf + `: .*$`)},
 	{tracker.SizeDiffers, "WARNING", regexp.MustCompile(`^Size of \S+ differs from the listing: .*$`)},

@@ -32,6 +32,7 @@ func TestLinesAreReadBack(t *testing.T) {
 		{Kind: tracker.Interrupted, Bytes: 550_000, Silence: time.Minute},
 		{Kind: tracker.Ended, Bytes: 550_000, FilesDone: 4, Files: 9},
 		{Kind: tracker.Unlisted, Bytes: 550_000, FilesDone: 1},
+		{Kind: tracker.Idle, Bytes: 550_000, FilesDone: 1},
 		{Kind: tracker.Completed},
 		{Kind: tracker.Removed, Bytes: 550_000},
 		{Kind: tracker.OrphansFound, Count: 2, Lost: 550_000},

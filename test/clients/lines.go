@@ -35,6 +35,7 @@ var beginnings = []struct{ text, kind, level string }{
 	{"Download interrupted at ", "interrupted", "WARNING"},
 	{"Download ended: ", "ended", "INFO"},
 	{"No listing to check against: ", "unlisted", "INFO"},
+	{"Nothing in flight: ", "idle", "INFO"},
 	{"Model downloaded successfully", "completed", "SUCCESS"},
 	{"Dataset downloaded successfully", "completed", "SUCCESS"},
 	{"Download removed at ", "removed", "WARNING"},

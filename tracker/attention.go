@@ -1,0 +1,113 @@
+package tracker
+
+import (
+	"time"
+
+	"progressd/hfcache"
+	"progressd/sizer"
+)
+
+// An Attention says how closely a repository has to be looked at: who waits for
+// a verdict orders the look at which it falls due.
+type Attention struct {
+	Root string
+	Repo hfcache.Repo
+	// Seen is when the newest look was begun that this goes by; zero before
+	// the first one.
+	Seen time.Time
+	// Interest is what there is in what moves there: what comes belongs to
+	// the download that is open, if one is.
+	Interest sizer.Interest
+	// By is when it has to be looked at again, at the latest; zero leaves
+	// that to who looks. What can't be read, or a root that is gone, is tried
+	// again anyway.
+	By time.Time
+}
+
+const (
+	// closely is how soon an active download has to be looked at again,
+	// however seldom anything is polled: silence is believed as far as it was
+	// seen. It is a little longer than the usual poll interval, which then
+	// does all the looking.
+	closely = 6 * time.Second
+	// slack is how late a look may come that was ordered.
+	slack = 4 * time.Second
+	// standstill is a time without any beat that tells that nothing ran here.
+	standstill = 2 * lookAhead
+	// pauseLasts is how long a download that has stopped is still waited
+	// for: paused over night, it is the same one in the morning.
+	pauseLasts = 24 * time.Hour
+)
+
+// interest is what is still expected of the download.
+func (d *download) interest() sizer.Interest {
+	switch {
+	case d.active():
+		return sizer.Open
+	case d.ep.Over || d.now.Sub(d.lastLine) >= pauseLasts:
+		return sizer.Settled
+	default:
+		return sizer.Paused
+	}
+}
+
+// lookBy is when the next look has to come: when what is waited for falls due
+// if nothing moves, and soon enough to see whether anything does. Zero is
+// whenever there is one.
+func (d *download) lookBy() time.Time {
+	switch {
+	case !d.active():
+		return time.Time{}
+	case d.ep.Seq == 0 && !d.held.IsZero():
+		return d.held.Add(hubPatience)
+	case d.clocks.checked.IsZero():
+		return time.Time{}
+	case !d.dozed.IsZero():
+		return d.dozed
+	case d.run != nil && d.run.exit != nil:
+		return d.clocks.checked.Add(beat)
+	}
+	left := closely
+	if _, due := d.pending(); due > 0 {
+		left = min(left, due)
+	}
+	if rest, due := d.rests(); due && rest > 0 {
+		left = min(left, rest)
+	}
+	return d.clocks.checked.Add(left)
+}
+
+// attendOpen is attend for what is open there, if anything is.
+func (t *Tracker) attendOpen(k key) {
+	if e := t.open[k]; e != nil {
+		t.attend(k, e)
+	}
+}
+
+// attend tells how closely a download has to be looked at, if that has changed.
+func (t *Tracker) attend(k key, e *entry) {
+	a := Attention{Root: k.root, Repo: k.repo, Seen: e.judged, Interest: e.interest(), By: e.lookBy()}
+	if t.homes.away[k.root] {
+		a.By = time.Time{}
+	}
+	if a != e.attended {
+		e.attended = a
+		t.order(a)
+	}
+}
+
+// release tells that nothing is waited for any more. One look more lets the
+// repository be forgotten, unless there is nothing to see.
+func (t *Tracker) release(k key, e *entry, unseen bool) {
+	a := Attention{Root: k.root, Repo: k.repo, Seen: e.judged}
+	if !unseen {
+		a.By = e.now
+	}
+	t.order(a)
+}
+
+func (t *Tracker) order(a Attention) {
+	if t.hooks.Attend != nil {
+		t.hooks.Attend(a)
+	}
+}
