@@ -21,10 +21,12 @@ import (
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/hublist"
+	"progressd/record"
 	"progressd/sink"
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/state"
+	"progressd/stream"
 	"progressd/tracker"
 	"progressd/watcher"
 )
@@ -85,10 +87,11 @@ type Pipeline struct {
 	attended *Attendance
 	ledger   *state.Ledger
 	hub      *hublist.Hub // nil if it is switched off
+	board    *stream.Board
 	queues   map[string]*sink.Queue
 	looks    chan sizer.Look
 	roots    chan tracker.RootChange
-	// reports are those of runs. The daemon gets them from progressd exec,
+	// reports are those of runs. The daemon gets them from progressctl exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
 	server  *socket.Server
@@ -104,10 +107,12 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p := newPipeline(opts, NewAttendance())
 	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	set, store := p.set, opts.Store
-	p.server = p.newServer(ctx, store, p.form)
-	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
-	p.tracker = tracker.New(limits(set), p.ledger,
-		tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend}, p.log)
+	p.board = p.newBoard()
+	p.server = p.newServer(store)
+	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
+	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend, Shown: p.board.Shown,
+	}, p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
@@ -190,6 +195,14 @@ func form(s config.Settings) sink.Form {
 	return form
 }
 
+// consoleLine is how a line of the console is rendered.
+func consoleLine(s config.Settings, form sink.Form) func(tracker.Event) string {
+	if s.Console.Format == config.JSON {
+		return form.JSON
+	}
+	return form.Line
+}
+
 // outlets makes the sinks. Under systemd standard output is the journal, so
 // the lines go there once, with their fields; elsewhere they go to the
 // console as well.
@@ -201,7 +214,7 @@ func (p *Pipeline) outlets() []state.Outlet {
 		outlets = append(outlets, p.outlet(sink.NewJournal(form.Text, store), accounts))
 	}
 	if p.opts.Console != nil && p.opts.Getenv("JOURNAL_STREAM") == "" {
-		console := p.outlet(sink.NewConsole(p.opts.Console, form, p.log), nil)
+		console := p.outlet(sink.NewConsole(p.opts.Console, consoleLine(p.set, form), p.log), nil)
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
@@ -298,7 +311,7 @@ func (p *Pipeline) Greet() {
 		case root.Present:
 			caches++
 		case !root.BusySince.IsZero() && time.Since(root.BusySince) > momentary:
-			silent = append(silent, sink.Clean(root.Path))
+			silent = append(silent, record.Clean(root.Path))
 		case !strings.ContainsAny(root.Pattern, `*?[`):
 			missing = append(missing, root.Pattern)
 		}
@@ -359,13 +372,13 @@ func (p *Pipeline) publish() {
 	parts := []string{p.said}
 	for _, name := range slices.Sorted(maps.Keys(p.queues)) {
 		if _, _, failing := p.queues[name].Status(); failing != nil {
-			parts = append(parts, "cannot write to the "+name+": "+sink.Clean(failing.Error()))
+			parts = append(parts, "cannot write to the "+name+": "+record.Clean(failing.Error()))
 		}
 	}
 	var still []string
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			still = append(still, sink.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
+			still = append(still, record.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
 		}
 	}
 	if len(still) > 0 {

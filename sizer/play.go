@@ -164,8 +164,8 @@ func (p *pass) playOn(look *Look) error {
 	if arrived > 0 || p.held.any || look.Unseen {
 		pl.changed = p.now
 	}
-	if p.replaced() {
-		return errGone // this look has seen something of both
+	if err := p.replaced(); err != nil {
+		return err // this look has seen something of both
 	}
 	pl.describe(p, look)
 	look.Arrived = arrived

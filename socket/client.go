@@ -17,6 +17,7 @@ const (
 	// takeTime is how long a daemon may take to answer: one that systemd is
 	// starting is waited for.
 	takeTime = 5 * time.Second
+	forever  = 100 * 365 * 24 * time.Hour
 )
 
 // RefusedError says that a daemon is there and does not take a run.
@@ -99,7 +100,7 @@ func (c *Client) Receive() (Answer, error) { return c.receive(0) }
 
 func (c *Client) receive(within time.Duration) (Answer, error) {
 	if within == 0 {
-		within = 100 * 365 * 24 * time.Hour
+		within = forever
 	}
 	line, err := c.in.line(within)
 	if err != nil {

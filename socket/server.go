@@ -30,7 +30,8 @@ var (
 	ErrNotYet = errors.New("that cache is not watched yet")
 )
 
-// Options are what a Server is made of. All fields are needed but Peer and Proc.
+// Options are what a Server is made of. All fields are needed where
+// nothing else is said.
 type Options struct {
 	// Find gives the download that a run is about, or one of the errors
 	// above. It neither opens nor looks up what the run names.
@@ -46,6 +47,10 @@ type Options struct {
 	Line func(tracker.Event) string
 	// Peer tells who is at the other end; nil asks the kernel.
 	Peer func(*net.UnixConn) (Peer, error)
+	// Streams are what is shown to those who watch and ask; nil: nothing.
+	Streams Streams
+	// Groups tells the groups of the user at the other end; nil asks the kernel.
+	Groups func(*net.UnixConn) []int
 	// Proc is /proc, if it is empty.
 	Proc downloader.ProcDir
 	Log  *slog.Logger
@@ -71,6 +76,9 @@ type Server struct {
 	conns int
 	users map[int]int
 	runs  map[string]*session // by log file
+	// readers are those who watch and ask, among the connections.
+	readers     int
+	userReaders map[int]int
 	// missed are the newest verdicts that were told while nobody was there
 	// to hear them: a client that comes again may be owed one.
 	missed map[string]string
@@ -81,10 +89,16 @@ func NewServer(opts Options) *Server {
 	if opts.Peer == nil {
 		opts.Peer = peer
 	}
+	if opts.Groups == nil {
+		opts.Groups = peerGroups
+	}
 	if opts.Proc == "" {
 		opts.Proc = downloader.ProcDir("/proc")
 	}
-	return &Server{opts: opts, users: make(map[int]int), runs: make(map[string]*session), missed: make(map[string]string)}
+	return &Server{
+		opts: opts, users: make(map[int]int), userReaders: make(map[int]int),
+		runs: make(map[string]*session), missed: make(map[string]string),
+	}
 }
 
 // A listener is a *net.UnixListener.
@@ -123,7 +137,7 @@ func (s *Server) Serve(ctx context.Context, l listener) error {
 			return err
 		default: // out of descriptors: it is over some time
 			if failures++; failures == 1 {
-				s.opts.Log.Warn("cannot take a connection of progressd exec: it is tried again until it works", "err", err)
+				s.opts.Log.Warn("cannot take a connection of progressctl exec: it is tried again until it works", "err", err)
 			}
 			rest(ctx, min(time.Second, 5*time.Millisecond<<min(failures, 10)))
 		}
@@ -182,7 +196,16 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, by Peer) {
 		refuse(c, Answer{Refused: reason(err)})
 		return
 	}
-	run, err := parseHello(line)
+	h, err := readHello(line)
+	if err != nil {
+		refuse(c, Answer{Refused: err.Error()})
+		return
+	}
+	if h.Watch != nil || h.Ask != nil {
+		s.read(ctx, c, h, by.UID)
+		return
+	}
+	run, err := h.run()
 	if err != nil {
 		refuse(c, Answer{Refused: err.Error()})
 		return

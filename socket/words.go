@@ -16,7 +16,7 @@ func (s said) words(id string) tracker.Words {
 		w.Level = tracker.Warning
 	}
 	known, ok := capture.Explain(capture.Cause(s.Cause), text)
-	if !ok { // of a newer progressd exec
+	if !ok { // of a newer progressctl exec
 		return w
 	}
 	w.Cause = s.Cause

@@ -32,6 +32,7 @@ type formerState struct {
 		Root string `json:"root"`
 		repoRecord
 	} `json:"repos"`
+	Verdicts []Verdict `json:"verdicts"`
 }
 
 // formerEpisode is one file in episodes/.
@@ -103,6 +104,11 @@ func (s *Store) loadFormerState(known map[string]bool) error {
 	for _, repo := range rec.Repos {
 		if !known[repo.Root] && repo.ID != "" {
 			s.adopt(s.of(repo.Root), repo.repoRecord)
+		}
+	}
+	for _, v := range rec.Verdicts {
+		if r := s.roots[v.Root]; r != nil && r.repos[v.Repo] != nil && !known[v.Root] {
+			r.repos[v.Repo].Verdict = &v.Event
 		}
 	}
 	return nil

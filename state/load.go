@@ -32,6 +32,7 @@ func (s *Store) load() {
 	for _, r := range s.roots {
 		s.endOlderTwins(r)
 	}
+	s.recallVerdicts()
 }
 
 // loadRoots gives the files that are no good, and why the first is.

@@ -64,6 +64,9 @@ type repoRecord struct {
 	Number uint64        `json:"number,omitempty"`
 	// Leftovers is when those of dead attempts were told last.
 	Leftovers time.Time `json:"leftovers,omitzero"`
+	// Verdict is what ended its last download, nil if that is of no use any
+	// more.
+	Verdict *tracker.Event `json:"verdict,omitempty"`
 
 	// given: the log's name was given in this life.
 	given bool

@@ -52,13 +52,16 @@ func (s *Store) boundNames() {
 		}
 	}
 	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.rec.Number, b.rec.Number) })
+	gone := make(map[repoKey]bool)
 	for _, p := range all[:min(len(all), max(len(all)/10, 1))] {
+		gone[repoKey{p.of.root, p.rec.Repo}] = true
 		p.of.forget(p.rec)
 		s.touch(p.of)
 		delete(s.logs, p.rec.Log)
 		s.names[most]--
 		s.allNames--
 	}
+	s.verdicts = slices.DeleteFunc(s.verdicts, func(v Verdict) bool { return gone[repoKey{v.Root, v.Repo}] })
 	s.accounts.Refused(most, account.Names)
 }
 
@@ -129,6 +132,7 @@ func (s *Store) drop(r *records) {
 	}
 	s.names[r.owner] -= len(r.repos)
 	s.allNames -= len(r.repos)
+	s.verdicts = slices.DeleteFunc(s.verdicts, func(v Verdict) bool { return v.Root == r.root })
 	delete(s.roots, r.root)
 	delete(s.changed, r)
 	s.gone[r.file()] = struct{}{}

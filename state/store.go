@@ -61,9 +61,10 @@ type Store struct {
 	logs     map[string]repoKey    // names given to log files
 	names    map[account.User]int  // repositories that are remembered
 	allNames int
-	last     uint64   // number of the newest episode
-	found    uint64   // counts the roots that were found
-	awaited  []string // sinks that confirm verdicts
+	verdicts []Verdict // as they were told, at most one of a repository
+	last     uint64    // number of the newest episode
+	found    uint64    // counts the roots that were found
+	awaited  []string  // sinks that confirm verdicts
 
 	gone    map[string]struct{} // files of roots that are to be removed
 	aside   []string            // files that are to be kept aside

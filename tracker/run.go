@@ -133,7 +133,7 @@ func (d *download) waits() bool { return d.run == nil && d.unplayed() && !d.lost
 
 // deserted: that one has not come back.
 func (d *download) deserted(now time.Time) bool {
-	const patience = 30 * time.Second // longer than progressd exec tries
+	const patience = 30 * time.Second // longer than progressctl exec tries
 	return d.waits() && now.Sub(d.lost) >= patience
 }
 

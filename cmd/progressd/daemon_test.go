@@ -20,7 +20,6 @@ import (
 
 func TestMain(m *testing.M) {
 	client.RunIfCalled() // a downloader of ours is this test binary again
-	runIfDaemon()
 	// Nearly all tests here wait, most of the time: for a poll, a client, a verdict.
 	_ = flag.Set("test.parallel", "8")
 	goleak.VerifyTestMain(m)

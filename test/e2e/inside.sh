@@ -421,7 +421,7 @@ reports_to_the_daemon() {
 	[[ -z $(ls /var/log/hf-download) ]] || die "two logs: $(ls /var/log/hf-download)"
 	# Another user can say nothing about that cache.
 	n=$(count "$(logfile org/told)" .)
-	as bob HF_HUB_CACHE=/var/cache/hf-download/hub progressd exec --model org/told -- sh -c 'sleep 0.3; echo "Error: Access denied. requires approval" >&2; exit 1' 2>/var/tmp/bob.err
+	as bob HF_HUB_CACHE=/var/cache/hf-download/hub progressctl exec --model org/told -- sh -c 'sleep 0.3; echo "Error: Access denied. requires approval" >&2; exit 1' 2>/var/tmp/bob.err
 	has /var/tmp/bob.err '\[ERROR\] org/told: Model download failed: access to org/told is gated' || { cat /var/tmp/bob.err; die "another user's exec does not tell by itself"; }
 	has /home/bob/.local/state/progressd/log/org--told.log 'is gated' || die "another user's exec has no log"
 	(($(count "$(logfile org/told)" .) == n)) || { cat "$(logfile org/told)"; die "another user has forged a line"; }
@@ -431,19 +431,19 @@ reports_to_the_daemon() {
 	reload
 	# A daemon that was stopped stays stopped, and nobody waits for it.
 	systemctl stop progressd
-	as bob progressd exec --model org/other -- false 2>/dev/null
+	as bob progressctl exec --model org/other -- false 2>/dev/null
 	systemctl is-active --quiet progressd && die "a stopped daemon was started by exec"
 	systemctl start progressd
 	rm -f /etc/systemd/system/hf-download@.service /usr/local/bin/hf
 	systemctl daemon-reload
-	ok "progressd exec beside the daemon: told once, by the daemon, over its restart; nobody speaks for others"
+	ok "progressctl exec beside the daemon: told once, by the daemon, over its restart; nobody speaks for others"
 }
 
 uninstalls() {
 	systemctl start progressd
 	make --silent -C /src uninstall || die "make uninstall"
 	systemctl is-active --quiet progressd && die "still running"
-	[[ -z $(find /usr/local -name '*progressd*' -print) ]] || die "left behind: $(find /usr/local -name '*progressd*')"
+	[[ -z $(find /usr/local -name '*progress[dc]*' -print) ]] || die "left behind: $(find /usr/local -name '*progress[dc]*')"
 	[[ ! -e /run/progressd/progressd.sock ]] || die "the socket is left behind"
 	[[ -e /etc/progressd/config.toml && -d $log && -d /var/lib/progressd ]] || die "took away what is the administrator's"
 	systemctl --quiet list-unit-files progressd.service | grep -q progressd && die "systemd still knows the unit"

@@ -1,15 +1,15 @@
-package main
+package runner
 
 import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
 	"progressd/daemon"
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/tracker"
@@ -294,19 +294,9 @@ func (t *teller) show(client *socket.Client) (over bool) {
 			return err == nil
 		}
 		if !t.screen.terminal && a.Line != "" {
-			_, _ = t.screen.Write([]byte(printable(a.Line) + "\n"))
+			_, _ = t.screen.Write([]byte(record.Printable(a.Line) + "\n"))
 		}
 	}
-}
-
-// printable is a line as ours are: printable ASCII.
-func printable(line string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, line)
 }
 
 // alone tells by the pipeline of its own, from the beginning.
