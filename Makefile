@@ -16,12 +16,13 @@ SYSCONFDIR ?= /etc
 UNITDIR    ?= $(LIBDIR)/systemd/system
 USERUNITDIR ?= $(LIBDIR)/systemd/user
 
-# The binary that is built, tested and installed.
+# The binaries that are built, tested and installed: the daemon and everybody's client.
 BINARY ?= bin/progressd
+CLIENT ?= bin/progressctl
 # How much each fuzz test tries: inputs, not seconds, since Go before 1.27 may call the end of the time
 # a failure (go.dev/issue/75804). How long the soak runs.
 FUZZTIME ?= 100000x
-SOAKTIME ?= 60s
+SOAKTIME ?= 90s
 # How many lives are simulated, and by which seed: another one each time, if it isn't said. SIMLIFE plays
 # one of them alone, SIMSTORY a story from a file; both print it.
 SIMLIVES ?= 5000
@@ -34,9 +35,11 @@ SIMSTORY ?=
 
 ##@ Build
 .PHONY: all build clean
-build: ## the binary, bin/progressd: static and reproducible
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false \
-		-ldflags '-s -w -buildid= -X main.version=$(VERSION)' -o $(BINARY) ./cmd/progressd
+build: ## the binaries, bin/progressd and bin/progressctl: static and reproducible
+	$(call compile,$(BINARY)) ./cmd/progressd
+	$(call compile,$(CLIENT)) ./cmd/progressctl
+
+compile = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)' -o $(1)
 
 all: build ## the same
 
@@ -49,7 +52,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-loaders e2e-exec sim soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-nightly e2e-loaders e2e-exec sim soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 # It has each program that a test runs sleep for a second at its end, unless it is told not to.
 test: ## every test, in random order, with the race detector where there is a C compiler
@@ -79,7 +82,7 @@ scripts-check: ## shellcheck on every script (Debian: shellcheck)
 	shellcheck --severity=warning .ci/run packaging/systemd/host.sh test/*.sh test/harness/*.sh test/e2e/*.sh
 
 man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
-	mandoc -T lint -W warning docs/man/progressd.8 docs/man/progressd-exec.8 docs/man/progressd.toml.5
+	mandoc -T lint -W warning docs/man/*
 
 # "security" counts tenths: 10 is an exposure of 1.0.
 unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0, 1.8 with a network (systemd 252 or newer)
@@ -103,19 +106,25 @@ e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a
 e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI, npm, crates.io; some 7 min)
 	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
 
-e2e-loaders: build ## real vLLM, transformers, diffusers and llama.cpp (root, PyPI, Debian; 6.4 GB the first time; some 12 min)
-	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --stall-after 4m --jobs 2 \
+# The plays end with eleven minutes of silence; the tests are done by then.
+e2e-nightly: build ## the verdicts that wait for ten minutes, of real clients and of made-up ones of every kind (root, as e2e-clients; some 25 min)
+	PROGRESSD_NIGHTLY=1 $(GO) test -count=1 -timeout=30m -run=TestEveryVerdictOnEveryClient ./cmd/progressd & tests=$$!; \
+	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --nightly; status=$$?; \
+	wait $$tests && exit $$status
+
+e2e-loaders: build ## real vLLM, transformers, diffusers and llama.cpp (root, PyPI, Debian; 6.4 GB the first time; some 20 min)
+	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --jobs 2 \
 		--only 'vllm|transformers|diffusers|llama'
 
-e2e-exec: build ## progressd exec around the client of three generations, while all goes wrong that can (root, PyPI, tmux; some 4 min)
+e2e-exec: build ## progressctl exec around the client of three generations, while all goes wrong that can (root, PyPI, tmux; some 4 min)
 	@command -v tmux >/dev/null || { echo 'tmux is missing (Debian: tmux)' >&2; exit 1; }
-	$(GO) run ./test/exec --progressd $(abspath $(BINARY))
+	$(GO) run ./test/exec --progressctl $(abspath $(CLIENT))
 
 sim: ## SIMLIVES (5000) made-up lives of the whole daemon in virtual time, compared with the truth (SIMSEED, SIMLIFE, SIMSTORY)
 	$(GO) -C internal/sim test -count=1 -timeout 0 -run TestLives -sim.lives=$(SIMLIVES) -sim.seed=$(SIMSEED) \
 		-sim.life=$(SIMLIFE) -sim.story=$(SIMSTORY)
 
-soak: build ## SOAKTIME (60s) of made-up downloads while everything is killed at random, compared with the truth
+soak: build ## SOAKTIME (90s) of made-up downloads while everything is killed at random, compared with the truth
 	$(GO) run ./internal/soak --progressd $(abspath $(BINARY)) --for $(SOAKTIME)
 
 bench: build ## costs, against the peers (python3, du); BENCHFLAGS=--quick for orientation
@@ -129,6 +138,8 @@ check: build fmt-check tidy-check vet lint scripts-check man-check unit-check te
 unit = sed -e 's|/usr/local/bin/|$(2)/|' -e 's|/etc/progressd/|$(SYSCONFDIR)/progressd/|' packaging/systemd/$(1)
 
 EXAMPLES = $(notdir $(wildcard packaging/systemd/examples/*))
+PAGES    = $(notdir $(wildcard docs/man/*))
+MANDIRS  = $(foreach section,$(sort $(subst .,,$(suffix $(PAGES)))),'$(DESTDIR)$(MANDIR)/man$(section)')
 
 # Files of the administrator: laid down once, never overwritten.
 define keep
@@ -136,11 +147,20 @@ define keep
 	else set -x; install -D -m 644 $(1) '$(DESTDIR)$(2)'; fi
 endef
 
-$(BINARY):
-	@echo 'there is no $(BINARY): run "make" first, as yourself (this target compiles nothing)' >&2; exit 1
+$(BINARY) $(CLIENT):
+	@echo 'there is no $@: run "make" first, as yourself (this target compiles nothing)' >&2; exit 1
 
-install: $(BINARY) ## lay down binary, unit, configuration, man pages; without DESTDIR also make the user
+# Shells look for completions in directories of their own.
+BASHCOMPDIR = $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR  = $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR = $(PREFIX)/share/fish/vendor_completions.d
+
+install: $(BINARY) $(CLIENT) ## lay down binaries, units, configuration, man pages, completions; without DESTDIR also make the user
 	install -D -m 755 $(BINARY) '$(DESTDIR)$(BINDIR)/progressd'
+	install -D -m 755 $(CLIENT) '$(DESTDIR)$(BINDIR)/progressctl'
+	install -D -m 644 packaging/completions/progressctl.bash '$(DESTDIR)$(BASHCOMPDIR)/progressctl'
+	install -D -m 644 packaging/completions/progressctl.zsh '$(DESTDIR)$(ZSHCOMPDIR)/_progressctl'
+	install -D -m 644 packaging/completions/progressctl.fish '$(DESTDIR)$(FISHCOMPDIR)/progressctl.fish'
 	install -d '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(USERUNITDIR)'
 	$(call unit,progressd.service,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd.service'
 	$(call unit,progressd.user.service,$(BINDIR)) >'$(DESTDIR)$(USERUNITDIR)/progressd.service'
@@ -149,9 +169,8 @@ install: $(BINARY) ## lay down binary, unit, configuration, man pages; without D
 	install -m 644 packaging/systemd/progressd.user.socket '$(DESTDIR)$(USERUNITDIR)/progressd.socket'
 	install -D -m 644 packaging/systemd/progressd.sysusers '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf'
 	install -D -m 644 packaging/systemd/progressd.catalog '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
-	install -D -m 644 docs/man/progressd.8 '$(DESTDIR)$(MANDIR)/man8/progressd.8'
-	install -D -m 644 docs/man/progressd-exec.8 '$(DESTDIR)$(MANDIR)/man8/progressd-exec.8'
-	install -D -m 644 docs/man/progressd.toml.5 '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
+	install -d $(MANDIRS)
+	for page in $(PAGES); do install -m 644 docs/man/$$page '$(DESTDIR)$(MANDIR)'/man$${page##*.}/ || exit; done
 	install -d '$(DESTDIR)$(DOCDIR)/examples'
 	install -m 644 LICENSE config.example.toml '$(DESTDIR)$(DOCDIR)'
 	for example in $(EXAMPLES); do $(call unit,examples/$$example,$(BINDIR)) >'$(DESTDIR)$(DOCDIR)/examples/'$$example || exit; done
@@ -166,10 +185,12 @@ uninstall: ## take away what install laid down; configuration, logs and state st
 ifeq ($(DESTDIR),)
 	packaging/systemd/host.sh stop
 endif
-	rm -f '$(DESTDIR)$(BINDIR)/progressd' '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
+	rm -f '$(DESTDIR)$(BINDIR)/progressd' '$(DESTDIR)$(BINDIR)/progressctl'
+	rm -f '$(DESTDIR)$(BASHCOMPDIR)/progressctl' '$(DESTDIR)$(ZSHCOMPDIR)/_progressctl' '$(DESTDIR)$(FISHCOMPDIR)/progressctl.fish'
+	rm -f '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	rm -f '$(DESTDIR)$(UNITDIR)/progressd.socket' '$(DESTDIR)$(USERUNITDIR)/progressd.socket'
 	rm -f '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf' '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
-	rm -f '$(DESTDIR)$(MANDIR)/man8/progressd.8' '$(DESTDIR)$(MANDIR)/man8/progressd-exec.8' '$(DESTDIR)$(MANDIR)/man5/progressd.toml.5'
+	rm -f $(foreach page,$(PAGES),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(page)')
 	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix examples/,$(EXAMPLES)))
 	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
 	@if cmp -s packaging/logrotate/progressd '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; \

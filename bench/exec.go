@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -14,10 +15,11 @@ var printers = []struct{ what, script string }{
 	{"one line", "head -c 1000000000 /dev/zero | tr '\\0' x"},
 }
 
-// exec measures how fast what a program prints passes through progressd exec,
+// exec measures how fast what a program prints passes through progressctl exec,
 // against cat, in turns.
 func (b *bench) exec(ctx context.Context) error {
-	s := b.report.section("1 GB printed by a program under progressd exec, and the same through cat")
+	s := b.report.section("1 GB printed by a program under progressctl exec, and the same through cat")
+	progressctl := filepath.Join(filepath.Dir(b.progressd), "progressctl")
 	s.explain("Both write to /dev/null. Reach is at least 0.9 times the speed of cat, in bounded memory.")
 	for _, p := range printers {
 		var cat, ours, memory series
@@ -27,16 +29,16 @@ func (b *bench) exec(ctx context.Context) error {
 				return err
 			}
 			cat = append(cat, took.Seconds())
-			took, peak, err := b.print(exec.CommandContext(ctx, b.progressd, "exec", "--model", "bench/exec", "--", "sh", "-c", p.script))
+			took, peak, err := b.print(exec.CommandContext(ctx, progressctl, "exec", "--model", "bench/exec", "--", "sh", "-c", p.script))
 			if err != nil {
 				return err
 			}
 			ours, memory = append(ours, took.Seconds()), append(memory, peak)
 		}
 		s.add(p.what, "through cat", seconds, cat, "")
-		s.add(p.what, "progressd exec", seconds, ours, "")
-		s.compare("speed, "+p.what+", progressd exec / cat", cat, ours, "at least 0.9×")
-		s.add("peak memory, "+p.what, "progressd exec", megabytes, memory, "below 20 MB")
+		s.add(p.what, "progressctl exec", seconds, ours, "")
+		s.compare("speed, "+p.what+", progressctl exec / cat", cat, ours, "at least 0.9×")
+		s.add("peak memory, "+p.what, "progressctl exec", megabytes, memory, "below 20 MB")
 	}
 	return nil
 }

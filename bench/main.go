@@ -31,7 +31,7 @@ Measures progressd against its peers and prints a table in Markdown.
   --latencies N  repositories of the latency workload, each downloaded twice (else 500, quick 8)
   --dir DIR      where the trees are built, and kept for the next run (else a temporary directory, removed)
   --out FILE     where the tables are written, with plots beside it (else bench/results.md for a full run, nowhere for others)
-  --progressd BIN  the binary to measure (else bin/progressd)
+  --progressd BIN  the binary to measure, progressctl beside it (else bin/progressd)
 
 A full run takes about 20 minutes, and as long again where the trees have to be built first, 10 GB of disk and 8 GB of
 memory (tmpfs).

@@ -29,6 +29,7 @@ type Config struct {
 	Step        Step
 	Log         Log
 	Journal     Journal
+	Console     Console
 	State       State
 	Hub         Hub
 	Download    Download
@@ -46,6 +47,11 @@ type Log struct {
 // Journal is about the systemd journal.
 type Journal struct {
 	Enabled bool
+}
+
+// Console is about standard output, where that isn't the journal.
+type Console struct {
+	Format Format
 }
 
 // State is about what has to survive a restart.
@@ -91,6 +97,7 @@ func Default() Config {
 		Step:              100_000_000,
 		Log:               Log{Timestamps: Clock, Style: Plain},
 		Journal:           Journal{Enabled: true},
+		Console:           Console{Format: Text},
 		Hub:               Hub{Endpoint: "https://huggingface.co"},
 		Download: Download{
 			StallAfter:     Duration(10 * time.Minute),

@@ -49,6 +49,8 @@ log.timestamps = "rfc3339"
 log.style = "detailed"
 [journal]
 enabled = false
+[console]
+format = "json"
 [state]
 dir = "~/state"
 [hub]
@@ -68,6 +70,7 @@ level = "debug"
 		KeepaliveInterval: Duration(2 * time.Minute),
 		Step:              1_500_000_000,
 		Log:               Log{Dir: "/var/log/x", Timestamps: RFC3339, Style: Detailed},
+		Console:           Console{Format: JSON},
 		State:             State{Dir: "/home/ada/state"},
 		Hub:               Hub{Enabled: true, Endpoint: "http://localhost:8080/mirror", TokenFile: "/home/ada/.cache/huggingface/token"},
 		Download: Download{

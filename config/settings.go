@@ -37,6 +37,7 @@ func settings(cfg *Config, getenv func(string) string) []setting {
 		{"log.timestamps", oneOf(&cfg.Log.Timestamps, Clock, RFC3339)},
 		{"log.style", oneOf(&cfg.Log.Style, Plain, Detailed)},
 		{"journal.enabled", boolean(&cfg.Journal.Enabled)},
+		{"console.format", oneOf(&cfg.Console.Format, Text, JSON)},
 		{"state.dir", directory(&cfg.State.Dir, getenv)},
 		{"hub.enabled", boolean(&cfg.Hub.Enabled)},
 		{"hub.endpoint", address(&cfg.Hub.Endpoint)},

@@ -42,6 +42,17 @@ const (
 	Debug Level = "debug"
 )
 
+// Format is what the lines on standard output are.
+type Format string
+
+// The formats of standard output.
+const (
+	// Text is for people: [10:01:15 PM] [INFO] org/name: message.
+	Text Format = "text"
+	// JSON is for programs: a record of the package record on each line.
+	JSON Format = "json"
+)
+
 // Duration is a span of time that is written as in Go: "90s", "1h30m".
 type Duration time.Duration
 

@@ -20,10 +20,12 @@ import (
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/hublist"
+	"progressd/record"
 	"progressd/sink"
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/state"
+	"progressd/stream"
 	"progressd/tracker"
 	"progressd/watcher"
 )
@@ -65,6 +67,8 @@ type Options struct {
 	// Outlets are further ways out for what is said.
 	Outlets []state.Outlet
 	Getenv  func(string) string
+	// Shown is given how a download stands, for NewJudge; nil: nobody asks.
+	Shown func(tracker.Standing)
 	// Version of the program, for the first line.
 	Version string
 	// Machine stands in for the one that the daemon runs on, which is nil.
@@ -85,10 +89,11 @@ type Pipeline struct {
 	attended *Attendance
 	ledger   *state.Ledger
 	hub      *hublist.Hub // nil if it is switched off
+	board    *stream.Board
 	queues   map[string]*sink.Queue
 	looks    chan sizer.Look
 	roots    chan tracker.RootChange
-	// reports are those of runs. The daemon gets them from progressd exec,
+	// reports are those of runs. The daemon gets them from progressctl exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
 	server  *socket.Server
@@ -104,9 +109,13 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p := newPipeline(opts, NewAttendance())
 	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	set, store := p.set, opts.Store
-	p.server = p.newServer(ctx, store, p.form)
-	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}), p.log)
-	hooks := tracker.Hooks{Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend}
+	p.board = p.newBoard()
+	p.server = p.newServer(store)
+	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
+	hooks := tracker.Hooks{
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend,
+		Shown: p.shown, Watched: func() bool { return p.board.Watched() || p.server.Watched() },
+	}
 	p.tracker = tracker.New(limits(set), p.ledger, opts.Machine.hooked(hooks), p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
@@ -136,7 +145,8 @@ func NewJudge(opts Options, looks chan sizer.Look, attended *Attendance, hub *hu
 	p := newPipeline(opts, attended)
 	p.looks, p.hub = looks, hub
 	p.ledger = state.NewLedger(opts.Store, p.outlets(), p.log)
-	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver, Attend: p.attend}, p.log)
+	hooks := tracker.Hooks{RunOver: runOver, Attend: p.attend, Shown: opts.Shown, Watched: func() bool { return true }}
+	p.tracker = tracker.New(limits(p.set), p.ledger, hooks, p.log)
 	p.tracker.Hear(p.reports)
 	return p
 }
@@ -190,6 +200,14 @@ func form(s config.Settings) sink.Form {
 	return form
 }
 
+// consoleLine is how a line of the console is rendered.
+func consoleLine(s config.Settings, form sink.Form) func(tracker.Event) string {
+	if s.Console.Format == config.JSON {
+		return form.JSON
+	}
+	return form.Line
+}
+
 // outlets makes the sinks. Under systemd standard output is the journal, so
 // the lines go there once, with their fields; elsewhere they go to the
 // console as well.
@@ -200,7 +218,7 @@ func (p *Pipeline) outlets() []state.Outlet {
 		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(form.Text, store)))
 	}
 	if p.opts.Console != nil && p.opts.Getenv("JOURNAL_STREAM") == "" {
-		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, form, p.log))
+		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, consoleLine(p.set, form), p.log))
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
@@ -299,7 +317,7 @@ func (p *Pipeline) Greet() {
 		case root.Present:
 			caches++
 		case !root.BusySince.IsZero() && time.Since(root.BusySince) > momentary:
-			silent = append(silent, sink.Clean(root.Path))
+			silent = append(silent, record.Clean(root.Path))
 		case !strings.ContainsAny(root.Pattern, `*?[`):
 			missing = append(missing, root.Pattern)
 		}
@@ -360,13 +378,13 @@ func (p *Pipeline) publish() {
 	parts := []string{p.said}
 	for _, name := range slices.Sorted(maps.Keys(p.queues)) {
 		if _, _, failing := p.queues[name].Status(); failing != nil {
-			parts = append(parts, "cannot write to the "+name+": "+sink.Clean(failing.Error()))
+			parts = append(parts, "cannot write to the "+name+": "+record.Clean(failing.Error()))
 		}
 	}
 	var still []string
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			still = append(still, sink.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
+			still = append(still, record.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
 		}
 	}
 	if len(still) > 0 {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"progressd/hfcache"
-	"progressd/sink"
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/state"
@@ -17,20 +16,17 @@ import (
 	"progressd/watcher"
 )
 
-// newServer makes what takes the reports of progressd exec. Its lines are those
+// newServer makes what takes the reports of progressctl exec. Its lines are those
 // of the console.
-func (p *Pipeline) newServer(ctx context.Context, store *state.Store, form sink.Form) *socket.Server {
+func (p *Pipeline) newServer(store *state.Store) *socket.Server {
 	return socket.NewServer(socket.Options{
-		Find:   func(run socket.Run) (socket.Place, error) { return p.find(run) },
-		Name:   func(at socket.Place) string { return store.LogName(at.Root, at.Repo) },
-		Report: p.report,
-		Ask:    func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
-		Line: func(e tracker.Event) string {
-			var line strings.Builder
-			_ = sink.NewConsole(&line, form, p.log).Write(ctx, e) // a Builder takes everything
-			return strings.TrimSuffix(line.String(), "\n")
-		},
-		Log: p.log,
+		Find:    func(run socket.Run) (socket.Place, error) { return p.find(run) },
+		Name:    func(at socket.Place) string { return store.LogName(at.Root, at.Repo) },
+		Report:  p.report,
+		Ask:     func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
+		Line:    p.form.Line,
+		Streams: newAsker(p),
+		Log:     p.log,
 	})
 }
 
@@ -58,8 +54,12 @@ func within(root watcher.RootStatus, run socket.Run) (hfcache.Repo, bool) {
 		return hfcache.Repo{}, false
 	}
 	same := run.Root == root.Path
-	if run.Inode != 0 {
-		same = run.Inode == root.Inode && run.Dev == root.Dev
+	switch {
+	case run.Inode == 0:
+	case root.Remote != "": // which may number a directory anew each time
+		same = run.Dev == root.Dev && (same || run.Inode == root.Inode)
+	default:
+		same = run.Dev == root.Dev && run.Inode == root.Inode
 	}
 	if same || run.Repo.Type != hfcache.Local {
 		return run.Repo, same
@@ -93,7 +93,7 @@ func (p *Pipeline) runOver(root string, repo hfcache.Repo) {
 	p.ledger.After(func() { p.server.Over(root, repo) })
 }
 
-// hear takes reports of progressd exec, once it is known what is watched.
+// hear takes reports of progressctl exec, once it is known what is watched.
 func (p *Pipeline) hear(ctx context.Context) error {
 	select {
 	case <-p.Ready():

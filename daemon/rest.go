@@ -78,20 +78,8 @@ const restPatience = 3 * time.Second
 // that can't be done.
 func Rest(options sizer.Options, root, folder string, abort <-chan struct{}) *sizer.Look {
 	found := make(chan *sizer.Look, 1)
-	go func() {
-		options.Since, options.Opened, options.Log = time.Time{}, time.Time{}, slog.New(slog.DiscardHandler)
-		r, err := OpenRoot(root, options)
-		if err != nil {
-			found <- nil
-			return
-		}
-		look, _ := r.Look(time.Now(), folder)
-		if look.Unreadable != nil {
-			found <- nil
-			return
-		}
-		found <- &look
-	}()
+	options.Since, options.Opened = time.Time{}, time.Time{}
+	go func() { found <- restNow(options, root, folder) }()
 	select {
 	case look := <-found:
 		return look
@@ -101,3 +89,26 @@ func Rest(options sizer.Options, root, folder string, abort <-chan struct{}) *si
 		return nil
 	}
 }
+
+// restNow looks at a repository once; nil if that can't be done.
+func restNow(options sizer.Options, root, folder string) *sizer.Look {
+	options.Log = slog.New(slog.DiscardHandler)
+	r, err := OpenRoot(root, options)
+	if err != nil {
+		return nil
+	}
+	now := time.Now()
+	look, _ := r.Look(now, folder)
+	if !look.InPlay && !look.Gone && look.Unreadable == nil {
+		// What has just come into a directory of its own waits for somebody
+		// who tells what it is called. Here nobody will come.
+		look, _ = r.Look(now.Add(nameTime), folder)
+	}
+	if look.Unreadable != nil {
+		return nil
+	}
+	return &look
+}
+
+// nameTime is longer than the sizer waits for a name.
+const nameTime = 2 * time.Second

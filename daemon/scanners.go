@@ -81,6 +81,9 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 	return since
 }
 
+// Stirred implements watcher.Looker.
+func (e *rootScanner) Stirred(context.Context) []string { return e.root.Stirred(time.Now()) }
+
 // Look implements watcher.Looker.
 func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	look, pace := e.root.Look(time.Now(), folder)

@@ -49,6 +49,25 @@ func NewRepo(t RepoType, id string) (Repo, bool) {
 	return Repo{Type: t, ID: id}, true
 }
 
+// ParseRepo returns the repository that a user names: "org/name" is a model,
+// others are as the hub's URLs have them, "datasets/org/name".
+func ParseRepo(name string) (Repo, bool) {
+	for _, t := range [...]RepoType{Dataset, Space, Kernel} {
+		if id, ok := strings.CutPrefix(name, string(t)+"s/"); ok {
+			return NewRepo(t, id)
+		}
+	}
+	return NewRepo(Model, name)
+}
+
+// String is what ParseRepo reads.
+func (r Repo) String() string {
+	if r.Type == Model || r.Type == "" {
+		return r.ID
+	}
+	return string(r.Type) + "s/" + r.ID
+}
+
 // ParseFolder returns the repository that a folder directly in a cache root
 // holds. It is false for every name that does not decode to a valid id, so
 // that what it returns is safe as a path, in a log and on a terminal.

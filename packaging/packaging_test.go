@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"progressd/config"
+	"progressd/packaging"
+	"progressd/record"
 )
 
 func read(t *testing.T, path string) string {
@@ -45,11 +47,11 @@ func TestEveryKindOfJournalLineIsInTheCatalog(t *testing.T) {
 }
 
 func TestEveryFieldThatIsDocumentedIsSent(t *testing.T) {
-	sent := matches(`"(PROGRESSD_[A-Z_]+)"`, read(t, "sink/journal.go"))
+	sent := record.FieldNames()
 	for _, path := range []string{"packaging/systemd/progressd.catalog", "docs/man/progressd.8"} {
 		for _, field := range matches(`(PROGRESSD_[A-Z_]+)`, read(t, path)) {
 			if !slices.Contains(sent, field) {
-				t.Errorf("%s names %s, which sink/journal.go doesn't send", path, field)
+				t.Errorf("%s names %s, which no record has", path, field)
 			}
 		}
 	}
@@ -57,7 +59,7 @@ func TestEveryFieldThatIsDocumentedIsSent(t *testing.T) {
 
 func TestEveryFieldThatIsSentIsDocumented(t *testing.T) {
 	documented := matches(`(PROGRESSD_[A-Z_]+)`, read(t, "docs/man/progressd.8"))
-	for _, field := range matches(`"(PROGRESSD_[A-Z_]+)"`, read(t, "sink/journal.go")) {
+	for _, field := range record.FieldNames() {
 		if !slices.Contains(documented, field) {
 			t.Errorf("progressd(8) doesn't name %s", field)
 		}
@@ -91,28 +93,15 @@ func TestEveryOptionIsInTheManual(t *testing.T) {
 	}
 }
 
-func TestEveryOptionOfExecIsInItsManual(t *testing.T) {
-	page := strings.ReplaceAll(read(t, "docs/man/progressd-exec.8"), `\-`, "-")
-	options := matches(`(?m)^  (--[a-z]+)`, read(t, "cmd/progressd/exec.go"))
-	if len(options) == 0 {
-		t.Fatal("no option was found in the usage")
-	}
-	for _, option := range options {
-		if !strings.Contains(page, option) {
-			t.Errorf("progressd-exec(8) doesn't name %s", option)
-		}
-	}
-}
-
 func TestEveryCauseIsInTheManual(t *testing.T) {
-	page := read(t, "docs/man/progressd-exec.8")
+	page := read(t, "docs/man/progressctl-exec.1")
 	causes := append(matches(`Cause = "([a-z-]+)"`, read(t, "capture/rules.go")), matches(`Cause[A-Z]\w+ += "([a-z-]+)"`, read(t, "tracker/run.go"))...)
 	if len(causes) < 30 {
 		t.Fatalf("only these causes were found: %q", causes)
 	}
 	for _, cause := range causes {
 		if !regexp.MustCompile(`[ \n]` + cause + `[,.\n]`).MatchString(page) {
-			t.Errorf("progressd-exec(8) doesn't name %s", cause)
+			t.Errorf("progressctl-exec(1) doesn't name %s", cause)
 		}
 	}
 }
@@ -129,10 +118,35 @@ func TestThePackagedConfigurationWatchesEverybody(t *testing.T) {
 	if !slices.Equal(got.Roots, want.Roots) {
 		t.Errorf("roots are %q, want %q", got.Roots, want.Roots)
 	}
+	wantSame(t, got, want)
+}
+
+// wantSame compares all but the roots.
+func wantSame(t *testing.T, got, want config.Config) {
+	t.Helper()
 	got.Roots, want.Roots = nil, nil
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("it differs from the defaults in more than the roots: %+v, want %+v", got, want)
+		t.Errorf("it differs from the defaults in more than the paths: %+v, want %+v", got, want)
 	}
+}
+
+// What the tests run must be what users run.
+func TestTheConfigurationOfTheTestsDiffersInPathsAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	paths := packaging.Paths{Roots: []string{"/a/*/hub", "/b \"c\""}, Logs: "/logs", State: "/state"}
+	if err := os.WriteFile(path, []byte(packaging.Config(paths)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.Roots, paths.Roots) {
+		t.Errorf("roots are %q", got.Roots)
+	}
+	want := config.Default()
+	want.Log.Dir, want.State.Dir = paths.Logs, paths.State
+	wantSame(t, got, want)
 }
 
 // What the daemon reads must stay visible to it, and what it is restarted
@@ -212,23 +226,25 @@ func tree(t *testing.T, dir string) []string {
 	return found
 }
 
-func stub(t *testing.T) string {
+// stubs stand in for the two binaries: they are the arguments that name them.
+func stubs(t *testing.T) []string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "progressd")
+	path := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return []string{"BINARY=" + path, "CLIENT=" + path}
 }
 
 func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
-	dest, binary := t.TempDir(), stub(t)
-	if out, err := makeIn(t, dest, "install", "PREFIX=/usr", "BINARY="+binary); err != nil {
+	dest := t.TempDir()
+	if out, err := makeIn(t, dest, append(stubs(t), "install", "PREFIX=/usr")...); err != nil {
 		t.Fatalf("make install: %v\n%s", err, out)
 	}
 	want := []string{
 		"/etc/logrotate.d/progressd -rw-r--r--",
 		"/etc/progressd/config.toml -rw-r--r--",
+		"/usr/bin/progressctl -rwxr-xr-x",
 		"/usr/bin/progressd -rwxr-xr-x",
 		"/usr/lib/systemd/catalog/progressd.catalog -rw-r--r--",
 		"/usr/lib/systemd/system/progressd.service -rw-r--r--",
@@ -236,6 +252,7 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/lib/systemd/user/progressd.service -rw-r--r--",
 		"/usr/lib/systemd/user/progressd.socket -rw-r--r--",
 		"/usr/lib/sysusers.d/progressd.conf -rw-r--r--",
+		"/usr/share/bash-completion/completions/progressctl -rw-r--r--",
 		"/usr/share/doc/progressd/LICENSE -rw-r--r--",
 		"/usr/share/doc/progressd/config.example.toml -rw-r--r--",
 		"/usr/share/doc/progressd/examples/hf-download@.service -rw-r--r--",
@@ -244,9 +261,12 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/share/doc/progressd/examples/private-logs.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/tmp-caches.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/vllm-exec.conf -rw-r--r--",
+		"/usr/share/fish/vendor_completions.d/progressctl.fish -rw-r--r--",
+		"/usr/share/man/man1/progressctl-exec.1 -rw-r--r--",
+		"/usr/share/man/man1/progressctl.1 -rw-r--r--",
 		"/usr/share/man/man5/progressd.toml.5 -rw-r--r--",
-		"/usr/share/man/man8/progressd-exec.8 -rw-r--r--",
 		"/usr/share/man/man8/progressd.8 -rw-r--r--",
+		"/usr/share/zsh/site-functions/_progressctl -rw-r--r--",
 	}
 	if got := tree(t, dest); !slices.Equal(got, want) {
 		t.Errorf("installed:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -255,7 +275,7 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"usr/lib/systemd/system/progressd.service": "/usr/bin/progressd --config /etc/progressd/config.toml",
 		"usr/lib/systemd/user/progressd.service":   "/usr/bin/progressd",
 
-		"usr/share/doc/progressd/examples/hf-download@.service": "/usr/bin/progressd exec -- hf download %I",
+		"usr/share/doc/progressd/examples/hf-download@.service": "/usr/bin/progressctl exec -- hf download %I",
 	} {
 		unit, err := os.ReadFile(filepath.Join(dest, path))
 		if err != nil || !strings.Contains(string(unit), "\nExecStart="+start+"\n") {
@@ -274,7 +294,7 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 }
 
 func TestInstallKeepsWhatTheAdministratorChanged(t *testing.T) {
-	dest, binary := t.TempDir(), stub(t)
+	dest, binaries := t.TempDir(), stubs(t)
 	for _, path := range []string{"etc/progressd/config.toml", "etc/logrotate.d/progressd"} {
 		path = filepath.Join(dest, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -285,7 +305,7 @@ func TestInstallKeepsWhatTheAdministratorChanged(t *testing.T) {
 		}
 	}
 	for _, target := range []string{"install", "uninstall"} {
-		if out, err := makeIn(t, dest, target, "BINARY="+binary); err != nil {
+		if out, err := makeIn(t, dest, append(binaries, target)...); err != nil {
 			t.Fatalf("make %s: %v\n%s", target, err, out)
 		}
 		for _, path := range []string{"etc/progressd/config.toml", "etc/logrotate.d/progressd"} {

@@ -14,7 +14,7 @@ import (
 // ConsoleName is the console's name; no verdict waits for it.
 const ConsoleName = "console"
 
-// Console writes "[10:01:15 PM] [INFO] org/name: text" lines to a stream. A
+// Console writes lines to a stream, for people or for programs. A
 // stream whose reader is gone is given up: said once, then silence.
 //
 // Where the stream is standard output, the program must have called
@@ -22,7 +22,7 @@ const ConsoleName = "console"
 // closed pipe, and no error comes here.
 type Console struct {
 	out  io.Writer
-	form Form
+	line func(tracker.Event) string
 	log  *slog.Logger
 
 	// torn: the last write ended in mid-line.
@@ -30,9 +30,10 @@ type Console struct {
 	closed bool
 }
 
-// NewConsole returns a console on out.
-func NewConsole(out io.Writer, form Form, log *slog.Logger) *Console {
-	return &Console{out: out, form: form, log: log}
+// NewConsole returns a console on out whose lines are rendered by line:
+// Form.Line, or Form.JSON.
+func NewConsole(out io.Writer, line func(tracker.Event) string, log *slog.Logger) *Console {
+	return &Console{out: out, line: line, log: log}
 }
 
 // Name is ConsoleName.
@@ -43,7 +44,7 @@ func (c *Console) Write(_ context.Context, e tracker.Event) error {
 	if c.closed {
 		return nil
 	}
-	line := c.form.line(e, led(e, c.form.Text(e))) + "\n"
+	line := c.line(e) + "\n"
 	if c.torn {
 		line = "\n" + line
 	}

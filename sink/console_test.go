@@ -17,7 +17,7 @@ import (
 
 func TestConsoleLeadsWithTheRepository(t *testing.T) {
 	var out bytes.Buffer
-	c := NewConsole(&out, clock, (&diagnostics{}).logger())
+	c := NewConsole(&out, clock.Line, (&diagnostics{}).logger())
 	write(t, c, progressOf(350e6), tracker.Event{Kind: tracker.RootGone, At: at, Root: "/mnt"})
 	want := "[10:01:15 PM] [INFO] deepseek-ai/deepseek-ocr: Downloaded 350MB...\n" +
 		"[10:01:15 PM] [WARNING] Cache is gone, waiting for it to come back: /mnt\n"
@@ -43,7 +43,7 @@ func (w *tornWriter) Write(p []byte) (int, error) {
 
 func testConsoleTorn(t *testing.T) {
 	out := &tornWriter{}
-	c := NewConsole(out, clock, (&diagnostics{}).logger())
+	c := NewConsole(out, clock.Line, (&diagnostics{}).logger())
 	if err := c.Write(context.Background(), progressOf(350e6)); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("got %v", err)
 	}
@@ -87,7 +87,7 @@ func testClosedPipe(t *testing.T) {
 func writeToClosedPipe(t *testing.T) {
 	signal.Ignore(syscall.SIGPIPE)
 	d := &diagnostics{}
-	c := NewConsole(os.Stdout, clock, d.logger())
+	c := NewConsole(os.Stdout, clock.Line, d.logger())
 	write(t, c, progressOf(1), progressOf(2), progressOf(3))
 	if d.count("WARN") == 1 {
 		_, _ = io.WriteString(os.Stderr, "survived, said once\n")

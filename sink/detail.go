@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/record"
 	"progressd/sizer"
 	"progressd/tracker"
 )
@@ -75,12 +76,12 @@ func ownerDetails(e tracker.Event) []string {
 	case p == nil:
 		return nil
 	case p.Container != "":
-		parts = append(parts, "container "+Clean(p.Container))
+		parts = append(parts, "container "+record.Clean(p.Container))
 	case p.Unit != "":
-		parts = append(parts, Clean(p.Unit))
+		parts = append(parts, record.Clean(p.Unit))
 	}
 	if p.User != "" {
-		parts = append(parts, "user "+Clean(p.User))
+		parts = append(parts, "user "+record.Clean(p.User))
 	}
 	return parts
 }
@@ -125,7 +126,7 @@ func fileName(f tracker.File) string {
 	if isHash(f.Name) {
 		return "not named yet"
 	}
-	return Clean(shortened(f.Name))
+	return record.Clean(shortened(f.Name))
 }
 
 // isHash reports whether a name is a blob's: SHA-1 of git or SHA-256 in hex.

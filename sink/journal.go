@@ -2,18 +2,13 @@ package sink
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
 	"golang.org/x/sys/unix"
 
-	"progressd/sizer"
+	"progressd/record"
 	"progressd/tracker"
 )
 
@@ -131,111 +126,13 @@ func priority(l tracker.Level) journal.Priority {
 	}
 }
 
-// fieldSet collects fields; what is unknown is left out.
-type fieldSet map[string]string
-
-func (f fieldSet) text(name, value string) {
-	if value != "" {
-		f[name] = Clean(value)
-	}
-}
-
-func (f fieldSet) number(name string, n int64) { f[name] = strconv.FormatInt(n, 10) }
-
-func (f fieldSet) positive(name string, n int64) {
-	if n > 0 {
-		f.number(name, n)
-	}
-}
-
-func (f fieldSet) seconds(name string, d time.Duration) { f.positive(name, int64(d/time.Second)) }
-
 // fields are the structured fields of an event. Every name must be
 // [A-Z][A-Z0-9_]*: go-systemd complains on stderr about any other.
 func fields(e tracker.Event) map[string]string {
-	f := fieldSet{"SYSLOG_IDENTIFIER": Identifier}
-	f.text("MESSAGE_ID", messageIDs[e.Kind])
-	f.text("PROGRESSD_EVENT", string(e.Kind))
-	f.text("PROGRESSD_EVENT_ID", e.ID)
-	f.text("PROGRESSD_ROOT", e.Root)
-	f.text("PROGRESSD_REASON", e.Reason)
-	f.positive("PROGRESSD_COUNT", int64(e.Count))
-	if e.Repo.ID != "" {
-		f.repo(e)
+	f := record.Of(e, "").Fields()
+	f["SYSLOG_IDENTIFIER"] = Identifier
+	if id := messageIDs[e.Kind]; id != "" {
+		f["MESSAGE_ID"] = id
 	}
 	return f
-}
-
-func (f fieldSet) repo(e tracker.Event) {
-	f.text("PROGRESSD_MODEL", e.Repo.ID)
-	f.text("PROGRESSD_REPO_TYPE", string(e.Repo.Type))
-	f.text("PROGRESSD_REVISION", e.Revision)
-	if e.Kind == tracker.LinesLost {
-		return
-	}
-	if e.Bytes > 0 || e.Kind != tracker.OrphansFound && e.Proof != tracker.ProvenByExit { // of a repository at rest nothing is counted
-		f.number("PROGRESSD_BYTES", e.Bytes)
-	}
-	f.positive("PROGRESSD_TOTAL", e.Total)
-	f.text("PROGRESSD_TOTAL_SOURCE", string(e.TotalSource))
-	if percent, ok := sizer.FormatPercent(e.Bytes, e.Total); ok {
-		f["PROGRESSD_PERCENT"] = strings.TrimSuffix(percent, "%")
-	}
-	f.positive("PROGRESSD_RATE", e.Rate)
-	f.seconds("PROGRESSD_SECONDS_LEFT", e.Left)
-	f.seconds("PROGRESSD_SILENCE_SECONDS", e.Silence)
-	f.seconds("PROGRESSD_TOOK_SECONDS", e.Took)
-	f.positive("PROGRESSD_FETCHED_BYTES", e.Fetched)
-	f.positive("PROGRESSD_LOST_BYTES", e.Lost)
-	f.seconds("PROGRESSD_AGE_SECONDS", e.Age)
-	f.positive("PROGRESSD_RESUMABLE", int64(e.Resumable))
-	if e.Disk != tracker.DiskUnknown {
-		f.text("PROGRESSD_DISK", string(e.Disk))
-		f.number("PROGRESSD_FREE_BYTES", e.Free)
-		f.positive("PROGRESSD_NEEDED_BYTES", e.Needed)
-	}
-	if e.Files > 0 || e.FilesDone > 0 {
-		f.number("PROGRESSD_FILES_DONE", int64(e.FilesDone))
-	}
-	f.positive("PROGRESSD_FILES", int64(e.Files))
-	f.positive("PROGRESSD_FILES_IN_FLIGHT", int64(max(e.Partials, len(e.InFlight))))
-	f.inFlight(e.InFlight)
-	f.text("PROGRESSD_PROOF", string(e.Proof))
-	f.run(e)
-	if p := e.Downloader; p != nil {
-		f.positive("PROGRESSD_PID", int64(p.PID))
-		f.text("PROGRESSD_COMMAND", p.Command)
-		f.text("PROGRESSD_UNIT", p.Unit)
-		f.text("PROGRESSD_CONTAINER", p.Container)
-		f.text("PROGRESSD_USER", p.User)
-	}
-}
-
-// run is what a downloader that was watched has told.
-func (f fieldSet) run(e tracker.Event) {
-	f.text("PROGRESSD_COMMAND", e.Program)
-	f.text("PROGRESSD_CAUSE", e.Cause)
-	if e.Exit != nil {
-		f.number("PROGRESSD_EXIT_STATUS", int64(e.Exit.Status))
-		f.text("PROGRESSD_SIGNAL", e.Exit.Signal)
-	}
-}
-
-// inFlight gives the files in flight as one JSON array, which programs that
-// read journalctl -o json parse from the field's text:
-// [{"name":"model.safetensors","bytes":1234,"size":5678,"rate":90}, ...], in
-// bytes and bytes a second, without what is unknown.
-func (f fieldSet) inFlight(files []tracker.File) {
-	if len(files) == 0 {
-		return
-	}
-	files = slices.Clone(files)
-	for i := range files {
-		files[i].Name = Clean(files[i].Name)
-	}
-	text, err := json.Marshal(files)
-	if err != nil {
-		return // it can't be: there are only strings and integers
-	}
-	f["PROGRESSD_IN_FLIGHT"] = string(text)
 }

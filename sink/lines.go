@@ -1,12 +1,14 @@
 package sink
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/sizer"
 	"progressd/tracker"
 )
@@ -27,6 +29,22 @@ func Clock(t time.Time) string { return t.Format("03:04:05 PM") }
 // RFC3339 renders a time with date and zone, for logs that are kept for days.
 func RFC3339(t time.Time) string { return t.Format(time.RFC3339) }
 
+// Line is an event where one stream tells of many downloads: "[10:01:15 PM]
+// [INFO] org/name: text", without a newline.
+func (f Form) Line(e tracker.Event) string { return f.line(e, led(e, f.Text(e))) }
+
+// Record is an event as numbers, with the text of its line.
+func (f Form) Record(e tracker.Event) record.Record { return record.Of(e, f.Text(e)) }
+
+// JSON is Record as an object on one line, without a newline.
+func (f Form) JSON(e tracker.Event) string {
+	line, err := json.Marshal(f.Record(e))
+	if err != nil { // it can't be: there are only texts and integers
+		return "{}"
+	}
+	return string(line)
+}
+
 // line is "[10:01:15 PM] [INFO] text", without a newline.
 func (f Form) line(e tracker.Event, text string) string {
 	return "[" + f.Stamp(f.Zone.Local(e.At)) + "] [" + levelName(e.Level()) + "] " + text
@@ -37,7 +55,7 @@ func led(e tracker.Event, text string) string {
 	if e.Repo.ID == "" {
 		return text
 	}
-	return Clean(e.Repo.ID) + ": " + text
+	return record.Clean(e.Repo.ID) + ": " + text
 }
 
 func levelName(l tracker.Level) string {
@@ -59,7 +77,7 @@ func levelName(l tracker.Level) string {
 func Message(e tracker.Event) string {
 	switch e.Kind {
 	case tracker.Preparing:
-		return "Preparing to download " + noun(e.Repo) + ": " + Clean(e.Repo.ID)
+		return "Preparing to download " + noun(e.Repo) + ": " + record.Clean(e.Repo.ID)
 	case tracker.Started:
 		return started(e)
 	case tracker.Resumed:
@@ -115,16 +133,16 @@ func warning(e tracker.Event) string {
 	case tracker.LowSpace, tracker.SpaceBack:
 		return lowSpace(e)
 	case tracker.RootGone:
-		return "Cache is gone, waiting for it to come back: " + Clean(e.Root) + because(e)
+		return "Cache is gone, waiting for it to come back: " + record.Clean(e.Root) + because(e)
 	case tracker.RootBack:
-		return "Cache is back: " + Clean(e.Root) + because(e)
+		return "Cache is back: " + record.Clean(e.Root) + because(e)
 	case tracker.LinesLost:
 		if e.Reason == "" {
 			return count(e.Count, "line") + " lost"
 		}
-		return count(e.Count, "line") + " lost: " + Clean(e.Reason)
+		return count(e.Count, "line") + " lost: " + record.Clean(e.Reason)
 	default:
-		return "Event of unknown kind: " + Clean(string(e.Kind))
+		return "Event of unknown kind: " + record.Clean(string(e.Kind))
 	}
 }
 
@@ -173,9 +191,9 @@ func sizeDiffers(e tracker.Event) string {
 	}
 	m := e.Mismatch
 	if m.Holes {
-		return fmt.Sprintf("File %s has holes: %d of its %d bytes were ever written", Clean(m.Path), m.Got, m.Want)
+		return fmt.Sprintf("File %s has holes: %d of its %d bytes were ever written", record.Clean(m.Path), m.Got, m.Want)
 	}
-	return fmt.Sprintf("Size of %s differs from the listing: %d bytes on disk, %d listed", Clean(m.Path), m.Got, m.Want)
+	return fmt.Sprintf("Size of %s differs from the listing: %d bytes on disk, %d listed", record.Clean(m.Path), m.Got, m.Want)
 }
 
 // filesOnDisk is "5.5GB in 4 of 9 files", or "5.5GB in 4 files" where their
@@ -196,7 +214,7 @@ func without(e tracker.Event) string {
 	}
 	var names []string
 	for _, name := range e.Absent {
-		names = append(names, Clean(shortened(name)))
+		names = append(names, record.Clean(shortened(name)))
 	}
 	text := ", without " + strings.Join(names, ", ")
 	if more := e.Files - e.FilesDone - len(names); more > 0 {
@@ -225,11 +243,11 @@ func process(e tracker.Event) string {
 	case p == nil, p.PID == 0 && p.Command == "":
 		return ""
 	case p.PID == 0: // of a container that can't be seen into
-		return " (" + Clean(p.Command) + ")"
+		return " (" + record.Clean(p.Command) + ")"
 	case p.Command == "":
 		return fmt.Sprintf(" (pid %d)", p.PID)
 	default:
-		return fmt.Sprintf(" (pid %d, %s)", p.PID, Clean(p.Command))
+		return fmt.Sprintf(" (pid %d, %s)", p.PID, record.Clean(p.Command))
 	}
 }
 
@@ -237,7 +255,7 @@ func because(e tracker.Event) string {
 	if e.Reason == "" {
 		return ""
 	}
-	return " (" + Clean(e.Reason) + ")"
+	return " (" + record.Clean(e.Reason) + ")"
 }
 
 func count(n int, noun string) string {

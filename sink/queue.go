@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/record"
 	"progressd/tracker"
 )
 
@@ -126,7 +127,7 @@ func (q *Queue) attempt(ctx context.Context, w *writer, j *job) error {
 			return
 		}
 		q.lanes.hung = errHung
-		q.log.Warn("a line takes long to be written, others wait", keyLog, Clean(j.lane.key), keyFor, hangTime)
+		q.log.Warn("a line takes long to be written, others wait", keyLog, record.Clean(j.lane.key), keyFor, hangTime)
 	})
 	defer alarm.Stop()
 	err := w.write(ctx, j.event)
@@ -135,7 +136,7 @@ func (q *Queue) attempt(ctx context.Context, w *writer, j *job) error {
 	over = true
 	if q.lanes.hung != nil {
 		q.lanes.hung = nil
-		q.log.Info("the line that took long is through", keyLog, Clean(j.lane.key), keyFor, time.Since(began).Round(time.Second))
+		q.log.Info("the line that took long is through", keyLog, record.Clean(j.lane.key), keyFor, time.Since(began).Round(time.Second))
 	}
 	return err
 }
@@ -160,13 +161,13 @@ func (q *Queue) done(ctx context.Context, j *job, err error) {
 	now := time.Now()
 	if err != nil {
 		if q.lanes.failed(j, err, now) {
-			q.log.Warn("lines cannot be written, they are kept and tried again", keyLog, Clean(j.lane.key), keyError, err)
+			q.log.Warn("lines cannot be written, they are kept and tried again", keyLog, record.Clean(j.lane.key), keyError, err)
 		}
 		return
 	}
 	since, over := q.lanes.succeeded(j)
 	if over {
-		q.log.Info("lines are written again", keyLog, Clean(j.lane.key), keyFor, now.Sub(since).Round(time.Second))
+		q.log.Info("lines are written again", keyLog, record.Clean(j.lane.key), keyFor, now.Sub(since).Round(time.Second))
 	}
 }
 

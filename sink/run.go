@@ -3,6 +3,7 @@ package sink
 import (
 	"fmt"
 
+	"progressd/record"
 	"progressd/tracker"
 )
 
@@ -15,7 +16,7 @@ func output(e tracker.Event) string {
 	if e.Exit != nil {
 		return exited(e)
 	}
-	return program(e) + ": " + Clean(e.Output)
+	return program(e) + ": " + record.Clean(e.Output)
 }
 
 // failed names the cause, and what to do about it where that is known.
@@ -26,17 +27,19 @@ func failed(e tracker.Event) string {
 func whyFailed(e tracker.Event) string {
 	switch {
 	case e.Reason != "":
-		return cleanTo(e.Reason, sentenceLimit)
+		return record.CleanTo(e.Reason, sentenceLimit)
 	case e.Exit == nil:
-		return Clean(e.Cause)
+		return record.Clean(e.Cause)
 	}
 	switch e.Cause {
 	case tracker.CauseMemory:
 		return program(e) + " was killed for want of memory" + disk(e)
+	case tracker.CauseStall:
+		return noNewData(e) + ", so " + program(e) + " was stopped"
 	case tracker.CauseStopped:
-		return "stopped by " + Clean(stoppedBy(*e.Exit))
+		return "stopped by " + record.Clean(stoppedBy(*e.Exit))
 	case tracker.CauseKilled:
-		return program(e) + " was killed by " + Clean(e.Exit.Signal) + disk(e)
+		return program(e) + " was killed by " + record.Clean(e.Exit.Signal) + disk(e)
 	case tracker.CauseIncomplete:
 		return fmt.Sprintf("%s, but %d of %s are missing", ended(e), e.Files-e.FilesDone, count(e.Files, "file"))
 	case tracker.CauseSize:
@@ -52,7 +55,7 @@ func differs(e tracker.Event) string {
 	if e.Mismatch == nil {
 		return "a file's size differs from the listing"
 	}
-	return "the size of " + Clean(e.Mismatch.Path) + " differs from the listing"
+	return "the size of " + record.Clean(e.Mismatch.Path) + " differs from the listing"
 }
 
 func stoppedBy(exit tracker.Exit) string {
@@ -67,12 +70,12 @@ func exited(e tracker.Event) string {
 	if e.Exit.Last == "" {
 		return ended(e)
 	}
-	return ended(e) + ": " + Clean(e.Exit.Last)
+	return ended(e) + ": " + record.Clean(e.Exit.Last)
 }
 
 func ended(e tracker.Event) string {
 	if e.Exit.Signal != "" {
-		return program(e) + " was killed by " + Clean(e.Exit.Signal)
+		return program(e) + " was killed by " + record.Clean(e.Exit.Signal)
 	}
 	return fmt.Sprintf("%s ended with exit status %d", program(e), e.Exit.Status)
 }
@@ -81,5 +84,5 @@ func program(e tracker.Event) string {
 	if e.Program == "" {
 		return "the downloader"
 	}
-	return Clean(e.Program)
+	return record.Clean(e.Program)
 }

@@ -110,8 +110,9 @@ type repo struct {
 	cutOffs []CutOff
 	// unlinked are blobs of the last play that no snapshot names.
 	unlinked []string
-	// bareless is when no bare lock was held last; see temps.
-	bareless time.Time
+	// awaiting: a lock is held that may stand for a file in the root, and there
+	// are some that nobody has claimed.
+	awaiting bool
 	// unreadable: the last look failed, and that was said.
 	unreadable bool
 }
@@ -156,6 +157,7 @@ func (r *Root) unreadable(rp *repo, err error) {
 var (
 	errGone     = errors.New("the repository is gone")
 	errReplaced = errors.New("the root is another directory now")
+	errHidden   = errors.New("another file system is there now")
 )
 
 func (r *Root) repo(name hfcache.Repo, folder string) *repo {
@@ -295,10 +297,16 @@ func (p *pass) readBlobs() error {
 }
 
 // recognise marks the directory that holds the partials. One that was removed
-// and made again is errGone: what was is over.
+// and made again is errGone: what was is over. One of another file system hides
+// what was.
 func (p *pass) recognise(d fsys.Dir, e fsys.Entry) error {
-	born := d.Born(".")
-	if p.repo.blobs.ino != 0 && (p.repo.blobs.another(e) || !p.repo.born.Equal(born)) {
+	was, born := p.repo.blobs, d.Born(".")
+	mountedAgain := was.ino == e.Inode && !born.IsZero() && p.repo.born.Equal(born)
+	switch {
+	case was.ino == 0 || mountedAgain:
+	case was.dev != e.Dev:
+		return errHidden
+	case was.another(e) || !p.repo.born.Equal(born):
 		return errGone
 	}
 	p.repo.blobs, p.repo.born = p.mark(e), born
@@ -318,23 +326,31 @@ func (p *pass) forget() error {
 	if !e.IsDir() {
 		return errGone
 	}
+	if p.repo.blobs.ino != 0 && p.repo.blobs.dev != e.Dev {
+		return errHidden
+	}
 	p.repo.blobs, p.repo.partials = mark{}, nil
 	return nil
 }
 
 // replaced reports whether the repository was removed and made again since this
-// look read its partials: the times of what came later would be those behind
-// which nothing more of it is told.
-func (p *pass) replaced() bool {
+// look read its partials, as an error: the times of what came later would be those
+// behind which nothing more of it is told.
+func (p *pass) replaced() error {
 	path := p.repo.folder + "/blobs"
 	if p.repo.tree != nil || p.repo.blobs.ino == 0 {
-		return false
+		return nil
 	}
 	e, err := p.top.LstatPath(path)
-	if err != nil || e.Mtime.Equal(p.blobsTime) {
-		return false
+	switch {
+	case err != nil || e.Mtime.Equal(p.blobsTime):
+		return nil
+	case e.Dev != p.repo.blobs.dev:
+		return errHidden
+	case p.repo.blobs.another(e) || !p.top.BornPath(path).Equal(p.repo.born):
+		return errGone
 	}
-	return p.repo.blobs.another(e) || !p.top.BornPath(path).Equal(p.repo.born)
+	return nil
 }
 
 func (p *pass) noBlobs(err error) error {

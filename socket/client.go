@@ -17,6 +17,7 @@ const (
 	// takeTime is how long a daemon may take to answer: one that systemd is
 	// starting is waited for.
 	takeTime = 5 * time.Second
+	forever  = 100 * 365 * 24 * time.Hour
 )
 
 // RefusedError says that a daemon is there and does not take a run.
@@ -45,7 +46,7 @@ func Dial(ctx context.Context, path string, run Run) (*Client, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	client := &Client{c: c, in: newReader(c)}
+	client := &Client{c: c, in: &reader{c: c, in: newFrameBuffer(c)}}
 	err = answer(c, takeTime, hello{V: Version, Run: &run})
 	var a Answer
 	if err == nil {
@@ -99,7 +100,7 @@ func (c *Client) Receive() (Answer, error) { return c.receive(0) }
 
 func (c *Client) receive(within time.Duration) (Answer, error) {
 	if within == 0 {
-		within = 100 * 365 * 24 * time.Hour
+		within = forever
 	}
 	line, err := c.in.line(within)
 	if err != nil {
@@ -115,6 +116,9 @@ func parseAnswer(line []byte) (Answer, error) {
 		return Answer{}, errors.New("that is not a line of the protocol")
 	}
 	a.Line, a.Refused = bounded(a.Line), bounded(a.Refused)
+	if a.Download != nil {
+		a.Download.Printable()
+	}
 	return a, nil
 }
 

@@ -14,6 +14,22 @@ import (
 // Name is what the socket is called in its directory.
 const Name = "progressd.sock"
 
+// SystemDir is where the system's daemon has its socket.
+const SystemDir = "/run/progressd"
+
+// Paths are where a client looks for a daemon: the user's own, then the
+// system's, whose directory runDir is; empty: there is none.
+func Paths(getenv func(string) string, runDir string) []string {
+	var paths []string
+	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" {
+		paths = append(paths, filepath.Join(dir, "progressd", Name))
+	}
+	if runDir != "" {
+		paths = append(paths, filepath.Join(runDir, Name))
+	}
+	return paths
+}
+
 // ErrInUse says that another progressd answers there.
 var ErrInUse = errors.New("another progressd listens there")
 

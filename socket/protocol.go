@@ -1,7 +1,13 @@
-// Package socket is the way from progressd exec to a running progressd: what
-// it reports of the downloader that it has started, and the lines that come
-// back. Both sides speak JSON, an object a line. The first line says what a
-// connection is for, so that there is room for others:
+// Package socket is the way to a running progressd. Both sides speak JSON, an
+// object a line. The first line says what a connection is for: progressctl exec
+// reports of the downloader that it has started, and gets back lines; readers
+// watch what is told, or ask how a repository stands.
+//
+//	{"v":1,"watch":{"since":"1f9k2-118","model":"org/name","levels":true}}
+//	{"v":1,"ask":{"model":"org/name"}}
+//
+// are answered by Frames. Who may see what, the peer's credentials tell, and a
+// reader without rights learns nothing. A run is
 //
 //	{"v":1,"run":{"root":"/home/a/.cache/huggingface/hub","dev":2049,"inode":77,
 //	  "repo":{"type":"model","id":"org/name"},"pid":4242,"command":"hf","only":true}}
@@ -29,6 +35,7 @@ import (
 	"unicode/utf8"
 
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/tracker"
 )
 
@@ -63,12 +70,16 @@ type Run struct {
 	Only bool `json:"only,omitempty"`
 	// Again: it was reported before, and the connection was lost.
 	Again bool `json:"again,omitempty"`
+	// Levels: how the download stands is to be told as well.
+	Levels bool `json:"levels,omitempty"`
 }
 
 // hello is the first line of a client: what the connection is for.
 type hello struct {
-	V   int  `json:"v"`
-	Run *Run `json:"run,omitempty"`
+	V     int    `json:"v"`
+	Run   *Run   `json:"run,omitempty"`
+	Watch *Watch `json:"watch,omitempty"`
+	Ask   *Ask   `json:"ask,omitempty"`
 }
 
 // report is every other line of a client; one of the two is set.
@@ -97,20 +108,40 @@ type Answer struct {
 	// Line is one that was told of the run, Over that all is said.
 	Line string `json:"line,omitempty"`
 	Over bool   `json:"over,omitempty"`
+	// Download is how it stands, where that was asked for.
+	Download *record.Download `json:"download,omitempty"`
 }
 
-// parseHello accepts a run with a path and an id that are safe to compare and
-// to show.
-func parseHello(line []byte) (Run, error) {
+func errVersion(v int) error {
+	return fmt.Errorf("version %d of the protocol is not known: this progressd speaks version %d", v, Version)
+}
+
+// readHello reads the first line of a client.
+func readHello(line []byte) (hello, error) {
 	var h hello
 	if err := json.Unmarshal(line, &h); err != nil {
-		return Run{}, errors.New("that is not a line of the protocol")
+		return h, errors.New("that is not a line of the protocol")
 	}
+	return h, nil
+}
+
+// parseHello reads and checks the first line of one that reports.
+func parseHello(line []byte) (Run, error) {
+	h, err := readHello(line)
+	if err != nil {
+		return Run{}, err
+	}
+	return h.run()
+}
+
+// run accepts a run with a path and an id that are safe to compare and
+// to show.
+func (h hello) run() (Run, error) {
 	switch {
 	case h.V != Version:
-		return Run{}, fmt.Errorf("version %d of the protocol is not known: this progressd speaks version %d", h.V, Version)
+		return Run{}, errVersion(h.V)
 	case h.Run == nil:
-		return Run{}, errors.New("what the connection is for is not known: this progressd takes reports of a run")
+		return Run{}, errors.New("what the connection is for is not known: this progressd takes reports of a run, is watched and asked")
 	}
 	run := *h.Run
 	if !filepath.IsAbs(run.Root) || filepath.Clean(run.Root) != run.Root || len(run.Root) > maxPath || strings.ContainsRune(run.Root, 0) {

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"progressd/downloader"
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/tracker"
 )
 
@@ -30,7 +32,8 @@ var (
 	ErrNotYet = errors.New("that cache is not watched yet")
 )
 
-// Options are what a Server is made of. All fields are needed but Peer and Proc.
+// Options are what a Server is made of. All fields are needed where
+// nothing else is said.
 type Options struct {
 	// Find gives the download that a run is about, or one of the errors
 	// above. It neither opens nor looks up what the run names.
@@ -46,6 +49,10 @@ type Options struct {
 	Line func(tracker.Event) string
 	// Peer tells who is at the other end; nil asks the kernel.
 	Peer func(*net.UnixConn) (Peer, error)
+	// Streams are what is shown to those who watch and ask; nil: nothing.
+	Streams Streams
+	// Groups tells the groups of the user at the other end; nil asks the kernel.
+	Groups func(*net.UnixConn) []int
 	// Proc is /proc, if it is empty.
 	Proc downloader.ProcDir
 	Log  *slog.Logger
@@ -71,6 +78,11 @@ type Server struct {
 	conns int
 	users map[int]int
 	runs  map[string]*session // by log file
+	// readers are those who watch and ask, among the connections.
+	readers     int
+	userReaders map[int]int
+	// levels counts the runs whose clients want to know how they stand.
+	levels atomic.Int64
 	// missed are the newest verdicts that were told while nobody was there
 	// to hear them: a client that comes again may be owed one.
 	missed map[string]string
@@ -81,10 +93,16 @@ func NewServer(opts Options) *Server {
 	if opts.Peer == nil {
 		opts.Peer = peer
 	}
+	if opts.Groups == nil {
+		opts.Groups = peerGroups
+	}
 	if opts.Proc == "" {
 		opts.Proc = downloader.ProcDir("/proc")
 	}
-	return &Server{opts: opts, users: make(map[int]int), runs: make(map[string]*session), missed: make(map[string]string)}
+	return &Server{
+		opts: opts, users: make(map[int]int), userReaders: make(map[int]int),
+		runs: make(map[string]*session), missed: make(map[string]string),
+	}
 }
 
 // A listener is a *net.UnixListener.
@@ -123,7 +141,7 @@ func (s *Server) Serve(ctx context.Context, l listener) error {
 			return err
 		default: // out of descriptors: it is over some time
 			if failures++; failures == 1 {
-				s.opts.Log.Warn("cannot take a connection of progressd exec: it is tried again until it works", "err", err)
+				s.opts.Log.Warn("cannot take a connection of progressctl exec: it is tried again until it works", "err", err)
 			}
 			rest(ctx, min(time.Second, 5*time.Millisecond<<min(failures, 10)))
 		}
@@ -182,7 +200,16 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, by Peer) {
 		refuse(c, Answer{Refused: reason(err)})
 		return
 	}
-	run, err := parseHello(line)
+	h, err := readHello(line)
+	if err != nil {
+		refuse(c, Answer{Refused: err.Error()})
+		return
+	}
+	if h.Watch != nil || h.Ask != nil {
+		s.read(ctx, c, h, by.UID)
+		return
+	}
+	run, err := h.run()
 	if err != nil {
 		refuse(c, Answer{Refused: err.Error()})
 		return
@@ -225,6 +252,9 @@ func (s *Server) begin(c net.Conn, run Run, by Peer) (*session, error) {
 		return nil, errTaken
 	}
 	s.runs[ss.log] = ss
+	if run.Levels {
+		s.levels.Add(1)
+	}
 	ss.send(Answer{V: Version, Taken: true})
 	if line := s.missed[ss.log]; run.Again && line != "" {
 		ss.send(Answer{Line: line})
@@ -244,6 +274,9 @@ func (s *Server) end(ss *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.runs, ss.log)
+	if ss.run.Levels {
+		s.levels.Add(-1)
+	}
 }
 
 // Put gives an event to the client whose run it is about, if there is one. It
@@ -260,6 +293,23 @@ func (s *Server) Put(e tracker.Event) {
 			clear(s.missed)
 		}
 		s.missed[e.Log] = s.opts.Line(e)
+	}
+}
+
+// Watched reports whether a client that reports wants to know each second how
+// its download stands.
+func (s *Server) Watched() bool { return s.levels.Load() > 0 }
+
+// Shown gives those who report on a download how it stands, if they want to know.
+// It never waits.
+func (s *Server) Shown(root string, repo hfcache.Repo, standing func() record.Download) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ss := range s.runs {
+		if ss.run.Levels && !ss.deaf && ss.place.Root == root && ss.place.Repo == repo && len(ss.out) < cap(ss.out)/2 {
+			d := standing()
+			ss.send(Answer{Download: &d})
+		}
 	}
 }
 

@@ -93,7 +93,7 @@ func (ss *session) serve(ctx context.Context, in *reader) {
 	if !ended {
 		ss.server.deafen(ss)
 		if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
-			ss.server.opts.Log.Info("a progressd exec is no longer heard", "repo", ss.place.Repo.ID, "pid", ss.process.PID, "why", reason(err))
+			ss.server.opts.Log.Info("a progressctl exec is no longer heard", "repo", ss.place.Repo.ID, "pid", ss.process.PID, "why", reason(err))
 		}
 		ss.report(ctx, tracker.Report{Kind: tracker.RunLost})
 		return
@@ -188,7 +188,7 @@ func (ss *session) listen(ctx context.Context, in *reader) (ended bool, err erro
 
 func (ss *session) tellDropped(n int) {
 	if n > 0 {
-		ss.server.opts.Log.Warn("a progressd exec has said too much: some of it was not told", "repo", ss.place.Repo.ID, "lines", n)
+		ss.server.opts.Log.Warn("a progressctl exec has said too much: some of it was not told", "repo", ss.place.Repo.ID, "lines", n)
 	}
 }
 
@@ -227,6 +227,8 @@ type reader struct {
 }
 
 func newReader(c net.Conn) *reader { return &reader{c: c, in: bufio.NewReaderSize(c, maxLine)} }
+
+func newFrameBuffer(c net.Conn) *bufio.Reader { return bufio.NewReaderSize(c, maxFrame) }
 
 // errIdle: nothing has come in time, not even the beginning of a line.
 var errIdle = errors.New("nothing was said in time")

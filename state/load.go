@@ -34,6 +34,7 @@ func (s *Store) load() {
 	}
 	s.settleHomes()
 	s.endOlderTwins()
+	s.recallVerdicts()
 }
 
 func (s *Store) loadState() error {
@@ -52,6 +53,7 @@ func (s *Store) loadState() error {
 	for _, r := range rec.Repos {
 		s.adopt(r)
 	}
+	s.verdicts = rec.Verdicts[max(0, len(rec.Verdicts)-maxVerdicts):]
 	return nil
 }
 

@@ -106,6 +106,7 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 			key := s.keyOf(t)
 			t.event.Log = s.logName(key)
 			s.noteLeftovers(key, t.event)
+			s.noteVerdict(key, t.event)
 			if key.repo.Type == hfcache.Local && t.event.Repo == key.repo {
 				// At rest, it is called by where it is.
 				t.event.Repo, t.event.Root = key.repo.LocalName(key.root), key.repo.Within(key.root)

@@ -21,6 +21,8 @@ type stateRecord struct {
 	Version int          `json:"version"`
 	Roots   []rootRecord `json:"roots"`
 	Repos   []repoRecord `json:"repos"`
+	// Verdicts are the newest, as they were told.
+	Verdicts []Verdict `json:"verdicts,omitempty"`
 }
 
 // rootRecord is the baseline of one root: what finished before Since is

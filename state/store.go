@@ -58,8 +58,9 @@ type Store struct {
 	repos    map[repoKey]*repoRecord
 	logs     map[string]repoKey // names given to log files
 	episodes map[string]*episode
-	last     uint64   // number of the newest episode
-	awaited  []string // sinks that confirm verdicts
+	verdicts []Verdict // as they were told, at most one of a repository
+	last     uint64    // number of the newest episode
+	awaited  []string  // sinks that confirm verdicts
 
 	stateDirty bool
 	closed     map[string]struct{} // files of episodes that are to be removed

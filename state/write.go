@@ -78,7 +78,7 @@ func (s *Store) writeState() error {
 	if !s.stateDirty {
 		return nil
 	}
-	rec := stateRecord{Version: version, Roots: s.roots, Repos: make([]repoRecord, 0, len(s.repos))}
+	rec := stateRecord{Version: version, Roots: s.roots, Repos: make([]repoRecord, 0, len(s.repos)), Verdicts: s.verdicts}
 	for _, r := range s.repos {
 		rec.Repos = append(rec.Repos, *r)
 	}

@@ -30,8 +30,8 @@ type download struct {
 	// there was one in this process.
 	look sizer.Look
 	seen bool
-	// present: its folder was seen in the directory that its root leads to now.
-	present bool
+	// here: its folder was seen in the directory that its root leads to now.
+	here bool
 	// offset is added to what a look says was there before: an episode may
 	// be part of a play, or outlive one.
 	offset int64

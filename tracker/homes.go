@@ -48,7 +48,7 @@ func (t *Tracker) root(change RootChange) {
 	for k, e := range t.open {
 		if k.root == change.Root {
 			e.clocks.blind()
-			e.present = false
+			e.here = false
 		}
 	}
 	defer t.attendRoot(change.Root)
@@ -137,7 +137,7 @@ func (d *download) forgotten(now time.Time) bool {
 
 // setAside takes a download out of what is watched until it is seen again.
 func (t *Tracker) setAside(k key, e *entry) {
-	e.run, e.present = nil, false
+	e.run, e.here = nil, false
 	t.commit(e, nil)
 	delete(t.open, k)
 	t.release(k, e, true)
@@ -178,7 +178,7 @@ func (t *Tracker) takeBack(k key) bool {
 
 // sighted notes that a download was seen in the directory that is there now.
 func (t *Tracker) sighted(k key, e *entry) {
-	e.present = true
+	e.here = true
 	if home, known := t.homes.at[k.root]; known {
 		e.ep.Home = home
 	}
@@ -189,5 +189,5 @@ func (t *Tracker) sighted(k key, e *entry) {
 // this is surely the directory in which it was.
 func (t *Tracker) deleted(k key, e *entry) bool {
 	home, known := t.homes.at[k.root]
-	return e.present || !known || e.ep.Home.Sure(home)
+	return e.here || !known || e.ep.Home.Sure(home)
 }

@@ -131,18 +131,24 @@ func (d *download) silence() time.Duration { return max(d.now.Sub(d.lastByte), 0
 func (d *download) event(kind Kind) Event {
 	d.ep.Seq++
 	d.lastLine = d.now
+	e := d.facts()
+	e.ID, e.Kind = fmt.Sprintf("%s-%d", d.ep.ID, d.ep.Seq), kind
+	if moves(kind) {
+		d.measure(&e)
+	}
+	return e
+}
+
+// facts are what an event has of whatever kind it is.
+func (d *download) facts() Event {
 	e := Event{
-		ID:   fmt.Sprintf("%s-%d", d.ep.ID, d.ep.Seq),
-		Kind: kind, At: d.now, Root: d.ep.Repo.Within(d.ep.Root), Repo: d.ep.Named(),
+		At: d.now, Root: d.ep.Repo.Within(d.ep.Root), Repo: d.ep.Named(),
 		Bytes: d.ep.Bytes, Total: d.total(),
 		FilesDone: d.look.FilesDone, Files: d.look.Files,
 		InFlight: flying(d.look.InFlight), Partials: d.look.Partials,
 	}
 	if e.Total > 0 {
 		e.TotalSource = d.look.TotalSource
-	}
-	if moves(kind) {
-		d.measure(&e)
 	}
 	if len(d.look.Revisions) > 0 {
 		e.Revision = d.look.Revisions[0]

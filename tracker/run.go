@@ -88,6 +88,7 @@ const (
 	CauseIncomplete = "incomplete" // it says that all is well, and files are missing
 	CauseSize       = "size"       // likewise, and a file has another size than listed
 	CauseAbsent     = "absent"     // likewise, and there is nothing at all
+	CauseStall      = "stall"      // no byte came any more, and it was stopped for that
 )
 
 // ProvenByExit is the proof of a program's exit status, where nothing on disk
@@ -133,7 +134,7 @@ func (d *download) waits() bool { return d.run == nil && d.unplayed() && !d.lost
 
 // deserted: that one has not come back.
 func (d *download) deserted(now time.Time) bool {
-	const patience = 30 * time.Second // longer than progressd exec tries
+	const patience = 30 * time.Second // longer than progressctl exec tries
 	return d.waits() && now.Sub(d.lost) >= patience
 }
 

@@ -54,7 +54,7 @@ func (t *Tracker) trace(ctx context.Context, look sizer.Look) {
 	if e == nil && !look.InPlay {
 		delete(t.traces, k)
 	}
-	line := []slog.Attr{slog.String("root", shown(k.root)), slog.String("repo", shown(k.repo.ID))}
+	line := []slog.Attr{slog.String("root", quoted(k.root)), slog.String("repo", quoted(k.repo.ID))}
 	t.log.LogAttrs(ctx, slog.LevelDebug, "look", slices.Concat(line, facts, numbersOf(e, look))...)
 }
 
@@ -179,7 +179,7 @@ func aliveText(look sizer.Look) string {
 			names = append(names, "...")
 			break
 		}
-		name := strings.TrimSpace(strconv.Itoa(process.PID) + " " + shown(process.Command))
+		name := strings.TrimSpace(strconv.Itoa(process.PID) + " " + quoted(process.Command))
 		if slices.Contains(look.Stopped, process.PID) {
 			name += " (stopped)"
 		}
@@ -204,7 +204,7 @@ func proofText(look sizer.Look) string {
 func revisionsText(commits []string) string {
 	var short []string
 	for _, commit := range commits[:min(len(commits), maxTraced)] {
-		short = append(short, shown(commit[:min(len(commit), 7)]))
+		short = append(short, quoted(commit[:min(len(commit), 7)]))
 	}
 	if len(commits) > maxTraced {
 		short = append(short, "...")
@@ -218,15 +218,15 @@ func errorText(err error) string {
 	if errors.As(err, &errno) {
 		return errno.Error()
 	}
-	return shown(err.Error())
+	return quoted(err.Error())
 }
 
-// shown is untrusted text in printable ASCII, with escapes for the rest, and
+// quoted is untrusted text in printable ASCII, with escapes for the rest, and
 // not without end.
-func shown(text string) string {
+func quoted(text string) string {
 	if len(text) > maxShown {
 		text = text[:maxShown] + "..."
 	}
-	quoted := strconv.QuoteToASCII(text)
-	return quoted[1 : len(quoted)-1]
+	text = strconv.QuoteToASCII(text)
+	return text[1 : len(text)-1]
 }

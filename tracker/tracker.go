@@ -28,6 +28,11 @@ type Hooks struct {
 	// Attend is told how closely a repository has to be looked at, whenever
 	// that changes and after each look at a download.
 	Attend func(Attention)
+	// Shown is given how a download stands: when something is told of it, and
+	// else each 5 seconds, or each second while Watched says that somebody
+	// watches.
+	Shown   func(Standing)
+	Watched func() bool
 }
 
 // Tracker owns the state of every download. All of it belongs to the
@@ -66,9 +71,10 @@ type entry struct {
 	noted   noted
 	notedAt time.Time
 	// judged is when the newest look was begun, attended what was said last
-	// of how closely to look.
+	// of how closely to look, shownAt when it was shown last.
 	judged   time.Time
 	attended Attention
+	shownAt  time.Time
 }
 
 // noted is what of a record decides whether it is to be noted anew.
@@ -114,6 +120,7 @@ func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 		k, e := key{ep.Root, ep.Repo}, &entry{download: d, noted: notedOf(&ep), notedAt: now}
 		if t.open[k] == nil {
 			t.open[k] = e
+			t.show(e, nil)
 		} else { // two homes at one path; which is there is told before the first look
 			t.homes.absent[k] = append(t.homes.absent[k], e)
 		}
@@ -288,6 +295,7 @@ func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
 	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
 		e.ep.DiskFull == e.noted.diskFull && e.ep.Home == e.noted.home && e.noted.memory.SameFacts(e.ep.Memory) {
+		t.showAgain(e)
 		return
 	}
 	t.commit(e, events)
@@ -299,6 +307,7 @@ func (t *Tracker) commit(e *entry, events []Event) {
 			t.reports.at[key{event.Root, event.Repo}] = event.At
 		}
 	}
+	t.show(e, events)
 	ep := e.episode()
 	e.noted, e.notedAt = notedOf(&ep), e.now
 	t.rec.Commit(&ep, events)

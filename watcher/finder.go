@@ -128,6 +128,9 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 	}
 	f.say(s)
 	f.before, f.previous, f.known = start, s, known
+	if !s.asked.IsZero() {
+		f.before = s.asked
+	}
 	return seen
 }
 

@@ -250,7 +250,7 @@ func TestManyThatHangAreBounded(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan []delay)
 	go func() {
-		_, delayed := s.ask(ctx, questions)
+		_, delayed, _ := s.ask(ctx, questions)
 		done <- delayed
 	}()
 	deadline := time.After(patience)
@@ -359,5 +359,21 @@ func TestWhatRestsIsLeftAloneOnANetworkToo(t *testing.T) {
 	g.awaitLook("models--a--b", 2)
 	if g.lookWithin(20*soon, func(seen) bool { return true }) {
 		t.Error("it is looked at although nothing has changed")
+	}
+}
+
+// TestALateAnswerIsOfTheTimeItWasAskedFor: that a root wasn't there is known for
+// the time of the question; what came while the answer was under way is new.
+func TestALateAnswerIsOfTheTimeItWasAskedFor(t *testing.T) {
+	t.Parallel()
+	asked := time.Now()
+	at := func(seconds int) time.Time { return asked.Add(time.Duration(seconds) * time.Second) }
+	f := newFinder(New(Options{Roots: []string{"/models"}, Log: quietLog()}), "/models")
+	f.judge(at(-5), survey{})
+	f.judge(at(0), survey{delayed: []delay{{"/models", asked}}})
+	f.judge(at(10), survey{asked: asked})
+	seen := f.judge(at(15), survey{places: []place{{via: "/models", path: "/models", inode: 7}}})
+	if want := asked.Add(-clockSlack); len(seen) != 1 || !seen[0].root.Since.Equal(want) {
+		t.Errorf("seen %+v, since should be %v", seen, want)
 	}
 }

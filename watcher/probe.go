@@ -134,10 +134,10 @@ type surveyor struct {
 }
 
 // ask gives an answer for each question, nil for those from which one is still to
-// come, and the latter once more as delays.
-func (s *surveyor) ask(ctx context.Context, questions []question) ([]*answer, []delay) {
-	answers := make([]*answer, len(questions))
-	var delays []delay
+// come, and the latter once more as delays. asked is when the oldest answer was
+// asked for, zero if all are of now.
+func (s *surveyor) ask(ctx context.Context, questions []question) (answers []*answer, delays []delay, asked time.Time) {
+	answers = make([]*answer, len(questions))
 	var todo []int
 	for i, q := range questions {
 		a, since, pending := s.probes.late(q.key, s.wake)
@@ -146,6 +146,9 @@ func (s *surveyor) ask(ctx context.Context, questions []question) ([]*answer, []
 			delays = append(delays, delay{q.path, since})
 		case a != nil:
 			answers[i] = a
+			if asked.IsZero() || since.Before(asked) {
+				asked = since
+			}
 		default:
 			todo = append(todo, i)
 		}
@@ -158,7 +161,7 @@ func (s *surveyor) ask(ctx context.Context, questions []question) ([]*answer, []
 			todo = todo[1:]
 		}
 	}
-	return answers, delays
+	return answers, delays, asked
 }
 
 type answered struct {

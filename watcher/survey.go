@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +22,9 @@ type survey struct {
 	refused []refusal
 	// delayed are the paths about which no answer has come yet, the same.
 	delayed []delay
+	// asked is when the oldest of its answers was asked for, if that was before
+	// this survey: an answer that came late says what was there then.
+	asked time.Time
 }
 
 // A place is a directory that a pattern led to.
@@ -96,8 +100,11 @@ func (f *finder) resolve(ctx context.Context) survey {
 }
 
 func (f *finder) ask(ctx context.Context, s *survey, questions []question) []*answer {
-	answers, delayed := f.surveyor.ask(ctx, questions)
+	answers, delayed, asked := f.surveyor.ask(ctx, questions)
 	s.delayed = append(s.delayed, delayed...)
+	if !asked.IsZero() && (s.asked.IsZero() || asked.Before(s.asked)) {
+		s.asked = asked
+	}
 	return answers
 }
 

@@ -200,4 +200,6 @@ func restingRunner(tb testing.TB, root string) *runner {
 	return r
 }
 
+func (blindLooker) Stirred(context.Context) []string { return nil }
+
 func (blindLooker) Look(context.Context, string) Pace { return Idle }

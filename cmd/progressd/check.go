@@ -8,7 +8,7 @@ import (
 
 	"progressd/config"
 	"progressd/daemon"
-	"progressd/sink"
+	"progressd/record"
 )
 
 // check prints what would be watched, where the lines would go, and what to do
@@ -20,7 +20,7 @@ func check(set config.Settings, out io.Writer) int {
 		file = "(none: defaults)"
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "configuration\t%s\n", sink.Clean(file))
+	fmt.Fprintf(w, "configuration\t%s\n", record.Clean(file))
 	fmt.Fprintf(w, "log files\t%s\n", place(set.LogDir))
 	fmt.Fprintf(w, "state\t%s\n", place(set.StateDir))
 	fmt.Fprintf(w, "poll interval\t%v\n", set.PollInterval)
@@ -33,11 +33,11 @@ func check(set config.Settings, out io.Writer) int {
 	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
 		if len(found) == 0 {
-			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", sink.Clean(pattern))
+			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", record.Clean(pattern))
 		}
 		for _, path := range found {
 			r := checkRoot(path, set.Roots)
-			fmt.Fprintf(w, "root\t%s\t%s\n", sink.Clean(path), r.says())
+			fmt.Fprintf(w, "root\t%s\t%s\n", record.Clean(path), r.says())
 			hints = append(hints, r.hints...)
 			if r.wrong != nil {
 				status = exitFailed
@@ -59,5 +59,5 @@ func place(dir string) string {
 	if dir == "" {
 		return "(as the environment of the service says)"
 	}
-	return sink.Clean(dir)
+	return record.Clean(dir)
 }

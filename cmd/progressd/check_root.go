@@ -12,7 +12,7 @@ import (
 	"progressd/daemon"
 	"progressd/fsys"
 	"progressd/hfcache"
-	"progressd/sink"
+	"progressd/record"
 )
 
 // A rootCheck is what a look at a root finds, by somebody who has asked for it:
@@ -187,14 +187,14 @@ func (r *rootCheck) isLink(rel string) bool {
 // hint notes what to do about a path.
 func (r *rootCheck) hint(text string, path string, more ...any) {
 	if len(r.hints) < maxHints {
-		r.hints = append(r.hints, fmt.Sprintf(text, append([]any{sink.Clean(path)}, more...)...))
+		r.hints = append(r.hints, fmt.Sprintf(text, append([]any{record.Clean(path)}, more...)...))
 	}
 }
 
 // says is a line about the root.
 func (r *rootCheck) says() string {
 	if err := errors.Join(r.wrong, r.unseen); err != nil {
-		text := sink.Clean(strings.TrimPrefix(err.Error(), "stat "+r.path+": "))
+		text := record.Clean(strings.TrimPrefix(err.Error(), "stat "+r.path+": "))
 		if r.unseen != nil {
 			text += " (of this user: the service may be allowed to look)"
 		}

@@ -14,12 +14,9 @@ import (
 	"progressd/socket"
 )
 
-// systemRunDir is where the system's daemon has its socket.
-const systemRunDir = "/run/progressd"
-
 // listeners are the sockets of the daemon, open from its start to its end: over
 // a reload, what connects waits. Those of systemd come first; without any it
-// makes one of its own. None is no fault: progressd exec then tells by itself.
+// makes one of its own. None is no fault: progressctl exec then tells by itself.
 func listeners(w world, log *slog.Logger) []*net.UnixListener {
 	var all []*net.UnixListener
 	for _, file := range inherited(w) {
@@ -36,16 +33,16 @@ func listeners(w world, log *slog.Logger) []*net.UnixListener {
 	}
 	dir, mode := ownDir(w)
 	if dir == "" {
-		log.Info("there is no place for a socket: progressd exec tells of its downloads by itself")
+		log.Info("there is no place for a socket: progressctl exec tells of its downloads by itself")
 		return nil
 	}
 	l, err := socket.Listen(dir, mode)
 	switch {
 	case errors.Is(err, socket.ErrInUse):
-		log.Info("another progressd hears progressd exec, this one does not", "dir", dir)
+		log.Info("another progressd hears progressctl exec, this one does not", "dir", dir)
 		return nil
 	case err != nil:
-		log.Warn("progressd exec is not heard, and tells of its downloads by itself", "err", err)
+		log.Warn("progressctl exec is not heard, and tells of its downloads by itself", "err", err)
 		return nil
 	}
 	return []*net.UnixListener{l}
@@ -71,17 +68,4 @@ func ownDir(w world) (string, fs.FileMode) {
 		return w.runDir, 0o755
 	}
 	return "", 0
-}
-
-// sockets are where progressd exec looks for a daemon: the user's own, then
-// the system's.
-func sockets(getenv func(string) string, runDir string) []string {
-	var paths []string
-	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" {
-		paths = append(paths, filepath.Join(dir, "progressd", socket.Name))
-	}
-	if runDir != "" {
-		paths = append(paths, filepath.Join(runDir, socket.Name))
-	}
-	return paths
 }

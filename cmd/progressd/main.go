@@ -14,8 +14,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"progressd/child"
 	"progressd/config"
+	"progressd/socket"
 	"progressd/state"
 )
 
@@ -31,7 +31,6 @@ const (
 var version = ""
 
 const usage = `Usage: progressd [--config FILE] [--check]
-       progressd exec [--model ID] [--config FILE] [--] PROGRAM [ARGUMENT...]
 
 Watches Hugging Face caches and tells how far every download has come.
 Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration,
@@ -43,21 +42,12 @@ SIGUSR1 switches the debug level on and off.
   --help         print this and exit
 
 Without any configuration it watches the cache of the user who starts it.
-"progressd exec --help" tells how a downloader is run under it.
+progressctl(1) shows how downloads stand, and runs downloaders.
 Exit status: 0 stopped as asked, 1 failed at run time, or --check has found a root that can't be one,
 2 wrong usage or configuration, 3 another progressd uses the same state directory.
 `
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "exec" {
-		signals, _ := child.Notify()
-		result := execute(os.Args[2:], execWorld{
-			stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, environ: os.Environ(), signals: signals,
-			runDir: systemRunDir, comeBack: usualComeBack,
-		})
-		result.EndByKey()
-		os.Exit(result.Status)
-	}
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOGC") == "" {
@@ -74,7 +64,7 @@ func main() {
 	signal.Notify(toggles, syscall.SIGUSR1)
 	os.Exit(run(os.Args[1:], world{
 		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, toggles: toggles, exit: os.Exit,
-		runDir: systemRunDir,
+		runDir: socket.SystemDir,
 	}))
 }
 

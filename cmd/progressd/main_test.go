@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"progressd/hfcache"
 	"progressd/internal/client"
 	"progressd/internal/hub"
+	"progressd/record"
 )
 
 var demo = hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}
@@ -155,7 +157,35 @@ func TestADownloadIsToldInConsoleAndLog(t *testing.T) {
 	}
 }
 
+// The same as records, for a collector of logs.
+func TestADownloadIsToldAsJSON(t *testing.T) {
+	t.Parallel()
+	d := newService(t)
+	d.write("config.toml", d.config()+"[console]\nformat = \"json\"\n")
+	mkdir(t, d.path("hub"))
+	d.start()
+	d.until(d.errout, "watching")
+	wait(t, d.download(serveHub(t), client.Trees))
+	d.until(d.out, `"event":"completed"`)
+	d.stop(exitOK)
+	var events []string
+	for line := range strings.Lines(d.out.String()) {
+		var r record.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if r.Model != "org/demo" || r.ID == "" || r.Root != d.path("hub") || r.Time.IsZero() || r.PID == 0 && r.Event == "progress" {
+			t.Errorf("%s", line)
+		}
+		events = append(events, r.Event)
+	}
+	if len(events) < 3 || events[0] != "preparing" || events[1] != "started" || events[len(events)-1] != "completed" {
+		t.Errorf("%q", events)
+	}
+}
+
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	t.Run("D3 leftovers are told once a day", faultD3)
 	t.Run("D10 a model that is there at the first start is silent", faultD10)
 	t.Run("D14 finished while the daemon was down: completed once", faultD14)
@@ -165,8 +195,6 @@ func TestFaults(t *testing.T) {
 	t.Run("P1 a bad reload keeps the old configuration, a good one is taken up", faultP1)
 	t.Run("P2 the second signal is obeyed at once", faultP2)
 	t.Run("P3 a second daemon on the same state harms nothing", faultP3)
-	t.Run("S3 whatever a program prints passes through unharmed", faultS3)
-	t.Run("S4 a program that ignores signals, is killed, claims success", faultS4)
 }
 
 func faultD10(t *testing.T) {

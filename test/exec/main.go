@@ -1,4 +1,4 @@
-// Command exec puts progressd exec to the test with the real hf of three
+// Command exec puts progressctl exec to the test with the real hf of three
 // generations, which downloads from a hub on loopback to which all goes wrong
 // that can: what passes through, the exit status and the lines are held
 // against what was done to it.
@@ -53,8 +53,8 @@ func everything() []testCase {
 }
 
 type options struct {
-	progressd, venvs, python string
-	only                     *regexp.Regexp
+	progressctl, venvs, python string
+	only                       *regexp.Regexp
 }
 
 func main() {
@@ -100,7 +100,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	only := ""
 	set := flag.NewFlagSet("exec", flag.ContinueOnError)
 	set.SetOutput(stderr)
-	set.StringVar(&opts.progressd, "progressd", "bin/progressd", "path of the `binary` to test")
+	set.StringVar(&opts.progressctl, "progressctl", "bin/progressctl", "path of the `binary` to test")
 	set.StringVar(&opts.venvs, "venvs", filepath.Join(cache, "progressd-e2e"), "`directory` in which the clients are kept")
 	set.StringVar(&opts.python, "python", "python3", "the `interpreter` for them, 3.10 or newer")
 	set.StringVar(&only, "only", "", "play only what matches the `pattern`: scene/release")
@@ -110,7 +110,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if opts.only, err = regexp.Compile(only); err != nil {
 		return opts, err
 	}
-	opts.progressd, err = filepath.Abs(opts.progressd)
+	opts.progressctl, err = filepath.Abs(opts.progressctl)
 	return opts, err
 }
 

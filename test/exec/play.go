@@ -65,7 +65,7 @@ func onStage(ctx context.Context, opts options, r release, program string, do fu
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s := &stage{release: r, program: program, opts: opts, repo: hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}}
-	if s.dir, err = os.MkdirTemp("", "progressd-exec-"); err != nil {
+	if s.dir, err = os.MkdirTemp("", "progressctl-exec-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(s.dir)) }()
@@ -97,7 +97,7 @@ func play(ctx context.Context, s *stage, sc scene) error {
 
 func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
-// environment is that of the client, and of progressd.
+// environment is that of the client, and of progressctl.
 func (s *stage) environment() []string {
 	env := append(os.Environ(),
 		"HF_ENDPOINT="+s.hub.URL(), "HF_HOME="+s.path("home"), "HF_HUB_CACHE="+s.path("hub"), "HF_HUB_DISABLE_TELEMETRY=1",
@@ -105,10 +105,10 @@ func (s *stage) environment() []string {
 	return append(env, s.env...)
 }
 
-// start runs the client under progressd exec.
+// start runs the client under progressctl exec.
 func (s *stage) start(ctx context.Context) error {
 	args := append([]string{"exec", "--config", s.path("config.toml"), "--", s.program}, s.argv...)
-	s.cmd = exec.CommandContext(ctx, s.opts.progressd, args...)
+	s.cmd = exec.CommandContext(ctx, s.opts.progressctl, args...)
 	s.cmd.Env = s.environment()
 	if !s.terminal {
 		s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.err

@@ -16,7 +16,7 @@ import (
 )
 
 // A screenScene is played twice in a real terminal (tmux) that a shell runs
-// in: with the client alone, and with the client under progressd exec. What
+// in: with the client alone, and with the client under progressctl exec. What
 // the terminal shows has to be the same, colours and cursor too.
 type screenScene struct {
 	name string
@@ -141,7 +141,7 @@ func unhurried(screen string) string {
 	return bars.ReplaceAllString(haste.ReplaceAllString(screen, "~"), " ")
 }
 
-// playScreens compares the client's screens with those under progressd exec.
+// playScreens compares the client's screens with those under progressctl exec.
 func playScreens(ctx context.Context, s *stage, sc screenScene) error {
 	// One file after another: threads would draw in an order of their own.
 	s.env = append(s.env, "HF_HUB_DOWNLOAD_TIMEOUT=60") // a picture takes its time
@@ -150,13 +150,13 @@ func playScreens(ctx context.Context, s *stage, sc screenScene) error {
 	if err != nil {
 		return fmt.Errorf("the client alone: %w", err)
 	}
-	under, err := s.film(ctx, sc, "'"+s.opts.progressd+"' exec --config '"+s.path("config.toml")+"' -- "+client)
+	under, err := s.film(ctx, sc, "'"+s.opts.progressctl+"' exec --config '"+s.path("config.toml")+"' -- "+client)
 	if err != nil {
-		return fmt.Errorf("under progressd exec: %w\n%s", err, s.log())
+		return fmt.Errorf("under progressctl exec: %w\n%s", err, s.log())
 	}
 	for i := range alone {
 		if !alike(alone[i], under[i]) {
-			return fmt.Errorf("the screens differ: the client alone, %s\nunder progressd exec, %s\nlog:\n%s", alone[i], under[i], s.log())
+			return fmt.Errorf("the screens differ: the client alone, %s\nunder progressctl exec, %s\nlog:\n%s", alone[i], under[i], s.log())
 		}
 	}
 	if !strings.Contains(s.log(), "Preparing to download model: org/demo") {

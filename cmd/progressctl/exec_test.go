@@ -12,13 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"progressd/config"
-	"progressd/hfcache"
 	"progressd/internal/client"
 	"progressd/internal/hub"
 )
 
-// A launch is progressd exec between files.
+// A launch is progressctl exec between files.
 type launch struct {
 	*service
 	out, err *os.File
@@ -53,7 +51,7 @@ func (l *launch) file(name string) *os.File {
 	return f
 }
 
-// exec runs progressd exec with the configuration of the test.
+// exec runs progressctl exec with the configuration of the test.
 func (l *launch) exec(args ...string) int {
 	l.t.Helper()
 	return l.bare(append([]string{"--config", l.path("config.toml")}, args...)...)
@@ -61,13 +59,20 @@ func (l *launch) exec(args ...string) int {
 
 func (l *launch) bare(args ...string) int {
 	l.t.Helper()
+	return l.call(append([]string{execName}, args...)...)
+}
+
+// call runs progressctl.
+func (l *launch) call(args ...string) int {
+	l.t.Helper()
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	defer null.Close()
-	return execute(args, execWorld{
-		stdin: null, stdout: l.out, stderr: l.err, getenv: l.getenv, environ: l.environ, signals: l.signals, comeBack: 3 * time.Second,
+	return run(args, world{
+		stdin: null, stdout: l.out, stderr: l.err, getenv: l.getenv, environ: l.environ, comeBack: 3 * time.Second,
+		signals: func() <-chan os.Signal { return l.signals },
 	}).Status
 }
 
@@ -127,7 +132,7 @@ func TestExecCommandLine(t *testing.T) {
 		says       string
 	}{
 		{"no program", "", 125, "no program is named"},
-		{"unknown flag", "--frobnicate -- true", 125, "not defined: -frobnicate"},
+		{"unknown flag", "--frobnicate -- true", 125, "unknown flag: --frobnicate"},
 		{"bad model", "--model a--b true", 125, `--model "a--b"`},
 		{"no configuration", "--config /nowhere/x.toml true", 125, "/nowhere/x.toml"},
 		{"no such program", "-- no-such-program-here", 127, "no-such-program-here"},
@@ -248,6 +253,26 @@ func TestExecFollowsALocalDirectory(t *testing.T) {
 	}
 }
 
+// A download that is over before anybody has looked, and one of what is there.
+func TestExecFollowsALocalDirectoryThatIsFilledAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLaunch(t)
+	argv := l.downloader(serveHub(t), client.Trees, "--local-dir", l.path("here"))
+	for range 2 {
+		if status := l.exec(argv...); status != 0 {
+			t.Fatalf("exit status %d", status)
+		}
+	}
+	logs, _ := filepath.Glob(l.path("log", "*"))
+	if len(logs) != 1 {
+		t.Fatalf("%q", logs)
+	}
+	told := l.log(filepath.Base(logs[0]))
+	if strings.Count(told, prepares+"\n") != 2 || strings.Count(told, succeeds+"\n") != 2 || strings.Contains(told, "failed") {
+		t.Errorf("told\n%s", told)
+	}
+}
+
 func TestExecNamesACauseAndHidesSecrets(t *testing.T) {
 	t.Parallel()
 	l := newLaunch(t)
@@ -304,7 +329,7 @@ func TestExecBesideADaemonKeepsItsLogsApart(t *testing.T) {
 	if _, err := os.Stat(l.path("log", "org--demo.log")); err == nil {
 		t.Error("two write to one log")
 	}
-	l.stop(exitOK)
+	l.stop()
 }
 
 func TestExecsAtOnceDisturbNobody(t *testing.T) {
@@ -322,60 +347,5 @@ func TestExecsAtOnceDisturbNobody(t *testing.T) {
 				t.Errorf("no log of org/m%d", i)
 			}
 		}
-	}
-}
-
-func TestAims(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	hubDir, other := filepath.Join(dir, "hub"), filepath.Join(dir, "other")
-	for _, d := range []string{hubDir, other} {
-		mkdir(t, d)
-	}
-	getenv := func(name string) string { return map[string]string{"HOME": dir, "HF_HUB_CACHE": hubDir}[name] }
-	model := hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}
-	local, _ := hfcache.LocalRepo(".")
-	with := func(roots ...string) config.Settings {
-		return config.Settings{Config: config.Config{Roots: roots}, Roots: roots}
-	}
-	for _, c := range []struct {
-		name, argv string
-		opts       execOptions
-		set        config.Settings
-		want       target
-		only       bool
-	}{
-		{"hf download", "hf download org/demo", execOptions{}, config.Settings{}, target{hubDir, model}, true},
-		{"of a dataset", "hf download org/demo --repo-type dataset", execOptions{}, config.Settings{}, target{hubDir, hfcache.Repo{Type: hfcache.Dataset, ID: "org/demo"}}, true},
-		{"that isn't understood", "hf download --new-option org/demo", execOptions{}, config.Settings{}, target{root: hubDir}, true},
-		{"another cache", "hf download org/demo --cache-dir " + other, execOptions{}, config.Settings{}, target{other, model}, true},
-		{"another cache, relative", "hf download org/demo --cache-dir=/tmp/../" + other, execOptions{}, config.Settings{}, target{other, model}, true},
-		{"a directory", "hf download org/demo --local-dir " + other, execOptions{}, config.Settings{}, target{other, local}, true},
-		{"vllm", "vllm serve org/demo --download-dir " + other, execOptions{}, config.Settings{}, target{other, model}, false},
-		{"unknown", "python3 fetch.py", execOptions{}, config.Settings{}, target{root: hubDir}, false},
-		{"unknown, named", "python3 fetch.py", execOptions{model: model}, config.Settings{}, target{hubDir, model}, false},
-		{"one root of a configuration", "hf download org/demo", execOptions{config: "x"}, with(other), target{other, model}, true},
-		{"its own root is configured", "hf download org/demo", execOptions{config: "x"}, with(other, dir+"/h*"), target{hubDir, model}, true},
-		{"several others are configured", "hf download org/demo", execOptions{config: "x"}, with(dir + "/o*"), target{"", model}, true},
-		{"a configuration that is there by itself", "hf download org/demo", execOptions{}, with(other), target{hubDir, model}, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			c.opts.argv = strings.Fields(c.argv)
-			got := aimOf(c.opts, c.set, getenv)
-			if got.target != c.want || got.only != c.only {
-				t.Errorf("%+v, only %v, want %+v", got.target, got.only, c.want)
-			}
-		})
-	}
-}
-
-func TestCountOfEvents(t *testing.T) {
-	t.Parallel()
-	const events = "low 0\noom 9\noom_kill 7\noom_group_kill 1\n"
-	if got := eventCount(events, "oom_kill"); got != 7 {
-		t.Errorf("%d", got)
-	}
-	if got := eventCount("", "oom_kill"); got != 0 {
-		t.Errorf("%d", got)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package runner
 
 import (
 	"os"
@@ -51,10 +51,10 @@ func (p *aim) suppose() bool {
 }
 
 // aimOf tells by the command line, the environment and the configuration.
-func aimOf(opts execOptions, set config.Settings, getenv func(string) string) aim {
+func aimOf(opts Options, set config.Settings, getenv func(string) string) aim {
 	p := aim{
-		name: opts.model, program: program(opts.argv),
-		request: downloader.ParseRequest(opts.argv), loader: downloader.ParseLoader(opts.argv),
+		name: opts.Model, program: program(opts.Argv),
+		request: downloader.ParseRequest(opts.Argv), loader: downloader.ParseLoader(opts.Argv),
 	}
 	switch {
 	case p.name.ID != "":
@@ -63,24 +63,24 @@ func aimOf(opts execOptions, set config.Settings, getenv func(string) string) ai
 	case p.loader != nil:
 		p.name = p.loader.Repo
 	default:
-		p.name, _ = downloader.LlamaRepo(opts.argv)
+		p.name, _ = downloader.LlamaRepo(opts.Argv)
 	}
 	p.repo = p.name
-	p.only = p.request != nil || isDownload(opts.argv)
-	if dir := localDir(p.request, opts.argv); dir != "" {
+	p.only = p.request != nil || isDownload(opts.Argv)
+	if dir := localDir(p.request, opts.Argv); dir != "" {
 		p.root, _ = config.Directory(dir, getenv)
 		p.repo, _ = hfcache.LocalRepo(".")
 		p.root = resolved(p.root)
 		return p
 	}
-	if dir, err := config.Directory(cacheOption(opts.argv), getenv); err == nil && cacheOption(opts.argv) != "" {
+	if dir, err := config.Directory(cacheOption(opts.Argv), getenv); err == nil && cacheOption(opts.Argv) != "" {
 		p.home = dir
 	} else if dir, err := config.DefaultCache(getenv); err == nil {
 		p.home = dir
 	}
 	p.home = resolved(p.home)
 	p.root = p.home
-	if opts.config != "" && len(set.Roots) > 0 {
+	if opts.Config != "" && len(set.Roots) > 0 {
 		p.configured(set.Roots)
 	}
 	return p
@@ -185,7 +185,7 @@ func (n names) of(t target) string {
 	return store.LogName(t.root, t.repo)
 }
 
-// nameTries is how often another progressd exec may be at the names just now.
+// nameTries is how often another progressctl exec may be at the names just now.
 const nameTries = 40
 
 // open opens the state for a moment; it is nil while another one has it.

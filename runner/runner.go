@@ -1,170 +1,134 @@
-package main
+// Package runner runs a downloader and reports what is heard of it: to a
+// daemon that watches its cache, else to a tracker of its own.
+package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"progressd/child"
 	"progressd/config"
 	"progressd/daemon"
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/sizer"
 	"progressd/state"
 	"progressd/tracker"
 )
 
-// exitExec is the status of progressd exec where it fails itself: as of env,
-// timeout and nohup, so that it isn't taken for the program's.
-const exitExec = 125
+// exitFailed is the status where this fails itself: as of env, timeout and
+// nohup, so that it isn't taken for the program's.
+const exitFailed = 125
 
-const execUsage = `Usage: progressd exec [--model ID] [--config FILE] [--] PROGRAM [ARGUMENT...]
+// exitStalled is the status of a program that was stopped because its download
+// stood still: as of timeout.
+const exitStalled = 124
 
-Runs a downloader as if it had been started without it, and tells how its download
-goes: from what the program prints, what it writes to the cache, and how it ends.
-
-  --model ID     what is downloaded: org/name, datasets/org/name, spaces/org/name;
-                 else as the program's command line says, or the locks that it takes
-  --config FILE  configuration; else $XDG_CONFIG_HOME/progressd/config.toml if it is there
-  --help         print this and exit
-
-Exit status: that of the program, 128 + n if signal n killed it; 125 if progressd fails
-itself, 126 if the program can't be run, 127 if there is none.
-`
-
-// execWorld is what progressd exec touches of its surroundings.
-type execWorld struct {
-	stdin, stdout, stderr *os.File
-	getenv                func(string) string
-	environ               []string // the program's
-	signals               <-chan os.Signal
-	// runDir is where the system's daemon has its socket, empty in tests.
-	runDir string
-	// comeBack is how long a daemon that was lost is waited for.
-	comeBack time.Duration
+// A World is what running a downloader touches of its surroundings.
+type World struct {
+	Stdin, Stdout, Stderr *os.File
+	Getenv                func(string) string
+	Environ               []string // the program's
+	Signals               <-chan os.Signal
+	// Sockets are where a daemon is looked for, in that order.
+	Sockets []string
+	// ComeBack is how long a daemon that was lost is waited for; 0 is as long
+	// as systemd takes to start one again.
+	ComeBack time.Duration
 }
 
-type execOptions struct {
-	model  hfcache.Repo // zero if it wasn't named
-	config string
-	help   bool
-	argv   []string
+// Options are what to run.
+type Options struct {
+	Argv   []string
+	Model  hfcache.Repo // zero if it wasn't named
+	Config string       // file; empty: the one that is there, if any
+	// StallTimeout is how long the download may be stalled before the program
+	// is stopped; 0: for ever.
+	StallTimeout time.Duration
 }
 
-// execute is progressd exec: it returns how that ends.
-func execute(args []string, w execWorld) child.Result {
-	opts, err := parseExec(args)
-	if err != nil {
-		fmt.Fprintf(w.stderr, "progressd exec: %v\nTry \"progressd exec --help\".\n", err)
-		return child.Result{Status: exitExec}
+// Run runs the program: it returns how that ends.
+func Run(opts Options, w World) child.Result {
+	if w.ComeBack == 0 {
+		w.ComeBack = usualComeBack
 	}
-	if opts.help {
-		fmt.Fprint(w.stdout, execUsage)
-		return child.Result{Status: exitOK}
-	}
-	set, err := config.Resolve(opts.config, w.getenv)
+	set, err := config.Resolve(opts.Config, w.Getenv)
 	if err == nil {
 		err = set.Homeless
 	}
 	if err != nil {
-		fmt.Fprintf(w.stderr, "progressd exec: %v\n", err)
-		return child.Result{Status: exitExec}
+		fmt.Fprintf(w.Stderr, "progressctl exec: %v\n", err)
+		return child.Result{Status: exitFailed}
 	}
 	x := newExecution(opts, set, w)
 	x.start()
 	result, err := x.child()
 	x.finish(result, err)
 	if startError := new(child.StartError); errors.As(err, &startError) {
-		fmt.Fprintf(w.stderr, "progressd exec: %v\n", err)
+		fmt.Fprintf(w.Stderr, "progressctl exec: %v\n", err)
 		return child.Result{Status: startError.Status}
 	}
 	if err != nil {
-		fmt.Fprintf(w.stderr, "progressd exec: %v\n", err)
-		return child.Result{Status: exitExec}
+		fmt.Fprintf(w.Stderr, "progressctl exec: %v\n", err)
+		return child.Result{Status: exitFailed}
+	}
+	if x.gaveUp.Load() {
+		return child.Result{Status: exitStalled}
 	}
 	return result
 }
 
-func parseExec(args []string) (execOptions, error) {
-	var opts execOptions
-	var model string
-	flags := flag.NewFlagSet("progressd exec", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&model, "model", "", "")
-	flags.StringVar(&opts.config, "config", "", "")
-	flags.BoolVar(&opts.help, "help", false, "")
-	flags.BoolVar(&opts.help, "h", false, "")
-	if err := flags.Parse(args); err != nil {
-		return opts, err
-	}
-	opts.argv = flags.Args()
-	if opts.help {
-		return opts, nil
-	}
-	if len(opts.argv) == 0 {
-		return opts, errors.New("no program is named")
-	}
-	if model != "" {
-		var ok bool
-		if opts.model, ok = parseModel(model); !ok {
-			return opts, fmt.Errorf("--model %q: expected org/name, or datasets/org/name for a dataset", model)
-		}
-	}
-	return opts, nil
-}
-
-// parseModel knows the ids of models, and those of others as the hub's URLs
-// have them.
-func parseModel(id string) (hfcache.Repo, bool) {
-	for _, t := range []hfcache.RepoType{hfcache.Dataset, hfcache.Space, hfcache.Kernel} {
-		if rest, ok := strings.CutPrefix(id, string(t)+"s/"); ok {
-			return hfcache.NewRepo(t, rest)
-		}
-	}
-	return hfcache.NewRepo(hfcache.Model, id)
-}
-
-// An execution is one program under progressd exec. Where no daemon tells of
+// An execution is one program under progressctl exec. Where no daemon tells of
 // its one download, a pipeline of its own does.
 type execution struct {
-	w    execWorld
-	out  world
-	argv []string
-	set  config.Settings
-	run  *hearing
-	tell *teller
-	look *lookout
-	log  *slog.Logger
-	stop context.CancelFunc
+	w World
+	// console gets the lines of a pipeline of its own; nil: nobody looks there.
+	console io.Writer
+	argv    []string
+	set     config.Settings
+	run     *hearing
+	tell    *teller
+	look    *lookout
+	log     *slog.Logger
+	stop    context.CancelFunc
+	// steward looks after the program, and has it stopped by stops.
+	steward *steward
+	stops   chan os.Signal
+	gaveUp  atomic.Bool
 	// working are all that was started.
 	working sync.WaitGroup
 	oom     int // kills before the program was started
 }
 
-func newExecution(opts execOptions, set config.Settings, w execWorld) *execution {
-	screen := newScreen(w.stderr)
-	log := slog.New(slog.DiscardHandler)
-	out := world{getenv: w.getenv}
+func newExecution(opts Options, set config.Settings, w World) *execution {
+	screen := newScreen(w.Stderr)
+	x := &execution{w: w, argv: opts.Argv, set: set, log: slog.New(slog.DiscardHandler), oom: oomKills()}
 	if !screen.terminal { // there, the program's bars stay as they are
-		log = slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{ReplaceAttr: brief, Level: slog.LevelWarn}))
-		out.stdout, out.stderr = screen, screen
+		x.log = slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{ReplaceAttr: withoutTime, Level: slog.LevelWarn}))
+		x.console = screen
 	}
-	x := &execution{w: w, out: out, argv: opts.argv, set: set, log: log, oom: oomKills()}
 	x.tell = &teller{
-		paths: sockets(w.getenv, w.runDir), comeBack: w.comeBack, screen: screen, log: log,
+		paths: w.Sockets, comeBack: w.ComeBack, screen: screen, log: x.log,
 		done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
-	x.run = newHearing(aimOf(opts, set, w.getenv), screen, x.tell.put)
+	x.stops = make(chan os.Signal, 4)
+	x.steward = newSteward(notifier(w.Getenv("NOTIFY_SOCKET")), time.Duration(set.Download.StallAfter), opts.StallTimeout,
+		x.signal, x.giveUp)
+	if x.steward.wanted() {
+		x.tell.stands, x.tell.lost = x.steward.stands, x.steward.lost
+	}
+	x.run = newHearing(aimOf(opts, set, w.Getenv), screen, x.tell.put)
 	x.tell.over = x.run.over
-	x.look = newLookout(x.run, daemon.HubOf(set, w.getenv, log), log)
+	x.look = newLookout(x.run, daemon.HubOf(set, w.Getenv, x.log), x.log)
 	x.tell.look = x.look.now
 	x.tell.rest = func(root string, repo hfcache.Repo, abort <-chan struct{}) *sizer.Look {
 		return daemon.Rest(x.look.options, root, repo.Folder(), abort)
@@ -179,7 +143,22 @@ func (x *execution) start() {
 	looking := daemon.Start(ctx, "lookout", x.look.Run, x.log)
 	x.tell.carry = func() chan<- tracker.Report { return x.carry(ctx, looking) }
 	telling := daemon.Start(ctx, "telling", x.tell.Run, x.log)
-	x.working.Go(func() { <-telling; <-looking })
+	looksAfter := daemon.Start(ctx, "steward", x.steward.Run, x.log)
+	x.working.Go(func() { <-telling; <-looking; <-looksAfter })
+}
+
+// signal has a signal passed on to the program.
+func (x *execution) signal(sig syscall.Signal) {
+	select {
+	case x.stops <- sig:
+	default: // it has ended
+	}
+}
+
+// giveUp notes that the program is stopped because its download stands still.
+func (x *execution) giveUp() {
+	x.gaveUp.Store(true)
+	x.log.Warn("the download stands still for too long: its program is stopped", "stall_timeout", x.steward.patience)
 }
 
 // carry sets a pipeline of its own to work, and returns where its tracker
@@ -189,11 +168,19 @@ func (x *execution) carry(ctx context.Context, looking <-chan struct{}) chan<- t
 	t := x.run.target()
 	store.NameLog(t.root, t.repo, names.of(t))
 	p := daemon.NewJudge(daemon.Options{
-		Settings: x.set, Store: store, Console: x.out.stdout, Getenv: x.w.getenv, Log: x.log,
+		Settings: x.set, Store: store, Console: x.console, Getenv: x.w.Getenv, Log: x.log, Shown: x.shown(),
 	}, x.look.looks, x.look.attended, x.look.hub, x.run.concluded)
 	x.working.Go(func() { p.Carry(ctx, looking) })
 	x.look.wanted.Store(true)
 	return p.Reports()
+}
+
+// shown is the hook for how the download stands, nil if nobody wants to know.
+func (x *execution) shown() func(tracker.Standing) {
+	if !x.steward.wanted() {
+		return nil
+	}
+	return func(s tracker.Standing) { x.steward.stands(record.StandingOf(s, nil)) }
 }
 
 // child runs the program to its end.
@@ -204,8 +191,13 @@ func (x *execution) child() (child.Result, error) {
 	go func() {
 		for {
 			select {
-			case sig := <-x.w.signals:
+			case sig := <-x.w.Signals:
 				x.run.signalled(sig)
+				select {
+				case signals <- sig:
+				case <-done:
+				}
+			case sig := <-x.stops:
 				select {
 				case signals <- sig:
 				case <-done:
@@ -216,7 +208,7 @@ func (x *execution) child() (child.Result, error) {
 		}
 	}()
 	return child.Run(child.Options{
-		Argv: x.argv, Env: x.w.environ, Stdin: x.w.stdin, Stdout: x.w.stdout, Stderr: x.w.stderr, Signals: signals,
+		Argv: x.argv, Env: x.w.Environ, Stdin: x.w.Stdin, Stdout: x.w.Stdout, Stderr: x.w.Stderr, Signals: signals,
 		Started: x.run.started, Printed: x.run.printed, Paused: x.run.paused, Closed: x.run.closed,
 	})
 }
@@ -241,7 +233,7 @@ func (x *execution) finish(result child.Result, err error) {
 		defer close(abort)
 		for {
 			select {
-			case sig := <-x.w.signals:
+			case sig := <-x.w.Signals:
 				if asksToEnd(sig) {
 					return
 				}
@@ -289,6 +281,10 @@ func (x *execution) exit(result child.Result) tracker.Exit {
 	if result.Signal != 0 {
 		exit.Signal = signalName(result.Signal)
 	}
+	if x.gaveUp.Load() { // however it took that
+		exit.Cause = tracker.CauseStall
+		exit.Status = cmp.Or(exit.Status, exitStalled)
+	}
 	return exit
 }
 
@@ -312,4 +308,12 @@ func (s *screen) Write(p []byte) (int, error) {
 		}
 	}
 	return s.file.Write(p)
+}
+
+// withoutTime leaves the time to whoever keeps the diagnostics.
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
 }

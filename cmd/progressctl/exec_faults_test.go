@@ -15,6 +15,11 @@ import (
 	"progressd/internal/hub"
 )
 
+func TestFaults(t *testing.T) {
+	t.Run("S3 whatever a program prints passes through unharmed", faultS3)
+	t.Run("S4 a program that ignores signals, is killed, claims success", faultS4)
+}
+
 // faultS3: whatever a program prints passes through unharmed, and next to
 // nothing of it gets into a line.
 func faultS3(t *testing.T) {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,41 +14,16 @@ import (
 	"progressd/socket"
 )
 
-// asDaemon makes the test binary a daemon, in a process of its own that can be
-// killed.
-const asDaemon = "PROGRESSD_TEST_AS_DAEMON"
-
-func runIfDaemon() {
-	if os.Getenv(asDaemon) != "" {
-		main()
-	}
-}
-
-// spawn starts the daemon as a process, and waits until it watches. What it
-// returns sends it a signal to end, and waits for that.
+// spawn starts the daemon and waits until it watches. What it returns sends it
+// a signal to end, and waits for that.
 func (l *launch) spawn() (end func(os.Signal)) {
 	l.t.Helper()
-	path, err := os.Executable()
-	if err != nil {
-		l.t.Fatal(err)
+	l.daemon()
+	cmd, exited := l.cmd, l.exited
+	return func(sig os.Signal) {
+		_ = cmd.Process.Signal(sig)
+		<-exited
 	}
-	said := &output{news: make(chan struct{}, 1)}
-	cmd := exec.CommandContext(l.t.Context(), path, "--config", l.path("config.toml"))
-	cmd.Env = append(l.environ, asDaemon+"=1")
-	cmd.Stdout, cmd.Stderr = io.Discard, said
-	if err := cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	var once sync.Once
-	end = func(sig os.Signal) {
-		once.Do(func() {
-			_ = cmd.Process.Signal(sig)
-			_ = cmd.Wait()
-		})
-	}
-	l.t.Cleanup(func() { end(syscall.SIGKILL) })
-	l.until(said, "watching")
-	return end
 }
 
 // wantEach holds what was told against once for each of these texts.
@@ -133,16 +106,16 @@ func TestExecWaitsForADaemonThatIsNotReadyYet(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				case l.service.signals <- syscall.SIGHUP:
+				case <-time.After(5 * time.Millisecond):
+					l.send(syscall.SIGHUP)
 				}
-				<-time.After(5 * time.Millisecond)
 			}
 		})
 		failed := "Model download failed: hf ended with exit status 1: the last word"
 		l.exec(l.asHF("echo the last word >&2; exit 1")...)
 		close(stop)
 		reloads.Wait()
-		l.stop(exitOK)
+		l.stop()
 		l.wantEach("the log", l.told(), failed)
 		l.wantEach("standard error", l.read(l.err), failed)
 		if l.alone() {

@@ -13,7 +13,7 @@ import (
 	"progressd/socket"
 )
 
-// beside starts a daemon that progressd exec finds.
+// beside starts a daemon that progressctl exec finds.
 func beside(t *testing.T) *launch {
 	t.Helper()
 	l := newLaunch(t)
@@ -44,7 +44,7 @@ func (l *launch) alone() bool {
 // printed against each other.
 func (l *launch) wantOnce() {
 	l.t.Helper()
-	l.stop(exitOK)
+	l.stop()
 	if l.alone() {
 		l.t.Error("exec has told by itself")
 	}
@@ -118,8 +118,8 @@ func TestExecBesideADaemonSaysWhatAProgramDiedOf(t *testing.T) {
 func TestExecOutlivesItsDaemon(t *testing.T) {
 	t.Parallel()
 	for name, disturb := range map[string]func(*launch){
-		"restarted": func(l *launch) { l.stop(exitOK); l.daemon() },
-		"reloaded":  func(l *launch) { l.service.signals <- syscall.SIGHUP; l.until(l.errout, "configuration reloaded") },
+		"restarted": func(l *launch) { l.stop(); l.daemon() },
+		"reloaded":  func(l *launch) { l.send(syscall.SIGHUP); l.until(l.errout, "configuration reloaded") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := beside(t)
@@ -136,7 +136,7 @@ func TestExecOutlivesItsDaemon(t *testing.T) {
 			if status := l.exec(argv...); status != 0 {
 				t.Fatalf("exit status %d", status)
 			}
-			l.stop(exitOK)
+			l.stop()
 			told := l.told()
 			for _, once := range []string{"Preparing", "Downloading model", "2.0MB/5.0MB", "successfully"} {
 				if strings.Count(told, once) != 1 {
@@ -164,7 +164,7 @@ func TestExecGoesOnAloneWithoutItsDaemon(t *testing.T) {
 	go func() {
 		defer gate.Open()
 		if l.awaitText(l.err, "2.0MB/5.0MB") {
-			l.stop(exitOK)
+			l.stop()
 		}
 	}()
 	if status := l.exec(argv...); status != 0 {
@@ -203,7 +203,7 @@ func TestExecBesideADaemonMakesTheCache(t *testing.T) {
 		t.Fatalf("exit status %d", status)
 	}
 	l.until(l.service.out, "Model downloaded successfully")
-	l.stop(exitOK)
+	l.stop()
 	if told := l.told(); strings.Count(told, "Preparing") != 1 || !strings.HasSuffix(told, succeeds+"\n") || l.alone() {
 		t.Errorf("told\n%s", told)
 	}
@@ -218,7 +218,7 @@ func TestExecBesideADaemonTellsByItselfWhereNoCacheCame(t *testing.T) {
 	l.start()
 	l.until(l.errout, "no cache found")
 	l.exec(l.asHF("sleep 0.2; echo the last word >&2; exit 1")...)
-	l.stop(exitOK)
+	l.stop()
 	if printed := l.read(l.err); !strings.Contains(printed, "[ERROR] org/demo: Model download failed: hf ended with exit status 1: the last word") {
 		t.Errorf("printed\n%s", printed)
 	}
@@ -269,7 +269,7 @@ func TestExecBesideADaemonFollowsALocalDirectory(t *testing.T) {
 	if status := l.exec(argv...); status != 0 {
 		t.Fatalf("exit status %d\n%s", status, l.read(l.err))
 	}
-	l.stop(exitOK)
+	l.stop()
 	told := l.log("demo@local.log")
 	if !strings.HasPrefix(told, prepares+"\n"+downloads+"\n") || !strings.HasSuffix(told, succeeds+"\n") || strings.Count(told, "Preparing") != 1 || l.alone() {
 		t.Errorf("told\n%s", told)

@@ -1,0 +1,98 @@
+package record
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCleanKeepsWhatIsHarmless(t *testing.T) {
+	for in, want := range map[string]string{
+		"deepseek-ai/deepseek-ocr": "deepseek-ai/deepseek-ocr",
+		"a b (c) %n":               "a b (c) %n",
+		`back\slash`:               `back\slash`,
+		"":                         `""`,
+		`"quoted"`:                 `"\"quoted\""`,
+		"a\nb":                     `"a\nb"`,
+		"caf\u00e9":                `"caf\u00e9"`,
+		"\xff":                     `"\xff"`,
+	} {
+		if got := Clean(in); got != want {
+			t.Errorf("Clean(%q) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestWhatIsTooLongIsCut(t *testing.T) {
+	if got := CleanTo("abcdef", 3); got != "abc..." {
+		t.Errorf("%q", got)
+	}
+}
+
+// set gives every field of a record a value.
+func set(t *testing.T) Record {
+	t.Helper()
+	var r Record
+	v := reflect.ValueOf(&r).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Interface().(type) {
+		case string, json.Number:
+			f.SetString("7")
+		case int64:
+			f.SetInt(7)
+		case *int64:
+			f.Set(reflect.ValueOf(new(int64(7))))
+		case []File:
+			f.Set(reflect.ValueOf([]File{{Name: "7"}}))
+		}
+	}
+	return r
+}
+
+func TestEveryFieldHasAPlainValueInTheJournal(t *testing.T) {
+	fields := set(t).Fields()
+	for _, name := range FieldNames() {
+		want := "7"
+		if name == "PROGRESSD_IN_FLIGHT" {
+			want = `[{"name":"7","bytes":0}]`
+		}
+		if fields[name] != want {
+			t.Errorf("%s is %q", name, fields[name])
+		}
+		delete(fields, name)
+	}
+	if len(fields) > 0 {
+		t.Errorf("beside the names that are known: %v", fields)
+	}
+}
+
+// What is made from JSON is what was made to JSON.
+func TestARecordSurvivesJSON(t *testing.T) {
+	line, err := json.Marshal(set(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Record
+	if err := json.Unmarshal(line, &again); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(again, set(t)) {
+		t.Errorf("%s", line)
+	}
+}
+
+func TestTheFirstFieldsAreThoseThatMatterMost(t *testing.T) {
+	line, err := json.Marshal(set(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at []int
+	for _, name := range []string{"id", "time", "event", "level", "message", "model", "bytes", "total", "in_flight", "pid", "proof", "cause"} {
+		at = append(at, strings.Index(string(line), `"`+name+`":`))
+	}
+	if !slices.IsSorted(at) || at[0] < 0 {
+		t.Errorf("%s", line)
+	}
+}

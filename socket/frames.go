@@ -1,0 +1,136 @@
+package socket
+
+import (
+	"encoding/json"
+	"errors"
+
+	"progressd/hfcache"
+	"progressd/record"
+)
+
+// Watch is the wish to see downloads: first how all of them stand, then what is
+// told.
+type Watch struct {
+	// Since is the ID of the last Frame that was seen: what was told after it
+	// comes first. Empty: only what is told from now on.
+	Since string `json:"since,omitempty"`
+	// Model is a repository as hfcache.ParseRepo reads it; empty: all.
+	Model string `json:"model,omitempty"`
+	// Levels: also how each download stands, about each second while it moves.
+	Levels bool `json:"levels,omitempty"`
+}
+
+// Ask is the question how a repository stands, to be answered by a look at what
+// is on disk.
+type Ask struct {
+	Model string `json:"model"`
+}
+
+// Frame is a line of the daemon for those who watch or ask. Of one that watches,
+// Watching comes first, then the events told since, then each download as it
+// stands, then Live; from there on events, levels and what is gone. Of one that
+// asks, the answers come first, then Over.
+type Frame struct {
+	V       int    `json:"v,omitempty"`
+	Refused string `json:"refused,omitempty"`
+	Later   bool   `json:"later,omitempty"`
+
+	Watching *Watching `json:"watching,omitempty"`
+	// ID is the place in the stream, EPOCH-SEQ; of an event, and of Live.
+	ID string `json:"id,omitempty"`
+	// Key is that of the download that an event is about, empty if of none.
+	Key      string           `json:"key,omitempty"`
+	Event    *record.Record   `json:"event,omitempty"`
+	Download *record.Download `json:"download,omitempty"`
+	// Gone is the key of a download that is no more, and had no last line.
+	Gone string `json:"gone,omitempty"`
+	Live bool   `json:"live,omitempty"`
+
+	Answer *Answered `json:"answer,omitempty"`
+	Over   bool      `json:"over,omitempty"`
+}
+
+// Watching is what a stream begins with.
+type Watching struct {
+	Epoch   string `json:"epoch"`
+	Version string `json:"version,omitempty"`
+	// Reset: what was told since can't be said, all is as it stands.
+	Reset bool `json:"reset,omitempty"`
+}
+
+// Answered is how a repository stands in one cache, and the last lines of its
+// log.
+type Answered struct {
+	record.Download
+	Lines []string `json:"lines,omitempty"`
+}
+
+// A Reader is who watches or asks, as the kernel says.
+type Reader struct {
+	UID int
+	// GIDs are all groups of that user.
+	GIDs []int
+}
+
+// Streams are where a Server has what it shows. Both must be safe to be called
+// by several goroutines.
+type Streams interface {
+	// Subscribe begins a stream for one reader, with what that may see.
+	Subscribe(by Reader, w Watch, repo hfcache.Repo) *Subscription
+	// Answer looks at a repository in every cache that the reader may see.
+	Answer(by Reader, repo hfcache.Repo, abort <-chan struct{}) []Answered
+}
+
+// A Subscription is one stream: first the backlog, then what comes.
+type Subscription struct {
+	Backlog []*Frame
+	// Frames is closed when the reader was too slow.
+	Frames <-chan *Frame
+	// End gives the subscription up.
+	End func()
+}
+
+// wish is what a reader's first line says.
+func (h hello) wish() (repo hfcache.Repo, err error) {
+	name := ""
+	switch {
+	case h.V != Version:
+		return repo, errVersion(h.V)
+	case h.Watch != nil:
+		if name = h.Watch.Model; name == "" {
+			return repo, nil
+		}
+	default:
+		name = h.Ask.Model
+	}
+	repo, ok := hfcache.ParseRepo(name)
+	if !ok {
+		return repo, errors.New("model is no repository: org/name, or datasets/org/name for a dataset")
+	}
+	return repo, nil
+}
+
+// parseFrame makes what a daemon says fit to be shown.
+func parseFrame(line []byte) (Frame, error) {
+	var f Frame
+	if err := json.Unmarshal(line, &f); err != nil {
+		return Frame{}, errors.New("that is not a line of the protocol")
+	}
+	f.Refused, f.ID, f.Key, f.Gone = record.Printable(bounded(f.Refused)), record.Printable(f.ID), record.Printable(f.Key), record.Printable(f.Gone)
+	if f.Watching != nil {
+		f.Watching.Epoch, f.Watching.Version = record.Printable(f.Watching.Epoch), record.Printable(f.Watching.Version)
+	}
+	if f.Event != nil {
+		f.Event.Printable()
+	}
+	if f.Download != nil {
+		f.Download.Printable()
+	}
+	if f.Answer != nil {
+		f.Answer.Printable()
+		for i, line := range f.Answer.Lines {
+			f.Answer.Lines[i] = record.Printable(line)
+		}
+	}
+	return f, nil
+}

@@ -1,0 +1,53 @@
+package stream
+
+import (
+	"slices"
+
+	"progressd/hfcache"
+	"progressd/record"
+)
+
+// ringSize is how many events are kept for readers that come again.
+const ringSize = 1000
+
+// item is an event in the ring.
+type item struct {
+	seq    uint64
+	key    string
+	root   string
+	repo   hfcache.Repo
+	record record.Record
+	// logged: it stands in a model's log.
+	logged, verdict, passing bool
+}
+
+// A ring keeps the newest events. Of one download it keeps the newest progress
+// alone; what must go beyond that is no verdict, as long as there is anything
+// else.
+type ring struct {
+	items []*item
+	// lost is the newest event that had to go.
+	lost uint64
+}
+
+func (r *ring) push(i *item) {
+	if i.passing {
+		r.items = slices.DeleteFunc(r.items, func(old *item) bool { return old.passing && old.key == i.key })
+	}
+	r.items = append(r.items, i)
+	if len(r.items) <= ringSize {
+		return
+	}
+	at := max(slices.IndexFunc(r.items, func(old *item) bool { return !old.verdict }), 0)
+	r.lost = max(r.lost, r.items[at].seq)
+	r.items = slices.Delete(r.items, at, at+1)
+}
+
+// since are the events after one; ok is false if some of them had to go.
+func (r *ring) since(seq uint64) (items []*item, ok bool) {
+	at := slices.IndexFunc(r.items, func(i *item) bool { return i.seq > seq })
+	if at < 0 {
+		at = len(r.items)
+	}
+	return r.items[at:], seq >= r.lost
+}
