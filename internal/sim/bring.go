@@ -204,7 +204,7 @@ func (t *thread) fetch(f hubFile) error {
 	if !t.habit.Has(hfcache.RandomName) {
 		probes = t.repo.dir()
 	}
-	partial := t.partial(f, t.blob(f.etag))
+	partial := t.partial(t.blob(f.etag))
 	if t.habit.Stage == hfcache.InRootTmp {
 		if err := t.mkdirAll(path.Dir(partial)); err != nil {
 			return err
@@ -218,12 +218,13 @@ func (t *thread) fetch(f hubFile) error {
 }
 
 // partial is where a file lies until it is whole.
-func (t *thread) partial(f hubFile, stem string) string {
+func (t *thread) partial(stem string) string {
 	switch t.habit.Stage {
 	case hfcache.InRoot:
 		return t.repo.root + "/" + t.temp()
 	case hfcache.InRootTmp:
 		return t.repo.root + "/tmp/" + letters(t.rng, 7, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+	default:
 	}
 	if t.habit.Has(hfcache.RandomName) {
 		stem += "." + hex(t.rng, 8)
@@ -325,6 +326,12 @@ func (t *thread) together(files []hubFile) error {
 		}
 		seen[f.etag] = true
 	}
+	var unlocks []func() error
+	defer func() {
+		for _, unlock := range unlocks {
+			_ = unlock()
+		}
+	}()
 	for _, f := range missing {
 		lock := t.lockPath(f.etag)
 		if err := errors.Join(t.mkdirAll(path.Dir(lock)), t.prepare(f)); err != nil {
@@ -334,7 +341,7 @@ func (t *thread) together(files []hubFile) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = unlock() }()
+		unlocks = append(unlocks, unlock)
 	}
 	fill := func(t *thread, f hubFile) error {
 		return (&transfer{thread: t, file: f, partial: t.blob(f.etag) + t.habit.Suffix}).run()

@@ -207,17 +207,14 @@ func (t *thread) meetFate() error {
 		t.procs.exit(t.process)
 		return errKilled
 	case interrupted:
-		t.process.mu.Lock()
-		asked := t.process.asked
-		t.process.asked = true
-		t.process.mu.Unlock()
-		if !asked {
+		if t.interrupt() {
 			t.tell("%s gets Ctrl-C", t.record.name())
 		}
 		if !t.habit.Has(hfcache.FinishesFiles) {
 			t.procs.exit(t.process)
 			return errKilled
 		}
+	case finishes:
 	}
 	return nil
 }

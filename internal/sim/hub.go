@@ -140,17 +140,6 @@ func (r *revision) size(want func(string) bool) int64 {
 	return sum
 }
 
-// paths are those of the files that are wanted.
-func (r *revision) paths(want func(string) bool) []string {
-	var all []string
-	for _, f := range r.files {
-		if want(f.path) {
-			all = append(all, f.path)
-		}
-	}
-	return all
-}
-
 // A repository is one that is downloaded, and where to.
 type repository struct {
 	repo  hfcache.Repo

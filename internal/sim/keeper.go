@@ -129,7 +129,7 @@ func (k *keeper) gate() {
 	k.mu.Unlock()
 	if frozen != nil {
 		<-frozen
-		time.Sleep(time.Duration(k.life.world.seed%7) * time.Microsecond) // the one part goes on before the other
+		pass(time.Duration(k.life.world.seed%7) * time.Microsecond) // the one part goes on before the other
 	}
 }
 
@@ -214,10 +214,7 @@ func writeFiles(dir string, all map[string][]byte) {
 }
 
 // diagnostics takes what the daemon says of itself into the story.
-type diagnostics struct {
-	world *world
-	attrs []slog.Attr
-}
+type diagnostics struct{ world *world }
 
 func (*diagnostics) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
 

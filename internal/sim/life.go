@@ -69,7 +69,7 @@ func (l *life) pace() {
 		sum *= 0xbf58476d1ce4e5b9
 		sum ^= sum >> 32
 		if sum%6 == 0 {
-			time.Sleep(time.Duration(1000+sum>>8%90_000) * time.Nanosecond)
+			pass(time.Duration(1000+sum>>8%90_000) * time.Nanosecond)
 		}
 	})
 }
@@ -127,9 +127,9 @@ func (l *life) play() {
 	acting.Wait()
 	close(over)
 	beside.Wait()
-	time.Sleep(l.tail())
+	pass(l.tail())
 	l.daemon.end()
-	time.Sleep(time.Minute) // what the daemon doesn't wait for at its end is over then
+	pass(time.Minute) // what the daemon doesn't wait for at its end is over then
 }
 
 // tail is how long the last verdict may take.
@@ -140,14 +140,14 @@ func (l *life) tail() time.Duration {
 
 // act plays what happens to one repository.
 func (l *life) act(repo *repository, s repoStory) {
-	time.Sleep(s.After)
+	pass(s.After)
 	rng := random(s.Seed, "renew")
 	var together sync.WaitGroup
 	for _, a := range s.Acts {
 		if !a.Beside {
 			together.Wait()
 		}
-		time.Sleep(a.Gap)
+		pass(a.Gap)
 		if a.Renew {
 			repo.revisions = append(repo.revisions, repo.newest().renew(rng))
 			l.world.tell("%s has a new revision, %.7s", repo.key().ID, repo.newest().commit)
@@ -169,14 +169,14 @@ func (l *life) act(repo *repository, s repoStory) {
 
 // suspend is SIGSTOP and, later, SIGCONT.
 func (c *client) suspend() {
-	if c.process.sleep(c.plan.StopAfter) != nil {
+	if c.sleep(c.plan.StopAfter) != nil {
 		return
 	}
 	c.tell("%s is stopped for %v (SIGSTOP)", c.record.name(), c.plan.StopFor)
 	c.record.stoppedAt, c.record.lastBefore = time.Now(), c.record.lastByteAt
-	c.process.stop()
-	time.Sleep(c.plan.StopFor)
-	c.process.proceed()
+	c.stop()
+	pass(c.plan.StopFor)
+	c.proceed()
 	c.record.proceededAt = time.Now()
 	c.tell("%s goes on (SIGCONT)", c.record.name())
 }

@@ -71,7 +71,7 @@ func (t *thread) fetchLocal(f hubFile, staged, place string) error {
 	if t.habit.LocalName == hfcache.LocalByHash {
 		stem = path.Dir(staged) + "/" + hfcache.LocalHash(path.Base(f.path)) + "." + f.etag
 	}
-	partial := t.partial(f, stem)
+	partial := t.partial(stem)
 	tr := &transfer{thread: t, file: f, partial: partial}
 	if err := tr.run(); err != nil {
 		return err

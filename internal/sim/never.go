@@ -91,6 +91,7 @@ func (j *judge) amounts(ep *episode, l line, i int) {
 		return
 	case tracker.Restarted:
 		ep.high, ep.percent = 0, 0
+	default:
 	}
 	if most := j.most(ep, l); e.Bytes > most {
 		j.blame(l.at, "truth", "%q says %d bytes: there are %d at most", l.text, e.Bytes, most)

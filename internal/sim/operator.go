@@ -59,6 +59,7 @@ func (o operator) do(kind deedKind) {
 		o.copy(1)
 	case copyPart:
 		o.copy(o.rng.Float64())
+	case download: // is a client's
 	case lateBlocks:
 		for _, p := range truth.survey().partials {
 			if o.fs.AddBlocks(p.path, 1) == nil {
@@ -178,7 +179,7 @@ func (l *life) befall(kind illKind) (mend func()) {
 	switch kind {
 	case unmounted:
 		for fs.Unmount(l.mountPoint) != nil {
-			time.Sleep(3 * time.Millisecond)
+			pass(3 * time.Millisecond)
 		}
 		// What is covered is root's: no client may write there.
 		l.world.barred.Store(true)

@@ -127,9 +127,7 @@ func (j *judge) notice() time.Duration {
 func (j *judge) blind() []span {
 	const rest = 65 * time.Second
 	var all []span
-	for _, s := range j.life.daemon.downs() {
-		all = append(all, s)
-	}
+	all = append(all, j.life.daemon.downs()...)
 	for _, s := range j.life.blind {
 		all = append(all, span{s.from, s.to.Add(rest)})
 	}
@@ -191,12 +189,10 @@ func (j *judge) last(before time.Time) *record {
 // did.
 func (r *record) visible() time.Time {
 	if r.visibleAt.IsZero() {
-		return r.w().Add(1000 * time.Hour)
+		return r.began.Add(1000 * time.Hour)
 	}
 	return r.visibleAt
 }
-
-func (r *record) w() time.Time { return r.world.began }
 
 // alive reports whether the process was there at some time.
 func (r *record) alive(at time.Time) bool {

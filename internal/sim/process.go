@@ -84,11 +84,13 @@ func (p *process) proceed() {
 	}
 }
 
-// interrupt is Ctrl-C.
-func (p *process) interrupt() {
+// interrupt is Ctrl-C. It reports whether it is the first.
+func (p *process) interrupt() (first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	first = !p.asked
 	p.asked = true
+	return first
 }
 
 func (p *process) interrupted() bool {

@@ -76,13 +76,6 @@ func (p *procs) unlock(q *process, dev, ino uint64) {
 	p.locks = slices.DeleteFunc(p.locks, func(l heldLock) bool { return l.dev == dev && l.ino == ino && l.by == q })
 }
 
-// holding reports whether a process holds any lock.
-func (p *procs) holding(q *process) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.ContainsFunc(p.locks, func(l heldLock) bool { return l.by == q })
-}
-
 // find is the process of that number, nil if there is none.
 func (p *procs) find(pid int) *process {
 	p.mu.Lock()

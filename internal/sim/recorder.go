@@ -28,7 +28,6 @@ type recorder struct {
 	mu    sync.Mutex
 	lines []line
 	after time.Time // what is said later is lost, if it isn't zero
-	seen  map[string]bool
 }
 
 // Put implements state.Putter.

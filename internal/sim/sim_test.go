@@ -84,9 +84,9 @@ func bubbled() string {
 // scratch is a directory for state and logs, in memory where there is one.
 func scratch(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "progressd-sim-")
+	dir, err := os.MkdirTemp("/dev/shm", "progressd-sim-") //nolint:usetesting // in memory, and gone with its life
 	if err != nil {
-		dir, err = os.MkdirTemp("", "progressd-sim-")
+		dir, err = os.MkdirTemp("", "progressd-sim-") //nolint:usetesting // gone with its life
 	}
 	if err != nil {
 		t.Fatal(err)

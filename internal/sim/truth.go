@@ -263,6 +263,7 @@ func (t *truth) survey() disk {
 			d.blobs[name] = st.Size
 		case hfcache.Partial:
 			d.partials = append(d.partials, partialFile{p, b.Etag, t.written(st), time.Unix(st.Mtim.Unix())})
+		default:
 		}
 	}
 	for _, commit := range t.names(dir + "/snapshots") {

@@ -39,6 +39,7 @@ func (j *judge) verdicts(ep *episode, l line) {
 		j.removed(l)
 	case tracker.Keepalive:
 		j.keepalive(l)
+	default: // no verdict
 	}
 }
 

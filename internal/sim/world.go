@@ -78,6 +78,9 @@ func digest(text string) uint64 {
 	return sum
 }
 
+// pass lets time pass.
+func pass(d time.Duration) { <-time.After(d) }
+
 // between draws a duration.
 func between(rng *rand.Rand, low, high time.Duration) time.Duration {
 	return low + time.Duration(rng.Int64N(int64(high-low)+1))

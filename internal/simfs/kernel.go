@@ -264,8 +264,8 @@ func (f *FS) Getdents(fd int, buf []byte) (int, error) {
 		record := buf[n : n+length]
 		clear(record)
 		binary.NativeEndian.PutUint64(record, ino)
-		binary.NativeEndian.PutUint64(record[direntOffset:], uint64(pos))    //nolint:gosec // counted from 1
-		binary.NativeEndian.PutUint16(record[direntLength:], uint16(length)) //nolint:gosec // a name has 255 bytes
+		binary.NativeEndian.PutUint64(record[direntOffset:], uint64(pos))
+		binary.NativeEndian.PutUint16(record[direntLength:], uint16(length))
 		record[direntKind] = byte(kind >> 12)
 		copy(record[direntName:], name)
 		n += length

@@ -37,6 +37,8 @@ func (linux) Rewind(fd int) error                      { _, err := unix.Seek(fd,
 func (linux) Fstatfs(fd int, st *unix.Statfs_t) error  { return unix.Fstatfs(fd, st) }
 
 // A machine is files of which both kinds can be had.
+//
+//nolint:interfacebloat // what can be done to files
 type machine interface {
 	fsys.Kernel
 	mkdir(p string) error
@@ -261,7 +263,7 @@ func realRoot(t *testing.T) string {
 	if err := unix.Statfs("/dev/shm", &st); err != nil || st.Type != unix.TMPFS_MAGIC {
 		t.Skip("there is no /dev/shm to compare with")
 	}
-	dir, err := os.MkdirTemp("/dev/shm", "simfs-")
+	dir, err := os.MkdirTemp("/dev/shm", "simfs-") //nolint:usetesting // that file system
 	if err != nil {
 		t.Skip(err)
 	}

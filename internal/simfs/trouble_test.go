@@ -41,7 +41,7 @@ func TestWhatHangsWaitsUntilItIsReleased(t *testing.T) {
 			}
 			f.Close(fd)
 		}()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		fd, err := openDir(f, "/home")
 		if err != nil || took != 0 {
 			t.Errorf("others wait (%v), or it doesn't (%v)", err, took)
@@ -114,7 +114,7 @@ func TestTimesAreThoseOfTheVolume(t *testing.T) {
 			return time.Unix(st.Mtim.Unix())
 		}
 		began := at("/hub")
-		time.Sleep(3500 * time.Millisecond)
+		<-time.After(3500 * time.Millisecond)
 		must(t, f.Mkdir("/hub/a", 0o755))
 		if got := at("/hub/a").Sub(began); got != 2*time.Second {
 			t.Errorf("made after %v, want 2s", got)

@@ -47,7 +47,7 @@ func (w *walk) pass(n *inode) error {
 }
 
 // step goes to one name in a directory.
-func (w *walk) step(at *inode, name string, last bool) (*inode, error) {
+func (w *walk) step(at *inode, name string, last bool) (*inode, error) { //nolint:revive // links matter less before the last
 	if err := w.pass(at); err != nil {
 		return nil, err
 	}
