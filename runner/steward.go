@@ -152,7 +152,7 @@ func notifier(address string) func(state string) {
 		if err != nil {
 			return
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		_ = c.SetWriteDeadline(time.Now().Add(patience))
 		_, _ = c.Write([]byte(state))
 	}

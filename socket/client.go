@@ -117,7 +117,7 @@ func parseAnswer(line []byte) (Answer, error) {
 	}
 	a.Line, a.Refused = bounded(a.Line), bounded(a.Refused)
 	if a.Download != nil {
-		a.Download.Printable()
+		*a.Download = a.Download.Printable()
 	}
 	return a, nil
 }
