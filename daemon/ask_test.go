@@ -82,7 +82,7 @@ func (g *rig) start() {
 	set.Journal.Enabled = false
 	set.PollInterval = config.Duration(200 * time.Millisecond)
 	set.Download.QuietAfter = config.Duration(time.Second)
-	store, err := state.Open(set.StateDir, slog.New(slog.DiscardHandler))
+	store, err := state.Open(set.StateDir, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		g.t.Fatal(err)
 	}

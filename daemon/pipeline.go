@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/account"
 	"progressd/config"
 	"progressd/downloader"
 	"progressd/hfcache"
@@ -46,7 +47,7 @@ const Patience = 1800 * time.Millisecond
 const procDir = downloader.ProcDir("/proc")
 
 // queueLength is how many lines a sink may be behind before some are dropped.
-const queueLength = 4096
+var queueLength = int(account.Waiting.Limit().All)
 
 // Options say what a Pipeline works with. All fields are needed where nothing
 // else is said.
@@ -54,6 +55,9 @@ type Options struct {
 	Settings config.Settings
 	// Store outlives the Pipeline: over a reload the next one goes on with it.
 	Store *state.Store
+	// Accounts are those that everything is charged to; nil: nothing has a
+	// bound. They outlive the Pipeline as well.
+	Accounts *account.Book
 	// Probes outlive it, too: the next one doesn't ask where a file system
 	// hangs. nil is none.
 	Probes *watcher.Probes
@@ -123,7 +127,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.tracker.Remember(store.Reported())
 	p.hub = HubOf(set, opts.Getenv, p.log)
 	p.watcher = watcher.New(opts.Machine.onto(p.watches(ctx, &scannerFactory{
-		store: store, looks: p.looks, attended: p.attended, opened: now, log: p.log,
+		store: store, accounts: opts.Accounts, looks: p.looks, attended: p.attended, opened: now, log: p.log,
 		procs: sizer.NewProcs(opts.Machine.processes()), listing: listingOf(p.hub), machine: opts.Machine,
 	})))
 	return p
@@ -213,22 +217,23 @@ func consoleLine(s config.Settings, form sink.Form) func(tracker.Event) string {
 // console as well.
 func (p *Pipeline) outlets() []state.Outlet {
 	form, store := p.form, p.opts.Store
-	outlets := []state.Outlet{p.outlet(sink.LogName, sink.NewModelLog(p.set.LogDir, form, store, p.log))}
+	accounts := p.opts.Accounts
+	outlets := []state.Outlet{p.outlet(sink.NewModelLog(p.set.LogDir, form, store, p.log), accounts)}
 	if p.set.Journal.Enabled && journalRuns() {
-		outlets = append(outlets, p.outlet(sink.JournalName, sink.NewJournal(form.Text, store)))
+		outlets = append(outlets, p.outlet(sink.NewJournal(form.Text, store), accounts))
 	}
 	if p.opts.Console != nil && p.opts.Getenv("JOURNAL_STREAM") == "" {
-		console := p.outlet(sink.ConsoleName, sink.NewConsole(p.opts.Console, consoleLine(p.set, form), p.log))
+		console := p.outlet(sink.NewConsole(p.opts.Console, consoleLine(p.set, form), p.log), nil)
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
 	return append(outlets, p.opts.Outlets...)
 }
 
-func (p *Pipeline) outlet(name string, s sink.Sink) state.Outlet {
-	q := sink.NewQueue(s, queueLength, p.log)
-	p.queues[name] = q
-	return state.Outlet{Name: name, Queue: q}
+func (p *Pipeline) outlet(s sink.Sink, accounts *account.Book) state.Outlet {
+	q := sink.NewQueue(s, queueLength, accounts, p.log)
+	p.queues[s.Name()] = q
+	return state.Outlet{Name: s.Name(), Queue: q}
 }
 
 // journalRuns reports whether this machine has a journal at all. One that is
@@ -389,6 +394,9 @@ func (p *Pipeline) publish() {
 	}
 	if len(still) > 0 {
 		parts = append(parts, few(still))
+	}
+	if over := p.opts.Accounts.Over(); len(over) > 0 {
+		parts = append(parts, "over budget: "+strings.Join(over, ", "))
 	}
 	p.sd.status(strings.Join(parts, "; "))
 }

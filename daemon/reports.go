@@ -84,7 +84,10 @@ func (p *Pipeline) report(ctx context.Context, r tracker.Report) {
 
 // rest looks at a repository as if all that there is had just come.
 func (p *Pipeline) rest(ctx context.Context, root string, repo hfcache.Repo) *sizer.Look {
-	return Rest(ScanOptions(p.hub, time.Time{}, p.log), root, repo.Folder(), ctx.Done())
+	options := ScanOptions(p.hub, time.Time{}, p.log)
+	options.Unlinked = true
+	options.Reserve = memoryFor(p.opts.Accounts, p.opts.Store.Tenant(root).Owner)
+	return Rest(options, root, repo.Folder(), ctx.Done())
 }
 
 // runOver is told by the tracker when all is said of a run: its client is

@@ -3,11 +3,14 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
+	"progressd/account"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/state"
+	"progressd/tracker"
 	"progressd/watcher"
 )
 
@@ -15,6 +18,8 @@ import (
 type scannerFactory struct {
 	store *state.Store
 	procs *sizer.Procs
+	// accounts are those that memory is charged to.
+	accounts *account.Book
 	// listing asks the hub; nil if that is switched off.
 	listing  func(hfcache.Repo, string) (hfcache.Listing, bool)
 	looks    chan<- sizer.Look
@@ -33,24 +38,42 @@ type rootScanner struct {
 }
 
 func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher.Looker {
+	whose := tenant(root)
+	s.store.Found(whose)
 	opened, since := s.opened, s.since(root)
 	if !root.Since.IsZero() {
 		opened = root.Since
 	}
 	e := &rootScanner{machine: s.machine, looks: s.looks, attended: s.attended, root: sizer.NewRoot(sizer.Options{
-		FS: s.machine.files(), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Since: since, Opened: opened,
+		FS: s.machine.files(), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
-		Listing: s.listing, Judged: s.attended.Judged(root.Path),
+		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner), Judged: s.attended.Judged(root.Path),
 		Procs: s.procs, Log: s.log,
 	})}
 	// What was under way in this directory comes first, also if its folder is
 	// gone by now, which no listing would show.
-	for _, ep := range s.store.Episodes() {
-		if ep.Root == root.Path && ep.Home.Same(root.Home) {
+	for _, ep := range s.store.EpisodesOf(root.Path) {
+		if ep.Home.Same(root.Home) {
 			s.revisit(ctx, e, ep.Repo.Folder())
 		}
 	}
 	return e
+}
+
+// tenant is whom a root is watched for.
+func tenant(root watcher.Root) tracker.Tenant {
+	return tracker.Tenant{Root: root.Path, Owner: account.User(root.Owner), Named: !strings.ContainsAny(root.Pattern, `*?[`)}
+}
+
+// memoryFor gives the listings in a root their memory, for which its owner pays.
+func memoryFor(accounts *account.Book, owner account.User) func(n int64) bool {
+	return func(n int64) bool {
+		if n < 0 {
+			accounts.Give(owner, account.Listings, -n)
+			return true
+		}
+		return accounts.Take(owner, account.Listings, n)
+	}
 }
 
 // revisit looks at what was under way. A panic there must not keep the root

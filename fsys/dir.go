@@ -40,9 +40,25 @@ func OpenNoFollow(kernel Kernel, path string) (Dir, error) {
 	return open(kernel, unix.AT_FDCWD, path, byPath|unix.O_NOFOLLOW)
 }
 
-// OpenToList is Open for the sake of Names.
-func OpenToList(kernel Kernel, path string) (Dir, error) {
-	return open(kernel, unix.AT_FDCWD, path, toList)
+// OpenUnlinked is Open for a path that is free of links: it follows none that has
+// come anywhere in it since.
+func OpenUnlinked(kernel Kernel, path string) (Dir, error) {
+	top, err := open(kernel, unix.AT_FDCWD, "/", byPath)
+	if err != nil {
+		return Dir{}, err
+	}
+	rel := strings.Trim(path, "/")
+	if rel == "" {
+		return top, nil
+	}
+	defer top.Close()
+	return top.down(rel)
+}
+
+// Duplicate opens a directory of this machine's kernel once more, under the first
+// number from that one on that is not in use. The descriptor is the caller's.
+func (d Dir) Duplicate(least int) (fd int, err error) {
+	return unix.FcntlInt(uintptr(d.fd), unix.F_DUPFD_CLOEXEC, least) //nolint:gosec // a descriptor is not negative
 }
 
 func open(kernel Kernel, at int, name string, flags int) (Dir, error) {

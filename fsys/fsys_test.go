@@ -222,14 +222,17 @@ func TestFollowsNoLink(t *testing.T) {
 		d.Close()
 		t.Error("OpenNoFollow followed a link")
 	}
-	for how, open := range map[string]func(Kernel, string) (Dir, error){"Open": Open, "OpenToList": OpenToList} {
-		d, err := open(Real{}, path+"/dir")
-		if err != nil {
-			t.Errorf("%s: %v", how, err)
-			continue
+	for _, name := range []string{"/dir", "/dir/below", "/below/../dir"} {
+		if d, err := OpenUnlinked(Real{}, path+name); err == nil {
+			d.Close()
+			t.Errorf("OpenUnlinked followed a link to %s", name)
 		}
-		d.Close()
 	}
+	d, err := Open(Real{}, path+"/dir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
 }
 
 func TestOpensNothingButFilesAndDirectories(t *testing.T) {
@@ -244,8 +247,8 @@ func TestOpensNothingButFilesAndDirectories(t *testing.T) {
 	if _, err := top.Sub("fifo"); !errors.Is(err, unix.ENOTDIR) {
 		t.Errorf("a FIFO as a directory: %v", err)
 	}
-	if _, err := OpenToList(Real{}, path+"/fifo"); !errors.Is(err, unix.ENOTDIR) {
-		t.Errorf("a FIFO as a directory to list: %v", err)
+	if _, _, err := Follow(Real{}, path+"/fifo"); !errors.Is(err, ErrNotDirectory) {
+		t.Errorf("a FIFO as a directory at the end of a path: %v", err)
 	}
 }
 
@@ -378,9 +381,9 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// TestRealPathIsThatOfTheStandardLibrary on trees full of links, loops among
+// TestFollowedPathIsThatOfTheStandardLibrary on trees full of links, loops among
 // them.
-func TestRealPathIsThatOfTheStandardLibrary(t *testing.T) {
+func TestFollowedPathIsThatOfTheStandardLibrary(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		base, err := filepath.EvalSymlinks(t.TempDir())
 		must(t, err)
@@ -409,21 +412,130 @@ func TestRealPathIsThatOfTheStandardLibrary(t *testing.T) {
 			return
 		}
 		want, wantErr := filepath.EvalSymlinks(path)
-		got, err := RealPath(Real{}, path)
+		if info, err := os.Stat(want); err == nil && !info.IsDir() {
+			wantErr, want = ErrNotDirectory, ""
+		}
+		d, got, err := Follow(Real{}, path)
+		if err == nil {
+			if e, err := d.Stat(); err != nil || !sameFile(e, want) {
+				rt.Fatalf("%s: opened %+v, %v; want that of %q", path, e, err, want)
+			}
+			d.Close()
+		}
 		if (err == nil) != (wantErr == nil) || got != want || errors.Is(err, fs.ErrNotExist) != errors.Is(wantErr, fs.ErrNotExist) {
 			rt.Fatalf("%s: %q, %v; want %q, %v", path, got, err, want, wantErr)
 		}
 	})
 }
 
-func TestRealPathRefusesALoop(t *testing.T) {
+func sameFile(e Entry, path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && st.Ino == e.Inode && st.Dev == e.Dev
+}
+
+func TestFollowRefusesALoop(t *testing.T) {
 	path, _ := tempDir(t)
 	must(t, os.Symlink("b", path+"/a"))
 	must(t, os.Symlink("a", path+"/b"))
-	if _, err := RealPath(Real{}, path+"/a/x"); !errors.Is(err, unix.ELOOP) {
+	if _, _, err := Follow(Real{}, path+"/a/x"); !errors.Is(err, unix.ELOOP) {
 		t.Errorf("%v", err)
 	}
-	if _, err := RealPath(newInterrupted(), path); err != nil {
-		t.Error(err)
+	d, _, err := Follow(newInterrupted(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+}
+
+// A user's link to another's directory had that watched with the capability of
+// the service, and its models named to everybody.
+func TestALinkIsFollowedOnlyForRootOrTheOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give files away")
+	}
+	const victim, mallory = 1000, 1001
+	base, _ := tempDir(t)
+	hub := base + "/private/hub"
+	must(t, os.MkdirAll(hub, 0o700))
+	must(t, os.Chown(hub, victim, victim))
+	link := func(name, to string, owner int) string {
+		must(t, os.Symlink(to, base+"/"+name))
+		must(t, os.Lchown(base+"/"+name, owner, owner))
+		return base + "/" + name
+	}
+	for _, c := range []struct {
+		path     string
+		borrowed bool
+	}{
+		{link("of-root", hub, 0), false},
+		{link("of-the-owner", "private/hub", victim), false},
+		{link("of-mallory", hub, mallory), true},
+		{link("relative", "private/../private/hub", mallory), true},
+		{link("above", base+"/private", mallory) + "/hub", true},
+		{link("in-between", "of-mallory", victim), true},
+		{link("back", "of-the-owner", mallory), true},
+		{hub, false},
+	} {
+		d, path, err := Follow(Real{}, c.path)
+		var borrowed *BorrowedError
+		switch {
+		case err == nil:
+			d.Close()
+			if path != hub || c.borrowed {
+				t.Errorf("%s: leads to %s", c.path, path)
+			}
+		case !c.borrowed || !errors.As(err, &borrowed) || borrowed.By != mallory || borrowed.Owner != victim:
+			t.Errorf("%s: %v", c.path, err)
+		}
+	}
+}
+
+// While links and directories are exchanged, what is opened is never reached by
+// a link that isn't judged.
+func TestNoLinkThatIsSwappedInIsFollowed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give files away")
+	}
+	const victim, mallory = 1000, 1001
+	base, _ := tempDir(t)
+	secret := base + "/secret/hub"
+	must(t, os.MkdirAll(secret, 0o755))
+	must(t, os.Chown(secret, victim, victim))
+	must(t, os.MkdirAll(base+"/home/x/hub", 0o755))
+	for _, path := range []string{"/home", "/home/x", "/home/x/hub"} {
+		must(t, os.Chown(base+path, mallory, mallory))
+	}
+	must(t, os.Symlink(base+"/secret", base+"/home/y"))
+	must(t, os.Lchown(base+"/home/y", mallory, mallory))
+	stop, swapped := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-stop:
+				swapped <- n
+				return
+			default:
+				_ = unix.Renameat2(unix.AT_FDCWD, base+"/home/x", unix.AT_FDCWD, base+"/home/y", unix.RENAME_EXCHANGE)
+				n++
+			}
+		}
+	}()
+	opened, refused := 0, 0
+	for range 5000 {
+		d, path, err := Follow(Real{}, base+"/home/x/hub")
+		if err != nil {
+			refused++
+			continue
+		}
+		opened++
+		if e, err := d.Stat(); err != nil || e.UID != mallory || path != base+"/home/x/hub" {
+			t.Fatalf("opened %s of uid %d, %v", path, e.UID, err)
+		}
+		d.Close()
+	}
+	close(stop)
+	if n := <-swapped; n < 100 || opened == 0 || refused == 0 {
+		t.Skipf("this proves nothing: %d swaps, %d opened, %d refused", n, opened, refused)
 	}
 }

@@ -13,9 +13,9 @@ import "golang.org/x/sys/unix"
 //nolint:interfacebloat // it is the kernel's own table of calls, as small as a look can do with
 type Kernel interface {
 	// Openat opens name in the directory at; flags are those of open(2). Only
-	// directories and, to be read, regular files are ever opened. at is
-	// unix.AT_FDCWD for an absolute path; otherwise name is a single element,
-	// which may be "." for the directory itself.
+	// directories, links themselves (O_PATH) and, to be read, regular files are
+	// ever opened. at is unix.AT_FDCWD for an absolute path; otherwise name is a
+	// single element, which may be "." for the directory itself or "..".
 	Openat(at int, name string, flags int) (fd int, err error)
 	Close(fd int)
 	// Read gives the content of a regular file that was opened to be read.
@@ -28,6 +28,7 @@ type Kernel interface {
 	// Birth is when an entry was made, in nanoseconds since 1970; 0 where the file
 	// system doesn't keep that (statx(2), STATX_BTIME). It follows no link.
 	Birth(at int, name string) int64
+	// Readlinkat gives the text of a link; name is empty where at is the link.
 	Readlinkat(at int, name string, into []byte) (n int, err error)
 	// Getdents fills buf with linux_dirent64 records, from where the last
 	// call for fd has ended; 0 bytes are the end.

@@ -166,6 +166,33 @@ func TestTheUnitHidesNothingThatIsNeeded(t *testing.T) {
 	}
 }
 
+// Of the paths that are kept from the daemon none is one that it needs, and all
+// may be missing on a machine.
+func TestTheUnitKeepsNothingThatIsNeededFromTheDaemon(t *testing.T) {
+	unit := read(t, "packaging/systemd/progressd.service")
+	var kept []string
+	for _, line := range matches(`(?m)^InaccessiblePaths=(.*)$`, unit) {
+		kept = append(kept, strings.Fields(line)...)
+	}
+	for _, path := range kept {
+		path, optional := strings.CutPrefix(path, "-")
+		if !optional {
+			t.Errorf("%s has to be there", path)
+		}
+		for _, needed := range []string{
+			"/home", "/root/.cache/huggingface/hub", "/var/lib/progressd", "/var/log/progressd", "/etc/progressd/config.toml", "/etc/passwd", "/etc/localtime",
+			"/run/systemd/notify", "/run/systemd/journal/socket", "/run/progressd/progressd.sock", "/proc/locks", "/var/lib/someone/.cache/huggingface/hub",
+		} {
+			if needed == path || strings.HasPrefix(needed, path+"/") {
+				t.Errorf("%s is kept, and %s is needed", path, needed)
+			}
+		}
+	}
+	if len(kept) < 20 {
+		t.Errorf("only these are kept: %q", kept)
+	}
+}
+
 // A user's service manager fails to start what needs more rights than the user
 // has, or puts it into a namespace in which not every machine lets it.
 func TestTheUserUnitNeedsNoPrivilege(t *testing.T) {
@@ -186,7 +213,7 @@ func TestBothUnitsStopAndRestartAlike(t *testing.T) {
 	system, user := read(t, "packaging/systemd/progressd.service"), read(t, "packaging/systemd/progressd.user.service")
 	for _, directive := range []string{
 		"Type", "NotifyAccess", "ExecReload", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus", "Environment",
-		"TimeoutStopSec", "TimerSlackNSec", "StartLimitIntervalSec", "SystemCallFilter", "RestrictAddressFamilies", "MemoryMax", "TasksMax",
+		"TimeoutStopSec", "TimerSlackNSec", "StartLimitIntervalSec", "SystemCallFilter", "RestrictAddressFamilies", "MemoryHigh", "MemoryMax", "TasksMax",
 	} {
 		expression := `(?m)^` + directive + `=(.*)$`
 		want, got := matches(expression, system), matches(expression, user)
@@ -258,7 +285,7 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/share/doc/progressd/examples/hf-download@.service -rw-r--r--",
 		"/usr/share/doc/progressd/examples/hub-lookup.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/notify-reload.conf -rw-r--r--",
-		"/usr/share/doc/progressd/examples/private-logs.conf -rw-r--r--",
+		"/usr/share/doc/progressd/examples/public-logs.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/tmp-caches.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/vllm-exec.conf -rw-r--r--",
 		"/usr/share/fish/vendor_completions.d/progressctl.fish -rw-r--r--",

@@ -191,7 +191,7 @@ const nameTries = 40
 // open opens the state for a moment; it is nil while another one has it.
 func open(dir string, again int) *state.Store {
 	for {
-		store, err := state.Open(dir, quietLog)
+		store, err := state.Open(dir, nil, quietLog)
 		if err == nil {
 			return store
 		}

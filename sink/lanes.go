@@ -7,26 +7,43 @@ import (
 	"syscall"
 	"time"
 
+	"progressd/account"
 	"progressd/tracker"
 )
 
-// lanes holds what a queue holds. It is pure: no I/O, no clock, no lock.
+// lanes holds what a queue holds: for each user its lanes, which are served in
+// turn. It is pure: no I/O, no clock, no lock.
 type lanes struct {
 	sink     string
 	capacity int
 	laneOf   func(tracker.Event) string
+	// rest is how long a user has to wait before more of it is written.
+	rest func(account.User) time.Duration
+	// over is called when a user loses an event.
+	over func(account.User)
 
-	byKey  map[string]*lane
+	byKey  map[laneKey]*lane
 	queued int
+	// byUser is how many events wait of each user, served when each had its
+	// turn last.
+	byUser map[account.User]int
+	served map[account.User]uint64
+	turn   uint64
 	lost   int
 	seq    uint64
 	// hung is set while a job takes too long.
 	hung error
 }
 
+// A laneKey names a place of one user.
+type laneKey struct {
+	user account.User
+	name string
+}
+
 // lane is the events for one place, in order.
 type lane struct {
-	key    string
+	key    laneKey
 	items  []item
 	gap    gap
 	broken *fault
@@ -67,11 +84,15 @@ type job struct {
 }
 
 func newLanes(sink string, capacity int, laneOf func(tracker.Event) string) *lanes {
-	return &lanes{sink: sink, capacity: max(capacity, 1), laneOf: laneOf, byKey: map[string]*lane{}}
+	return &lanes{
+		sink: sink, capacity: max(capacity, 1), laneOf: laneOf,
+		rest: func(account.User) time.Duration { return 0 }, over: func(account.User) {},
+		byKey: map[laneKey]*lane{}, byUser: map[account.User]int{}, served: map[account.User]uint64{},
+	}
 }
 
 func (l *lanes) put(e tracker.Event) {
-	key := l.laneOf(e)
+	key := laneKey{e.Tenant.Owner, l.laneOf(e)}
 	to := l.byKey[key]
 	if to == nil {
 		to = &lane{key: key}
@@ -79,18 +100,28 @@ func (l *lanes) put(e tracker.Event) {
 	}
 	l.seq++
 	to.items = append(to.items, item{l.seq, e})
-	l.queued++
+	l.count(key.user, 1)
 	for l.queued > l.capacity && l.drop() {
 	}
 }
 
-// drop drops the event that is missed least; false if there is none.
+// count counts events of a user that wait.
+func (l *lanes) count(u account.User, n int) {
+	l.queued += n
+	if l.byUser[u] += n; l.byUser[u] == 0 {
+		delete(l.byUser, u)
+	}
+}
+
+// drop drops, of the user with the most, the event that is missed least; false if
+// there is none.
 func (l *lanes) drop() bool {
 	var from *lane
 	var at, cheapest int
+	most := account.Most(l.byUser)
 	for _, ln := range l.byKey {
 		i, rank := ln.cheapest()
-		if i < 0 {
+		if i < 0 || ln.key.user != most {
 			continue
 		}
 		if from == nil || rank < cheapest || rank == cheapest && ln.items[i].seq < from.items[at].seq {
@@ -101,8 +132,9 @@ func (l *lanes) drop() bool {
 		return false
 	}
 	from.lose(at, l.hung)
-	l.queued--
+	l.count(most, -1)
 	l.lost++
+	l.over(most)
 	return true
 }
 
@@ -151,30 +183,63 @@ func cause(err error) string {
 	return "the write failed"
 }
 
-// next takes out the job that waited longest among the lanes that may be
-// tried now. Without one, wait is how long until the next lane may be tried,
-// -1 if none waits for that.
-func (l *lanes) next(now time.Time) (_ *job, wait time.Duration) {
+// next takes out jobs of different lanes, at most so many, one after another as if
+// each were asked for alone: that of the user whose turn was the longest ago, and
+// of this one's the one that waited longest, among the lanes that may be tried now.
+// Without any, wait is how long until one may be tried, -1 if none waits for that.
+func (l *lanes) next(now time.Time, most int) (jobs []*job, wait time.Duration) {
+	for len(jobs) < most {
+		ln, w := l.ready(now)
+		if ln == nil {
+			return jobs, w
+		}
+		l.turn++
+		l.served[ln.key.user] = l.turn
+		jobs = append(jobs, ln.take(l.sink, now))
+	}
+	return jobs, 0
+}
+
+// ready is the lane whose turn it is.
+func (l *lanes) ready(now time.Time) (first *lane, wait time.Duration) {
 	wait = -1
-	var first *lane
+	later := func(d time.Duration) {
+		if wait < 0 || d < wait {
+			wait = d
+		}
+	}
+	rests := map[account.User]time.Duration{}
 	for _, ln := range l.byKey {
 		if ln.busy || ln.empty() {
 			continue
 		}
 		if ln.broken != nil && now.Before(ln.broken.retry) {
-			if d := ln.broken.retry.Sub(now); wait < 0 || d < wait {
-				wait = d
-			}
+			later(ln.broken.retry.Sub(now))
 			continue
 		}
-		if first == nil || ln.head() < first.head() {
-			first = ln
+		if first != nil && !l.before(ln, first) {
+			continue
 		}
+		rest, asked := rests[ln.key.user]
+		if !asked {
+			rest = l.rest(ln.key.user)
+			rests[ln.key.user] = rest
+		}
+		if rest > 0 {
+			later(rest)
+			continue
+		}
+		first = ln
 	}
-	if first == nil {
-		return nil, wait
+	return first, wait
+}
+
+// before reports whether it is the one lane's turn before the other's.
+func (l *lanes) before(one, other *lane) bool {
+	if a, b := l.served[one.key.user], l.served[other.key.user]; one.key.user != other.key.user && a != b {
+		return a < b
 	}
-	return first.take(l.sink, now), 0
+	return one.head() < other.head()
 }
 
 func (ln *lane) empty() bool { return len(ln.items) == 0 && ln.gap.lines == 0 }
@@ -190,7 +255,7 @@ func (ln *lane) head() uint64 {
 func (ln *lane) take(sink string, now time.Time) *job {
 	ln.busy = true
 	if ln.gap.lines > 0 {
-		return &job{lane: ln, event: ln.gap.tell(sink, ln.key, now), gapLines: ln.gap.lines}
+		return &job{lane: ln, event: ln.gap.tell(sink, ln.key.name, now), gapLines: ln.gap.lines}
 	}
 	it := ln.items[0]
 	ln.items[0] = item{}
@@ -208,8 +273,11 @@ func (g gap) tell(sink, key string, now time.Time) tracker.Event {
 		Count:  g.lines,
 		Reason: g.reason,
 	}
+	e.Tenant = g.like.Tenant
 	if key != "" {
 		e.Root, e.Repo, e.Log = g.like.Root, g.like.Repo, g.like.Log
+	} else if owner := e.Tenant.Owner; owner > 0 {
+		e.Reason += ", of uid " + owner.String()
 	}
 	return e
 }
@@ -245,7 +313,7 @@ func (l *lanes) succeeded(j *job) (since time.Time, over bool) {
 	if j.gapLines > 0 {
 		ln.gap.lines -= j.gapLines
 	} else {
-		l.queued--
+		l.count(ln.key.user, -1)
 	}
 	if f := ln.broken; f != nil {
 		ln.broken = nil
@@ -253,8 +321,19 @@ func (l *lanes) succeeded(j *job) (since time.Time, over bool) {
 	}
 	if ln.empty() {
 		delete(l.byKey, ln.key)
+		l.retire(ln.key.user)
 	}
 	return since, over
+}
+
+// maxServed bounds of how many users with nothing to write it is remembered when
+// they had their turn.
+const maxServed = 1024
+
+func (l *lanes) retire(u account.User) {
+	if len(l.served) > maxServed && l.byUser[u] == 0 {
+		delete(l.served, u)
+	}
 }
 
 func refused(err error) bool {

@@ -42,6 +42,7 @@ type memory struct {
 	mu      sync.Mutex
 	notes   map[string]tracker.Position
 	written map[string]int
+	syncs   int // how often Placing was called
 	// broken is what Placing gives.
 	broken error
 }
@@ -50,11 +51,14 @@ func newMemory() *memory {
 	return &memory{notes: map[string]tracker.Position{}, written: map[string]int{}}
 }
 
-func (m *memory) Placing(id string, at tracker.Position) error {
+func (m *memory) Placing(placements []tracker.Placement) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.broken == nil {
-		m.notes[id] = at
+	m.syncs++
+	for _, p := range placements {
+		if m.broken == nil {
+			m.notes[p.Event] = p.At
+		}
 	}
 	return m.broken
 }

@@ -31,8 +31,11 @@ type ModelLog struct {
 	// notes are the positions of verdicts under way in this life, where the
 	// outbox could not keep them.
 	notes map[string]tracker.Position
-	// unnoted: the outbox fails, and that was said.
-	unnoted bool
+	// unnoted: the outbox fails, and that was said; unlisted: owners can't be
+	// let read their logs, likewise.
+	unnoted, unlisted bool
+	// claims are the names of files that logs have in this life.
+	claims map[claim]string
 
 	// write and sync reach the disk; tests put faults in between.
 	write func(*os.File, []byte) (int, error)
@@ -44,7 +47,7 @@ type ModelLog struct {
 func NewModelLog(dir string, form Form, outbox Outbox, log *slog.Logger) *ModelLog {
 	return &ModelLog{
 		dir: dir, form: form, outbox: outbox, log: log,
-		notes: map[string]tracker.Position{},
+		notes: map[string]tracker.Position{}, claims: map[claim]string{},
 		write: (*os.File).Write,
 		sync:  func(f *os.File) error { return unix.Fdatasync(int(f.Fd())) },
 	}
@@ -58,19 +61,37 @@ func (m *ModelLog) Lane(e tracker.Event) string { return e.Log }
 
 // Write appends the event's line to its model's log. Events of a root have
 // none and are skipped. Call it from one goroutine only.
-func (m *ModelLog) Write(_ context.Context, e tracker.Event) error {
-	if e.Repo.ID == "" {
-		return nil
+func (m *ModelLog) Write(ctx context.Context, e tracker.Event) error {
+	return m.WriteAll(ctx, []tracker.Event{e})[0]
+}
+
+// WriteAll is Write for events of several logs. Where the lines of all verdicts
+// among them will stand is noted in one step.
+func (m *ModelLog) WriteAll(_ context.Context, events []tracker.Event) []error {
+	errs := make([]error, len(events))
+	var verdicts []*verdict
+	for i, e := range events {
+		switch {
+		case e.Repo.ID == "":
+		case e.Verdict():
+			verdicts = append(verdicts, &verdict{event: e, line: m.form.line(e, m.form.Text(e)), err: &errs[i]})
+		default:
+			errs[i] = m.line(e)
+		}
 	}
-	line := m.form.line(e, m.form.Text(e))
-	if e.Verdict() {
-		return m.verdict(e, line)
+	if len(verdicts) > 0 {
+		m.verdicts(verdicts)
 	}
-	f, err := m.open(e.Log)
+	return errs
+}
+
+// line appends the line of an event that is no verdict.
+func (m *ModelLog) line(e tracker.Event) error {
+	f, _, err := m.openFor(e)
 	if err != nil {
 		return err
 	}
-	return errors.Join(m.append(f, line), f.Close())
+	return errors.Join(m.append(f, m.form.line(e, m.form.Text(e))), f.Close())
 }
 
 // RefusedError says that a log's path is nothing that may be written to. It
@@ -93,12 +114,9 @@ func (m *ModelLog) open(name string) (*os.File, error) {
 	if name == "" || name[0] == '.' || strings.ContainsAny(name, "/\x00") {
 		return nil, &RefusedError{Path: path, Why: "no name for a log"}
 	}
-	f, err := openLog(path)
+	f, err := openLog(path, 0)
 	if errors.Is(err, unix.ENOENT) {
-		if err := os.MkdirAll(m.dir, 0o755); err != nil {
-			return nil, fmt.Errorf("cannot make log directory %q: %w", m.dir, err)
-		}
-		f, err = openLog(path)
+		f, err = m.create(path)
 	}
 	if err != nil {
 		return nil, err
@@ -110,11 +128,30 @@ func (m *ModelLog) open(name string) (*os.File, error) {
 	return f, nil
 }
 
+// create makes a log, and its directory if need be. Who may list the directory may
+// read the logs in it: the model names in it are told by both.
+func (m *ModelLog) create(path string) (*os.File, error) {
+	if err := os.MkdirAll(m.dir, 0o751); err != nil {
+		return nil, fmt.Errorf("cannot make log directory %q: %w", m.dir, err)
+	}
+	mode := os.FileMode(0o640)
+	if info, err := os.Stat(m.dir); err == nil && info.Mode()&othersRead != 0 {
+		mode |= othersRead
+	}
+	return openLog(path, mode)
+}
+
+// othersRead is the bit of a mode by which everybody may read.
+const othersRead = 0o004
+
 // openLog opens without following a link and without waiting for the other
-// end of a FIFO.
-func openLog(path string) (*os.File, error) {
-	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE | unix.O_NOFOLLOW | unix.O_NONBLOCK
-	f, err := os.OpenFile(path, flags, 0o644)
+// end of a FIFO. It makes the file if it is given a mode for it.
+func openLog(path string, mode os.FileMode) (*os.File, error) {
+	flags := os.O_RDWR | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	if mode != 0 {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, mode)
 	switch {
 	case errors.Is(err, unix.ELOOP):
 		return nil, &RefusedError{Path: path, Why: "a symbolic link"}

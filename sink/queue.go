@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/account"
 	"progressd/record"
 	"progressd/tracker"
 )
@@ -29,32 +30,43 @@ const (
 var errHung = errors.New("the write does not return")
 
 // Queue stands between the engine, which never waits, and a sink, which may
-// fail or hang. It holds a bounded number of events. A lane (see Laner) that
-// fails keeps its events in order and is tried again after 0.2 s, later every
-// 5 s; the other lanes go on. When the queue is full, something is dropped:
-// events of failing lanes first, oldest first, verdicts last. Where lines were
-// dropped, a line says how many, in the place of the gap, once the lane works.
+// fail or hang. It holds a bounded number of events, and serves the users whom
+// they are for in turn. A lane (see Laner) that fails keeps its events in order
+// and is tried again after 0.2 s, later every 5 s; the other lanes go on. When
+// the queue is full, the user of whom most waits loses something: events of
+// failing lanes first, oldest first, verdicts last. Where lines were dropped, a
+// line says how many, in the place of the gap, once the lane works.
 type Queue struct {
-	sink Sink
-	log  *slog.Logger
-	wake chan struct{}
+	sink     Sink
+	accounts *account.Book
+	log      *slog.Logger
+	wake     chan struct{}
 
 	mu    sync.Mutex
 	lanes *lanes
 }
 
-// NewQueue returns a queue of at most capacity events before a sink.
-func NewQueue(s Sink, capacity int, log *slog.Logger) *Queue {
+// maxBatch is how many lines are given to a Batcher at once: one that comes
+// meanwhile waits for them.
+const maxBatch = 8
+
+// NewQueue returns a queue of at most capacity events before a sink. Lines are
+// charged to whom they are for; accounts may be nil, where there is one user.
+func NewQueue(s Sink, capacity int, accounts *account.Book, log *slog.Logger) *Queue {
 	laneOf := func(tracker.Event) string { return "" }
 	if l, ok := s.(Laner); ok {
 		laneOf = l.Lane
 	}
-	return &Queue{
-		sink:  s,
-		log:   log.With(keySink, s.Name()),
-		wake:  make(chan struct{}, 1),
-		lanes: newLanes(s.Name(), capacity, laneOf),
+	q := &Queue{
+		sink:     s,
+		accounts: accounts,
+		log:      log.With(keySink, s.Name()),
+		wake:     make(chan struct{}, 1),
+		lanes:    newLanes(s.Name(), capacity, laneOf),
 	}
+	q.lanes.rest = func(u account.User) time.Duration { return accounts.Wait(u, account.Lines) }
+	q.lanes.over = func(u account.User) { accounts.Refused(u, account.Waiting) }
+	return q
 }
 
 // Put adds an event. It never blocks. Anyone may call it at any time.
@@ -85,10 +97,12 @@ func (q *Queue) Run(ctx context.Context) error {
 	w := startWriter(hard, q.sink)
 	defer w.stop()
 	for hard.Err() == nil {
-		job, wait := q.next()
+		jobs, wait := q.next()
 		switch {
-		case job != nil:
-			q.done(hard, job, q.attempt(hard, w, job))
+		case len(jobs) > 0:
+			for i, err := range q.attempt(hard, w, jobs) {
+				q.done(hard, jobs[i], err)
+			}
 		case ctx.Err() != nil:
 			cancel()
 		default:
@@ -118,7 +132,7 @@ func (q *Queue) pause(ctx context.Context, wait time.Duration) {
 }
 
 // attempt writes, and tells when that hangs and when it is over.
-func (q *Queue) attempt(ctx context.Context, w *writer, j *job) error {
+func (q *Queue) attempt(ctx context.Context, w *writer, jobs []*job) []error {
 	began, over := time.Now(), false
 	alarm := time.AfterFunc(hangTime, func() {
 		q.mu.Lock()
@@ -127,24 +141,28 @@ func (q *Queue) attempt(ctx context.Context, w *writer, j *job) error {
 			return
 		}
 		q.lanes.hung = errHung
-		q.log.Warn("a line takes long to be written, others wait", keyLog, record.Clean(j.lane.key), keyFor, hangTime)
+		q.log.Warn("a line takes long to be written, others wait", keyLog, record.Clean(jobs[0].lane.key.name), keyFor, hangTime)
 	})
 	defer alarm.Stop()
-	err := w.write(ctx, j.event)
+	errs := w.write(ctx, jobs)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	over = true
 	if q.lanes.hung != nil {
 		q.lanes.hung = nil
-		q.log.Info("the line that took long is through", keyLog, record.Clean(j.lane.key), keyFor, time.Since(began).Round(time.Second))
+		q.log.Info("the line that took long is through", keyLog, record.Clean(jobs[0].lane.key.name), keyFor, time.Since(began).Round(time.Second))
 	}
-	return err
+	return errs
 }
 
-func (q *Queue) next() (*job, time.Duration) {
+func (q *Queue) next() ([]*job, time.Duration) {
+	most := 1
+	if _, ok := q.sink.(Batcher); ok {
+		most = maxBatch
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.lanes.next(time.Now())
+	return q.lanes.next(time.Now(), most)
 }
 
 // done takes a job's result, and tells when a fault begins and when it is
@@ -161,13 +179,14 @@ func (q *Queue) done(ctx context.Context, j *job, err error) {
 	now := time.Now()
 	if err != nil {
 		if q.lanes.failed(j, err, now) {
-			q.log.Warn("lines cannot be written, they are kept and tried again", keyLog, record.Clean(j.lane.key), keyError, err)
+			q.log.Warn("lines cannot be written, they are kept and tried again", keyLog, record.Clean(j.lane.key.name), keyError, err)
 		}
 		return
 	}
+	q.accounts.Spend(j.lane.key.user, account.Lines, 1)
 	since, over := q.lanes.succeeded(j)
 	if over {
-		q.log.Info("lines are written again", keyLog, record.Clean(j.lane.key), keyFor, now.Sub(since).Round(time.Second))
+		q.log.Info("lines are written again", keyLog, record.Clean(j.lane.key.name), keyFor, now.Sub(since).Round(time.Second))
 	}
 }
 
@@ -189,37 +208,53 @@ func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 // writer calls a sink in a goroutine of its own, so that one that hangs in a
 // system call can't keep the daemon from ending.
 type writer struct {
-	in  chan tracker.Event
-	out chan error
+	in  chan []tracker.Event
+	out chan []error
 }
 
 func startWriter(ctx context.Context, s Sink) *writer {
 	// The result has room: nobody may be there to take it.
-	w := &writer{in: make(chan tracker.Event), out: make(chan error, 1)}
+	w := &writer{in: make(chan []tracker.Event), out: make(chan []error, 1)}
 	go func() {
-		for e := range w.in {
-			w.out <- s.Write(ctx, e)
+		for events := range w.in {
+			if all, ok := s.(Batcher); ok {
+				w.out <- all.WriteAll(ctx, events)
+				continue
+			}
+			errs := make([]error, len(events))
+			for i, e := range events {
+				errs[i] = s.Write(ctx, e)
+			}
+			w.out <- errs
 		}
 	}()
 	return w
 }
 
-// write passes the event on and waits, beyond the end of ctx only as long as
+// write passes the jobs on and waits, beyond the end of ctx only as long as
 // an orderly Write takes to notice it.
-func (w *writer) write(ctx context.Context, e tracker.Event) error {
-	w.in <- e
+func (w *writer) write(ctx context.Context, jobs []*job) []error {
+	events := make([]tracker.Event, len(jobs))
+	for i, j := range jobs {
+		events[i] = j.event
+	}
+	w.in <- events
 	select {
-	case err := <-w.out:
-		return err
+	case errs := <-w.out:
+		return errs
 	case <-ctx.Done():
 	}
 	timer := time.NewTimer(drainTime / 4)
 	defer timer.Stop()
 	select {
-	case err := <-w.out:
-		return err
+	case errs := <-w.out:
+		return errs
 	case <-timer.C:
-		return errHung
+		errs := make([]error, len(jobs))
+		for i := range errs {
+			errs[i] = errHung
+		}
+		return errs
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"progressd/account"
 	"progressd/tracker"
 )
 
@@ -86,8 +87,13 @@ type rig struct {
 
 func newRig(t *testing.T, capacity int) *rig {
 	t.Helper()
+	return newRigFor(t, capacity, nil)
+}
+
+func newRigFor(t *testing.T, capacity int, accounts *account.Book) *rig {
+	t.Helper()
 	f, d := &fake{fail: map[string]error{}}, &diagnostics{}
-	r := &rig{fake: f, diagnostics: d, Queue: NewQueue(f, capacity, d.logger())}
+	r := &rig{fake: f, diagnostics: d, Queue: NewQueue(f, capacity, accounts, d.logger())}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -103,13 +109,15 @@ func newRig(t *testing.T, capacity int) *rig {
 }
 
 // put adds events of a log by their ids; one that begins with "!" is a verdict.
-func (r *rig) put(log string, ids ...string) {
+func (r *rig) put(log string, ids ...string) { r.putFor(0, log, ids...) }
+
+func (r *rig) putFor(u account.User, log string, ids ...string) {
 	for _, id := range ids {
 		kind := tracker.Progress
 		if id[0] == '!' {
 			kind = tracker.Completed
 		}
-		r.Put(tracker.Event{ID: id, Kind: kind, Log: log, Repo: ocr})
+		r.Put(tracker.Event{ID: id, Kind: kind, Log: log, Repo: ocr, Tenant: tracker.Tenant{Owner: u}})
 	}
 	synctest.Wait()
 }
@@ -143,6 +151,97 @@ func TestQueue(t *testing.T) {
 	bubble(t, "ends although a write waits", func(t *testing.T) { endHung(t, false) })
 	bubble(t, "ends although a write hangs", func(t *testing.T) { endHung(t, true) })
 	bubble(t, "says that a write hangs", hung)
+	bubble(t, "serves users in turn", inTurn)
+	bubble(t, "drops from the user with the most", dropFromMost)
+	bubble(t, "writes no more of a user than its budget", withinBudget)
+}
+
+// inTurn: a user with many logs to write doesn't hold up one with a line (the
+// queue was one for all, first come first served).
+func inTurn(t *testing.T) {
+	r := newRig(t, 100)
+	hang := make(chan struct{})
+	r.block(hang, false)
+	for i := range 9 {
+		r.putFor(1, fmt.Sprint("m", i), "1", "!2")
+	}
+	r.putFor(2, "v", "1", "!2")
+	r.putFor(3, "w", "1")
+	close(hang)
+	pass(0)
+	if want := []string{"m0 1", "v 1", "w 1", "m0 !2", "v !2", "m1 1"}; !slices.Equal(r.lines[:len(want)], want) {
+		t.Errorf("written %q, want first %q", r.lines, want)
+	}
+	if len(r.lines) != 21 {
+		t.Errorf("%d lines of 21", len(r.lines))
+	}
+}
+
+func dropFromMost(t *testing.T) {
+	var said diagnostics
+	accounts := account.NewBook(nil, said.logger())
+	r := newRigFor(t, 8, accounts)
+	hang := make(chan struct{})
+	r.block(hang, false)
+	r.putFor(1, "x", "0")
+	r.putFor(2, "v", "1", "2", "!3")
+	r.putFor(1, "m", "!1", "!2", "!3", "!4", "!5", "!6", "!7", "!8")
+	close(hang)
+	pass(0)
+	var victims []string
+	for _, line := range r.lines {
+		if line[0] == 'v' {
+			victims = append(victims, line)
+		}
+	}
+	if !slices.Equal(victims, []string{"v 1", "v 2", "v !3"}) || !slices.Contains(r.lines, "m 4 lines lost: too many at once") {
+		t.Errorf("written %q", r.lines)
+	}
+	if got := accounts.Over(); !slices.Equal(got, []string{"uid 1: lines that wait"}) {
+		t.Errorf("over: %q", got)
+	}
+}
+
+func withinBudget(t *testing.T) {
+	limit := account.Lines.Limit()
+	r := newRigFor(t, 10_000, account.NewBook(nil, (&diagnostics{}).logger()))
+	count := func() (n int64) {
+		for _, line := range r.lines {
+			if line[0] == 'm' {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range 2 * limit.Burst {
+		r.Put(tracker.Event{ID: fmt.Sprint(i), Log: "m", Tenant: tracker.Tenant{Owner: 1}})
+	}
+	pass(0)
+	if got := count(); got != limit.Burst {
+		t.Errorf("at once: %d lines, want %d", got, limit.Burst)
+	}
+	r.putFor(2, "v", "1")
+	if !slices.Contains(r.lines, "v 1") {
+		t.Error("another user has to wait")
+	}
+	pass(2 * time.Second)
+	if got := count() - limit.Burst; got < 2*limit.Rate-1 || got > 2*limit.Rate+1 {
+		t.Errorf("in 2 s: %d lines, want %d", got, 2*limit.Rate)
+	}
+}
+
+// A stream of many models says whose lines are missing from it.
+func TestAGapInAStreamNamesTheUser(t *testing.T) {
+	l := newLanes("journal", 1, func(tracker.Event) string { return "" })
+	for i := range 3 {
+		e := progressOf(int64(i))
+		e.Tenant.Owner = 1001
+		l.put(e)
+	}
+	jobs, _ := l.next(at, 1)
+	if got := Message(jobs[0].event); got != "2 lines lost: too many at once, of uid 1001" {
+		t.Error(got)
+	}
 }
 
 func backOff(t *testing.T) {
@@ -331,7 +430,7 @@ func (p plainSink) Write(ctx context.Context, e tracker.Event) error {
 func TestSinkWithoutLanesKeepsAllInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{fail: map[string]error{"a": errors.New("broken")}}
-		q := NewQueue(plainSink{f}, 10, (&diagnostics{}).logger())
+		q := NewQueue(plainSink{f}, 10, nil, (&diagnostics{}).logger())
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- q.Run(ctx) }()

@@ -24,12 +24,18 @@ type Laner interface {
 	Lane(e tracker.Event) string
 }
 
+// Batcher is a Sink for which it is less work to write several events at once, each
+// of another lane. It gives an error, or nil, for each of them.
+type Batcher interface {
+	WriteAll(ctx context.Context, events []tracker.Event) []error
+}
+
 // Outbox remembers which verdict lines are safely out. It is called from the
 // sinks' goroutines and may block on a disk.
 type Outbox interface {
-	// Placing notes durably that this verdict's line is about to be
-	// appended here. A later note replaces an earlier one.
-	Placing(id string, at tracker.Position) error
+	// Placing notes durably that the lines of these verdicts are about to be
+	// appended. A later note replaces an earlier one.
+	Placing(placements []tracker.Placement) error
 	// Placed gives the newest note of a verdict that isn't confirmed, also
 	// one of a former life.
 	Placed(id string) (tracker.Position, bool)

@@ -19,35 +19,79 @@ import (
 // bytes. The line stands where its note says, or little behind.
 const searchLimit = 16 << 20
 
-// verdict writes a line exactly once: the place where it will stand is noted
-// durably, the line is appended and synced, then confirmed. Where a note is
-// left, by a former life or a failed try, the line is first looked for behind
-// the place noted, in the log and in those rotated away from it. It can't be
-// found in a rotated log that was compressed meanwhile: the shipped logrotate
-// file delays that.
-func (m *ModelLog) verdict(e tracker.Event, line string) error {
-	f, err := m.open(e.Log)
+// A verdict is one whose line is being written.
+type verdict struct {
+	event tracker.Event
+	line  string
+	f     *os.File
+	log   string // the name of its file
+	// found: the line stands there already.
+	found bool
+	err   *error
+}
+
+// failed keeps why it can't be written, if it can't.
+func (v *verdict) failed(err error) bool {
+	*v.err = err
+	return err != nil
+}
+
+// verdicts writes each line exactly once: the place where it will stand is noted
+// durably, for all of them at once, the line is appended and synced, then
+// confirmed. Where a note is left, by a former life or a failed try, the line is
+// first looked for behind the place noted, in the log and in those rotated away
+// from it. It can't be found in a rotated log that was compressed meanwhile: the
+// shipped logrotate file delays that.
+func (m *ModelLog) verdicts(all []*verdict) {
+	var placements []tracker.Placement
+	for _, v := range all {
+		if v.failed(m.prepare(v)) {
+			continue
+		}
+		if v.found {
+			continue
+		}
+		if at, err := m.end(v); !v.failed(err) {
+			placements = append(placements, tracker.Placement{Event: v.event.ID, At: at})
+		}
+	}
+	if len(placements) > 0 {
+		m.place(placements)
+	}
+	for _, v := range all {
+		if *v.err == nil && (v.found || !v.failed(m.append(v.f, v.line))) {
+			v.failed(m.confirm(v.f, v.event.ID))
+		}
+		if v.f != nil {
+			v.f.Close()
+		}
+	}
+}
+
+// prepare opens the log of a verdict and looks whether its line is there.
+func (m *ModelLog) prepare(v *verdict) (err error) {
+	if v.f, v.log, err = m.openFor(v.event); err != nil {
+		return err
+	}
+	at, noted := m.noted(v.event.ID)
+	if !noted {
+		return nil
+	}
+	v.line = at.Line
+	if v.found, err = m.find(v.f, v.log, at); err != nil {
+		v.f.Close()
+		return fmt.Errorf("cannot look for a line in log file %q: %w", v.f.Name(), err)
+	}
+	return nil
+}
+
+// end is where a verdict's line will stand.
+func (m *ModelLog) end(v *verdict) (tracker.Position, error) {
+	st, err := stat(v.f)
 	if err != nil {
-		return err
+		return tracker.Position{}, fmt.Errorf("cannot examine log file %q: %w", v.f.Name(), err)
 	}
-	defer f.Close()
-	if at, noted := m.noted(e.ID); noted {
-		line = at.Line
-		found, err := m.find(f, e.Log, at)
-		if err != nil {
-			return fmt.Errorf("cannot look for a line in log file %q: %w", f.Name(), err)
-		}
-		if found {
-			return m.confirm(f, e.ID)
-		}
-	}
-	if err := m.place(f, e.ID, line); err != nil {
-		return err
-	}
-	if err := m.append(f, line); err != nil {
-		return err
-	}
-	return m.confirm(f, e.ID)
+	return tracker.Position{Dev: st.Dev, Inode: st.Ino, Size: st.Size, Line: v.line}, nil
 }
 
 func (m *ModelLog) noted(id string) (tracker.Position, bool) {
@@ -57,22 +101,18 @@ func (m *ModelLog) noted(id string) (tracker.Position, bool) {
 	return m.outbox.Placed(id)
 }
 
-// place notes where the line will stand. A state directory that can't be
+// place notes where the lines will stand. A state directory that can't be
 // written is no reason to keep silent about a verdict: then the note is held
 // in memory only.
-func (m *ModelLog) place(f *os.File, id, line string) error {
-	st, err := stat(f)
-	if err != nil {
-		return fmt.Errorf("cannot examine log file %q: %w", f.Name(), err)
+func (m *ModelLog) place(placements []tracker.Placement) {
+	for _, p := range placements {
+		m.notes[p.Event] = p.At
 	}
-	at := tracker.Position{Dev: st.Dev, Inode: st.Ino, Size: st.Size, Line: line}
-	m.notes[id] = at
-	err = m.outbox.Placing(id, at)
+	err := m.outbox.Placing(placements)
 	if err != nil && !m.unnoted {
 		m.log.Warn("cannot note a verdict before it is written: it may come twice if the daemon is killed right now", keyError, err)
 	}
 	m.unnoted = err != nil
-	return nil
 }
 
 // confirm makes the line durable and says so. It syncs also a line that was

@@ -31,10 +31,10 @@ func (k *killer) step() {
 	}
 }
 
-func (k *killer) Placing(id string, at tracker.Position) error {
+func (k *killer) Placing(placements []tracker.Placement) error {
 	k.step()
 	defer k.step()
-	return k.memory.Placing(id, at)
+	return k.memory.Placing(placements)
 }
 
 func (k *killer) Written(id, sink string) {
@@ -206,6 +206,32 @@ func TestVerdictIsWrittenAlthoughItCannotBeNoted(t *testing.T) {
 	if out.written["e1 log"] != 1 || out.written["e2 log"] != 1 {
 		t.Errorf("confirmed: %v", out.written)
 	}
+}
+
+// Several verdicts make one note in the state directory, and one that can't be
+// written holds up no other.
+func TestVerdictsOfSeveralLogsAreNotedAtOnce(t *testing.T) {
+	out := newMemory()
+	m, _ := newLog(t, out)
+	var events []tracker.Event
+	for _, name := range []string{"a", "b", "c"} {
+		e := event(tracker.Completed, name)
+		e.Log = name + ".log"
+		events = append(events, e)
+	}
+	if err := errors.Join(os.MkdirAll(filepath.Join(m.dir, "b.log"), 0o755), os.WriteFile(filepath.Join(m.dir, "c.log"), []byte(line350), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	errs := m.WriteAll(context.Background(), append(events, progressOf(550e6), tracker.Event{Kind: tracker.RootGone}))
+	if errs[0] != nil || !refused(errs[1]) || errs[2] != nil || errs[3] != nil || errs[4] != nil {
+		t.Errorf("got %v", errs)
+	}
+	if out.syncs != 1 || out.written["a log"] != 1 || out.written["b log"] != 0 || out.written["c log"] != 1 {
+		t.Errorf("noted %d times, confirmed %v", out.syncs, out.written)
+	}
+	wantFile(t, filepath.Join(m.dir, "a.log"), lineDone)
+	wantFile(t, filepath.Join(m.dir, "c.log"), line350+lineDone)
+	wantFile(t, filepath.Join(m.dir, ocrLog), line550)
 }
 
 func TestVerdictKeepsItsFirstTextOverALife(t *testing.T) {

@@ -105,7 +105,7 @@ func (p *pass) keepCutOff(c CutOff) {
 // and the file was copied once more.
 func (p *pass) linkedAt(etag string, size int64) (first time.Time, ok bool) {
 	for _, rev := range p.repo.revs.byCommit {
-		if rev.listed() || rev.linked.IsZero() {
+		if !rev.bareLinked() {
 			continue
 		}
 		if err := p.readLinks(rev); err != nil || len(rev.links) >= maxLinks {

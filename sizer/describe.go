@@ -134,6 +134,10 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 	if look.Total > 0 {
 		look.TotalSource = pl.source()
 	}
+	// What a listing that could not be read has speaks against completion, too.
+	if p.unlisted(pl) {
+		look.Missing++
+	}
 }
 
 // source is where the total comes from.

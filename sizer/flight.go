@@ -11,7 +11,14 @@ func (p *pass) rebuild(pl *play) error {
 	if err := p.readRevisions(); err != nil {
 		return err
 	}
+	moving := p.moving(pl)
+	if err := p.readListings(pl.revisions, moving); err != nil {
+		return err
+	}
 	p.chooseRevisions(pl)
+	if err := p.readListings(pl.revisions, moving); err != nil { // of those that were chosen
+		return err
+	}
 	for _, f := range pl.files {
 		f.paths, f.wanted, f.want, f.content = 0, f.wanted && f.known && f.want < 0 && !f.loose, -1, ""
 	}
@@ -160,7 +167,7 @@ func (p *pass) broughtTo(pl *play, commit string) bool {
 func (p *pass) bare(most int) []*revision {
 	var found []*revision
 	for _, rev := range p.repo.revs.byCommit {
-		if !rev.listed() && !rev.linked.IsZero() {
+		if rev.bareLinked() {
 			found = append(found, rev)
 		}
 	}
@@ -194,7 +201,7 @@ func (p *pass) linker(snapshots []*revision, etag string) *revision {
 func (p *pass) guess() *revision {
 	var newest *revision
 	for _, rev := range p.repo.revs.byCommit {
-		if !rev.listed() && !rev.linked.IsZero() && rev.newerThan(newest) {
+		if rev.bareLinked() && rev.newerThan(newest) {
 			newest = rev
 		}
 	}

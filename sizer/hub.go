@@ -41,9 +41,11 @@ func (p *pass) askHub(rev *revision) bool {
 		return false
 	}
 	found, ok := p.root.opts.Listing(p.repo.name, rev.commit)
-	if !ok || len(found.Files) == 0 {
+	most := memoryOf(len(found.Files), 0) // the hub's own memory has the text
+	if !ok || len(found.Files) == 0 || !p.root.reserve(most) {
 		return false
 	}
 	rev.hub = newListing(found.Files, p.repo.layout.index)
+	p.root.keep(rev.hub, most)
 	return true
 }

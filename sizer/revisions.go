@@ -24,7 +24,9 @@ type revision struct {
 	// from older ones that share a blob.
 	written, linked time.Time
 	hasTree         bool
-	// listing is nil where there is none, or none that can be used.
+	// tree is where its listing lies.
+	tree treeFile
+	// listing is nil where there is none, or nobody has had a need for it.
 	listing *listing
 	// hub is what the hub lists; used only where the cache has no listing.
 	hub *listing
@@ -56,16 +58,7 @@ func (rev *revision) linksTo(etag string) bool {
 	return found
 }
 
-// A listing is a parsed tree file.
-type listing struct {
-	file  mark
-	size  int64
-	files []hfcache.ListedFile
-	// byIndex has the index that the layout gives each file.
-	byIndex map[string]bool
-}
-
-// maxRevisions bounds how many listings are read: the newest.
+// maxRevisions bounds how many revisions are known: the newest.
 const maxRevisions = 16
 
 // readRevisions brings trees and snapshots up to date.
@@ -118,9 +111,9 @@ func (p *pass) readTrees(revs *revisions) error {
 	}
 	for _, f := range found {
 		rev := revs.at(f.name)
-		rev.hasTree, rev.written = true, f.entry.Mtime
-		if rev.listing == nil || rev.listing.file.rewritten(f.entry) || rev.listing.size != f.entry.Size {
-			rev.listing = p.parseListing(d, f)
+		rev.hasTree, rev.written, rev.tree = true, f.entry.Mtime, treeFile(f)
+		if !rev.listing.current(rev.tree, p.now) {
+			rev.listing = nil
 		}
 	}
 	return nil
@@ -154,28 +147,6 @@ func newest(d fsys.Dir, want func(string) (string, bool)) ([]namedEntry, error) 
 func trimOld(found []namedEntry) []namedEntry {
 	slices.SortFunc(found, func(a, b namedEntry) int { return b.entry.Mtime.Compare(a.entry.Mtime) })
 	return found[:min(len(found), maxRevisions)]
-}
-
-// parseListing reads one tree file. One that can't be used counts as none:
-// progress then goes on without a total.
-func (p *pass) parseListing(d fsys.Dir, f namedEntry) *listing {
-	unusable := &listing{file: p.mark(f.entry), size: f.entry.Size}
-	file, e, err := d.OpenRegular(f.name + ".json")
-	if err != nil {
-		if !fsys.Absent(err) || fsys.Refused(err) {
-			p.root.warn(p.repo.folder, "cannot read the listing "+f.name, err)
-		}
-		return unusable
-	}
-	defer file.Close()
-	parsed, err := hfcache.ParseListing(file, hfcache.DefaultLimits())
-	if err != nil {
-		p.root.warn(p.repo.folder, "cannot use the listing "+f.name+": progress is told without a total", err)
-		return unusable
-	}
-	l := newListing(parsed.Files, p.repo.layout.index)
-	l.file, l.size = p.mark(e), e.Size
-	return l
 }
 
 func (p *pass) readSnapshots(revs *revisions) error {
@@ -218,7 +189,9 @@ func (rev *revision) list() *listing {
 	return rev.hub
 }
 
-func (rev *revision) ownList() bool { return rev.hasTree && len(rev.listing.files) > 0 }
+func (rev *revision) ownList() bool {
+	return rev.hasTree && rev.listing != nil && len(rev.listing.files) > 0
+}
 
 func (rev *revision) listed() bool { return rev.list() != nil }
 

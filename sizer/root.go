@@ -26,6 +26,8 @@ type Options struct {
 	// Dev and Inode are the root's identity: a look that finds another
 	// directory there reports nothing.
 	Dev, Inode uint64
+	// Unlinked: the path has no links, and none that comes is followed.
+	Unlinked bool
 	// Since: blobs older than this were there before anyone watched.
 	Since time.Time
 	// Opened is when watching began. A partial untouched since then is
@@ -37,6 +39,10 @@ type Options struct {
 	// as the hub has them. It never waits: what it doesn't know yet it may
 	// know at a later look.
 	Listing func(repo hfcache.Repo, commit string) (hfcache.Listing, bool)
+	// Reserve takes n bytes of memory for a listing, and gives them back if n
+	// is negative; false if there is no more, then the listing isn't read.
+	// Called by any goroutine; nil if there is no bound.
+	Reserve func(n int64) bool
 	// Procs knows who holds which lock; shared by all roots.
 	Procs *Procs
 	// Judged gives when the newest look at a repository was begun that was
@@ -59,6 +65,15 @@ const (
 	Open
 )
 
+// open opens the root. Where its identity tells it from another directory, what a
+// link leads to is found out by that.
+func (o *Options) open() (fsys.Dir, error) {
+	if o.Unlinked && o.Vague {
+		return fsys.OpenUnlinked(o.FS, o.Path)
+	}
+	return fsys.Open(o.FS, o.Path)
+}
+
 // Root looks at the repositories of one cache root. It belongs to one
 // goroutine. It opens no blob, takes no lock, follows no link and leaves
 // nothing open.
@@ -71,6 +86,8 @@ type Root struct {
 	processes processes
 	temps     temps
 	warned    map[string]bool
+	// collected is when garbage was last collected for want of memory.
+	collected time.Time
 }
 
 // NewRoot makes a Root. It touches nothing.
@@ -228,7 +245,7 @@ type pass struct {
 }
 
 func (p *pass) run(look *Look) error {
-	top, err := fsys.Open(p.root.opts.FS, p.root.opts.Path)
+	top, err := p.root.opts.open()
 	if err != nil {
 		return err
 	}

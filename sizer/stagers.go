@@ -40,7 +40,7 @@ func (s stagers) since(pid int) time.Time {
 // listedSince reports whether a listing that was written since then has the
 // blob.
 func (s stagers) listedSince(etag string, since time.Time) bool {
-	if err := s.readRevisions(); err != nil {
+	if s.readRevisions() != nil || s.readListings(nil, []string{etag}) != nil {
 		return false
 	}
 	for _, rev := range s.repo.revs.byCommit {

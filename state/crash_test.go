@@ -1,6 +1,7 @@
 package state
 
 import (
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -42,18 +43,26 @@ type mortalDisk struct {
 	w *world
 }
 
-func (d mortalDisk) replace(path string, data []byte) error {
+func (d mortalDisk) extend(path string, size int64, data []byte, durably bool) error {
 	d.w.point()
-	if err := os.WriteFile(path+tempSuffix, data[:len(data)/2], 0o600); err != nil {
-		return err
+	if d.w.left == 1 { // it dies at the next point, in the middle of this
+		data = data[:len(data)/2]
 	}
-	d.w.point()
-	err := d.osDisk.replace(path, data)
+	err := d.osDisk.extend(path, size, data, false)
 	d.w.point()
 	return err
 }
 
-func (d mortalDisk) replaceDurably(path string, data []byte) error { return d.replace(path, data) }
+func (d mortalDisk) rewrite(path string, write func(io.Writer) error) error {
+	d.w.point()
+	if err := os.WriteFile(path+tempSuffix, []byte(`{"head":`), 0o600); err != nil {
+		return err
+	}
+	d.w.point()
+	err := (&testDisk{}).rewrite(path, write)
+	d.w.point()
+	return err
+}
 
 func (d mortalDisk) remove(path string) error {
 	d.w.point()
@@ -81,19 +90,16 @@ var downloads = []download{
 // live is one life of a daemon in that world; it reports whether it came to
 // its natural end.
 func (w *world) live(t *testing.T) (whole bool) {
-	var s *Store
+	s := newStore(w.dir, newAccounts(), slog.New(slog.DiscardHandler), mortalDisk{w: w})
 	defer func() {
-		if s != nil {
-			kill(s)
-		}
+		kill(s)
 		switch r := recover(); r.(type) {
 		case nil, killed:
 		default:
 			panic(r)
 		}
 	}()
-	var err error
-	if s, err = open(w.dir, slog.New(slog.DiscardHandler), mortalDisk{w: w}); err != nil {
+	if err := s.enter(); err != nil {
 		t.Fatal(err)
 	}
 	d := newDaemon(w, s)
@@ -194,7 +200,7 @@ func (d *daemon) place(e tracker.Event) {
 	at, placed := d.s.Placed(e.ID)
 	if !placed {
 		at = tracker.Position{Size: int64(len(d.w.log)), Line: e.ID}
-		if err := d.s.Placing(e.ID, at); err != nil {
+		if err := placing(d.s, e.ID, at); err != nil {
 			panic(err)
 		}
 	}
@@ -230,8 +236,8 @@ func (w *world) judge(t *testing.T) {
 			t.Errorf("%s: %d times in the log", line, n)
 		}
 	}
-	same(t, "records left", files(t, filepath.Join(w.dir, episodesDir), ""))
-	for _, name := range files(t, w.dir, "") {
+	same(t, "records left", left(t, w.dir, root))
+	for _, name := range files(t, filepath.Join(w.dir, rootsDir), "") {
 		if strings.Contains(name, asideMark) {
 			t.Errorf("%s was kept aside", name)
 		}

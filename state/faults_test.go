@@ -20,22 +20,23 @@ func TestFaults(t *testing.T) {
 	t.Run("O2 log can't be written", testLogFails)
 	t.Run("P3 second daemon", testSecondDaemon)
 	t.Run("P3 a lock that a child being forked holds for a moment", testLockedForAMoment)
-	t.Run("P4 bad state file", testBadState)
-	t.Run("P4 bad record of a download", testBadEpisode)
+	t.Run("P4 bad records of a root", testBadRecords)
+	t.Run("P4 bad state file of the version before", testBadState)
+	t.Run("P4 bad record of a download of the version before", testBadEpisode)
 	t.Run("P4 half written files", testHalfWritten)
 	t.Run("P4 bad files are bounded", testBadFilesAreBounded)
 	t.Run("P4 too many records", testTooManyRecords)
 	t.Run("P4 directory can't be made", testNoDirectory)
 	t.Run("P4 directory removed", testDirectoryRemoved)
 	t.Run("P4 directory read-only or full", testDiskRefuses)
-	t.Run("P4 end of an episode refused", testTwins)
+	t.Run("P4 two open episodes of one repository", testTwins)
 }
 
 func testSecondDaemon(t *testing.T) {
 	dir := t.TempDir()
 	first, _ := openStore(t, dir, &testDisk{})
 	said := &diagnostics{}
-	_, err := Open(dir, said.logger())
+	_, err := Open(dir, newAccounts(), said.logger())
 	want := fmt.Sprintf("another progressd (pid %d) uses the state directory %q: stop it or set [state] dir", os.Getpid(), dir)
 	if !errors.Is(err, ErrLocked) || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -50,7 +51,7 @@ func testSecondDaemon(t *testing.T) {
 	if err := first.NoteRoot(root, numbered(8), day); err == nil {
 		t.Error("a closed store says that it wrote")
 	}
-	second, err := Open(dir, said.logger())
+	second, err := Open(dir, newAccounts(), said.logger())
 	if err != nil {
 		t.Fatal("after the first's end:", err)
 	}
@@ -62,45 +63,56 @@ func testSecondDaemon(t *testing.T) {
 	}
 }
 
-// badContents are what may lie where a record should.
-func badContents(limit int) map[string]string {
+// badRecords are what may lie where the records of a root should. What is good
+// before and after is used.
+func badRecords() map[string]string {
+	head := `{"head":{"version":2,"root":"/cache/hub","owner":1000}}` + "\n"
+	good := `{"baseline":{"inode":7,"since":"2026-01-01T00:00:00Z"}}` + "\n"
 	return map[string]string{
-		"empty":       "",
-		"truncated":   `{"version":1,"ro`,
-		"NULs":        strings.Repeat("\x00", 4096),
-		"newer":       `{"version":2,"roots":"all"}`,
-		"no version":  `{}`,
-		"other types": `{"version":1,"roots":7,"episode":7}`,
-		"trailing":    `{"version":1}{}`,
-		"array":       `[1,2]`,
-		"too big":     `{"version":1}` + strings.Repeat(" ", limit),
+		"empty":           "",
+		"no head":         good,
+		"head of another": `{"head":{"version":2,"root":"/elsewhere","owner":1000}}` + "\n" + good,
+		"newer":           `{"head":{"version":3,"root":"/cache/hub"}}` + "\n" + good,
+		"NULs":            strings.Repeat("\x00", 4096),
+		"torn head":       head[:20],
+		"NULs behind":     head + good + strings.Repeat("\x00", 4096) + "\n" + good,
+		"too long":        head + good + strings.Repeat(" ", maxLineBytes) + "\n" + good,
+		"other types":     head + good + `{"episode":7}` + "\n" + good,
+		"no episode":      head + good + `{"episode":{"number":3}}` + "\n" + good,
+		"no repository":   head + good + `{"repo":{}}` + "\n" + good,
+		"array":           head + good + "[1,2]\n" + good,
+		"newer behind":    head + good + `{"head":{"version":3,"root":"/cache/hub"}}` + "\n",
 	}
 }
 
-func testBadState(t *testing.T) {
-	for name, content := range badContents(maxStateBytes) {
+func testBadRecords(t *testing.T) {
+	for name, content := range badRecords() {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, filepath.Join(dir, stateFile), content)
+			file := newRecords(root).file()
+			write(t, filepath.Join(dir, file), content)
 			s, said := openStore(t, dir, &testDisk{})
-			checkAside(t, dir, stateFile, content)
+			checkAside(t, filepath.Join(dir, rootsDir), filepath.Base(file), content)
 			said.wantCount(t, "level=", 1)
 			said.wantCount(t, "level=WARN", 1)
-			if err := s.NoteRoot(root, numbered(7), day); err != nil {
+			_, known := s.Root(root, numbered(7))
+			if want := strings.HasPrefix(content, `{"head":{"version":2,"root":"/cache/hub","owner":1000}}`+"\n"); known != want {
+				t.Errorf("what is good of it is known: %v, want %v", known, want)
+			}
+			if err := s.NoteRoot(root, numbered(8), day); err != nil {
 				t.Error(err)
 			}
 			kill(s)
 			s, said = openStore(t, dir, &testDisk{})
-			if _, known := s.Root(root, numbered(7)); !known {
+			if _, known := s.Root(root, numbered(8)); !known {
 				t.Error("what came after is not remembered")
 			}
 			said.wantCount(t, "level=", 0)
-			checkAside(t, dir, stateFile, content)
 		})
 	}
 	t.Run("no file at all", func(t *testing.T) {
 		dir := t.TempDir()
-		if err := os.MkdirAll(filepath.Join(dir, stateFile, "in it"), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, newRecords(root).file(), "in it"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		s, said := openStore(t, dir, &testDisk{})
@@ -111,109 +123,71 @@ func testBadState(t *testing.T) {
 	})
 	t.Run("link", func(t *testing.T) {
 		dir, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
-		write(t, target, `{"version":1}`)
-		if err := os.Symlink(target, filepath.Join(dir, stateFile)); err != nil {
+		write(t, target, `{"head":{"version":2,"root":"/cache/hub"}}`)
+		write(t, filepath.Join(dir, rootsDir, "x"), "")
+		if err := os.Symlink(target, filepath.Join(dir, newRecords(root).file())); err != nil {
 			t.Fatal(err)
 		}
 		_, said := openStore(t, dir, &testDisk{})
 		said.wantCount(t, "level=WARN", 1)
 	})
-	t.Run("unreadable", func(t *testing.T) {
-		if os.Geteuid() == 0 {
-			t.Skip("root can read everything")
-		}
-		dir := t.TempDir()
-		write(t, filepath.Join(dir, stateFile), `{"version":1}`)
-		if err := os.Chmod(filepath.Join(dir, stateFile), 0); err != nil {
-			t.Fatal(err)
-		}
-		_, said := openStore(t, dir, &testDisk{})
-		said.wantCount(t, "level=WARN", 1)
-		if got := files(t, dir, stateFile+asideMark); len(got) != 1 {
-			t.Errorf("kept aside: %v", got)
-		}
-	})
 }
 
-func testBadEpisode(t *testing.T) {
-	contents := badContents(maxEpisodeBytes)
-	contents["no episode"] = `{"version":1}`
-	contents["another's"] = `{"version":1,"episode":{"id":"else","repo":{"type":"model","id":"a/b"}}}`
-	for name, content := range contents {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			s, _ := openStore(t, dir, &testDisk{})
-			l, _, _ := start(s)
-			commit(l, record("good", llama, 1), tracker.Preparing)
-			kill(s)
-			write(t, filepath.Join(dir, episodesDir, "bad.json"), content)
-			s, said := openStore(t, dir, &testDisk{})
-			said.wantCount(t, "level=WARN", 1)
-			checkAside(t, filepath.Join(dir, episodesDir), "bad.json", content)
-			if got := s.Episodes(); len(got) != 1 || got[0].ID != "good" {
-				t.Errorf("the good one beside it: %+v", got)
-			}
-			kill(s)
-			_, said = openStore(t, dir, &testDisk{})
-			said.wantCount(t, "level=", 0)
-		})
-	}
-}
-
+// What a kill has left half written is no fault.
 func testHalfWritten(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := openStore(t, dir, &testDisk{})
 	l, _, _ := start(s)
 	commit(l, record("e1", llama, 1), tracker.Preparing)
 	kill(s)
-	for _, name := range []string{"state.json.tmp", "episodes/e1.json.tmp", "episodes/e2.json.tmp"} {
-		write(t, filepath.Join(dir, name), `{"version":1,"epi`)
+	path := filepath.Join(dir, newRecords(root).file())
+	write(t, path+tempSuffix, `{"head":{"ver`)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if _, err := f.WriteString(`{"closed":"e1`); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
 	s, said := openStore(t, dir, &testDisk{})
 	said.wantCount(t, "level=", 0)
 	if got := s.Episodes(); len(got) != 1 {
 		t.Errorf("got %+v", got)
 	}
-	same(t, "records", files(t, filepath.Join(dir, episodesDir), ""), "e1.json")
+	same(t, "files", files(t, filepath.Join(dir, rootsDir), ""), filepath.Base(path))
+	commit(l, record("e2", qwen, 1), tracker.Preparing)
 	if err := s.NoteRoot(root, numbered(7), day); err != nil {
 		t.Error(err)
+	}
+	kill(s)
+	s, said = openStore(t, dir, &testDisk{})
+	said.wantCount(t, "level=", 0)
+	if _, known := s.Root(root, numbered(7)); !known {
+		t.Error("what came behind the torn line is not read")
 	}
 }
 
 func testBadFilesAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 9 {
-		write(t, filepath.Join(dir, fmt.Sprint(stateFile, asideMark, i+1)), "old")
-		write(t, filepath.Join(dir, episodesDir, fmt.Sprint("e", i, recordSuffix)), "new")
+		write(t, filepath.Join(dir, rootsDir, fmt.Sprint("r", i, asideMark, i+1)), "old")
+		write(t, filepath.Join(dir, rootsDir, fmt.Sprint("r", i, recordsSuffix)), "new")
 	}
-	write(t, filepath.Join(dir, stateFile), "new")
 	_, said := openStore(t, dir, &testDisk{})
-	got := files(t, dir, stateFile+asideMark)
-	if len(got) != maxAside || got[0] == stateFile+asideMark+"1" {
+	if got := files(t, filepath.Join(dir, rootsDir), ""); len(got) != maxAside {
 		t.Errorf("kept aside: %v", got)
 	}
-	if got := files(t, filepath.Join(dir, episodesDir), ""); len(got) != maxAside {
-		t.Errorf("records kept aside: %v", got)
-	}
-	said.wantCount(t, "level=WARN", 2)
+	said.wantCount(t, "level=WARN", 1)
 }
 
 func testTooManyRecords(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, episodesDir), 0o700); err != nil {
-		t.Fatal(err)
+	dir := quickDir(t)
+	for i := range maxRoots + 5 {
+		write(t, filepath.Join(dir, fmt.Sprint("r", i, recordsSuffix)), "")
 	}
-	// Links to one file take no room.
-	good := `{"version":1,"number":1,"episode":{"id":"e1","repo":{"type":"model","id":"a/b"}}}`
-	write(t, filepath.Join(dir, "good"), good)
-	for i := range maxEpisodes + 5 {
-		name := filepath.Join(dir, episodesDir, fmt.Sprint("e", i, recordSuffix))
-		if err := os.Link(filepath.Join(dir, "good"), name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	names, err := episodeNames(filepath.Join(dir, episodesDir))
-	if err == nil || len(names) != maxEpisodes {
+	names, err := recordNames(dir)
+	if err == nil || len(names) != maxRoots {
 		t.Errorf("%d names, error %v", len(names), err)
 	}
 }
@@ -230,7 +204,7 @@ func testNoDirectory(t *testing.T) {
 	ep := record("e1", llama, 1)
 	commit(l, ep, tracker.Preparing)
 	commit(l, over(ep), tracker.Completed)
-	if err := s.Placing("e1-completed", tracker.Position{}); err == nil {
+	if err := placing(s, "e1-completed", tracker.Position{}); err == nil {
 		t.Error("placed where nothing can be")
 	}
 	same(t, "told", log.ids(), "e1-preparing", "e1-completed")
@@ -242,10 +216,14 @@ func testNoDirectory(t *testing.T) {
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, stateFile), `{"version":2}`)
+	write(t, filepath.Join(dir, stateFile), `{"version":1}`)
+	write(t, filepath.Join(dir, newRecords(root).file()), `{"head":{}}`)
 	s.flush()
 	said.wantCount(t, "state can be written again", 1)
-	checkAside(t, dir, stateFile, `{"version":2}`)
+	checkAside(t, dir, stateFile, `{"version":1}`)
+	if got := files(t, dir, rootsDir+asideMark); len(got) != 1 {
+		t.Errorf("kept aside: %v", got)
+	}
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
 	if _, known := s.Root(root, numbered(7)); !known {
@@ -267,7 +245,7 @@ func testDirectoryRemoved(t *testing.T) {
 	}
 	commit(l, record("e2", qwen, 1), tracker.Preparing)
 	said.wantCount(t, "level=", 0)
-	if _, err := Open(dir, said.logger()); !errors.Is(err, ErrLocked) {
+	if _, err := Open(dir, newAccounts(), said.logger()); !errors.Is(err, ErrLocked) {
 		t.Errorf("the new directory is not locked: %v", err)
 	}
 	kill(s)
@@ -289,7 +267,7 @@ func testDiskRefuses(t *testing.T) {
 			on.before = func(string, string) error { return refusal }
 			s.flush()
 			commit(l, over(ep), tracker.Completed)
-			if err := s.Placing("e1-completed", tracker.Position{}); !errors.Is(err, refusal) {
+			if err := placing(s, "e1-completed", tracker.Position{}); !errors.Is(err, refusal) {
 				t.Errorf("Placing gave %v", err)
 			}
 			if err := s.NoteRoot(root, numbered(7), day); !errors.Is(err, refusal) {
@@ -313,30 +291,21 @@ func testDiskRefuses(t *testing.T) {
 	}
 }
 
-// The disk refuses the end of an episode, takes the next one's beginning, and
-// the daemon dies.
+// Two open episodes of one repository are no more than the disk of a former
+// version can have left.
 func testTwins(t *testing.T) {
 	dir := t.TempDir()
-	on := &testDisk{before: func(_, path string) error {
-		if filepath.Base(path) == "e1.json" {
-			return syscall.EIO
-		}
-		return nil
-	}}
 	s, _ := openStore(t, dir, &testDisk{})
 	l, _, _ := start(s)
 	commit(l, record("e1", llama, 1), tracker.Preparing)
-	s.disk = on
-	commit(l, over(record("e1", llama, 1)), tracker.Completed)
 	commit(l, record("e2", llama, 2), tracker.Preparing)
-	s.flush()
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})
 	if got := s.Episodes(); len(got) != 1 || got[0].ID != "e2" {
 		t.Errorf("open episodes of one repository: %+v", got)
 	}
 	start(s)
-	same(t, "records", files(t, filepath.Join(dir, episodesDir), ""), "e2.json")
+	same(t, "records", left(t, dir, root), "e2")
 }
 
 // A log that refuses its line for a long time and over a restart.
@@ -366,7 +335,7 @@ func testLogFails(t *testing.T) {
 	for _, id := range got {
 		s.Written(id, "log")
 	}
-	same(t, "records left", files(t, filepath.Join(dir, episodesDir), ""))
+	same(t, "records left", left(t, dir, root))
 }
 
 func testLogNames(t *testing.T) {
@@ -410,30 +379,50 @@ func testLogNames(t *testing.T) {
 	}
 }
 
+// The log that everybody knows is that of a root configured by name, also if one
+// that a pattern has led to was there first.
+func TestARootConfiguredByNameHasThePlainLogName(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := openStore(t, dir, &testDisk{})
+	l, log, _ := start(s)
+	s.Found(tracker.Tenant{Root: "/home/mallory/hub", Owner: 1001})
+	ep := record("m", llama, 1)
+	ep.Root = "/home/mallory/hub"
+	commit(l, ep, tracker.Preparing, tracker.Stalled)
+	s.Found(tracker.Tenant{Root: root, Owner: 0, Named: true})
+	commit(l, record("a", llama, 1), tracker.Preparing)
+	commit(l, ep, tracker.Progress)
+	other := "org--llama@" + hexHash(ep.Root)[:8] + ".log"
+	var got []string
+	for _, e := range log.events {
+		got = append(got, e.Log)
+	}
+	same(t, "logs", got, "org--llama.log", "org--llama.log", "org--llama.log", other)
+	kill(s)
+	s, _ = openStore(t, dir, &testDisk{})
+	_, log, _ = start(s)
+	if len(log.events) != 1 || log.events[0].Log != other {
+		t.Errorf("after a restart: %+v", log.events)
+	}
+	if got := s.LogName(root, llama); got != "org--llama.log" {
+		t.Errorf("after a restart: %s", got)
+	}
+}
+
 // A log name that was tampered with leads nowhere else, and not to another's.
 func TestLogNamesFromDiskAreChecked(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, stateFile), `{"version":1,"repos":[
-		{"root":"/cache/hub","type":"model","id":"org/llama","log":"../../etc/passwd"},
-		{"root":"/cache/hub","type":"model","id":"a/b","log":"same.log"},
-		{"root":"/cache/hub","type":"model","id":"org/qwen","log":"same.log"}]}`)
+	write(t, filepath.Join(dir, newRecords(root).file()), `{"head":{"version":2,"root":"/cache/hub","owner":1000}}
+{"repo":{"type":"model","id":"org/llama","log":"../../etc/passwd"}}
+{"repo":{"type":"model","id":"a/b","log":"same.log"}}
+{"repo":{"type":"model","id":"org/qwen","log":"same.log"}}
+`)
 	s, _ := openStore(t, dir, &testDisk{})
 	if got := s.logName(repoKey{root, llama}); got != "org--llama.log" {
 		t.Errorf("a path out of the directory: %q", got)
 	}
 	if got := s.logName(repoKey{root, qwen}); got != "org--qwen.log" {
 		t.Errorf("another's name: %q", got)
-	}
-}
-
-func TestEpisodeFilesHaveSafeNames(t *testing.T) {
-	for _, id := range []string{"", ".", "..", "../x", "a/b", "a\nb", "a b", strings.Repeat("x", 300), "é"} {
-		if got := episodeFile(id); got != hexHash(id)+recordSuffix {
-			t.Errorf("%q lies in %q", id, got)
-		}
-	}
-	if got := episodeFile("0a-1_b"); got != "0a-1_b.json" {
-		t.Errorf("got %q", got)
 	}
 }
 

@@ -3,7 +3,9 @@ package state
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"progressd/account"
 	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
@@ -68,7 +71,11 @@ type testDisk struct {
 
 func (d *testDisk) begin(op, path string) error {
 	d.mu.Lock()
-	d.ops = append(d.ops, op+" "+filepath.Base(path))
+	name := filepath.Base(path)
+	if name == filepath.Base(newRecords(root).file()) {
+		name = "root"
+	}
+	d.ops = append(d.ops, op+" "+name)
 	d.mu.Unlock()
 	if d.before == nil {
 		return nil
@@ -76,18 +83,26 @@ func (d *testDisk) begin(op, path string) error {
 	return d.before(op, path)
 }
 
-func (d *testDisk) replace(path string, data []byte) error {
-	if err := d.begin("replace", path); err != nil {
+func (d *testDisk) extend(path string, size int64, data []byte, durably bool) error {
+	op := "extend"
+	if durably {
+		op = "durably"
+	}
+	if err := d.begin(op, path); err != nil {
 		return err
 	}
-	return d.osDisk.replace(path, data)
+	return d.osDisk.extend(path, size, data, false)
 }
 
-func (d *testDisk) replaceDurably(path string, data []byte) error {
-	if err := d.begin("durably", path); err != nil {
+func (d *testDisk) rewrite(path string, write func(io.Writer) error) error {
+	if err := d.begin("rewrite", path); err != nil {
 		return err
 	}
-	return d.osDisk.replace(path, data)
+	var all bytes.Buffer
+	if err := write(&all); err != nil {
+		return err
+	}
+	return os.WriteFile(path, all.Bytes(), 0o600)
 }
 
 func (d *testDisk) remove(path string) error {
@@ -136,10 +151,65 @@ func ids(events []tracker.Event) []string {
 	return out
 }
 
+// newAccounts are those of a machine on which nobody has taken anything.
+func newAccounts() *account.Book {
+	return account.NewBook(nil, slog.New(slog.DiscardHandler))
+}
+
+// recordsOf are the lines that a store's directory has of a root.
+func recordsOf(t *testing.T, dir, root string) []line {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, newRecords(root).file()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []line
+	for text := range bytes.Lines(data) {
+		l, err := decodeLine(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+// newestEpisode is the last that was written of an episode, if it isn't closed.
+func newestEpisode(lines []line, id string) *episodeRecord {
+	var newest *episodeRecord
+	for _, l := range lines {
+		switch {
+		case l.Episode != nil && l.Episode.Episode.ID == id:
+			newest = l.Episode
+		case l.Closed == id:
+			newest = nil
+		}
+	}
+	return newest
+}
+
+// left are the ids of the episodes that a store's directory has of a root.
+func left(t *testing.T, dir, root string) []string {
+	t.Helper()
+	open := map[string]bool{}
+	for _, l := range recordsOf(t, dir, root) {
+		if l.Episode != nil {
+			open[l.Episode.Episode.ID] = true
+		}
+		delete(open, l.Closed)
+	}
+	return slices.Sorted(maps.Keys(open))
+}
+
+// placing notes where one verdict goes.
+func placing(s *Store, id string, at tracker.Position) error {
+	return s.Placing([]tracker.Placement{{Event: id, At: at}})
+}
+
 func openStore(tb testing.TB, dir string, on disk) (*Store, *diagnostics) {
 	tb.Helper()
 	said := &diagnostics{}
-	s, err := open(dir, said.logger(), on)
+	s, err := open(dir, newAccounts(), said.logger(), on)
 	if err != nil {
 		tb.Fatal(err)
 	}

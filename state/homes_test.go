@@ -42,9 +42,9 @@ func TestEachDirectoryAtAPathHasABaselineOfItsOwn(t *testing.T) {
 
 func TestOfTwoBaselinesThatOfTheSureDirectoryIsTaken(t *testing.T) {
 	s, _ := openStore(t, t.TempDir(), &testDisk{})
-	s.roots = []rootRecord{
-		{Path: root, Identity: mounted, Since: day},
-		{Path: root, Identity: numbered(2), Since: day.Add(time.Hour)}, // of an older version
+	s.of(root).baselines = []baseline{
+		{Identity: mounted, Since: day},
+		{Identity: numbered(2), Since: day.Add(time.Hour)}, // of an older version
 	}
 	if since, _ := s.Root(root, mounted); !since.Equal(day) {
 		t.Errorf("got %v", since)

@@ -9,9 +9,10 @@ import (
 	"progressd/tracker"
 )
 
-// maxTellings bounds the events that wait for the disk. Verdicts may go
-// beyond it: they are few, and none may be lost.
-const maxTellings = 4096
+// maxTellings bounds the events that wait for the disk: those of one root may be
+// as many as there is room left. Verdicts may go beyond it: they are few, and
+// none may be lost.
+const maxTellings = 8192
 
 // Putter takes events to be told and never blocks, as a sink's queue does.
 type Putter interface {
@@ -52,6 +53,7 @@ type batch struct {
 	order   []string // ids of records, as they first came
 	records map[string]tracker.Episode
 	told    []telling
+	byRoot  map[string]int // how many of these are of each root
 	dropped int
 	after   []func()
 }
@@ -106,10 +108,15 @@ func (b *batch) note(ep tracker.Episode) {
 }
 
 func (b *batch) tell(t telling) {
-	if len(b.told) >= maxTellings && !t.event.Verdict() {
+	if b.byRoot == nil {
+		b.byRoot = map[string]int{}
+	}
+	root := t.event.Root
+	if b.byRoot[root] >= maxTellings-len(b.told) && !t.event.Verdict() {
 		b.dropped++
 		return
 	}
+	b.byRoot[root]++
 	b.told = append(b.told, t)
 }
 

@@ -12,8 +12,9 @@ func (s *Store) noteLeftovers(of repoKey, e tracker.Event) {
 	if e.Kind != tracker.OrphansFound {
 		return
 	}
-	s.repoRecord(of).Leftovers = sane(e.At.Round(0))
-	s.stateDirty = true
+	rec := s.repoRecord(of)
+	rec.Leftovers = sane(e.At.Round(0))
+	s.touchRepo(of.root, rec)
 }
 
 // Reported gives when the leftovers of each repository were told last.
@@ -21,9 +22,11 @@ func (s *Store) Reported() []tracker.Reported {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []tracker.Reported
-	for key, rec := range s.repos {
-		if !rec.Leftovers.IsZero() {
-			all = append(all, tracker.Reported{Root: key.root, Repo: key.repo, At: rec.Leftovers})
+	for _, r := range s.roots {
+		for repo, rec := range r.repos {
+			if !rec.Leftovers.IsZero() {
+				all = append(all, tracker.Reported{Root: r.root, Repo: repo, At: rec.Leftovers})
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b tracker.Reported) int {

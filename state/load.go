@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -13,72 +14,36 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"progressd/fsys"
+	"progressd/hfcache"
 )
 
 // load reads the directory. What can't be used is noted in s.aside, so that
 // nothing is written over it, and is one warning for each kind.
 func (s *Store) load() {
-	if err := s.loadState(); err != nil {
-		s.log.Warn("cannot use the state file: it is kept aside, roots are taken as seen for the first time",
-			"file", s.path(stateFile), "err", err)
-		s.aside = append(s.aside, stateFile)
-	}
-	bad, err := s.loadEpisodes()
+	bad, err := s.loadRoots()
 	if len(bad) > 0 {
-		s.log.Warn("cannot use some records of downloads: they are kept aside",
-			"dir", s.path(episodesDir), "count", len(bad), "first", bad[0], "err", err)
+		s.log.Warn("cannot use some records: they are kept aside, and what is not understood of them is taken as seen for the first time",
+			"dir", s.path(rootsDir), "count", len(bad), "first", bad[0], "err", err)
 		s.aside = append(s.aside, bad...)
 	} else if err != nil {
-		s.log.Warn("cannot read all records of downloads", "dir", s.path(episodesDir), "err", err)
+		s.log.Warn("cannot read all records", "dir", s.path(rootsDir), "err", err)
 	}
-	s.settleHomes()
-	s.endOlderTwins()
+	s.loadFormer()
+	for _, r := range s.roots {
+		s.endOlderTwins(r)
+	}
 	s.recallVerdicts()
 }
 
-func (s *Store) loadState() error {
-	data, err := readBounded(s.path(stateFile), maxStateBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	rec, err := decodeState(data)
-	if err != nil {
-		return err
-	}
-	s.roots = rec.Roots[max(0, len(rec.Roots)-maxRoots):]
-	for _, r := range rec.Repos {
-		s.adopt(r)
-	}
-	s.verdicts = rec.Verdicts[max(0, len(rec.Verdicts)-maxVerdicts):]
-	return nil
-}
-
-// adopt takes over a repository's record, but no log name that could lead
-// elsewhere or that another repository has.
-func (s *Store) adopt(r repoRecord) {
-	key := repoKey{r.Root, r.Repo}
-	if !safeName(r.Log) || s.logTaken(r.Log) {
-		r.Log = ""
-	} else {
-		s.logs[r.Log] = key
-	}
-	s.repos[key] = &r
-	s.last = max(s.last, r.Number)
-}
-
-// loadEpisodes gives the files that are no good, and why the first is.
-func (s *Store) loadEpisodes() (bad []string, first error) {
-	names, err := episodeNames(s.path(episodesDir))
+// loadRoots gives the files that are no good, and why the first is.
+func (s *Store) loadRoots() (bad []string, first error) {
+	names, err := recordNames(s.path(rootsDir))
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		file := filepath.Join(episodesDir, name)
-		if err := s.loadEpisode(name, s.path(file)); err != nil {
+		file := filepath.Join(rootsDir, name)
+		if err := s.loadRoot(file); err != nil {
 			bad = append(bad, file)
 			first = cmp.Or(first, err)
 		}
@@ -86,58 +51,161 @@ func (s *Store) loadEpisodes() (bad []string, first error) {
 	return bad, first
 }
 
-func (s *Store) loadEpisode(name, path string) error {
-	data, err := readBounded(path, maxEpisodeBytes)
+// loadRoot reads the records of one root. What is no good is left out, and the
+// file then written afresh.
+func (s *Store) loadRoot(name string) error {
+	file, err := openRegular(s.path(name))
 	if err != nil {
 		return err
 	}
-	rec, err := decodeEpisode(name, data)
+	defer file.Close()
+	in := &lineReader{in: bufio.NewReaderSize(file, 64<<10)}
+	text, err := in.next()
+	if err != nil {
+		return fmt.Errorf("cannot read whose records it holds: %w", err)
+	}
+	head, err := decodeHead(text)
 	if err != nil {
 		return err
 	}
-	s.episodes[rec.Episode.ID] = &episode{episodeRecord: rec}
+	r := newRecords(head.Root)
+	if r.file() != name || s.roots[head.Root] != nil {
+		return errors.New("it holds the records of a root of another name")
+	}
+	r.owner = head.Owner
+	s.roots[head.Root] = r
+	var first error
+	for {
+		text, err := in.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = s.apply(r, text)
+		}
+		if err != nil {
+			first = cmp.Or(first, err)
+			if errors.Is(err, errUnread) {
+				break
+			}
+		}
+	}
+	// What is torn was being written when the daemon was killed.
+	r.changed.all = first != nil || in.torn
+	r.written = in.read
+	if r.changed.all {
+		s.touch(r)
+	}
+	return first
+}
+
+// apply takes over one line.
+func (s *Store) apply(r *records, text []byte) error {
+	l, err := decodeLine(text)
+	if err != nil {
+		return err
+	}
+	switch {
+	case l.Head != nil:
+		s.own(r, l.Head.Owner)
+	case l.Baseline != nil:
+		r.addBaseline(*l.Baseline)
+	case l.Repo != nil:
+		s.adopt(r, *l.Repo)
+	case l.Episode != nil:
+		return s.adoptEpisode(r, *l.Episode, len(text)+1)
+	case l.Closed != "":
+		if e := r.episodes[l.Closed]; e != nil {
+			delete(r.episodes, l.Closed)
+			s.forgetEpisode(e)
+		}
+	case l.Forgotten != nil:
+		if rec := r.repos[*l.Forgotten]; rec != nil {
+			delete(r.repos, rec.Repo)
+			delete(s.logs, rec.Log)
+			s.names[r.owner]--
+			s.allNames--
+		}
+	}
+	return nil
+}
+
+// adopt takes over a repository's record, but no log name that could lead
+// elsewhere or that another repository has.
+func (s *Store) adopt(r *records, rec repoRecord) {
+	key := repoKey{r.root, rec.Repo}
+	if holder, taken := s.logs[rec.Log]; !safeName(rec.Log) || taken && holder != key {
+		rec.Log = ""
+	}
+	if former := r.repos[rec.Repo]; former != nil {
+		if former.Log != rec.Log {
+			delete(s.logs, former.Log)
+		}
+	} else {
+		s.names[r.owner]++
+		s.allNames++
+	}
+	if rec.Log != "" {
+		s.logs[rec.Log] = key
+	}
+	r.repos[rec.Repo] = &rec
+	s.last = max(s.last, rec.Number)
+}
+
+// adoptEpisode takes over what is remembered of a download, if its user has
+// room for it.
+func (s *Store) adoptEpisode(r *records, rec episodeRecord, size int) error {
+	rec.Episode.Root = r.root
+	e := r.episodes[rec.Episode.ID]
+	if e == nil {
+		if s.episodes[rec.Episode.ID] != nil {
+			return errors.New("it holds an episode of another root")
+		}
+		e = &episode{of: r, payer: r.owner}
+	}
+	for _, p := range e.Pending {
+		delete(s.pending, p.Event.ID)
+	}
+	if !e.charge(s.accounts, size) {
+		delete(r.episodes, rec.Episode.ID)
+		delete(s.episodes, rec.Episode.ID)
+		return nil
+	}
+	e.episodeRecord = rec
+	r.episodes[rec.Episode.ID], s.episodes[rec.Episode.ID] = e, e
+	for _, p := range rec.Pending {
+		s.pending[p.Event.ID] = e
+	}
 	s.last = max(s.last, rec.Number)
 	return nil
 }
 
-// settleHomes gives the episodes of a version that knew no directories theirs,
-// where only one was ever seen at the path of their root. Else it is found out
-// where the repository is seen next.
-func (s *Store) settleHomes() {
-	seen := map[string][]fsys.Identity{}
-	for _, r := range s.roots {
-		seen[r.Path] = append(seen[r.Path], r.Identity)
-	}
-	for _, e := range s.episodes {
-		if at := seen[e.Episode.Root]; e.Episode.Home == (fsys.Identity{}) && len(at) == 1 {
-			e.Episode.Home = at[0]
-		}
-	}
-}
-
-// endOlderTwins leaves each repository of a directory one open episode: where
-// the disk took the newer one's record and refused the end of the older, two are
-// read.
-func (s *Store) endOlderTwins() {
-	newest := map[repoKey][]*episode{}
-	for _, e := range s.inOrder() {
+// endOlderTwins leaves each repository of a directory one open episode.
+func (s *Store) endOlderTwins(r *records) {
+	newest := map[hfcache.Repo][]*episode{}
+	for _, e := range inOrder(r.episodes) {
 		if e.Episode.Over {
 			continue
 		}
-		others := slices.DeleteFunc(newest[e.key()], func(older *episode) bool {
+		others := slices.DeleteFunc(newest[e.Episode.Repo], func(older *episode) bool {
 			if !older.Episode.Home.Same(e.Episode.Home) {
 				return false
 			}
-			older.Episode.Over, older.dirty = true, true
+			older.Episode.Over = true
+			s.touchEpisode(older)
 			return true
 		})
-		newest[e.key()] = append(others, e)
+		newest[e.Episode.Repo] = append(others, e)
 	}
 }
 
-// episodeNames lists at most maxEpisodes records. It also removes what a kill
-// left half written.
-func episodeNames(dir string) ([]string, error) {
+// recordNames lists at most maxRoots files of records. It also removes what a
+// kill left half written.
+func recordNames(dir string) ([]string, error) {
+	return namesOf(dir, recordsSuffix, maxRoots)
+}
+
+func namesOf(dir, suffix string, most int) ([]string, error) {
 	list, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -153,9 +221,9 @@ func episodeNames(dir string) ([]string, error) {
 			switch {
 			case strings.HasSuffix(name, tempSuffix):
 				_ = os.Remove(filepath.Join(dir, name))
-			case !strings.HasSuffix(name, recordSuffix):
-			case len(names) == maxEpisodes:
-				return names, fmt.Errorf("cannot take more than %d records", maxEpisodes)
+			case !strings.HasSuffix(name, suffix):
+			case len(names) == most:
+				return names, fmt.Errorf("cannot take more than %d records", most)
 			default:
 				names = append(names, name)
 			}
@@ -169,26 +237,57 @@ func episodeNames(dir string) ([]string, error) {
 	}
 }
 
-// readBounded reads a regular file of at most limit bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
+// errUnread: the rest of a file can't be read.
+var errUnread = errors.New("cannot read on")
+
+// A lineReader reads lines of a bounded length.
+type lineReader struct {
+	in   *bufio.Reader
+	line []byte
+	read int64
+	// torn: the last line has no end.
+	torn bool
+}
+
+// next gives the next whole line without its end, valid until the next call.
+// A line that is too long is left out, with an error.
+func (r *lineReader) next() ([]byte, error) {
+	r.line = r.line[:0]
+	tooLong := false
+	for {
+		part, err := r.in.ReadSlice('\n')
+		r.read += int64(len(part))
+		if tooLong = tooLong || len(r.line)+len(part) > maxLineBytes; !tooLong {
+			r.line = append(r.line, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
+			r.torn = r.torn || len(r.line) > 0 || tooLong
+			return nil, io.EOF
+		case err != nil:
+			return nil, fmt.Errorf("%w: %w", errUnread, err)
+		case tooLong:
+			return nil, fmt.Errorf("a line has more than %d bytes", maxLineBytes)
+		default:
+			return r.line[:len(r.line)-1], nil
+		}
+	}
+}
+
+// openRegular opens a regular file, and nothing else.
+func openRegular(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
 	if err != nil {
+		file.Close()
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("it has more than %d bytes", limit)
-	}
-	return data, nil
+	return file, nil
 }

@@ -32,13 +32,39 @@ func (s *Store) logName(key repoKey) string {
 		slug, hash = key.repo.LocalName(key.root).ID+"@"+string(hfcache.Local), hexHash(key.repo.Within(key.root))
 	}
 	name := slug + ".log"
+	s.makeRoom(name, key)
 	for n := 8; n <= 40 && s.logTaken(name); n += 8 {
 		name = slug + "@" + hash[:n] + ".log"
 	}
-	rec.Log = name
+	rec.Log, rec.given = name, true
 	s.logs[name] = key
-	s.stateDirty = true
+	s.touchRepo(key.root, rec)
 	return name
+}
+
+// makeRoom takes a name from a root that a pattern has led to, for one that is
+// configured by name: whoever may make a cache where the pattern looks could
+// otherwise have the log that others follow. Its file is given another name when
+// the first line of the one that has it now is written (sink).
+func (s *Store) makeRoom(name string, key repoKey) {
+	holder, taken := s.logs[name]
+	if !taken || !s.of(key.root).named || s.of(holder.root).named {
+		return
+	}
+	rec := s.roots[holder.root].repos[holder.repo]
+	if rec == nil {
+		return
+	}
+	rec.Log = ""
+	s.logName(holder) // while the name is still taken
+	rec.given = false // its file goes with it
+	delete(s.logs, name)
+}
+
+func (s *Store) touchRepo(root string, rec *repoRecord) {
+	r := s.of(root)
+	r.touch(rec)
+	s.touch(r)
 }
 
 func (s *Store) logTaken(name string) bool {
@@ -60,14 +86,6 @@ func safeName(name string) bool {
 		}
 	}
 	return true
-}
-
-// episodeFile is the name of an episode's file in episodes/.
-func episodeFile(id string) string {
-	if len(id) > maxName/2 || !safeName(id) {
-		id = hexHash(id)
-	}
-	return id + recordSuffix
 }
 
 func hexHash(text string) string {

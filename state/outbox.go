@@ -3,30 +3,50 @@ package state
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 
+	"progressd/account"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
 )
 
-// Placing notes durably that the line of a verdict is about to be appended
-// there. An error means that a kill right after may repeat the line; it
-// should be written all the same.
-func (s *Store) Placing(id string, at tracker.Position) error {
+// Placing notes durably, in one step for all of one root, that the lines of
+// these verdicts are about to be appended there. An error means that a kill
+// right after may repeat a line; it should be written all the same.
+func (s *Store) Placing(placements []tracker.Placement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, i := s.findPending(id)
-	if e == nil {
-		return fmt.Errorf("cannot note where the line of event %q goes: it is not pending", id)
+	var unknown error
+	var noted []*episode
+	for _, p := range placements {
+		e, i := s.findPending(p.Event)
+		if e == nil {
+			unknown = fmt.Errorf("cannot note where the line of event %q goes: it is not pending", p.Event)
+			continue
+		}
+		e.Pending[i].Position = &p.At
+		s.touchDurably(e)
+		noted = append(noted, e)
 	}
-	e.Pending[i].Position = &at
-	e.dirty = true
-	if err := s.sync(); e.dirty {
-		return fmt.Errorf("cannot note where the line of event %q goes: %w", id, err)
+	err := s.sync()
+	for _, e := range noted {
+		if e.dirty {
+			return fmt.Errorf("cannot note where the line of a verdict on %q goes: %w", e.Episode.Repo.ID, err)
+		}
 	}
-	return nil
+	return unknown
+}
+
+func (s *Store) touchEpisode(e *episode) {
+	e.touch()
+	s.touch(e.of)
+}
+
+// touchDurably is for what a verdict depends on.
+func (s *Store) touchDurably(e *episode) {
+	s.touchEpisode(e)
+	e.of.changed.durably = true
 }
 
 // Placed gives what Placing noted, in this life or a former one.
@@ -50,19 +70,17 @@ func (s *Store) Written(id, sink string) {
 		return
 	}
 	e.Pending[i].Written = append(e.Pending[i].Written, sink)
-	e.dirty = true
+	s.touchEpisode(e)
 	s.settle(e)
 	_ = s.sync() // it says itself what fails
 }
 
 func (s *Store) findPending(id string) (*episode, int) {
-	for _, e := range s.episodes {
-		i := slices.IndexFunc(e.Pending, func(p pendingRecord) bool { return p.Event.ID == id })
-		if i >= 0 {
-			return e, i
-		}
+	e := s.pending[id]
+	if e == nil {
+		return nil, 0
 	}
-	return nil, 0
+	return e, slices.IndexFunc(e.Pending, func(p pendingRecord) bool { return p.Event.ID == id })
 }
 
 // await names the sinks that confirm verdicts: one that was switched off
@@ -71,7 +89,7 @@ func (s *Store) await(sinks []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.awaited = sinks
-	for _, e := range s.inOrder() {
+	for _, e := range inOrder(s.episodes) {
 		s.settle(e)
 	}
 	s.syncUnlessBroken()
@@ -82,10 +100,10 @@ func (s *Store) pendingFor(sink string) []tracker.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var events []tracker.Event
-	for _, e := range s.inOrder() {
+	for _, e := range inOrder(s.episodes) {
 		for _, p := range e.Pending {
 			if !slices.Contains(p.Written, sink) {
-				events = append(events, p.Event)
+				events = append(events, s.addressed(p.Event, e.key()))
 			}
 		}
 	}
@@ -104,13 +122,15 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 	for _, t := range told {
 		if t.event.Repo.ID != "" {
 			key := s.keyOf(t)
-			t.event.Log = s.logName(key)
+			t.event = s.addressed(t.event, key)
 			s.noteLeftovers(key, t.event)
 			s.noteVerdict(key, t.event)
 			if key.repo.Type == hfcache.Local && t.event.Repo == key.repo {
 				// At rest, it is called by where it is.
 				t.event.Repo, t.event.Root = key.repo.LocalName(key.root), key.repo.Within(key.root)
 			}
+		} else {
+			t.event.Tenant = s.tenant(t.event.Root)
 		}
 		if s.pend(t) {
 			events = append(events, t.event)
@@ -123,6 +143,28 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 	}
 	s.syncUnlessBroken()
 	return events
+}
+
+// addressed says which log an event goes to, and whose that is.
+func (s *Store) addressed(e tracker.Event, of repoKey) tracker.Event {
+	e.Log, e.Tenant = s.logName(of), s.tenant(of.root)
+	e.Tenant.Given = s.repoRecord(of).given
+	return e
+}
+
+// Tenant tells whom a root is watched for.
+func (s *Store) Tenant(root string) tracker.Tenant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tenant(root)
+}
+
+func (s *Store) tenant(root string) tracker.Tenant {
+	r := s.roots[root]
+	if r == nil {
+		return tracker.Tenant{Owner: account.Unknown, Root: root}
+	}
+	return tracker.Tenant{Owner: r.owner, Named: r.named, Root: root}
 }
 
 // keyOf is whom an event is about: that of its episode, since the event says
@@ -140,12 +182,13 @@ func (s *Store) keep(ep tracker.Episode) {
 	if e == nil {
 		s.boundEpisodes()
 		s.last++
-		e = &episode{episodeRecord: episodeRecord{Version: version, Number: s.last}}
-		s.episodes[ep.ID] = e
+		r := s.of(ep.Root)
+		e = &episode{of: r, payer: r.owner, episodeRecord: episodeRecord{Number: s.last}}
+		s.episodes[ep.ID], r.episodes[ep.ID] = e, e
 	}
 	ep.Memory.Since = sane(ep.Memory.Since)
 	e.Episode = ep
-	e.dirty = true
+	s.touchEpisode(e)
 }
 
 // pend makes a verdict pending and reports whether it is new: the engine may
@@ -161,25 +204,29 @@ func (s *Store) pend(t telling) bool {
 	if len(e.Pending) == maxPending {
 		s.log.Warn("too many verdicts of one download wait to be written: the oldest is given up",
 			"event", e.Pending[0].Event.ID, "limit", maxPending)
+		delete(s.pending, e.Pending[0].Event.ID)
 		e.Pending = slices.Delete(e.Pending, 0, 1)
 	}
 	e.Pending = append(e.Pending, pendingRecord{Event: t.event})
-	e.dirty = true
+	s.pending[t.event.ID] = e
+	s.touchDurably(e)
 	return true
 }
 
 // settle drops the notes of verdicts that every sink has, and closes an
-// episode that is over with nothing pending. The repository's record is
-// written before the episode's file is removed: a kill in between leaves an
-// episode that is closed once more, to the same end.
+// episode that is over with nothing pending.
 func (s *Store) settle(e *episode) {
 	before := len(e.Pending)
 	e.Pending = slices.DeleteFunc(e.Pending, func(p pendingRecord) bool {
-		return !slices.ContainsFunc(s.awaited, func(sink string) bool {
-			return !slices.Contains(p.Written, sink)
-		})
+		waits := slices.ContainsFunc(s.awaited, func(sink string) bool { return !slices.Contains(p.Written, sink) })
+		if !waits {
+			delete(s.pending, p.Event.ID)
+		}
+		return !waits
 	})
-	e.dirty = e.dirty || len(e.Pending) < before
+	if len(e.Pending) < before {
+		s.touchEpisode(e)
+	}
 	if e.Episode.Over && len(e.Pending) == 0 {
 		s.close(e)
 	}
@@ -189,25 +236,11 @@ func (s *Store) close(e *episode) {
 	if rec := s.repoRecord(e.key()); e.played() && e.Number > rec.Number {
 		rec.Number, rec.Home = e.Number, e.Episode.Home
 		rec.Since, rec.CutOffs = e.Episode.Memory.Since, e.Episode.Memory.CutOffs
-		s.stateDirty = true
+		e.of.touch(rec)
 	}
-	delete(s.episodes, e.Episode.ID)
-	s.closed[filepath.Join(episodesDir, episodeFile(e.Episode.ID))] = struct{}{}
-}
-
-// boundEpisodes gives up the oldest episode that only waits for its sinks.
-func (s *Store) boundEpisodes() {
-	if len(s.episodes) < maxEpisodes {
-		return
-	}
-	for _, e := range s.inOrder() {
-		if e.Episode.Over {
-			s.log.Warn("too many downloads wait for their last line to be written: the oldest is given up",
-				"episode", e.Episode.ID, "limit", maxEpisodes)
-			s.close(e)
-			return
-		}
-	}
+	e.of.end(e)
+	s.forgetEpisode(e)
+	s.touch(e.of)
 }
 
 // copyEpisode shares nothing that its owner goes on to change. A downloader,

@@ -6,37 +6,51 @@ import (
 	"fmt"
 	"time"
 
+	"progressd/account"
 	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
 )
 
-// version is that of every file in the state directory. A file of another
-// version is kept aside, never converted in place.
-const version = 1
+// version is that of every file of records. A file of another version is kept
+// aside; formerVersion is the one before, which is read once and then replaced.
+const (
+	version       = 2
+	formerVersion = 1
+)
 
-// stateRecord is state.json.
-type stateRecord struct {
-	Version int          `json:"version"`
-	Roots   []rootRecord `json:"roots"`
-	Repos   []repoRecord `json:"repos"`
-	// Verdicts are the newest, as they were told.
-	Verdicts []Verdict `json:"verdicts,omitempty"`
+// A line is one change, as it stands in a file of records: exactly one of its
+// fields is set. What a later line says of the same thing holds.
+type line struct {
+	Head     *headRecord    `json:"head,omitempty"`
+	Baseline *baseline      `json:"baseline,omitempty"`
+	Repo     *repoRecord    `json:"repo,omitempty"`
+	Episode  *episodeRecord `json:"episode,omitempty"`
+	// Closed is the id of an episode that is over and done with, Forgotten
+	// a repository of which nothing is remembered any more.
+	Closed    string        `json:"closed,omitempty"`
+	Forgotten *hfcache.Repo `json:"forgotten,omitempty"`
 }
 
-// rootRecord is the baseline of one root: what finished before Since is
-// silent. The identity tells another file system mounted over the path; older
-// records know the inode alone.
-type rootRecord struct {
-	Path string `json:"path"`
+// headRecord is the first line of a file: whose records it holds. It comes
+// again where the root changes hands.
+type headRecord struct {
+	Version int          `json:"version"`
+	Root    string       `json:"root"`
+	Owner   account.User `json:"owner"`
+}
+
+// A baseline is the time before which what finished in a root is silent. The
+// identity tells another file system mounted over the path; that of older versions
+// knows the inode alone.
+type baseline struct {
 	fsys.Identity
 	Since time.Time `json:"since"`
 }
 
 // repoRecord is what remains of a repository when no episode is open.
 type repoRecord struct {
-	Root string `json:"root"`
 	hfcache.Repo
 	// Since is that of its last closed episode, zero before the first.
 	Since time.Time `json:"since,omitzero"`
@@ -50,11 +64,17 @@ type repoRecord struct {
 	Number uint64        `json:"number,omitempty"`
 	// Leftovers is when those of dead attempts were told last.
 	Leftovers time.Time `json:"leftovers,omitzero"`
+	// Verdict is what ended its last download, nil if that is of no use any
+	// more.
+	Verdict *tracker.Event `json:"verdict,omitempty"`
+
+	// given: the log's name was given in this life.
+	given bool
+	dirty bool
 }
 
-// episodeRecord is one file in episodes/.
+// episodeRecord is what is remembered of one download under way.
 type episodeRecord struct {
-	Version int `json:"version"`
 	// Number orders the episodes of a state directory: clocks can be set
 	// back, and two episodes of one repository may be remembered at once.
 	Number  uint64          `json:"number"`
@@ -71,57 +91,48 @@ type pendingRecord struct {
 	Written []string `json:"written,omitempty"`
 }
 
-// decode reads a record of this version; anything else is an error.
-func decode(data []byte, record any) error {
-	var head struct {
-		Version int `json:"version"`
+// decodeHead reads the first line of a file. One of another version is an error.
+func decodeHead(text []byte) (headRecord, error) {
+	var l line
+	if err := json.Unmarshal(text, &l); err != nil {
+		return headRecord{}, fmt.Errorf("cannot understand it: %w", err)
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return fmt.Errorf("cannot understand it: %w", err)
+	if l.Head == nil {
+		return headRecord{}, errors.New("it doesn't say whose records it holds")
 	}
-	if head.Version != version {
-		return fmt.Errorf("its version is %d, this progressd knows %d only", head.Version, version)
+	if l.Head.Version != version {
+		return headRecord{}, fmt.Errorf("its version is %d, this progressd knows %d only", l.Head.Version, version)
 	}
-	if err := json.Unmarshal(data, record); err != nil {
-		return fmt.Errorf("cannot understand it: %w", err)
-	}
-	return nil
+	return *l.Head, nil
 }
 
-func decodeState(data []byte) (stateRecord, error) {
-	var rec stateRecord
-	if err := decode(data, &rec); err != nil {
-		return stateRecord{}, err
+// decodeLine reads any other line.
+func decodeLine(text []byte) (line, error) {
+	var l line
+	if err := json.Unmarshal(text, &l); err != nil {
+		return line{}, fmt.Errorf("cannot understand a line: %w", err)
 	}
-	return rec, nil
+	switch {
+	case l.Head != nil && l.Head.Version != version:
+		return line{}, fmt.Errorf("a line is of version %d", l.Head.Version)
+	case l.Repo != nil && l.Repo.ID == "":
+		return line{}, errors.New("a line names no repository")
+	case l.Episode != nil && (l.Episode.Episode.ID == "" || l.Episode.Episode.Repo.ID == ""):
+		return line{}, errors.New("a line names no episode")
+	}
+	return l, nil
 }
 
-// decodeEpisode also refuses a record that lies in a file of another name:
-// it would be written and removed elsewhere than it was read.
-func decodeEpisode(name string, data []byte) (episodeRecord, error) {
-	var rec episodeRecord
-	if err := decode(data, &rec); err != nil {
-		return episodeRecord{}, err
-	}
-	if rec.Episode.ID == "" || rec.Episode.Repo.ID == "" {
-		return episodeRecord{}, errors.New("it names no episode")
-	}
-	if episodeFile(rec.Episode.ID) != name {
-		return episodeRecord{}, errors.New("it holds an episode of another name")
-	}
-	return rec, nil
-}
-
-// encode refuses what would not be read again.
-func encode(record any, limit int) ([]byte, error) {
-	data, err := json.Marshal(record)
+// encode gives a change its line, and refuses what would not be read again.
+func encode(l line) ([]byte, error) {
+	text, err := json.Marshal(l)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode a record: %w", err)
 	}
-	if len(data) > limit {
-		return nil, fmt.Errorf("cannot keep a record of %d bytes: the limit is %d", len(data), limit)
+	if len(text) >= maxLineBytes {
+		return nil, fmt.Errorf("cannot keep a record of %d bytes: the limit is %d", len(text), maxLineBytes)
 	}
-	return data, nil
+	return append(text, '\n'), nil
 }
 
 // sane brings a time into the years that RFC 3339, and so JSON, can say: a

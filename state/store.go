@@ -8,15 +8,16 @@
 package state
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
+	"progressd/account"
 	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
@@ -25,20 +26,18 @@ import (
 
 // What lies in a state directory.
 const (
-	lockFile     = "lock"
-	stateFile    = "state.json"
-	episodesDir  = "episodes"
-	recordSuffix = ".json"
+	lockFile      = "lock"
+	rootsDir      = "roots"
+	recordsSuffix = ".log"
 )
 
-// What is read, and so what is kept, has these bounds.
+// What is read, and so what is kept, has these bounds; see package account for
+// those of each user.
 const (
-	maxStateBytes   = 64 << 20
-	maxEpisodeBytes = 1 << 20
-	maxEpisodes     = 10_000
-	maxRoots        = 1_000
-	maxRepos        = 50_000
-	maxPending      = 16 // of one episode
+	maxLineBytes = 1 << 20
+	maxRoots     = 1_000
+	maxBaselines = 16 // of one root
+	maxPending   = 16 // of one episode
 )
 
 // Store is the memory over restarts, kept in one directory that it has for
@@ -47,66 +46,75 @@ const (
 // store works on from memory, and whatever has to be durable, and a running
 // Ledger with growing pauses, tries again.
 type Store struct {
-	dir  string
-	log  *slog.Logger
-	disk disk
+	dir      string
+	accounts *account.Book
+	log      *slog.Logger
+	disk     disk
 
 	mu       sync.Mutex
 	lock     *dirLock // nil while the directory can't be used
 	shut     bool     // Close was called
-	roots    []rootRecord
-	repos    map[repoKey]*repoRecord
-	logs     map[string]repoKey // names given to log files
-	episodes map[string]*episode
+	roots    map[string]*records
+	changed  map[*records]struct{} // those of which something is to be written
+	episodes map[string]*episode   // by id
+	pending  map[string]*episode   // by the id of a verdict that waits
+	logs     map[string]repoKey    // names given to log files
+	names    map[account.User]int  // repositories that are remembered
+	allNames int
 	verdicts []Verdict // as they were told, at most one of a repository
 	last     uint64    // number of the newest episode
+	found    uint64    // counts the roots that were found
 	awaited  []string  // sinks that confirm verdicts
 
-	stateDirty bool
-	closed     map[string]struct{} // files of episodes that are to be removed
-	aside      []string            // files that are to be kept aside
-	trouble    trouble
+	gone    map[string]struct{} // files of roots that are to be removed
+	aside   []string            // files that are to be kept aside
+	former  []string            // files of the version before, to be removed
+	trouble trouble
 }
 
-// episode is one that is open, or over with a verdict pending.
-type episode struct {
-	episodeRecord
-	dirty bool
-}
-
-// played: something of it was seen on disk. Else its memory is empty, and what
-// the one before has left stands.
-func (e *episode) played() bool { return e.Episode.Play != "" }
-
-func (e *episode) key() repoKey { return repoKey{e.Episode.Root, e.Episode.Repo} }
-
-// Open locks the state directory, which is made if missing, and reads it. The
+// Open locks the state directory, which is made if missing, and reads it. What is
+// remembered is charged to accounts. The
 // only error is one that matches ErrLocked. A file that can't be used is kept
 // aside with a warning, and a directory that can't be used is one warning.
-func Open(dir string, log *slog.Logger) (*Store, error) {
-	return open(dir, log, osDisk{})
+func Open(dir string, accounts *account.Book, log *slog.Logger) (*Store, error) {
+	return open(dir, accounts, log, osDisk{})
 }
 
-func open(dir string, log *slog.Logger, on disk) (*Store, error) {
-	s := &Store{
-		dir: dir, log: log, disk: on,
-		repos:    map[repoKey]*repoRecord{},
-		logs:     map[string]repoKey{},
+func newStore(dir string, accounts *account.Book, log *slog.Logger, on disk) *Store {
+	return &Store{
+		dir: dir, accounts: accounts, log: log, disk: on,
+		roots:    map[string]*records{},
+		changed:  map[*records]struct{}{},
 		episodes: map[string]*episode{},
-		closed:   map[string]struct{}{},
+		pending:  map[string]*episode{},
+		logs:     map[string]repoKey{},
+		names:    map[account.User]int{},
+		gone:     map[string]struct{}{},
 	}
-	lock, err := awaitLock(dir)
-	if errors.Is(err, ErrLocked) {
+}
+
+func open(dir string, accounts *account.Book, log *slog.Logger, on disk) (*Store, error) {
+	s := newStore(dir, accounts, log, on)
+	if err := s.enter(); err != nil {
 		return nil, err
+	}
+	return s, nil
+}
+
+// enter takes the directory and reads it.
+func (s *Store) enter() error {
+	lock, err := awaitLock(s.dir)
+	if errors.Is(err, ErrLocked) {
+		return err
 	}
 	if err != nil {
 		s.judge(err)
-		return s, nil
+		return nil
 	}
 	s.lock = lock
 	s.load()
 	_ = s.sync() // it says itself what fails
-	return s, nil
+	return nil
 }
 
 // Close writes what is not written yet and lets another daemon have the
@@ -118,6 +126,10 @@ func (s *Store) Close() error {
 	s.lock.release()
 	s.lock = nil
 	s.shut = true
+	for _, e := range s.episodes {
+		s.accounts.Give(e.payer, account.Records, int64(e.size))
+		e.size = 0
+	}
 	return err
 }
 
@@ -126,11 +138,29 @@ func (s *Store) Close() error {
 func (s *Store) Root(path string, home fsys.Identity) (since time.Time, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.findRoot(path, home)
+	r := s.roots[path]
+	if r == nil {
+		return time.Time{}, false
+	}
+	i := r.baseline(home)
 	if i < 0 {
 		return time.Time{}, false
 	}
-	return s.roots[i].Since, true
+	return r.baselines[i].Since, true
+}
+
+// baseline finds that of a directory; it prefers what is surely that one.
+func (r *records) baseline(home fsys.Identity) int {
+	found := -1
+	for i, b := range r.baselines {
+		if b.Identity.Sure(home) {
+			return i
+		}
+		if b.Identity.Same(home) {
+			found = i
+		}
+	}
+	return found
 }
 
 // NoteRoot notes the baseline of a root in one atomic step. After an error it
@@ -138,34 +168,70 @@ func (s *Store) Root(path string, home fsys.Identity) (since time.Time, known bo
 func (s *Store) NoteRoot(path string, home fsys.Identity, since time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := s.findRoot(path, home); i >= 0 {
-		s.roots = slices.Delete(s.roots, i, i+1)
+	r := s.of(path)
+	if i := r.baseline(home); i >= 0 {
+		r.baselines = slices.Delete(r.baselines, i, i+1)
+		r.changed.all = true // a line alone doesn't take it back
 	}
-	s.roots = append(s.roots, rootRecord{Path: path, Identity: home, Since: sane(since)})
-	if over := len(s.roots) - maxRoots; over > 0 {
-		s.roots = slices.Delete(s.roots, 0, over)
-	}
-	s.stateDirty = true
+	r.addBaseline(baseline{Identity: home, Since: sane(since)})
+	r.changed.baselines, r.changed.durably = true, true
+	s.touch(r)
 	err := s.sync()
-	if !s.stateDirty {
+	if !r.changed.some() {
 		return nil
 	}
 	return fmt.Errorf("cannot note root %q: %w", path, err)
 }
 
-// findRoot prefers what is surely that directory.
-func (s *Store) findRoot(path string, home fsys.Identity) int {
-	found := -1
-	for i, r := range s.roots {
-		if r.Path == path && r.Identity.Sure(home) {
-			return i
-		}
-		if r.Path == path && r.Identity.Same(home) {
-			found = i
+func (r *records) addBaseline(b baseline) {
+	r.baselines = slices.DeleteFunc(r.baselines, func(other baseline) bool { return other.Identity == b.Identity })
+	r.baselines = append(r.baselines, b)
+	r.baselines = r.baselines[max(0, len(r.baselines)-maxBaselines):]
+}
+
+// Found notes for whom a root is watched, when it is found.
+func (s *Store) Found(t tracker.Tenant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.of(t.Root)
+	r.named = t.Named
+	s.found++
+	r.found = s.found
+	if r.owner == t.Owner {
+		return
+	}
+	s.own(r, t.Owner)
+	r.changed.head = true
+	s.touch(r)
+	s.syncUnlessBroken()
+}
+
+// own has another user pay for what is remembered of a root.
+func (s *Store) own(r *records, owner account.User) {
+	s.names[r.owner] -= len(r.repos)
+	s.names[owner] += len(r.repos)
+	r.owner = owner
+	for _, e := range r.episodes {
+		if e.size > 0 {
+			e.charge(s.accounts, e.size)
 		}
 	}
-	return found
 }
+
+// of gives the records of a root, which are made if there are none.
+func (s *Store) of(path string) *records {
+	r := s.roots[path]
+	if r == nil {
+		s.boundRoots()
+		r = newRecords(path)
+		s.roots[path] = r
+		s.touch(r)
+	}
+	return r
+}
+
+// touch has the changes of a root written at the next sync.
+func (s *Store) touch(r *records) { s.changed[r] = struct{}{} }
 
 // Repo gives what is remembered about a repository in the directory that its
 // root is: the memory of its open episode, else that after its last one, of which
@@ -173,15 +239,18 @@ func (s *Store) findRoot(path string, home fsys.Identity) int {
 func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.Memory, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := repoKey{root, repo}
+	r := s.roots[root]
+	if r == nil {
+		return sizer.Memory{}, false
+	}
 	var last sizer.Memory
 	var number uint64
-	if rec := s.repos[key]; rec != nil && rec.Home.Same(home) {
+	if rec := r.repos[repo]; rec != nil && rec.Home.Same(home) {
 		last, number = sizer.Memory{Since: rec.Since, CutOffs: rec.CutOffs}, rec.Number
 	}
-	for _, e := range s.episodes {
+	for _, e := range r.episodes {
 		switch {
-		case e.key() != key, !e.played(), !e.Episode.Home.Same(home):
+		case e.Episode.Repo != repo, !e.played(), !e.Episode.Home.Same(home):
 		case !e.Episode.Over:
 			return copyMemory(e.Episode.Memory), true
 		case e.Number > number:
@@ -195,8 +264,22 @@ func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.
 func (s *Store) Episodes() []tracker.Episode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return copyOpen(s.episodes)
+}
+
+// EpisodesOf gives those of one root.
+func (s *Store) EpisodesOf(root string) []tracker.Episode {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.roots[root]; r != nil {
+		return copyOpen(r.episodes)
+	}
+	return nil
+}
+
+func copyOpen(all map[string]*episode) []tracker.Episode {
 	var open []tracker.Episode
-	for _, e := range s.inOrder() {
+	for _, e := range inOrder(all) {
 		if !e.Episode.Over {
 			open = append(open, copyEpisode(e.Episode))
 		}
@@ -204,42 +287,8 @@ func (s *Store) Episodes() []tracker.Episode {
 	return open
 }
 
-func (s *Store) inOrder() []*episode {
-	all := make([]*episode, 0, len(s.episodes))
-	for _, e := range s.episodes {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b *episode) int { return cmp.Compare(a.Number, b.Number) })
-	return all
+func inOrder(all map[string]*episode) []*episode {
+	return slices.SortedFunc(maps.Values(all), byNumber)
 }
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
-
-// repoRecord gives the record of a repository, a new one if there is none.
-func (s *Store) repoRecord(key repoKey) *repoRecord {
-	rec := s.repos[key]
-	if rec == nil {
-		s.boundRepos()
-		rec = &repoRecord{Root: key.root, Repo: key.repo}
-		s.repos[key] = rec
-	}
-	return rec
-}
-
-// boundRepos forgets a tenth of too many repositories, those first whose last
-// download is the longest ago. What is forgotten may be told once more.
-func (s *Store) boundRepos() {
-	if len(s.repos) < maxRepos {
-		return
-	}
-	recs := make([]*repoRecord, 0, len(s.repos))
-	for _, rec := range s.repos {
-		recs = append(recs, rec)
-	}
-	slices.SortFunc(recs, func(a, b *repoRecord) int { return cmp.Compare(a.Number, b.Number) })
-	for _, rec := range recs[:maxRepos/10] {
-		delete(s.repos, repoKey{rec.Root, rec.Repo})
-		delete(s.logs, rec.Log)
-	}
-	s.log.Warn("too many repositories to remember: the oldest are forgotten", "limit", maxRepos)
-}

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"progressd/account"
+	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
@@ -39,19 +43,27 @@ func TestRootsAreRemembered(t *testing.T) {
 }
 
 func TestRootsAreBounded(t *testing.T) {
-	s, _ := openStore(t, t.TempDir(), &testDisk{})
-	for i := range uint64(maxRoots) {
-		s.roots = append(s.roots, rootRecord{Path: root, Identity: numbered(1 + i), Since: day})
+	dir := quickDir(t)
+	s, _ := openStore(t, dir, &testDisk{})
+	s.Found(tracker.Tenant{Root: "/other", Owner: 2})
+	for i := range maxRoots + 1 {
+		s.Found(tracker.Tenant{Root: fmt.Sprint("/hub", i), Owner: 1})
 	}
-	for i := range uint64(2) {
-		if err := s.NoteRoot(root, numbered(1+maxRoots+i), day); err != nil {
+	if len(s.roots) > maxRoots || s.roots["/hub0"] != nil || s.roots["/hub3"] == nil || s.roots["/other"] == nil {
+		t.Errorf("%d roots; want the oldest of the user who has most forgotten", len(s.roots))
+	}
+	if got := files(t, filepath.Join(dir, rootsDir), ""); len(got) > maxRoots {
+		t.Errorf("%d files", len(got))
+	}
+	for i := range uint64(maxBaselines + 1) {
+		if err := s.NoteRoot(root, numbered(1+i), day); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, oldest := s.Root(root, numbered(2))
-	_, next := s.Root(root, numbered(3))
+	_, oldest := s.Root(root, numbered(1))
+	_, next := s.Root(root, numbered(2))
 	if oldest || !next {
-		t.Errorf("root 2 known: %v, root 3 known: %v; want the oldest two forgotten", oldest, next)
+		t.Errorf("the oldest baseline is known: %v, the next: %v", oldest, next)
 	}
 }
 
@@ -122,38 +134,166 @@ func TestNothingIsWrittenThatDidNotChange(t *testing.T) {
 	l, _, _ := start(s)
 	a, b := record("a", llama, 1), record("b", qwen, 1)
 	commit(l, a, tracker.Preparing)
-	same(t, "first sight of a repository", on.takeOps(), "durably state.json", "replace a.json")
+	same(t, "first sight of a root", on.takeOps(), "rewrite root")
 	commit(l, b, tracker.Preparing)
-	same(t, "another", on.takeOps(), "durably state.json", "replace b.json")
+	same(t, "another repository", on.takeOps(), "extend root")
 	commit(l, a, tracker.Progress)
-	same(t, "progress", on.takeOps(), "replace a.json")
+	same(t, "progress", on.takeOps(), "extend root")
 	commit(l, a, tracker.Stalled)
-	same(t, "a verdict", on.takeOps(), "durably a.json")
+	same(t, "a verdict", on.takeOps(), "durably root")
+	if err := placing(s, "a-stalled", tracker.Position{}); err != nil {
+		t.Error(err)
+	}
+	same(t, "placed", on.takeOps(), "durably root")
 	s.Written("a-stalled", "log")
 	s.Written("a-stalled", "log")
-	same(t, "confirmed by one", on.takeOps(), "durably a.json")
+	same(t, "confirmed by one", on.takeOps(), "extend root")
 	s.Written("a-stalled", "journal")
-	same(t, "confirmed by all", on.takeOps(), "replace a.json")
+	same(t, "confirmed by all", on.takeOps(), "extend root")
 	commit(l, over(a))
-	same(t, "over, no verdict", on.takeOps(), "durably state.json", "remove a.json")
+	same(t, "over, no verdict", on.takeOps(), "extend root")
 	l.store.flush()
 	same(t, "nothing", on.takeOps())
 }
 
+// What happens in one root makes no work for another.
+func TestEachRootHasAFileOfItsOwn(t *testing.T) {
+	on := &testDisk{}
+	s, _ := openStore(t, t.TempDir(), on)
+	l, _, _ := start(s)
+	for i := range 50 {
+		ep := record(fmt.Sprint("big", i), hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprint("org/m", i)}, i)
+		ep.Root = "/busy"
+		commit(l, ep, tracker.Preparing)
+	}
+	commit(l, record("a", llama, 1), tracker.Preparing)
+	on.takeOps()
+	size := int64(0)
+	on.before = func(_, path string) error {
+		info, err := os.Stat(path)
+		if err == nil {
+			size = info.Size()
+		}
+		return err
+	}
+	commit(l, record("a", llama, 1), tracker.Progress)
+	same(t, "progress", on.takeOps(), "extend root")
+	if size > 4096 {
+		t.Errorf("the file has %d bytes", size)
+	}
+}
+
+func TestAFileThatIsMostlyOutOfDateIsWrittenAfresh(t *testing.T) {
+	on := &testDisk{}
+	dir := quickDir(t)
+	s, _ := openStore(t, dir, on)
+	l, _, _ := start(s)
+	ep := record("a", llama, 1)
+	commit(l, ep, tracker.Preparing)
+	on.takeOps()
+	rewrites := 0
+	for range 2000 {
+		commit(l, ep, tracker.Progress)
+		if slices.Contains(on.takeOps(), "rewrite root") {
+			rewrites++
+		}
+	}
+	info, err := os.Stat(filepath.Join(dir, newRecords(root).file()))
+	if err != nil || info.Size() > 2*slack || rewrites == 0 || rewrites > 10 {
+		t.Errorf("%d bytes, written afresh %d times, %v", info.Size(), rewrites, err)
+	}
+	kill(s)
+	s, _ = openStore(t, dir, on)
+	if got := s.Episodes(); len(got) != 1 || fmt.Sprint(got[0]) != fmt.Sprint(ep) {
+		t.Errorf("afterwards: %+v", got)
+	}
+}
+
+// repo is one of many.
+func repo(n int) hfcache.Repo {
+	return hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprint("org/m", n)}
+}
+
+// One user who fills the memory pushes out what it has itself, and nobody else's
+// (it forgot what was the longest ago of all users).
 func TestRepositoriesAreBounded(t *testing.T) {
-	s, said := openStore(t, t.TempDir(), &testDisk{})
-	for i := range maxRepos + 1 {
-		rec := s.repoRecord(repoKey{root, hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprint("org/m", i)}})
-		rec.Number, rec.Since = uint64(i+1), day
+	dir := quickDir(t)
+	s, _ := openStore(t, dir, &testDisk{})
+	s.Found(tracker.Tenant{Root: root, Owner: 1})
+	s.Found(tracker.Tenant{Root: "/victim", Owner: 2})
+	limit := int(account.Names.Limit().All)
+	victim := s.repoRecord(repoKey{"/victim", llama})
+	victim.Number, victim.Since, victim.Log = 1, day, "org--llama.log"
+	for i := range limit + 1 {
+		rec := s.repoRecord(repoKey{root, repo(i)})
+		rec.Number, rec.Since = uint64(i+2), day
 	}
-	_, oldest := s.Repo(root, home, hfcache.Repo{Type: hfcache.Model, ID: "org/m0"})
-	_, newest := s.Repo(root, home, hfcache.Repo{Type: hfcache.Model, ID: fmt.Sprint("org/m", maxRepos)})
-	if oldest || !newest || len(s.repos) > maxRepos {
-		t.Errorf("oldest known: %v, newest known: %v, %d in all", oldest, newest, len(s.repos))
+	_, oldest := s.Repo(root, home, repo(0))
+	_, newest := s.Repo(root, home, repo(limit))
+	_, others := s.Repo("/victim", home, llama)
+	if oldest || !newest || !others || s.allNames > limit {
+		t.Errorf("oldest known: %v, newest known: %v, another user's known: %v, %d in all", oldest, newest, others, s.allNames)
 	}
-	said.wantCount(t, "too many repositories", 1)
-	if data, err := encode(stateRecord{Repos: slices.Repeat([]repoRecord{{Root: root, Repo: llama}}, maxRepos)}, maxStateBytes); err != nil {
-		t.Error("the bound is too high to be written:", err, len(data))
+	kill(s)
+}
+
+// After a restart each user's records are read, however many another has.
+func TestRecordsOfOneUserPushOutNoOthers(t *testing.T) {
+	dir := quickDir(t)
+	s, _ := openStore(t, dir, &testDisk{})
+	s.Found(tracker.Tenant{Root: "/mallory", Owner: 1})
+	l, _, _ := start(s)
+	// As many programs with long command lines as one may have.
+	ep := record("m", llama, 1)
+	ep.Root = "/mallory"
+	for range 16 {
+		ep.Memory.Downloaders = append(ep.Memory.Downloaders, downloader.Process{Command: strings.Repeat("x", 32<<10)})
+	}
+	for i := range 100 {
+		ep.ID, ep.Repo = fmt.Sprint("m", i), repo(i)
+		commit(l, ep, tracker.Preparing)
+	}
+	for i := range 10 {
+		ep := record(fmt.Sprint("v", i), llama, i)
+		ep.Root = fmt.Sprint("/victim", i)
+		s.Found(tracker.Tenant{Root: ep.Root, Owner: account.User(10 + i)})
+		commit(l, ep, tracker.Preparing)
+	}
+	kill(s)
+	s, _ = openStore(t, dir, &testDisk{})
+	mallory, victims := 0, 0
+	for _, ep := range s.Episodes() {
+		if ep.Root == "/mallory" {
+			mallory++
+		} else {
+			victims++
+		}
+	}
+	if most := int(account.Records.Limit().All/2) / (16 * 32 << 10); victims != 10 || mallory > most || mallory < most/2 {
+		t.Errorf("read: %d of 10 of others, %d of 100 of the one (at most %d)", victims, mallory, most)
+	}
+}
+
+func TestARootThatChangesHandsIsTheNewOwners(t *testing.T) {
+	dir := quickDir(t)
+	s, _ := openStore(t, dir, &testDisk{})
+	l, log, _ := start(s)
+	s.Found(tracker.Tenant{Root: root, Owner: 1})
+	commit(l, record("a", llama, 1), tracker.Preparing)
+	s.Found(tracker.Tenant{Root: root, Owner: 2, Named: true})
+	if s.names[1] != 0 || s.names[2] != 1 || s.accounts.Held(1, account.Records) != 0 || s.accounts.Held(2, account.Records) == 0 {
+		t.Errorf("names %v, records %d and %d", s.names, s.accounts.Held(1, account.Records), s.accounts.Held(2, account.Records))
+	}
+	commit(l, record("a", llama, 1), tracker.Progress)
+	if got, want := log.events[1].Tenant, (tracker.Tenant{Root: root, Owner: 2, Named: true, Given: true}); got != want {
+		t.Errorf("an event is for %+v, want %+v", got, want)
+	}
+	kill(s)
+	s, _ = openStore(t, dir, &testDisk{})
+	l, log, _ = start(s)
+	commit(l, record("a", llama, 1), tracker.Progress)
+	if got, want := log.events[0].Tenant, (tracker.Tenant{Root: root, Owner: 2}); got != want {
+		t.Errorf("after a restart an event is for %+v, want %+v", got, want)
 	}
 }
 
@@ -176,81 +316,113 @@ func TestTimesThatJSONCannotSayAreKept(t *testing.T) {
 
 func TestARecordGoesOnlyAfterItsRepositoryIsNoted(t *testing.T) {
 	dir := t.TempDir()
-	on := &testDisk{}
-	s, _ := openStore(t, dir, on)
+	s, _ := openStore(t, dir, &testDisk{})
 	l, _, _ := start(s)
-	ep := record("e1", llama, 1)
-	commit(l, over(ep), tracker.Completed)
+	commit(l, over(record("e1", llama, 1)), tracker.Completed)
 	s.Written("e1-completed", "log")
-	on.before = func(_, path string) error {
-		if filepath.Base(path) == stateFile {
-			return syscall.EIO
-		}
-		return nil
-	}
 	s.Written("e1-completed", "journal")
-	kill(s)
-	s, _ = openStore(t, dir, &testDisk{})
-	if m, known := s.Repo(root, home, llama); !known || !m.Since.Equal(over(ep).Memory.Since) {
-		t.Errorf("the end of the download is forgotten: %+v, %v", m, known)
+	noted := false
+	for _, l := range recordsOf(t, dir, root) {
+		noted = noted || l.Repo != nil && !l.Repo.Since.IsZero()
+		if l.Closed != "" && !noted {
+			t.Error("closed before it was noted")
+		}
+	}
+	if !noted {
+		t.Error("not noted")
 	}
 }
 
 // Were the newer record on disk alone, the older one's verdict would be lost.
 func TestRecordsAreWrittenInTheOrderOfTheirEpisodes(t *testing.T) {
-	on := &testDisk{}
-	s, _ := openStore(t, t.TempDir(), on)
+	dir := t.TempDir()
+	s, _ := openStore(t, dir, &testDisk{})
 	l, _, _ := start(s)
-	want := []string{"durably state.json"}
+	var want, got []string
 	for i := range 20 {
 		ep := over(record(fmt.Sprint("e", i), llama, i))
 		l.Commit(&ep, []tracker.Event{event(ep, tracker.Completed)})
-		want = append(want, "durably "+ep.ID+".json")
+		want = append(want, ep.ID)
 	}
 	l.pass()
-	same(t, "writes", on.takeOps(), want...)
+	for _, l := range recordsOf(t, dir, root) {
+		if l.Episode != nil {
+			got = append(got, l.Episode.Episode.ID)
+		}
+	}
+	same(t, "writes", got, want...)
 }
 
 // A reader, or a kill, meets the old file or the new one.
 func TestFilesAreReplacedNotRewritten(t *testing.T) {
 	dir := t.TempDir()
 	path, old := filepath.Join(dir, "x"), filepath.Join(dir, "old")
-	for _, replace := range []func(string, []byte) error{osDisk{}.replace, osDisk{}.replace, osDisk{}.replaceDurably, osDisk{}.replaceDurably} {
-		write(t, path, "before")
-		if err := os.Link(path, old); err != nil {
-			t.Fatal(err)
-		}
-		if err := replace(path, []byte("after")); err != nil {
-			t.Fatal(err)
-		}
-		for name, want := range map[string]string{path: "after", old: "before"} {
-			if data, err := os.ReadFile(name); err != nil || strings.TrimRight(string(data), " ") != want {
-				t.Errorf("%s: %q, %v", name, data, err)
-			}
-		}
-		if err := os.Remove(old); err != nil {
-			t.Fatal(err)
-		}
-	}
-	same(t, "left", files(t, dir, ""), "x")
-}
-
-// Each write meets the content before last, whatever its length.
-func TestARecordReplacedTimeAndAgainIsNeverMixedWithAFormerOne(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "x.json")
-	for i, length := range []int{0, 700, 699, 5000, 10, 700, 4096, 9000, 4097, 3} {
-		want := fmt.Sprintf(`{"n":%d,"s":%q}`, i, strings.Repeat(string(rune('a'+i)), length))
-		if err := (osDisk{}).replace(path, []byte(want)); err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(path)
-		if err != nil || strings.TrimRight(string(data), " ") != want || len(data) > (len(want)+4095)/4096*4096 {
-			t.Fatalf("write %d: %d bytes for %d, %v", i, len(data), len(want), err)
-		}
-	}
-	if err := (osDisk{}).remove(path); err != nil {
+	write(t, path, "before")
+	if err := os.Link(path, old); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "left", files(t, dir, ""))
+	err := osDisk{}.rewrite(path, func(out io.Writer) error {
+		_, err := out.Write([]byte("after"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := osDisk{}.rewrite(path, func(out io.Writer) error {
+		_, _ = out.Write([]byte("half"))
+		return syscall.ENOSPC
+	})
+	if !errors.Is(failed, syscall.ENOSPC) {
+		t.Errorf("got %v", failed)
+	}
+	for name, want := range map[string]string{path: "after", old: "before"} {
+		if data, err := os.ReadFile(name); err != nil || string(data) != want {
+			t.Errorf("%s: %q, %v", name, data, err)
+		}
+	}
+	same(t, "left", files(t, dir, ""), "old", "x")
+}
+
+// What was written by something else, or cut off, is never appended to.
+func TestOnlyTheFileThatWasWrittenIsExtended(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x")
+	write(t, path, "1\n")
+	if err := (osDisk{}).extend(path, 2, []byte("2\n"), true); err != nil {
+		t.Error(err)
+	}
+	if err := (osDisk{}).extend(path, 2, []byte("3\n"), false); !errors.Is(err, errOther) {
+		t.Errorf("got %v", err)
+	}
+	if err := os.Symlink(path, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"link", "none"} {
+		if err := (osDisk{}).extend(filepath.Join(dir, name), 4, []byte("3\n"), false); err == nil {
+			t.Errorf("%s was extended", name)
+		}
+	}
+	if data, _ := os.ReadFile(path); string(data) != "1\n2\n" {
+		t.Errorf("it holds %q", data)
+	}
+}
+
+func TestRecordsThatWereChangedBehindOurBackAreWrittenAfresh(t *testing.T) {
+	dir := t.TempDir()
+	on := &testDisk{}
+	s, said := openStore(t, dir, on)
+	l, _, _ := start(s)
+	commit(l, record("a", llama, 1), tracker.Preparing)
+	path := filepath.Join(dir, newRecords(root).file())
+	if err := os.Truncate(path, 10); err != nil {
+		t.Fatal(err)
+	}
+	commit(l, record("b", qwen, 1), tracker.Preparing)
+	same(t, "episodes", left(t, dir, root), "a", "b")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	commit(l, record("a", llama, 1), tracker.Progress)
+	same(t, "episodes", left(t, dir, root), "a", "b")
+	said.wantCount(t, "level=", 0)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"progressd/account"
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/tracker"
@@ -37,19 +38,65 @@ func (s *Store) noteVerdict(of repoKey, e tracker.Event) {
 	if p := e.Downloader; p != nil { // what it asked for is over
 		e.Downloader = &downloader.Process{PID: p.PID, Started: p.Started, Command: p.Command, Unit: p.Unit, Container: p.Container, User: p.User}
 	}
-	oldest := e.At.Add(-verdictsKept)
-	s.verdicts = slices.DeleteFunc(s.verdicts, func(v Verdict) bool {
-		return v.Root == of.root && v.Repo == of.repo || v.Event.Kind != tracker.Completed && v.Event.At.Before(oldest)
-	})
-	s.verdicts = append(s.verdicts, Verdict{of.root, of.repo, e})
-	if over := len(s.verdicts) - maxVerdicts; over > 0 {
-		s.verdicts = slices.Delete(s.verdicts, 0, over)
-	}
+	s.addVerdict(Verdict{of.root, of.repo, e})
+	rec := s.repoRecord(of)
+	rec.Verdict = &e
+	s.touchRepo(of.root, rec)
 }
 
-// recallVerdicts takes up those that are pending.
+// addVerdict adds one to those that are remembered. Where these are too many, the
+// user of whom most are loses the oldest.
+func (s *Store) addVerdict(v Verdict) {
+	oldest := v.Event.At.Add(-verdictsKept)
+	s.dropVerdicts(func(other Verdict) bool {
+		return other.Root == v.Root && other.Repo == v.Repo || other.Event.Kind != tracker.Completed && other.Event.At.Before(oldest)
+	})
+	s.verdicts = append(s.verdicts, v)
+	if len(s.verdicts) <= maxVerdicts {
+		return
+	}
+	by := make(map[account.User]int)
+	for _, other := range s.verdicts {
+		by[s.of(other.Root).owner]++
+	}
+	most, dropped := account.Most(by), false
+	s.dropVerdicts(func(other Verdict) bool {
+		first := !dropped && s.of(other.Root).owner == most
+		dropped = dropped || first
+		return first
+	})
+}
+
+// dropVerdicts forgets some. They are gone from the disk when their root's records
+// are written afresh.
+func (s *Store) dropVerdicts(which func(Verdict) bool) {
+	s.verdicts = slices.DeleteFunc(s.verdicts, func(v Verdict) bool {
+		if !which(v) {
+			return false
+		}
+		if rec := s.of(v.Root).repos[v.Repo]; rec != nil {
+			rec.Verdict = nil
+		}
+		return true
+	})
+}
+
+// recallVerdicts takes up those that are remembered with their repositories, and
+// those that are pending.
 func (s *Store) recallVerdicts() {
-	for _, e := range s.inOrder() {
+	var all []Verdict
+	for _, r := range s.roots {
+		for _, rec := range r.repos {
+			if rec.Verdict != nil {
+				all = append(all, Verdict{r.root, rec.Repo, *rec.Verdict})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Verdict) int { return a.Event.At.Compare(b.Event.At) })
+	for _, v := range all {
+		s.addVerdict(v)
+	}
+	for _, e := range inOrder(s.episodes) {
 		for _, p := range e.Pending {
 			s.noteVerdict(e.key(), p.Event)
 		}
@@ -78,8 +125,8 @@ func (s *Store) Verdict(root string, repo hfcache.Repo) (tracker.Event, bool) {
 func (s *Store) LogOf(root string, repo hfcache.Repo) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if rec := s.repos[repoKey{root, repo}]; rec != nil {
-		return rec.Log
+	if r := s.roots[root]; r != nil && r.repos[repo] != nil {
+		return r.repos[repo].Log
 	}
 	return ""
 }

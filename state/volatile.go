@@ -9,22 +9,16 @@ import (
 // Volatile returns a store that has no directory: it serves one life, and
 // nothing of it is left behind.
 func Volatile(log *slog.Logger) *Store {
-	return &Store{
-		log: log, disk: osDisk{},
-		repos:    map[repoKey]*repoRecord{},
-		logs:     map[string]repoKey{},
-		episodes: map[string]*episode{},
-		closed:   map[string]struct{}{},
-	}
+	return newStore("", nil, log, osDisk{})
 }
 
-// forget counts as written what a volatile store holds.
-func (s *Store) forget() {
-	s.stateDirty = false
-	clear(s.closed)
-	for _, e := range s.episodes {
-		e.dirty = false
+// pretend counts as written what a volatile store holds.
+func (s *Store) pretend() {
+	for r := range s.changed {
+		r.clean()
 	}
+	clear(s.changed)
+	clear(s.gone)
 }
 
 // LogName gives the name of a repository's log file, and keeps it for that
@@ -43,6 +37,10 @@ func (s *Store) NameLog(root string, repo hfcache.Repo, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := repoKey{root, repo}
-	s.repoRecord(key).Log = name
+	rec := s.repoRecord(key)
+	if rec.Log != "" {
+		delete(s.logs, rec.Log)
+	}
+	rec.Log = name
 	s.logs[name] = key
 }

@@ -22,7 +22,7 @@ func TestAVolatileStoreServesALedgerAndTouchesNoDisk(t *testing.T) {
 	if len(told) != 1 || told[0].Log != "given.log" {
 		t.Fatalf("%+v", told)
 	}
-	if err := s.Placing("e-1", tracker.Position{Inode: 7}); err != nil {
+	if err := placing(s, "e-1", tracker.Position{Inode: 7}); err != nil {
 		t.Error(err)
 	}
 	if at, ok := s.Placed("e-1"); !ok || at.Inode != 7 {
@@ -44,7 +44,7 @@ func TestLogNamesAreKept(t *testing.T) {
 	dir, repo := t.TempDir(), hfcache.Repo{Type: hfcache.Model, ID: "org/name"}
 	log := slog.New(slog.DiscardHandler)
 	for range 2 {
-		s, err := Open(dir, log)
+		s, err := Open(dir, newAccounts(), log)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,8 +33,7 @@ type trouble struct {
 	next time.Time
 }
 
-// sync writes what is dirty. The state goes before the episodes, since it
-// holds their log names, and closed ones are removed only when it is on disk.
+// sync writes what has changed.
 func (s *Store) sync() error {
 	err := s.write()
 	s.judge(err)
@@ -50,70 +49,35 @@ func (s *Store) syncUnlessBroken() {
 
 func (s *Store) write() error {
 	if s.dir == "" {
-		s.forget()
+		s.pretend()
 		return nil
 	}
 	if err := s.secure(); err != nil {
 		return err
 	}
-	// One record that fails must not hold up the others.
-	first := s.writeState()
-	for _, e := range s.inOrder() {
-		first = cmp.Or(first, s.writeEpisode(e))
+	// One root whose records fail must not hold up the others.
+	var first error
+	for r := range s.changed {
+		if r.changed.some() {
+			if err := r.write(s.disk, s.path(r.file()), s.accounts); err != nil {
+				first = cmp.Or(first, fmt.Errorf("root %q: %w", r.root, err))
+			}
+		}
+		if !r.changed.some() {
+			delete(s.changed, r)
+		}
 	}
-	if s.stateDirty {
-		return first
-	}
-	for name := range s.closed {
-		if err := s.disk.remove(s.path(name)); err != nil {
+	for file := range s.gone {
+		if err := s.disk.remove(s.path(file)); err != nil {
 			first = cmp.Or(first, err)
 			continue
 		}
-		delete(s.closed, name)
+		delete(s.gone, file)
+	}
+	if first == nil {
+		s.retireFormer()
 	}
 	return first
-}
-
-func (s *Store) writeState() error {
-	if !s.stateDirty {
-		return nil
-	}
-	rec := stateRecord{Version: version, Roots: s.roots, Repos: make([]repoRecord, 0, len(s.repos)), Verdicts: s.verdicts}
-	for _, r := range s.repos {
-		rec.Repos = append(rec.Repos, *r)
-	}
-	slices.SortFunc(rec.Repos, func(a, b repoRecord) int {
-		return cmp.Or(cmp.Compare(a.Root, b.Root), cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
-	})
-	data, err := encode(rec, maxStateBytes)
-	if err != nil {
-		return err
-	}
-	if err := s.disk.replaceDurably(s.path(stateFile), data); err != nil {
-		return err
-	}
-	s.stateDirty = false
-	return nil
-}
-
-// writeEpisode waits for the disk only where a verdict depends on it.
-func (s *Store) writeEpisode(e *episode) error {
-	if !e.dirty {
-		return nil
-	}
-	data, err := encode(e.episodeRecord, maxEpisodeBytes)
-	if err != nil {
-		return err
-	}
-	replace := s.disk.replace
-	if len(e.Pending) > 0 || e.Episode.Over {
-		replace = s.disk.replaceDurably
-	}
-	if err := replace(s.path(filepath.Join(episodesDir, episodeFile(e.Episode.ID))), data); err != nil {
-		return err
-	}
-	e.dirty = false
-	return nil
 }
 
 // secure makes sure that the directory is there and ours alone, and that
@@ -130,7 +94,7 @@ func (s *Store) secure() error {
 	if err := s.keepAside(); err != nil {
 		return err
 	}
-	return os.MkdirAll(s.path(episodesDir), 0o700)
+	return os.MkdirAll(s.path(rootsDir), 0o700)
 }
 
 // occupy takes a directory that came, or came back, while the daemon runs.
@@ -143,12 +107,12 @@ func (s *Store) occupy() error {
 		return err
 	}
 	s.lock = lock
-	s.aside = []string{stateFile, episodesDir}
-	s.stateDirty = true
-	for _, e := range s.episodes {
-		e.dirty = true
+	s.aside = []string{stateFile, episodesDir, rootsDir}
+	for _, r := range s.roots {
+		r.changed.all = true
+		s.touch(r)
 	}
-	clear(s.closed)
+	clear(s.gone)
 	return nil
 }
 
@@ -180,7 +144,7 @@ func (s *Store) retryIn() (wait time.Duration, needed bool) {
 	return max(0, time.Until(s.trouble.next)), true
 }
 
-// flush writes what is dirty, whatever failed before.
+// flush writes what has changed, whatever failed before.
 func (s *Store) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,7 +164,7 @@ func (s *Store) keepAside() error {
 		}
 		s.aside = s.aside[1:]
 	}
-	return cmp.Or(forgetOldest(s.dir), forgetOldest(s.path(episodesDir)))
+	return cmp.Or(forgetOldest(s.dir), forgetOldest(s.path(rootsDir)), forgetOldest(s.path(episodesDir)))
 }
 
 func forgetOldest(dir string) error {

@@ -6,6 +6,7 @@ package tracker
 import (
 	"time"
 
+	"progressd/account"
 	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/hfcache"
@@ -72,6 +73,8 @@ type Event struct {
 	Revision string       `json:"revision,omitempty"`
 	// Log is the file name of the model's log; set by the state's ledger.
 	Log string `json:"log,omitempty"`
+	// Tenant is whom the root is watched for; set by the state's ledger, too.
+	Tenant Tenant `json:"-"`
 
 	Bytes       int64        `json:"bytes"`
 	Total       int64        `json:"total,omitempty"`
@@ -139,6 +142,20 @@ type Event struct {
 	Output  string `json:"output,omitempty"`
 	Alarm   bool   `json:"alarm,omitempty"`
 	Exit    *Exit  `json:"exit,omitempty"`
+}
+
+// Tenant is whom a root is watched for.
+type Tenant struct {
+	// Root is the cache root's path, also where the event names a directory
+	// in it.
+	Root string
+	// Owner of the root's directory.
+	Owner account.User
+	// Named: the root is configured by name, not by a pattern.
+	Named bool
+	// Given: the log's name was given in this life, so that a log of that name
+	// that is there already is another's.
+	Given bool
 }
 
 // File is a file in flight. Name is untrusted text, Bytes what of it is on

@@ -13,3 +13,10 @@ type Position struct {
 	// Line is the exact text without its newline.
 	Line string `json:"line"`
 }
+
+// Placement is where the line of one verdict goes.
+type Placement struct {
+	// Event is the verdict's id.
+	Event string
+	At    Position
+}

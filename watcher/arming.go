@@ -29,7 +29,7 @@ func (r *runner) ensure(p *repo, s stamp) bool {
 	w.where, w.waiting, w.epoch = s.where, true, r.notify.era()
 	w.seq++
 	path := r.path(p, s.where)
-	r.notify.ask(request{verb: arm, repo: p, dir: path, key: path, seq: w.seq})
+	r.notify.ask(request{verb: arm, repo: p, dir: path, key: path, root: &r.root, seq: w.seq})
 	return false
 }
 

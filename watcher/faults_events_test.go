@@ -419,4 +419,12 @@ func faultP6(t *testing.T) {
 }
 
 // watchList is what is watched.
-func watchList(n *notifier) []string { return n.from.Watches.(*fsnotify.Watcher).WatchList() }
+func watchList(n *notifier) (dirs []string) {
+	k := n.from.Watches.(*kernelWatches)
+	for _, path := range k.WatchList() {
+		if name, ok := k.name(path); ok {
+			dirs = append(dirs, name)
+		}
+	}
+	return dirs
+}

@@ -25,8 +25,8 @@ func (k *faulty) Openat(at int, path string, flags int) (int, error) {
 	k.mu.Lock()
 	open := k.open
 	k.mu.Unlock()
-	if open != nil && at == unix.AT_FDCWD {
-		if err := open(path); err != nil {
+	if open != nil {
+		if err := open(whole(at, path)); err != nil {
 			return -1, err
 		}
 	}

@@ -111,7 +111,7 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 	known := make(map[string]Root)
 	var seen []sighting
 	for _, p := range s.places {
-		root := Root{Path: p.path, Pattern: f.pattern, Dev: p.dev, Inode: p.inode, Home: p.home, Remote: p.remote}
+		root := Root{Path: p.path, Pattern: f.pattern, Dev: p.dev, Inode: p.inode, Home: p.home, Owner: p.owner, Remote: p.remote}
 		old, was := f.known[p.via]
 		if was && old.Path == root.Path && old.Dev == root.Dev && old.Home.Same(root.Home) {
 			root.Since = old.Since
@@ -193,15 +193,15 @@ func (f *finder) setTrap(seen []sighting) {
 }
 
 // trapFor gives the path that has to appear next for path to appear, if the
-// directory in which it will is near and local.
+// directory in which it will is near and local. It is free of links.
 func trapFor(kernel fsys.Kernel, path string) string {
 	for range 2 {
 		dir := filepath.Dir(path)
-		if d, err := fsys.Open(kernel, dir); err == nil {
+		if d, real, err := fsys.Follow(kernel, dir); err == nil {
 			kind, err := d.Network()
 			d.Close()
 			if err == nil && kind == "" {
-				return path
+				return filepath.Join(real, filepath.Base(path))
 			}
 			return ""
 		}

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -72,10 +73,20 @@ func (k *hanging) at(path string, hangs bool) {
 	}
 }
 
-func (k *hanging) wait(at int, name string) {
-	if at != unix.AT_FDCWD {
-		return
+// whole is the path of a name in an open directory.
+func whole(at int, name string) string {
+	if at == unix.AT_FDCWD || filepath.IsAbs(name) {
+		return name
 	}
+	dir, err := os.Readlink(fmt.Sprint("/proc/self/fd/", at))
+	if err != nil {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+func (k *hanging) wait(at int, name string) {
+	name = whole(at, name)
 	k.mu.Lock()
 	var gate chan struct{}
 	for path, g := range k.hangs {
@@ -299,7 +310,7 @@ type slow struct {
 }
 
 func (k *slow) Openat(at int, name string, flags int) (int, error) {
-	if at == unix.AT_FDCWD && strings.HasPrefix(name, k.path) {
+	if strings.HasPrefix(whole(at, name), k.path) {
 		<-time.After(k.by)
 	}
 	return k.Real.Openat(at, name, flags)

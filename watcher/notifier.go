@@ -13,6 +13,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 const (
@@ -34,6 +36,9 @@ type Notifications struct {
 	// Events and Errors are closed by Close.
 	Events <-chan fsnotify.Event
 	Errors <-chan error
+	// Name gives an event's name as it was added, false if it is to be ignored;
+	// nil if events have that name.
+	Name func(name string) (as string, ok bool)
 }
 
 // Watches are the directories of whose events Notifications tell.
@@ -41,15 +46,6 @@ type Watches interface {
 	Add(dir string) error
 	Remove(dir string) error
 	Close() error
-}
-
-// openNotify asks the kernel for events.
-func openNotify() (*Notifications, error) {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, err
-	}
-	return &Notifications{w, w.Events, w.Errors}, nil
 }
 
 // A notifier owns the one Notifications of all roots. fsnotify sends
@@ -139,6 +135,8 @@ type request struct {
 	// dir is what to watch; key the path whose events matter: dir itself,
 	// or one name in it.
 	dir, key string
+	// root is the one that dir lies in, nil if it is none's.
+	root *Root
 	// seq numbers the requests for one repo; 0 is never used.
 	seq uint16
 }
@@ -248,7 +246,13 @@ func (n *notifier) begin(drainers *sync.WaitGroup) {
 	n.from = from
 	drainers.Go(func() {
 		for e := range from.Events {
-			n.route(e)
+			ok := true
+			if from.Name != nil {
+				e.Name, ok = from.Name(e.Name)
+			}
+			if ok {
+				n.route(e)
+			}
 		}
 	})
 	drainers.Go(func() {
@@ -282,7 +286,7 @@ func (n *notifier) arm(r request) {
 	}
 	n.mu.Unlock()
 	r.repo.box.watches.Add(1)
-	err := n.from.Add(r.dir)
+	err := n.add(r)
 	if err == nil {
 		r.repo.tell(func(to *note) { to.armed = r.seq })
 		return
@@ -292,6 +296,44 @@ func (n *notifier) arm(r request) {
 		n.shortage(err)
 	}
 	r.repo.tell(func(to *note) { to.refused = r.seq })
+}
+
+// add watches a directory: that which is reached through no link, where events are
+// the kernel's.
+func (n *notifier) add(r request) error {
+	to, ok := n.from.Watches.(openWatches)
+	if !ok {
+		return n.from.Add(r.dir)
+	}
+	d, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return to.AddOpen(d, r.dir)
+}
+
+// open opens what is to be watched.
+func (r request) open() (fsys.Dir, error) {
+	if r.root == nil {
+		return fsys.OpenUnlinked(fsys.Real{}, r.dir)
+	}
+	top, err := fsys.OpenNoFollow(fsys.Real{}, r.root.Path)
+	if err != nil {
+		return fsys.Dir{}, err
+	}
+	e, err := top.Stat()
+	if err == nil && (e.Dev != r.root.Dev || e.Inode != r.root.Inode) {
+		err = errReplaced
+	}
+	if rel := strings.TrimPrefix(r.dir[len(r.root.Path):], "/"); err == nil && rel != "" {
+		defer top.Close()
+		return top.Sub(rel)
+	}
+	if err != nil {
+		top.Close()
+	}
+	return top, err
 }
 
 func (n *notifier) disarm(p *repo, dir, key string) {

@@ -249,10 +249,19 @@ func (r *runner) step(ctx context.Context) error {
 	return nil
 }
 
+// open opens the root. On a network its numbers don't tell it from what a link
+// leads to that has come on the way.
+func (r *runner) open() (fsys.Dir, error) {
+	if r.root.Remote != "" {
+		return fsys.OpenUnlinked(r.opts.FS, r.root.Path)
+	}
+	return fsys.OpenNoFollow(r.opts.FS, r.root.Path)
+}
+
 // work opens the root, makes sure that it is still the same directory, does
 // what is due beneath it and keeps nothing open.
 func (r *runner) work(ctx context.Context) error {
-	top, err := fsys.OpenNoFollow(r.opts.FS, r.root.Path)
+	top, err := r.open()
 	if err != nil {
 		return err
 	}

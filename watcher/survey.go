@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"progressd/fsys"
 )
 
@@ -33,6 +31,7 @@ type place struct {
 	via, path  string
 	dev, inode uint64
 	home       fsys.Identity
+	owner      int // of the directory
 	// remote names the network file system it is on; empty if local.
 	remote string
 }
@@ -139,30 +138,28 @@ func (f *finder) descend(ctx context.Context, s *survey, dirs []string, part str
 }
 
 func matches(kernel fsys.Kernel, dir, part string) ([]string, error) {
-	d, err := fsys.OpenToList(kernel, dir)
+	d, _, err := fsys.Follow(kernel, dir)
+	if errors.Is(err, fsys.ErrNotDirectory) {
+		return nil, nil // nothing lies in it
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
 	var found []string
-	err = d.Names(func(name string) bool {
-		if ok, _ := filepath.Match(part, name); ok {
-			found = append(found, strings.Clone(name))
+	err = d.List(func(items []fsys.Item) error {
+		for _, item := range items {
+			if ok, _ := filepath.Match(part, string(item.Name)); ok {
+				found = append(found, string(item.Name))
+			}
 		}
-		return true
+		return nil
 	})
 	return found, err
 }
 
 func locate(kernel fsys.Kernel, path string) (place, error) {
-	final, err := fsys.RealPath(kernel, path)
-	if err != nil {
-		return place{}, err
-	}
-	d, err := fsys.OpenNoFollow(kernel, final)
-	if errors.Is(err, unix.ENOTDIR) {
-		return place{}, errNotDirectory
-	}
+	d, final, err := fsys.Follow(kernel, path)
 	if err != nil {
 		return place{}, err
 	}
@@ -179,9 +176,5 @@ func locate(kernel fsys.Kernel, path string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, home: home, remote: kind}, nil
+	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, home: home, owner: int(e.UID), remote: kind}, nil
 }
-
-// errNotDirectory is deliberately not ENOTDIR: a file where a cache should be
-// is worth a word.
-var errNotDirectory = errors.New("it is not a directory")

@@ -203,3 +203,30 @@ func restingRunner(tb testing.TB, root string) *runner {
 func (blindLooker) Stirred(context.Context) []string { return nil }
 
 func (blindLooker) Look(context.Context, string) Pace { return Idle }
+
+// Another user's link to a cache is no root, and its names are in no message.
+func TestABorrowedLinkLeadsToNoRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give files away")
+	}
+	base := tempRoot(t)
+	private := mkdir(t, base, "victim", "private")
+	mkdir(t, private, "secret-project", "models--a--b")
+	mallory := mkdir(t, base, "mallory")
+	for path, uid := range map[string]int{private: 1000, filepath.Join(private, "secret-project"): 1000, mallory: 1001} {
+		must(t, os.Chown(path, uid, uid))
+	}
+	must(t, os.Symlink(private, filepath.Join(mallory, "hubs")))
+	must(t, os.Lchown(filepath.Join(mallory, "hubs"), 1001, 1001))
+	for _, pattern := range []string{"/*/hubs/secret-project", "/*/hubs/*"} {
+		g := newRig(t, soon, true, base+pattern)
+		g.start()
+		g.awaitTrue("it is said", func() bool { return g.log.count("belongs to uid 1001") == 1 })
+		if len(g.looks) > 0 || g.log.count("models--a--b") > 0 || g.log.count("cache found") > 0 {
+			t.Errorf("%s: looked at; log:\n%s", pattern, g.log)
+		}
+		if pattern == "/*/hubs/*" && g.log.count("secret-project") > 0 {
+			t.Errorf("%s: names what lies there:\n%s", pattern, g.log)
+		}
+	}
+}

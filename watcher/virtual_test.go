@@ -89,7 +89,9 @@ func virtual(t *testing.T, root string, test func(m *madeUp, l *looks)) {
 		l, used := &looks{n: make(map[string]int)}, time.Duration(0)
 		w := New(Options{
 			Roots: []string{root}, Poll: time.Hour, Active: time.Second, Steady: 2 * time.Second, Notify: true,
-			OpenNotify:    func() (*Notifications, error) { return &Notifications{m, m.events, m.errors}, nil },
+			OpenNotify: func() (*Notifications, error) {
+				return &Notifications{Watches: m, Events: m.events, Errors: m.errors}, nil
+			},
 			ProcessorTime: func() time.Duration { used += time.Millisecond; return used },
 			IsRepo:        isRepo, NewLooker: func(Root) Looker { return l }, Log: quietLog(),
 		})

@@ -70,6 +70,8 @@ type Root struct {
 	// when it is mounted again.
 	Dev, Inode uint64
 	Home       fsys.Identity
+	// Owner is the user whose directory it is, by number.
+	Owner int
 	// Remote names the file system of a network that it is on, if any.
 	Remote string
 	// Since is zero for a root that may have been there before the daemon

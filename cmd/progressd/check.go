@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 
+	"progressd/account"
 	"progressd/config"
 	"progressd/daemon"
 	"progressd/record"
@@ -28,7 +31,7 @@ func check(set config.Settings, out io.Writer) int {
 	if set.Hub.Enabled {
 		fmt.Fprintf(w, "hub look-up\t%s\n", set.Hub.Endpoint)
 	}
-	status := exitOK
+	status, owned := exitOK, shares{}
 	var hints []string
 	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
@@ -39,6 +42,7 @@ func check(set config.Settings, out io.Writer) int {
 			r := checkRoot(path, set.Roots)
 			fmt.Fprintf(w, "root\t%s\t%s\n", record.Clean(path), r.says())
 			hints = append(hints, r.hints...)
+			owned[r.owner] += r.repos
 			if r.wrong != nil {
 				status = exitFailed
 			}
@@ -46,6 +50,9 @@ func check(set config.Settings, out io.Writer) int {
 	}
 	if hint := daemon.ProcessesHidden(set); hint != "" {
 		hints = append(hints, hint)
+	}
+	for _, line := range owned.over() {
+		fmt.Fprintf(w, "over budget\t%s\n", line)
 	}
 	_ = w.Flush()
 	for _, hint := range hints {
@@ -60,4 +67,18 @@ func place(dir string) string {
 		return "(as the environment of the service says)"
 	}
 	return record.Clean(dir)
+}
+
+// shares are how many repositories there are of each user.
+type shares map[account.User]int
+
+// over names the users who have more than can be remembered.
+func (n shares) over() (lines []string) {
+	limit := account.Names.Limit()
+	for _, user := range slices.Sorted(maps.Keys(n)) {
+		if int64(n[user]) > limit.All {
+			lines = append(lines, fmt.Sprintf("uid %v: %d repositories, %s are remembered", user, n[user], limit))
+		}
+	}
+	return lines
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"progressd/account"
 	"progressd/daemon"
 	"progressd/fsys"
 	"progressd/hfcache"
@@ -28,15 +29,17 @@ type rootCheck struct {
 	locals, links int
 	// hints say what to do, at most maxHints of them.
 	hints []string
-	// unseen is why this user can't look, wrong why it is no root.
-	unseen, wrong error
+	// unseen is why this user can't look, wrong why it is no root, borrowed why
+	// it isn't followed to where it leads.
+	unseen, wrong, borrowed error
+	owner                   account.User
 }
 
 // maxHints is how many hints there are about one root.
 const maxHints = 8
 
 func checkRoot(path string, roots []string) *rootCheck {
-	r := &rootCheck{path: path, roots: roots}
+	r := &rootCheck{path: path, roots: roots, owner: account.Unknown}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -52,9 +55,8 @@ func checkRoot(path string, roots []string) *rootCheck {
 }
 
 func (r *rootCheck) look() {
-	if d, err := fsys.Open(fsys.Real{}, r.path); err == nil {
-		r.network, _ = d.Network() // what can't be found out is shown as local
-		d.Close()
+	if r.borrowed = r.follow(); r.borrowed != nil {
+		return
 	}
 	if r.staged("") {
 		r.locals++
@@ -65,6 +67,24 @@ func (r *rootCheck) look() {
 	} else {
 		r.wrong = err
 	}
+}
+
+// follow goes where the daemon goes. The error says that it doesn't follow a link.
+func (r *rootCheck) follow() error {
+	d, _, err := fsys.Follow(fsys.Real{}, r.path)
+	var borrowed *fsys.BorrowedError
+	if errors.As(err, &borrowed) {
+		return err
+	}
+	if err != nil {
+		return nil //nolint:nilerr // it is met again when it is listed
+	}
+	defer d.Close()
+	r.network, _ = d.Network() // what can't be found out is shown as local
+	if e, err := d.Stat(); err == nil {
+		r.owner = account.User(e.UID)
+	}
+	return nil
 }
 
 // entries calls each for what lies in a directory.
@@ -199,6 +219,9 @@ func (r *rootCheck) says() string {
 			text += " (of this user: the service may be allowed to look)"
 		}
 		return text
+	}
+	if r.borrowed != nil {
+		return record.Clean(r.borrowed.Error())
 	}
 	text := fmt.Sprintf("%d repositories", r.repos)
 	if r.locals > 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -380,5 +381,28 @@ func wait(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What the daemon doesn't follow is said before it is started.
+func TestCheckNamesABorrowedLink(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give files away")
+	}
+	dir := t.TempDir()
+	hub, link := filepath.Join(dir, "hub"), filepath.Join(dir, "link")
+	if err := errors.Join(os.Mkdir(hub, 0o755), os.Chown(hub, 1000, 1000), os.Symlink(hub, link), os.Lchown(link, 1001, 1001)); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	check(config.Settings{Roots: []string{link, hub}}, &out)
+	if text := out.String(); !strings.Contains(text, "belongs to uid 1001") || !strings.Contains(text, "0 repositories") {
+		t.Error(text)
+	}
+}
+
+func TestCheckNamesWhoHasMoreThanCanBeRemembered(t *testing.T) {
+	if got := (shares{1000: 7, 1001: 60_000}).over(); len(got) != 1 || got[0] != "uid 1001: 60000 repositories, 50000 in all are remembered" {
+		t.Errorf("%q", got)
 	}
 }

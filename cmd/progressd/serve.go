@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"progressd/account"
 	"progressd/config"
 	"progressd/daemon"
 	"progressd/state"
@@ -25,7 +26,8 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 	ctx, stop := context.WithCancel(ctx)
 	toggling := daemon.Start(ctx, "toggle", func(ctx context.Context) error { return diag.toggle(ctx, w.toggles) }, log)
 	defer func() { stop(); <-toggling }()
-	store, err := openState(set, log)
+	accounts := account.NewBook(account.SystemOwners(), log)
+	store, err := openState(set, accounts, log)
 	if err != nil {
 		return err
 	}
@@ -39,12 +41,12 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 	}()
 	probes := new(watcher.Probes)
 	for {
-		next, reload := life(ctx, set, store, probes, open, sd, load, w, log)
+		next, reload := life(ctx, set, holdings{store, accounts, probes}, open, sd, load, w, log)
 		if !reload {
 			break
 		}
 		if next.StateDir != set.StateDir {
-			if store, err = moveState(store, next, log); err != nil {
+			if store, err = moveState(store, next, accounts, log); err != nil {
 				return err
 			}
 		}
@@ -57,31 +59,38 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 	return nil
 }
 
-func openState(set config.Settings, log *slog.Logger) (*state.Store, error) {
-	store, err := state.Open(set.StateDir, log)
+// holdings are what outlives a reload.
+type holdings struct {
+	store    *state.Store
+	accounts *account.Book
+	probes   *watcher.Probes
+}
+
+func openState(set config.Settings, accounts *account.Book, log *slog.Logger) (*state.Store, error) {
+	store, err := state.Open(set.StateDir, accounts, log)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start: %w", err)
 	}
 	return store, nil
 }
 
-func moveState(old *state.Store, next config.Settings, log *slog.Logger) (*state.Store, error) {
+func moveState(old *state.Store, next config.Settings, accounts *account.Book, log *slog.Logger) (*state.Store, error) {
 	if err := old.Close(); err != nil {
 		log.Warn("the former state is not complete", "err", err)
 	}
-	return openState(next, log)
+	return openState(next, accounts, log)
 }
 
 // life runs the parts under one configuration, until a signal ends it. It
 // reports whether, and with which configuration, to go on.
-func life(ctx context.Context, set config.Settings, store *state.Store, probes *watcher.Probes, open []*net.UnixListener, sd *daemon.Systemd,
+func life(ctx context.Context, set config.Settings, hold holdings, open []*net.UnixListener, sd *daemon.Systemd,
 	load func() (config.Settings, error), w world, log *slog.Logger,
 ) (next config.Settings, reload bool) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan struct{})
 	parts := daemon.New(ctx, daemon.Options{
-		Settings: set, Store: store, Probes: probes, Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
+		Settings: set, Store: hold.store, Accounts: hold.accounts, Probes: hold.probes, Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
 	})
 	go func() {
 		defer close(ended)

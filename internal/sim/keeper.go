@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/account"
 	"progressd/daemon"
 	"progressd/state"
 )
@@ -45,7 +46,8 @@ func (k *keeper) start() {
 	if k.mutant.forgets {
 		writeFiles(set.StateDir, nil)
 	}
-	store, err := state.Open(set.StateDir, log)
+	accounts := account.NewBook(account.SystemOwners(), log)
+	store, err := state.Open(set.StateDir, accounts, log)
 	if err != nil {
 		panic(err)
 	}
@@ -54,7 +56,7 @@ func (k *keeper) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	k.cancel, k.done = cancel, make(chan struct{})
 	pipeline := daemon.New(ctx, daemon.Options{
-		Settings: set, Store: store, Getenv: func(string) string { return "" }, Log: log,
+		Settings: set, Store: store, Accounts: accounts, Getenv: func(string) string { return "" }, Log: log,
 		Machine: k.machine(), Outlets: []state.Outlet{{Queue: k.mutant.outlet(k.said)}},
 	})
 	go func() {

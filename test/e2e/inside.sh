@@ -180,10 +180,15 @@ waits() {
 }
 
 keeps_private() {
-	runuser -u bob -- cat $log/org--demo.log >/dev/null || die "a user cannot read the log"
+	runuser -u alice -- cat $log/org--demo.log >/dev/null || die "the owner cannot read her log"
+	runuser -u bob -- cat $log/org--demo.log 2>/dev/null && die "another user can read the log"
+	runuser -u bob -- ls $log 2>/dev/null && die "a user can list the logs"
 	runuser -u bob -- ls /var/lib/progressd 2>/dev/null && die "a user can read the state"
-	[[ $(stat --format=%U:%a $log /var/lib/progressd | tr '\n' ' ') == 'progressd:755 progressd:700 ' ]] || die "modes of the directories"
-	ok "everyone may follow the logs, nobody read the state"
+	useradd --groups progressd olga
+	runuser -u olga -- cat $log/org--demo.log >/dev/null || die "an operator cannot read the log"
+	runuser -u olga -- ls $log >/dev/null || die "an operator cannot list the logs"
+	[[ $(stat --format=%U:%a $log /var/lib/progressd | tr '\n' ' ') == 'progressd:751 progressd:700 ' ]] || die "modes of the directories"
+	ok "the owner and the group follow a log, nobody else, and nobody reads the state"
 }
 
 one_at_a_time() {

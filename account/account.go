@@ -1,0 +1,236 @@
+// Package account keeps what each user of the machine takes of the daemon, so
+// that none can take what the others need. Whatever the daemon has a bound for
+// is charged here to the user whom it is for: the owner of a cache's root, or
+// who is at the other end of a connection.
+//
+// Three rules are all there is:
+//
+//   - What is held and can't be taken back (memory of a listing, a download
+//     that is followed, a connection) may be taken as long as its user then has
+//     no more than what is still free. So the first user gets half of all, and
+//     there is always something left for the next one.
+//   - What comes time and again (looks, lines, reports) fills a bucket of each
+//     user's own: a burst, and then a steady rate.
+//   - What can be given up (remembered names, lines that wait) is given up by
+//     the user who has the most of it: see Most.
+package account
+
+import (
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// A User is whom things are charged to, by the number that stat(2) and
+// SO_PEERCRED give.
+type User int
+
+// Unknown is the owner of what nobody is known to own: a root that was not
+// found yet.
+const Unknown User = -1
+
+// String is the number, which needs no look-up that could hang.
+func (u User) String() string {
+	if u < 0 {
+		return "unknown"
+	}
+	return strconv.Itoa(int(u))
+}
+
+// Told is how often it is said that the same user is over the same budget.
+const Told = time.Hour
+
+// lately is for how long a user counts as over a budget after the last refusal.
+const lately = time.Minute
+
+// A Book has the accounts of all users. Its methods may be called from any
+// goroutine and wait for nothing. A nil Book has no bounds.
+type Book struct {
+	log    *slog.Logger
+	owners *Owners
+
+	mu    sync.Mutex
+	held  [resources]held
+	flows [resources]map[User]*bucket
+	over  map[excess]*refusals
+}
+
+// excess is one user and one thing of which there is too much.
+type excess struct {
+	user User
+	what Resource
+}
+
+// refusals is when that user was refused it.
+type refusals struct{ last, told time.Time }
+
+// held is what is held of one resource.
+type held struct {
+	all int64
+	by  map[User]int64
+}
+
+// NewBook opens a Book in which nothing is charged. owners tells whose a number
+// is; nil: each is its own.
+func NewBook(owners *Owners, log *slog.Logger) *Book {
+	return &Book{log: log, owners: owners, over: make(map[excess]*refusals)}
+}
+
+// Take charges n of what is held to a user, if that is within the budget.
+func (b *Book) Take(u User, what Resource, n int64) bool {
+	if b == nil {
+		return true
+	}
+	u = b.owners.Of(u)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := &b.held[what]
+	if n < 0 || n > what.Limit().All || h.by[u]+n > what.Limit().All-h.all-n {
+		b.refuse(u, what)
+		return false
+	}
+	if h.by == nil {
+		h.by = make(map[User]int64)
+	}
+	h.by[u] += n
+	h.all += n
+	return true
+}
+
+// Give gives back what was taken.
+func (b *Book) Give(u User, what Resource, n int64) {
+	if b == nil {
+		return
+	}
+	u = b.owners.Of(u)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := &b.held[what]
+	if n = min(n, h.by[u]); n <= 0 {
+		return
+	}
+	h.all -= n
+	if h.by[u] -= n; h.by[u] == 0 {
+		delete(h.by, u)
+	}
+}
+
+// Wait is how long it takes until a user may spend more of what comes time and
+// again.
+func (b *Book) Wait(u User, what Resource) time.Duration {
+	if b == nil {
+		return 0
+	}
+	u = b.owners.Of(u)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	wait := b.bucket(u, what, now).wait(what.Limit())
+	if wait > 0 {
+		b.refuse(u, what)
+	}
+	return wait
+}
+
+// Spend charges n of what comes time and again to a user, who may come to owe
+// some: see Wait.
+func (b *Book) Spend(u User, what Resource, n int64) {
+	if b == nil {
+		return
+	}
+	u = b.owners.Of(u)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bucket(u, what, time.Now()).left -= n
+}
+
+// Refused notes that a user had to give up something of which others have less.
+func (b *Book) Refused(u User, what Resource) {
+	if b == nil {
+		return
+	}
+	u = b.owners.Of(u)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refuse(u, what)
+}
+
+// refuse remembers a refusal, and says it unless that was done lately.
+func (b *Book) refuse(u User, what Resource) {
+	now := time.Now()
+	key := excess{u, what}
+	r := b.over[key]
+	if r == nil {
+		b.trim(now)
+		r = &refusals{}
+		b.over[key] = r
+	}
+	r.last = now
+	if !r.told.IsZero() && now.Sub(r.told) < Told {
+		return
+	}
+	r.told = now
+	b.log.Warn("a user is over a budget: it is kept to its share, others lose nothing (progressd(8), AMONG STRANGERS)",
+		"uid", u, "budget", what.String(), "limit", what.Limit().String(), "effect", what.effect())
+}
+
+// maxOver bounds what is remembered of refusals.
+const maxOver = 4096
+
+// trim forgets refusals of which nothing more is to be said.
+func (b *Book) trim(now time.Time) {
+	if len(b.over) < maxOver {
+		return
+	}
+	for key, r := range b.over {
+		if now.Sub(r.told) >= Told {
+			delete(b.over, key)
+		}
+	}
+	if len(b.over) >= maxOver {
+		clear(b.over)
+	}
+}
+
+// Over names who was refused something within the last minute, and what, in
+// words for an operator: "uid 1001: lines".
+func (b *Book) Over() []string {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []string
+	for key, r := range b.over {
+		if time.Since(r.last) < lately {
+			all = append(all, "uid "+key.user.String()+": "+key.what.String())
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Held is how much a user holds of something.
+func (b *Book) Held(u User, what Resource) int64 {
+	if b == nil {
+		return 0
+	}
+	u = b.owners.Of(u)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held[what].by[u]
+}
+
+// Most is the user who has the most of something, given how much each has, and
+// the larger number of two who have as much; Unknown if nobody has any.
+func Most(by map[User]int) User {
+	most, n := Unknown, 0
+	for u, has := range by {
+		if has > n || has > 0 && has == n && u > most {
+			most, n = u, has
+		}
+	}
+	return most
+}
