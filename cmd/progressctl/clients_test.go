@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,13 +26,14 @@ type call struct {
 	done     chan int
 }
 
-var calls int
+// calls counts them, for a file of its own each.
+var calls atomic.Int64
 
-// calls progressctl without waiting for its end.
+// begin calls progressctl without waiting for its end.
 func (l *launch) begin(args ...string) *call {
 	l.t.Helper()
-	calls++
-	c := &call{l: l, out: l.file(fmt.Sprint("out", calls)), err: l.file(fmt.Sprint("err", calls)), done: make(chan int, 1)}
+	n := calls.Add(1)
+	c := &call{l: l, out: l.file(fmt.Sprint("out", n)), err: l.file(fmt.Sprint("err", n)), done: make(chan int, 1)}
 	ends, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)

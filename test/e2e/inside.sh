@@ -86,7 +86,7 @@ start_client() {
 }
 start_download() {
 	start_client "$1" "$2"
-	eventually 30 has "$(logfile "$model")" "Download progress: $middle$" || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
+	eventually 90 has "$(logfile "$model")" "Download progress: $middle$" || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
 }
 finish_download() {
 	echo "open $model" >&"$hub_commands"
@@ -97,7 +97,7 @@ is_completed() { (($(count "$(logfile "$1")" '\[SUCCESS\] Model downloaded succe
 # once ORG/NAME: completed, and whatever was done to the daemon meanwhile, no line twice.
 once() {
 	local line
-	eventually 20 is_completed "$1" || die "no completed line of $1"
+	eventually 90 is_completed "$1" || die "no completed line of $1"
 	for line in 'Preparing to download model: ' 'Download progress: ' 'Model downloaded successfully'; do
 		[[ $(count "$(logfile "$1")" "$line") == 1 ]] || { cat "$(logfile "$1")"; die "not once: $line"; }
 	done
@@ -167,7 +167,7 @@ waits() {
 	pkill -KILL -u bob -f 'hf download org/cut' || die "nobody to kill"
 	killed=$SECONDS
 	wait "$client"
-	eventually 30 has "$(logfile org/single)" ' 10[0-5]MB' || die "no progress line of org/single"
+	eventually 90 has "$(logfile org/single)" ' 10[0-5]MB' || die "no progress line of org/single"
 	echo "open org/single" >&"$hub_commands"
 	wait "$single" || { cat /var/tmp/client.log; die "the client failed"; }
 	eventually 60 is_completed org/single || { cat "$(logfile org/single)"; die "no completed line of org/single"; }
@@ -318,9 +318,9 @@ asks_the_hub() {
 	systemctl daemon-reload && systemctl restart progressd || die "restart with hub-lookup.conf"
 	systemd-analyze security --no-pager --threshold=18 progressd.service >/dev/null || die "more exposed than it says"
 	start_client alice org/asked model.safetensors
-	eventually 30 has "$(logfile org/asked)" ' 10[0-5]MB' || die "no progress line of org/asked"
+	eventually 90 has "$(logfile org/asked)" ' 10[0-5]MB' || die "no progress line of org/asked"
 	finish_download
-	eventually 20 is_completed org/asked || die "no completed line of org/asked"
+	eventually 90 is_completed org/asked || die "no completed line of org/asked"
 	entry EVENT=completed MODEL=org/asked TOTAL=130000000 TOTAL_SOURCE=hub FILES=1 PROOF=request || die "the hub was not asked"
 	rm -r ${dropin%/*} /etc/progressd/hf_token
 	cp /src/packaging/systemd/config.toml /etc/progressd/config.toml
@@ -390,9 +390,9 @@ downloads_as_a_service() {
 	unit+=$(systemd-escape org/served).service
 	systemctl start --no-block "$unit"
 	file=/var/log/hf-download/org--served.log
-	eventually 30 has "$file" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "no progress line of the service"; }
+	eventually 90 has "$file" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "no progress line of the service"; }
 	echo "open org/served" >&"$hub_commands"
-	eventually 30 has "$file" '\[SUCCESS\] Model downloaded successfully$' || { cat "$file"; die "no success of the service"; }
+	eventually 90 has "$file" '\[SUCCESS\] Model downloaded successfully$' || { cat "$file"; die "no success of the service"; }
 	of_service org/served EVENT=completed PROOF=listing || die "no success in the journal of the unit"
 	eventually 20 eval '[[ $(systemctl show --property=ActiveState --value "$unit") == inactive ]]' || die "the service goes on"
 	systemctl start "$unit" || die "cached, and it fails"
@@ -400,7 +400,7 @@ downloads_as_a_service() {
 	[[ $(stat -c %U /var/cache/hf-download/hub/models--org--served) == hf-download ]] || die "not by a user of its own"
 	unit=hf-download@$(systemd-escape org/none).service
 	systemctl start --no-block "$unit"
-	eventually 30 of_service org/none EVENT=failed CAUSE=repo-not-found || die "the cause is not told"
+	eventually 90 of_service org/none EVENT=failed CAUSE=repo-not-found || die "the cause is not told"
 	eventually 10 eval '[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]]' || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
 	systemctl stop "$unit"
 	ok "hf-download@.service: a model by a user of its own, its failure named, tried again"
@@ -421,7 +421,7 @@ reports_to_the_daemon() {
 	reload
 	unit=hf-download@$(systemd-escape org/told).service
 	systemctl start --no-block "$unit"
-	eventually 30 has "$(logfile org/told)" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "the daemon does not tell of the service's model"; }
+	eventually 90 has "$(logfile org/told)" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "the daemon does not tell of the service's model"; }
 	systemctl restart progressd || die "restart"
 	echo "open org/told" >&"$hub_commands"
 	once org/told
@@ -433,7 +433,7 @@ reports_to_the_daemon() {
 	eventually 10 eval '(($(count "$(logfile org/told)" "Model downloaded successfully$") == 2))' || { cat "$(logfile org/told)"; die "cached, and no success"; }
 	unit=hf-download@$(systemd-escape org/nothing).service
 	systemctl start --no-block "$unit"
-	eventually 30 entry EVENT=failed MODEL=org/nothing CAUSE=repo-not-found || die "the cause is not told by the daemon"
+	eventually 90 entry EVENT=failed MODEL=org/nothing CAUSE=repo-not-found || die "the cause is not told by the daemon"
 	eventually 5 says_itself org/nothing 'Model download failed: org/nothing was not found' || die "the service does not show the failure"
 	systemctl stop "$unit"
 	[[ -z $(ls /var/log/hf-download) ]] || die "two logs: $(ls /var/log/hf-download)"
