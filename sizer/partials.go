@@ -150,7 +150,7 @@ func (part *partial) measure(e fsys.Entry, written int64, now time.Time) {
 		// Truncated, or another file under the name: it begins again.
 		part.ino, part.bytes, part.base = e.Inode, written, 0
 		part.grown, part.beaten = now, false
-	} else if written > part.bytes || e.Size > part.size {
+	} else if e.Size > part.size || written > part.bytes && part.touchedSince(e, now) {
 		part.grown, part.beaten = now, false
 		part.bytes = max(part.bytes, written)
 	} else if !e.Mtime.Equal(part.mtime) {
@@ -159,6 +159,14 @@ func (part *partial) measure(e fsys.Entry, written int64, now time.Time) {
 		part.grown, part.touched, part.beaten = now, now, false
 	}
 	part.size, part.mtime = e.Size, e.Mtime
+}
+
+// touchedSince reports whether a file may have been written to since the last
+// look. Blocks alone say nothing: some 20 to 40 s after the last write, whoever
+// made it being gone perhaps, the kernel writes a sparse one back and gives it a
+// block more for the tree of its extents (ext4: seen), and no other time.
+func (part *partial) touchedSince(e fsys.Entry, now time.Time) bool {
+	return !e.Mtime.Equal(part.mtime) || now.Sub(e.Mtime) < racy
 }
 
 // cut reports whether a preallocated partial has lost no more than the counter
