@@ -21,9 +21,10 @@ clear_up() {
 	local pid name
 	for pid in "${children[@]}"; do { kill -9 "$pid" && wait "$pid"; } 2>/dev/null || true; done
 	for name in "${!mounted[@]}"; do umount -l "$dir/mnt/$name" 2>/dev/null || true; done
-	rm -rf "$dir"
+	rm -rf --one-file-system "$dir" # nothing that could not be unmounted
 }
 trap clear_up EXIT
+trap "exit 1" INT TERM
 
 say() { printf '%s\n' "$*" >&2; }
 
