@@ -53,7 +53,7 @@ func TestWhereTheTimesOfDirectoriesStandStill(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		gen  client.Generation
-	}{{"a client with listings", client.Trees}, {"one without", client.HH036}, {"one that resumes", client.HH023}} {
+	}{{"a client with listings", client.Trees}, {"one without, that resumes", client.HH036}} {
 		t.Run(c.name, func(t *testing.T) {
 			if !inside.Namespace(t, 0) {
 				return
