@@ -104,6 +104,9 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 	return since
 }
 
+// Came implements watcher.Looker.
+func (e *rootScanner) Came(folder string, absent time.Time) { e.root.Came(folder, absent) }
+
 // Stirred implements watcher.Looker.
 func (e *rootScanner) Stirred(context.Context) []string { return e.root.Stirred(time.Now()) }
 

@@ -125,7 +125,7 @@ func (p *pass) measurePartials(blobs fsys.Dir) error {
 func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	part.ino, part.size, part.mtime = e.Inode, e.Size, e.Mtime
 	part.bytes = p.root.fs.content(part.BlobName, e)
-	part.fresh = !bornOr(born, e).Before(p.root.opts.Opened)
+	part.fresh = !bornOr(born, e).Before(p.repo.opened)
 	if part.fresh {
 		part.grown = p.now
 		return
@@ -137,7 +137,7 @@ func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	if part.left && len(pl.revisions) == 1 {
 		part.commit = pl.revisions[0]
 	}
-	if e.Ctime.After(p.root.opts.Opened) {
+	if e.Ctime.After(p.repo.opened) {
 		part.grown = p.now
 	}
 }

@@ -76,6 +76,9 @@ type runner struct {
 	// the root next, listRest until when not to list again.
 	listed                     bool
 	listDue, pollDue, listRest time.Duration
+	// intact is the wall clock when the names in the root were last known to be
+	// those that are known.
+	intact time.Time
 	// force: list although nothing shows that it is needed.
 	force bool
 	// turn is whose turn it is at the next poll; everything: everyone's,
@@ -152,7 +155,7 @@ func (r *runner) begin() {
 		r.notify.join(r.box)
 	}
 	r.locals = locals{shelves: make(map[*repo]*shelf)}
-	r.addLocal(".", r.root.Inode)
+	r.addLocal(".", r.root.Inode, time.Time{})
 	r.looker = r.opts.NewLooker(r.root)
 	if !r.ensure(r.self, stamp{where: onRoot, inode: r.root.Inode}) {
 		r.listDue = r.now() + firstArmPatience

@@ -106,6 +106,10 @@ type Looker interface {
 	// and when names in the root came or went; where there is no such file it
 	// costs a few stats.
 	Stirred(ctx context.Context) []string
+	// Came is called before the first look at a folder that has come while the
+	// root was watched; absent is the wall clock when the root was last known not
+	// to hold it.
+	Came(folder string, absent time.Time)
 	// Look passes once over the repository in the folder of that name, or
 	// the directory of that path if Options.IsLocal accepts it. A
 	// folder that vanished is looked at once more, then forgotten.
