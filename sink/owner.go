@@ -233,7 +233,7 @@ func (m *ModelLog) admit(f *os.File, st unix.Stat_t, owner account.User) {
 	if owner <= 0 || int(owner) == os.Geteuid() || st.Mode&othersRead != 0 {
 		return
 	}
-	err := unix.Fsetxattr(int(f.Fd()), "system.posix_acl_access", readersACL(st.Mode, uint32(owner)), 0)
+	err := unix.Fsetxattr(int(f.Fd()), "system.posix_acl_access", readersACL(st.Mode, uint32(owner)), 0) //nolint:gosec // a user has a number that is not negative, see above
 	if err != nil && !m.unlisted {
 		m.unlisted = true
 		m.log.Warn("cannot let the owner of a cache read its logs: the group of the log directory may, nobody else", "dir", m.dir, keyError, err)
