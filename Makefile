@@ -22,7 +22,13 @@ CLIENT ?= bin/progressctl
 # How much each fuzz test tries: inputs, not seconds, since Go before 1.27 may call the end of the time
 # a failure (go.dev/issue/75804). How long the soak runs.
 FUZZTIME ?= 100000x
-SOAKTIME ?= 60s
+SOAKTIME ?= 90s
+# How many lives are simulated, and by which seed: another one each time, if it isn't said. SIMLIFE plays
+# one of them alone, SIMSTORY a story from a file; both print it.
+SIMLIVES ?= 5000
+SIMSEED  ?= 0
+SIMLIFE  ?= 0
+SIMSTORY ?=
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
@@ -42,17 +48,18 @@ clean: ## remove what was built
 
 ##@ Try
 .PHONY: demo
-demo: build ## a made-up download on this machine, watched live: no network, no root, some 25 s
+demo: build ## a made-up download on this machine, watched live: no network, no root, some 20 s
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-loaders e2e-exec soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-nightly e2e-loaders e2e-exec sim soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 # It has each program that a test runs sleep for a second at its end, unless it is told not to.
+# Those of cmd/ wait for a minute, as users do: they take no turn from the others.
 test: ## every test, in random order, with the race detector where there is a C compiler
 	@if printf '#include <stdlib.h>\n' | $$($(GO) env CC) -E - >/dev/null 2>&1; then \
 		set -- -race; else echo 'no C compiler: testing without the race detector'; set --; fi; \
-	export GORACE=atexit_sleep_ms=10; set -x; $(GO) test "$$@" -shuffle=on ./...
+	export GORACE=atexit_sleep_ms=10; set -x; $(GO) test "$$@" -p=$$(($$(nproc) + 2)) -shuffle=on ./...
 
 vet: ## go vet
 	$(GO) vet ./...
@@ -100,15 +107,25 @@ e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a
 e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI, npm, crates.io; some 7 min)
 	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
 
-e2e-loaders: build ## real vLLM, transformers, diffusers and llama.cpp (root, PyPI, Debian; 6.4 GB the first time; some 12 min)
-	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --stall-after 4m --jobs 2 \
+# The plays end with eleven minutes of silence; the tests are done by then.
+e2e-nightly: build ## the verdicts that wait for ten minutes, of real clients and of made-up ones of every kind (root, as e2e-clients; some 25 min)
+	PROGRESSD_NIGHTLY=1 $(GO) test -count=1 -timeout=30m -run=TestEveryVerdictOnEveryClient ./cmd/progressd & tests=$$!; \
+	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --nightly; status=$$?; \
+	wait $$tests && exit $$status
+
+e2e-loaders: build ## real vLLM, transformers, diffusers and llama.cpp (root, PyPI, Debian; 6.4 GB the first time; some 20 min)
+	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY)) --jobs 2 \
 		--only 'vllm|transformers|diffusers|llama'
 
 e2e-exec: build ## progressctl exec around the client of three generations, while all goes wrong that can (root, PyPI, tmux; some 4 min)
 	@command -v tmux >/dev/null || { echo 'tmux is missing (Debian: tmux)' >&2; exit 1; }
 	$(GO) run ./test/exec --progressctl $(abspath $(CLIENT))
 
-soak: build ## SOAKTIME (60s) of made-up downloads while everything is killed at random, compared with the truth
+sim: ## SIMLIVES (5000) made-up lives of the whole daemon in virtual time, compared with the truth (SIMSEED, SIMLIFE, SIMSTORY)
+	$(GO) -C internal/sim test -count=1 -timeout 0 -run TestLives -sim.lives=$(SIMLIVES) -sim.seed=$(SIMSEED) \
+		-sim.life=$(SIMLIFE) -sim.story=$(SIMSTORY)
+
+soak: build ## SOAKTIME (90s) of made-up downloads while everything is killed at random, compared with the truth
 	$(GO) run ./internal/soak --progressd $(abspath $(BINARY)) --for $(SOAKTIME)
 
 bench: build ## costs, against the peers (python3, du); BENCHFLAGS=--quick for orientation

@@ -154,9 +154,9 @@ func (a *asker) judge(root watcher.RootStatus, look sizer.Look, last *tracker.Ev
 		d.State = record.Completed
 	case last != nil && last.Kind == tracker.Ended:
 		told := a.p.form.Record(*last)
-		d.State, d.ID, d.Record.Event, d.Level, d.Message = record.Ended, told.ID, told.Event, told.Level, told.Message
+		d.State, d.ID, d.Event, d.Level, d.Message = record.Ended, told.ID, told.Event, told.Level, told.Message
 	default:
-		d.Record.Event, d.Level, d.Message = "", "", ""
+		d.Event, d.Level, d.Message = "", "", ""
 	}
 	if last != nil {
 		d.Key = record.KeyOf(*last)

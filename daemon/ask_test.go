@@ -239,11 +239,11 @@ func TestWhatWasToldIsHeldAgainstWhatIsThere(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	told := func() bool {
+	g.until(func() bool { // and its line is in the log
 		e, ok := g.p.opts.Store.Verdict(g.roots[0], demo)
-		return ok && e.Proof == "request"
-	}
-	g.until(told)
+		lines := g.ask.lines(g.roots[0], demo)
+		return ok && e.Proof == "request" && len(lines) > 0 && strings.HasSuffix(lines[len(lines)-1], "successfully")
+	})
 	check := func(state record.State) {
 		t.Helper()
 		a := g.one("org/demo")

@@ -68,9 +68,15 @@ type Options struct {
 	// Console gets the lines where standard output is not the journal; nil is
 	// none.
 	Console io.Writer
+	// Outlets are further ways out for what is said.
+	Outlets []state.Outlet
 	Getenv  func(string) string
+	// Shown is given how a download stands, for NewJudge; nil: nobody asks.
+	Shown func(tracker.Standing)
 	// Version of the program, for the first line.
 	Version string
+	// Machine stands in for the one that the daemon runs on, which is nil.
+	Machine *Machine
 	Log     *slog.Logger
 }
 
@@ -110,18 +116,20 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.board = p.newBoard()
 	p.server = p.newServer(store)
 	p.ledger = state.NewLedger(store, append(p.outlets(), state.Outlet{Queue: p.server}, state.Outlet{Queue: p.board}), p.log)
-	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{
-		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend, Shown: p.board.Shown,
-	}, p.log)
+	hooks := tracker.Hooks{
+		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend,
+		Shown: p.shown, Watched: func() bool { return p.board.Watched() || p.server.Watched() },
+	}
+	p.tracker = tracker.New(limits(set), p.ledger, opts.Machine.hooked(hooks), p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
 	p.hub = HubOf(set, opts.Getenv, p.log)
-	p.watcher = watcher.New(p.watches(ctx, &scannerFactory{
+	p.watcher = watcher.New(opts.Machine.onto(p.watches(ctx, &scannerFactory{
 		store: store, accounts: opts.Accounts, looks: p.looks, attended: p.attended, opened: now, log: p.log,
-		procs: sizer.NewProcs(procDir), listing: listingOf(p.hub),
-	}))
+		procs: sizer.NewProcs(opts.Machine.processes()), listing: listingOf(p.hub), machine: opts.Machine,
+	})))
 	return p
 }
 
@@ -148,7 +156,8 @@ func NewJudge(opts Options, looks chan sizer.Look, attended *Attendance, hub *hu
 	p := newPipeline(opts, attended)
 	p.looks, p.hub = looks, hub
 	p.ledger = state.NewLedger(opts.Store, p.outlets(), p.log)
-	p.tracker = tracker.New(limits(p.set), p.ledger, tracker.Hooks{RunOver: runOver, Attend: p.attend}, p.log)
+	hooks := tracker.Hooks{RunOver: runOver, Attend: p.attend, Shown: opts.Shown, Watched: func() bool { return true }}
+	p.tracker = tracker.New(limits(p.set), p.ledger, hooks, p.log)
 	p.tracker.Hear(p.reports)
 	return p
 }
@@ -225,7 +234,7 @@ func (p *Pipeline) outlets() []state.Outlet {
 		console.Name = "" // nobody waits for a terminal
 		outlets = append(outlets, console)
 	}
-	return outlets
+	return append(outlets, p.opts.Outlets...)
 }
 
 func (p *Pipeline) outlet(s sink.Sink, accounts *account.Book) state.Outlet {
@@ -246,7 +255,9 @@ func (p *Pipeline) Run(ctx context.Context) {
 	if p.sd.listens {
 		Start(ctx, "status", p.refresh, p.log)
 	}
-	Start(ctx, "slim", p.slim, p.log)
+	if p.opts.Machine == nil { // else the process is a simulation's, and isn't ours to make small
+		Start(ctx, "slim", p.slim, p.log)
+	}
 	hearing := Start(ctx, "socket", p.hear, p.log)
 	p.Carry(ctx, Start(ctx, "watcher", p.watcher.Run, p.log))
 	<-hearing

@@ -55,8 +55,12 @@ func within(root watcher.RootStatus, run socket.Run) (hfcache.Repo, bool) {
 		return hfcache.Repo{}, false
 	}
 	same := run.Root == root.Path
-	if run.Inode != 0 {
-		same = run.Inode == root.Inode && run.Dev == root.Dev
+	switch {
+	case run.Inode == 0:
+	case root.Remote != "": // which may number a directory anew each time
+		same = run.Dev == root.Dev && (same || run.Inode == root.Inode)
+	default:
+		same = run.Dev == root.Dev && run.Inode == root.Inode
 	}
 	if same || run.Repo.Type != hfcache.Local {
 		return run.Repo, same

@@ -13,8 +13,8 @@ var demo = hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}
 func TestWhichRootARunIsAbout(t *testing.T) {
 	local := hfcache.Repo{Type: hfcache.Local, ID: "."}
 	root := watcher.RootStatus{Path: "/models", Present: true, Dev: 1, Inode: 7, Owner: 1000}
-	absent := root
-	absent.Present = false
+	absent, remote := root, root
+	absent.Present, remote.Remote = false, "fuse"
 	for _, c := range []struct {
 		name string
 		root watcher.RootStatus
@@ -24,6 +24,9 @@ func TestWhichRootARunIsAbout(t *testing.T) {
 		{"by its identity", root, socket.Run{Root: "/elsewhere", Dev: 1, Inode: 7, Repo: demo}, "org/demo"},
 		{"by its path, while it has none", root, socket.Run{Root: "/models", Repo: demo}, "org/demo"},
 		{"not by its path alone", root, socket.Run{Root: "/models", Dev: 2, Inode: 7, Repo: demo}, ""},
+		{"by path and device, where inodes are numbered anew", remote, socket.Run{Root: "/models", Dev: 1, Inode: 9, Repo: demo}, "org/demo"},
+		{"not by the device alone", remote, socket.Run{Root: "/elsewhere", Dev: 1, Inode: 9, Repo: demo}, ""},
+		{"not by the path of another device", remote, socket.Run{Root: "/models", Dev: 2, Inode: 9, Repo: demo}, ""},
 		{"not what lies beneath", root, socket.Run{Root: "/models/hub", Dev: 1, Inode: 9, Repo: demo}, ""},
 		{"a directory that is the root", root, socket.Run{Root: "/models", Dev: 1, Inode: 7, Repo: local}, "."},
 		{"a directory beneath", root, socket.Run{Root: "/models/org/demo", Dev: 1, Inode: 9, Repo: local}, "org/demo"},

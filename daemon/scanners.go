@@ -26,6 +26,7 @@ type scannerFactory struct {
 	looks    chan<- sizer.Look
 	attended *Attendance
 	opened   time.Time
+	machine  *Machine
 	log      *slog.Logger
 
 	mu sync.Mutex
@@ -35,6 +36,7 @@ type scannerFactory struct {
 
 // A rootScanner looks at the repositories of one root, when its watcher says so.
 type rootScanner struct {
+	machine  *Machine
 	root     *sizer.Root
 	looks    chan<- sizer.Look
 	attended *Attendance
@@ -53,9 +55,9 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	if !root.Since.IsZero() {
 		opened = root.Since
 	}
-	e := &rootScanner{looks: s.looks, attended: s.attended, accounts: s.accounts, owner: whose.Owner, followed: make(map[string]bool)}
+	e := &rootScanner{machine: s.machine, looks: s.looks, attended: s.attended, accounts: s.accounts, owner: whose.Owner, followed: make(map[string]bool)}
 	e.root = sizer.NewRoot(sizer.Options{
-		Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
+		FS: s.machine.files(), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
 		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner), Judged: s.attended.Judged(root.Path),
 		Procs: s.procs, Log: s.log,
@@ -131,6 +133,12 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 	return since
 }
 
+// Stirred implements watcher.Looker.
+func (e *rootScanner) Stirred(context.Context) (folders []string) {
+	metered(e.accounts, e.owner, func() { folders = e.root.Stirred(time.Now()) })
+	return folders
+}
+
 // Look implements watcher.Looker.
 func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	var look sizer.Look
@@ -141,6 +149,9 @@ func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 		return watcher.Slow
 	}
 	e.attended.forget(look)
+	if !e.machine.passes(&look) {
+		return paces[pace]
+	}
 	select {
 	case e.looks <- look:
 	case <-ctx.Done():

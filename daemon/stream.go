@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/record"
 	"progressd/stream"
 	"progressd/tracker"
 )
@@ -30,6 +31,13 @@ func (p *Pipeline) rights() stream.Rights {
 		Groups: func() []int { return append(groupsNamed(groupFile, journalReaders), os.Getegid()) },
 		Public: func() bool { return readByAll(p.set.LogDir) },
 	}
+}
+
+// shown passes on what the tracker publishes: to those who watch, and to those
+// who report on that download.
+func (p *Pipeline) shown(s tracker.Standing) {
+	p.board.Shown(s)
+	p.server.Shown(s.Root, s.Repo, func() record.Download { return record.StandingOf(s, nil) })
 }
 
 // journalReaders is the group that systemd lets read the system's journal, in

@@ -111,6 +111,26 @@ func (l Locks) HolderByInode(inode uint64) (pid int, ok bool) {
 	return pid, ok
 }
 
+// On counts the locks on files of a device, given by st_dev of a stat;
+// OnAnonymous those on devices without a number of their own.
+func (l Locks) On(dev uint64) int {
+	return l.count(func(f fileID) bool { return f.major == unix.Major(dev) && f.minor == unix.Minor(dev) })
+}
+
+// OnAnonymous is described at On.
+func (l Locks) OnAnonymous() int {
+	return l.count(func(f fileID) bool { return f.major == 0 })
+}
+
+func (l Locks) count(is func(fileID) bool) (n int) {
+	for f := range l.byFile {
+		if is(f) {
+			n++
+		}
+	}
+	return n
+}
+
 // ParseLocks understands the text of /proc/locks. It ignores the lines that it
 // does not know.
 func ParseLocks(text string) Locks {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"progressd/config"
+	"progressd/packaging"
 	"progressd/record"
 )
 
@@ -117,10 +118,35 @@ func TestThePackagedConfigurationWatchesEverybody(t *testing.T) {
 	if !slices.Equal(got.Roots, want.Roots) {
 		t.Errorf("roots are %q, want %q", got.Roots, want.Roots)
 	}
+	wantSame(t, got, want)
+}
+
+// wantSame compares all but the roots.
+func wantSame(t *testing.T, got, want config.Config) {
+	t.Helper()
 	got.Roots, want.Roots = nil, nil
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("it differs from the defaults in more than the roots: %+v, want %+v", got, want)
+		t.Errorf("it differs from the defaults in more than the paths: %+v, want %+v", got, want)
 	}
+}
+
+// What the tests run must be what users run.
+func TestTheConfigurationOfTheTestsDiffersInPathsAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	paths := packaging.Paths{Roots: []string{"/a/*/hub", "/b \"c\""}, Logs: "/logs", State: "/state"}
+	if err := os.WriteFile(path, []byte(packaging.Config(paths)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.Roots, paths.Roots) {
+		t.Errorf("roots are %q", got.Roots)
+	}
+	want := config.Default()
+	want.Log.Dir, want.State.Dir = paths.Logs, paths.State
+	wantSame(t, got, want)
 }
 
 // What the daemon reads must stay visible to it, and what it is restarted

@@ -2,6 +2,7 @@ package record
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -44,21 +45,24 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Printable has all texts of a record fit to be shown.
-func (r *Record) Printable() {
-	v := reflect.ValueOf(r).Elem()
+// Printable is the record with all its texts fit to be shown.
+func (r Record) Printable() Record {
+	v := reflect.ValueOf(&r).Elem()
 	for i := range v.NumField() {
 		if f := v.Field(i); f.Kind() == reflect.String {
 			f.SetString(Printable(f.String()))
 		}
 	}
+	r.InFlight = slices.Clone(r.InFlight)
 	for i := range r.InFlight {
 		r.InFlight[i].Name = Printable(r.InFlight[i].Name)
 	}
+	return r
 }
 
-// Printable has all texts of a download fit to be shown.
-func (d *Download) Printable() {
+// Printable is the download with all its texts fit to be shown.
+func (d Download) Printable() Download {
 	d.Key, d.State, d.Device = Printable(d.Key), State(Printable(string(d.State))), Printable(d.Device)
-	d.Record.Printable()
+	d.Record = d.Record.Printable()
+	return d
 }

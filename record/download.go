@@ -80,7 +80,7 @@ func StandingOf(s tracker.Standing, told *Record) Download {
 	if s.State == tracker.Progress {
 		d.State = Downloading
 	}
-	d.Record.Event, d.Level = "", ""
+	d.Event, d.Level = "", ""
 	if s.Device != 0 {
 		d.Device = strconv.FormatUint(uint64(unix.Major(s.Device)), 10) + ":" + strconv.FormatUint(uint64(unix.Minor(s.Device)), 10)
 		d.FreeBytes, d.NeededBytes = new(s.Now.Free), max(s.Now.Needed, 0)

@@ -92,14 +92,14 @@ func Of(e tracker.Event, message string) Record {
 	}
 	r.Model, r.RepoType, r.Revision = text(e.Repo.ID), text(string(e.Repo.Type)), text(e.Revision)
 	if e.Kind != tracker.LinesLost { // that is about a log, not about a download
-		r.amounts(e)
-		r.disk(e)
-		r.downloader(e)
+		addAmounts(&r, e)
+		addDisk(&r, e)
+		addDownloader(&r, e)
 	}
 	return r
 }
 
-func (r *Record) amounts(e tracker.Event) {
+func addAmounts(r *Record, e tracker.Event) {
 	if e.Bytes > 0 || e.Kind != tracker.OrphansFound && e.Proof != tracker.ProvenByExit { // of a repository at rest nothing is counted
 		r.Bytes = new(e.Bytes)
 	}
@@ -120,14 +120,14 @@ func (r *Record) amounts(e tracker.Event) {
 	r.Proof = text(string(e.Proof))
 }
 
-func (r *Record) disk(e tracker.Event) {
+func addDisk(r *Record, e tracker.Event) {
 	if e.Disk != tracker.DiskUnknown {
 		r.Disk, r.FreeBytes, r.NeededBytes = text(string(e.Disk)), new(e.Free), max(e.Needed, 0)
 	}
 }
 
-// downloader says who downloads, and how a run of it has ended.
-func (r *Record) downloader(e tracker.Event) {
+// addDownloader says who downloads, and how a run of it has ended.
+func addDownloader(r *Record, e tracker.Event) {
 	r.Command, r.Cause = text(e.Program), text(e.Cause)
 	if e.Exit != nil {
 		r.ExitStatus, r.Signal = new(int64(e.Exit.Status)), text(e.Exit.Signal)

@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,12 +12,14 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"progressd/child"
 	"progressd/config"
 	"progressd/daemon"
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/sizer"
 	"progressd/state"
 	"progressd/tracker"
@@ -25,6 +28,10 @@ import (
 // exitFailed is the status where this fails itself: as of env, timeout and
 // nohup, so that it isn't taken for the program's.
 const exitFailed = 125
+
+// exitStalled is the status of a program that was stopped because its download
+// stood still: as of timeout.
+const exitStalled = 124
 
 // A World is what running a downloader touches of its surroundings.
 type World struct {
@@ -44,6 +51,9 @@ type Options struct {
 	Argv   []string
 	Model  hfcache.Repo // zero if it wasn't named
 	Config string       // file; empty: the one that is there, if any
+	// StallTimeout is how long the download may be stalled before the program
+	// is stopped; 0: for ever.
+	StallTimeout time.Duration
 }
 
 // Run runs the program: it returns how that ends.
@@ -71,6 +81,9 @@ func Run(opts Options, w World) child.Result {
 		fmt.Fprintf(w.Stderr, "progressctl exec: %v\n", err)
 		return child.Result{Status: exitFailed}
 	}
+	if x.gaveUp.Load() {
+		return child.Result{Status: exitStalled}
+	}
 	return result
 }
 
@@ -87,6 +100,10 @@ type execution struct {
 	look    *lookout
 	log     *slog.Logger
 	stop    context.CancelFunc
+	// steward looks after the program, and has it stopped by stops.
+	steward *steward
+	stops   chan os.Signal
+	gaveUp  atomic.Bool
 	// working are all that was started.
 	working sync.WaitGroup
 	oom     int // kills before the program was started
@@ -102,6 +119,12 @@ func newExecution(opts Options, set config.Settings, w World) *execution {
 	x.tell = &teller{
 		paths: w.Sockets, comeBack: w.ComeBack, screen: screen, log: x.log,
 		done: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
+	x.stops = make(chan os.Signal, 4)
+	x.steward = newSteward(notifier(w.Getenv("NOTIFY_SOCKET")), time.Duration(set.Download.StallAfter), opts.StallTimeout,
+		x.signal, x.giveUp)
+	if x.steward.wanted() {
+		x.tell.stands, x.tell.lost = x.steward.stands, x.steward.lost
 	}
 	x.run = newHearing(aimOf(opts, set, w.Getenv), screen, x.tell.put)
 	x.tell.over = x.run.over
@@ -120,7 +143,22 @@ func (x *execution) start() {
 	looking := daemon.Start(ctx, "lookout", x.look.Run, x.log)
 	x.tell.carry = func() chan<- tracker.Report { return x.carry(ctx, looking) }
 	telling := daemon.Start(ctx, "telling", x.tell.Run, x.log)
-	x.working.Go(func() { <-telling; <-looking })
+	looksAfter := daemon.Start(ctx, "steward", x.steward.Run, x.log)
+	x.working.Go(func() { <-telling; <-looking; <-looksAfter })
+}
+
+// signal has a signal passed on to the program.
+func (x *execution) signal(sig syscall.Signal) {
+	select {
+	case x.stops <- sig:
+	default: // it has ended
+	}
+}
+
+// giveUp notes that the program is stopped because its download stands still.
+func (x *execution) giveUp() {
+	x.gaveUp.Store(true)
+	x.log.Warn("the download stands still for too long: its program is stopped", "stall_timeout", x.steward.patience)
 }
 
 // carry sets a pipeline of its own to work, and returns where its tracker
@@ -130,11 +168,19 @@ func (x *execution) carry(ctx context.Context, looking <-chan struct{}) chan<- t
 	t := x.run.target()
 	store.NameLog(t.root, t.repo, names.of(t))
 	p := daemon.NewJudge(daemon.Options{
-		Settings: x.set, Store: store, Console: x.console, Getenv: x.w.Getenv, Log: x.log,
+		Settings: x.set, Store: store, Console: x.console, Getenv: x.w.Getenv, Log: x.log, Shown: x.shown(),
 	}, x.look.looks, x.look.attended, x.look.hub, x.run.concluded)
 	x.working.Go(func() { p.Carry(ctx, looking) })
 	x.look.wanted.Store(true)
 	return p.Reports()
+}
+
+// shown is the hook for how the download stands, nil if nobody wants to know.
+func (x *execution) shown() func(tracker.Standing) {
+	if !x.steward.wanted() {
+		return nil
+	}
+	return func(s tracker.Standing) { x.steward.stands(record.StandingOf(s, nil)) }
 }
 
 // child runs the program to its end.
@@ -147,6 +193,11 @@ func (x *execution) child() (child.Result, error) {
 			select {
 			case sig := <-x.w.Signals:
 				x.run.signalled(sig)
+				select {
+				case signals <- sig:
+				case <-done:
+				}
+			case sig := <-x.stops:
 				select {
 				case signals <- sig:
 				case <-done:
@@ -229,6 +280,10 @@ func (x *execution) exit(result child.Result) tracker.Exit {
 	exit := tracker.Exit{Status: result.Status, OutOfMemory: oomKills() > x.oom}
 	if result.Signal != 0 {
 		exit.Signal = signalName(result.Signal)
+	}
+	if x.gaveUp.Load() { // however it took that
+		exit.Cause = tracker.CauseStall
+		exit.Status = cmp.Or(exit.Status, exitStalled)
 	}
 	return exit
 }

@@ -43,6 +43,10 @@ type teller struct {
 	look  func()
 	// rest looks at what there is at the end.
 	rest func(root string, repo hfcache.Repo, abort <-chan struct{}) *sizer.Look
+	// stands takes how the download stands, as a daemon sees it; lost is told
+	// that none does any more. Nil: nobody wants to know.
+	stands func(record.Download)
+	lost   func()
 	// over is closed when all is said by that one.
 	over <-chan struct{}
 	// done is closed when all is said, or nothing more can be expected.
@@ -116,6 +120,9 @@ func (t *teller) Run(ctx context.Context) error {
 			return nil
 		}
 		t.remember()
+		if t.lost != nil {
+			t.lost()
+		}
 		client, err = t.callAgain(ctx)
 	}
 	t.log.Debug("no daemon tells of this download", "err", err)
@@ -232,7 +239,7 @@ func (t *teller) run() socket.Run {
 	defer t.mu.Unlock()
 	run := socket.Run{
 		Root: t.began.Root, Repo: t.began.Repo, PID: t.began.Process.PID,
-		Command: t.began.Process.Command, Only: t.began.Only,
+		Command: t.began.Process.Command, Only: t.began.Only, Levels: t.stands != nil,
 	}
 	if run.Repo.Type == hfcache.Local {
 		run.Name = t.name
@@ -292,6 +299,9 @@ func (t *teller) show(client *socket.Client) (over bool) {
 		a, err := client.Receive()
 		if err != nil || a.Over {
 			return err == nil
+		}
+		if a.Download != nil && t.stands != nil {
+			t.stands(*a.Download)
 		}
 		if !t.screen.terminal && a.Line != "" {
 			_, _ = t.screen.Write([]byte(record.Printable(a.Line) + "\n"))

@@ -34,6 +34,8 @@ func whyFailed(e tracker.Event) string {
 	switch e.Cause {
 	case tracker.CauseMemory:
 		return program(e) + " was killed for want of memory" + disk(e)
+	case tracker.CauseStall:
+		return noNewData(e) + ", so " + program(e) + " was stopped"
 	case tracker.CauseStopped:
 		return "stopped by " + record.Clean(stoppedBy(*e.Exit))
 	case tracker.CauseKilled:

@@ -164,6 +164,20 @@ func (c *cache) whole(word string, size int, commit, path string) {
 	c.finish(word, ".incomplete", commit, path)
 }
 
+// nextTick waits until the file system's clock has moved on.
+func (c *cache) nextTick() {
+	c.t.Helper()
+	path := filepath.Join(c.proc, "tick")
+	at := func() time.Time {
+		c.must(os.WriteFile(path, nil, 0o644))
+		info, err := os.Stat(path)
+		c.must(err)
+		return info.ModTime()
+	}
+	for first := at(); !at().After(first); {
+	}
+}
+
 type listedFile struct {
 	word string
 	size int
@@ -219,7 +233,11 @@ func (c *cache) lock(pid int, word string) { c.lockIn(demo, pid, word) }
 
 func (c *cache) lockIn(folder string, pid int, word string) {
 	c.t.Helper()
-	path := filepath.Join(c.path, ".locks", folder, etag(word)+".lock")
+	c.lockAt(filepath.Join(c.path, ".locks", folder, etag(word)+".lock"), pid, word)
+}
+
+func (c *cache) lockAt(path string, pid int, word string) {
+	c.t.Helper()
 	c.write(path, 0)
 	var st syscall.Stat_t
 	c.must(syscall.Stat(path, &st))

@@ -20,6 +20,8 @@ type file struct {
 	// known, but lies in a snapshot itself. out: it is left out of the total
 	// as long as nothing comes of it.
 	wanted, loose, out bool
+	// anew: it is there, and is being fetched again into the root.
+	anew bool
 
 	// isNew: it came in this play; own: also where a restart has made that
 	// forgotten; known: counted before.
@@ -28,6 +30,8 @@ type file struct {
 	size  int64 // of a finished file, without its holes
 	holes int64
 	came  time.Time // when it was put in its place
+	// born is when it was made, as it was asked for when it came at bornAt.
+	born, bornAt time.Time
 
 	part    *partial
 	former  *partial // the last one that counted
@@ -90,6 +94,9 @@ func (p *pass) findFinished(pl *play) error {
 		}
 		switch {
 		case err == nil:
+			if f.done && !f.came.Equal(e.Ctime) {
+				pl.underway = 0 // it was fetched again, and is in its place
+			}
 			f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
 			if !f.done {
 				pl.changed = p.now
@@ -129,7 +136,7 @@ func moving(home fsys.Dir, etag string) bool {
 // attach gives each file the partial that counts for it.
 func (pl *play) attach(p *pass) {
 	for _, f := range pl.files {
-		f.part = nil
+		f.part, f.anew = nil, f.done && !f.isNew && p.held.anew[f.etag]
 	}
 	for _, part := range p.repo.partials {
 		if f := pl.files[part.Etag]; f != nil && part.attached && part.belongs(f) {
@@ -155,7 +162,7 @@ func (f *file) take(part *partial) {
 
 // finished: its blob is there, and is not just being fetched anew.
 func (f *file) finished() bool {
-	return f.done && (f.part == nil || !f.part.live || f.isNew)
+	return f.done && !f.anew && (f.part == nil || !f.part.live || f.isNew)
 }
 
 // mended reports whether nothing is missing of what was written to a partial of

@@ -108,6 +108,8 @@ type held struct {
 	// outside are those whose content is written outside of the cache until
 	// it is whole.
 	outside map[string]bool
+	// anew are the blobs that are there and are fetched again into the root.
+	anew map[string]bool
 }
 
 func (h held) has(etag string) bool {
@@ -318,7 +320,7 @@ func (p *pass) readLockDir(into *lockDir, path string) {
 	d, err := p.top.Sub(path)
 	if err != nil {
 		if fsys.Refused(err) {
-			p.root.warn(p.repo.folder, "the directory of locks is no directory, and is not followed", err)
+			p.root.warn(path, "a directory of locks is no directory, and is not followed", err)
 		}
 		*into = lockDir{}
 		return
@@ -330,15 +332,18 @@ func (p *pass) readLockDir(into *lockDir, path string) {
 	}
 	*into = lockDir{mark: p.mark(e)}
 	_ = d.Names(func(name string) bool {
-		etag, ok := strings.CutSuffix(name, ".lock")
-		if !ok {
-			return true
-		}
-		if e, err := d.Lstat(name); err == nil && e.Regular() {
-			into.files = append(into.files, lockFile{etag: strings.Clone(etag), dev: e.Dev, ino: e.Inode})
+		if etag, ok := strings.CutSuffix(name, ".lock"); ok {
+			into.add(d, strings.Clone(etag))
 		}
 		return len(into.files) < maxLocks
 	})
+}
+
+// add adds the lock file of a blob, if it is one.
+func (l *lockDir) add(d fsys.Dir, etag string) {
+	if e, err := d.Lstat(etag + ".lock"); err == nil && e.Regular() {
+		l.files = append(l.files, lockFile{etag: etag, dev: e.Dev, ino: e.Inode})
+	}
 }
 
 // blobLocks are the lock files that lie beside the blobs, also of those of which

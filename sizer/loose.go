@@ -95,7 +95,7 @@ func (p *pass) stageLoose() {
 
 func (p *pass) claimLoose(t *temp) {
 	growing := t.grown.After(t.claimed) && p.now.Sub(t.grown) < grace
-	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks && p.sole() {
+	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks && p.sole() == p.repo.folder {
 		t.owner, t.claimed, t.live = p.repo.folder, p.now, true
 	}
 	if t.owner != "" {
@@ -119,32 +119,24 @@ func (p *pass) meet(t *temp, growing bool) {
 	}
 }
 
-// supersede gives up what nobody writes to while another is written to that
-// was begun later: a new attempt begins with a file of its own.
-func (p *pass) supersede() {
-	for _, t := range p.root.temps.loose {
-		for _, next := range p.root.temps.loose {
-			later := next != t && !next.born.Before(t.mtime)
-			if later && t.owner == p.repo.folder && next.owner == t.owner && p.now.Sub(t.grown) >= grace {
-				t.owner, t.claimed, t.live = "", p.now, false
-				p.held.temps--
-			}
-		}
-	}
-}
-
-// sole reports whether the root holds no other repository.
-func (p *pass) sole() bool {
+// sole is the folder of the only repository that the root holds, empty if there
+// are others.
+func (p *pass) sole() (folder string) {
 	root, err := p.top.Sub(".")
 	if err != nil {
-		return false
+		return ""
 	}
 	defer root.Close()
-	sole := true
+	others := false
 	err = root.Names(func(name string) bool {
-		_, repo := hfcache.ParseFolder(name)
-		sole = !repo || name == p.repo.folder
-		return sole
+		if _, repo := hfcache.ParseFolder(name); repo {
+			others = folder != ""
+			folder = strings.Clone(name)
+		}
+		return !others
 	})
-	return err == nil && sole
+	if err != nil || others {
+		return ""
+	}
+	return folder
 }

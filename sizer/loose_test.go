@@ -113,3 +113,102 @@ func TestAFileInTheRootIsSeenBehindMoreNamesThanAreRead(t *testing.T) {
 	c.write(path, 2*mib)
 	c.expect("grows", want{play: true, bytes: 2 * mib, arrived: mib, partials: 1})
 }
+
+// A retry may be over between two looks: its file in the root was never seen, the
+// one of the attempt before lies there for ever.
+func TestWhatARetryHasBroughtIsNotMissingAnyMore(t *testing.T) {
+	attempts := map[string]func(c *cache) (end func()){
+		"Rust's": func(c *cache) func() {
+			c.loose("aB3dE5g", mib)
+			return func() {}
+		},
+		"huggingface_hub's": func(c *cache) func() {
+			c.run(42, "python3", "x.py")
+			c.lock(42, "a")
+			c.temp("abcdefgh", mib)
+			return func() { c.kill(42) }
+		},
+	}
+	type retry struct {
+		bring func(c *cache)
+		whole bool
+	}
+	retries := map[string]retry{
+		"the same file": {func(c *cache) { c.whole("a", 2*mib, commitA, "a.bin") }, true},
+		"a small one":   {func(c *cache) { c.whole("b", 1000, commitA, "b.bin") }, false},
+		"one that was begun before": {func(c *cache) {
+			must(c.t, os.Rename(filepath.Join(c.path, "begun"), c.in(demo, "blobs", etag("b"))))
+			c.link("b", commitA, "b.bin")
+		}, false},
+	}
+	for whose, attempt := range attempts {
+		for what, r := range retries {
+			t.Run(whose+", "+what, func(t *testing.T) {
+				c := newCache(t)
+				c.step = 0
+				must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+				c.write(filepath.Join(c.path, "begun"), 2*mib)
+				c.look()
+				c.nextTick()
+				end := attempt(c)
+				c.expect("under way", want{play: true, bytes: mib, arrived: mib, partials: 1})
+				end()
+				c.look()
+				c.step = grace
+				c.nextTick()
+				r.bring(c)
+				l := c.look()
+				if whole := l.Partials+l.Unfinished+l.Failed == 0; whole != r.whole || l.FilesDone != 1 {
+					t.Errorf("whole %v, want %v: %+v", whole, r.whole, l)
+				}
+				if l.Bytes != 2*mib && r.whole {
+					t.Errorf("%d bytes", l.Bytes)
+				}
+			})
+		}
+	}
+}
+
+// A play may begin with a client that shows its locks and go on with one that has
+// none and writes into the root.
+func TestWhatGrowsInTheRootMayBeASecondClientsOfThePlay(t *testing.T) {
+	begin := func(t *testing.T) *cache {
+		c := newCache(t)
+		c.step = 0 // when a file came is compared with when a lock was seen
+		must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+		c.run(42, "python3", "x.py")
+		c.lock(42, "a")
+		c.partial("a", ".incomplete", mib)
+		c.look()
+		return c
+	}
+	grow := func(c *cache) Look {
+		for size := mib; size < 4*mib; size += mib {
+			c.loose("aB3dE5g", size)
+			c.look()
+		}
+		return c.look()
+	}
+	t.Run("the first one has brought all", func(t *testing.T) {
+		c := begin(t)
+		c.finish("a", ".incomplete", commitA, "a.bin")
+		c.look()
+		c.kill(42)
+		if l := grow(c); l.Unseen || l.Unclaimed > 0 {
+			t.Errorf("look %+v", l)
+		}
+	})
+	t.Run("another one has brought the last", func(t *testing.T) {
+		c := begin(t)
+		c.kill(42)
+		c.look()
+		c.nextTick()
+		c.write(c.in(demo, "blobs", etag("a")), 2*mib)
+		c.link("a", commitA, "a.bin")
+		c.write(c.in(demo, "blobs", etag("b")), 2*mib)
+		c.link("b", commitA, "b.bin")
+		if l := grow(c); !l.Unseen || l.Unclaimed != 1 {
+			t.Errorf("look %+v", l)
+		}
+	})
+}

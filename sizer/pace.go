@@ -34,7 +34,7 @@ func (r *Root) rest(rp *repo) Pace {
 		return Steady
 	case rp.play != nil && rp.play.lively, rp.tree != nil && rp.tree.stirring:
 		return Fast
-	case rp.play != nil || len(rp.partials) > 0, rp.tree != nil && len(rp.tree.dirs) > 1:
+	case rp.play != nil || len(rp.partials) > 0 || rp.awaiting, rp.tree != nil && len(rp.tree.dirs) > 1:
 		return Slow
 	}
 	if rp.since.After(r.opts.Since) {

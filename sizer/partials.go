@@ -23,6 +23,8 @@ type partial struct {
 	// allocated is what it takes of the disk, 0 if unknown.
 	allocated int64
 	mtime     time.Time
+	// seen is when it was measured last.
+	seen time.Time
 	// base is what lay in it when the play began, or when it was found.
 	base int64
 	// grown is when it last grew, or was written to without growing; zero
@@ -181,6 +183,8 @@ func (part *partial) measure(e fsys.Entry, written int64, now time.Time) {
 		// Truncated, or another file under the name: it begins again.
 		part.ino, part.bytes, part.base = e.Inode, written, 0
 		part.grown, part.beaten = now, false
+	} else if part.unwritten(e) {
+		// No byte has come, whatever the blocks say.
 	} else if written > part.bytes || e.Size > part.size {
 		part.grown, part.beaten = now, false
 		part.bytes = max(part.bytes, written)
@@ -189,7 +193,19 @@ func (part *partial) measure(e fsys.Entry, written int64, now time.Time) {
 		// nothing: bytes come that can't be counted.
 		part.grown, part.touched, part.beaten = now, now, false
 	}
-	part.size, part.mtime = e.Size, e.Mtime
+	part.size, part.mtime, part.seen = e.Size, e.Mtime, now
+}
+
+// mtimeStep is how coarse the times are that a kernel stamps on writes, before
+// Linux 6.13: a jiffy, and as much for the look.
+const mtimeStep = 20 * time.Millisecond
+
+// unwritten reports whether nothing was written since the last look. The blocks of
+// a file may be more all the same: where it has many pieces, ext4 keeps the list of
+// them in a block of its own, and counts that when it writes the file back, which
+// is half a minute after the last write, and after its writer's death.
+func (part *partial) unwritten(e fsys.Entry) bool {
+	return e.Size == part.size && e.Mtime.Equal(part.mtime) && part.seen.Sub(e.Mtime) > mtimeStep
 }
 
 // cut reports whether a preallocated partial has lost no more than the counter

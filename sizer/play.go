@@ -155,6 +155,7 @@ func (p *pass) playOn(look *Look) error {
 		}
 	}
 	p.addFruitless(pl)
+	p.supersedeByBlobs(pl)
 	p.noteCutOffs(pl)
 	pl.attach(p)
 	p.reckon(pl)
@@ -217,10 +218,26 @@ func (p *pass) unseen(pl *play, look *Look) {
 		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || again)
 	}
 	// Clients with locks, and with partials of their own, write no such file.
-	if !pl.lockSeen && !pl.partialSeen {
+	if !pl.lockSeen && !pl.partialSeen || pl.broughtUnseen() {
 		look.Unseen = look.Unseen || p.strangers.growing
 		look.Unclaimed = p.strangers.seen
 	}
+}
+
+// broughtUnseen reports whether a file has come behind the last lock that was
+// seen, of which neither a lock nor a partial was: perhaps by one more client,
+// that has neither.
+func (pl *play) broughtUnseen() bool {
+	var last time.Time
+	for _, seen := range pl.locked {
+		last = later(last, seen.at)
+	}
+	for _, f := range pl.files {
+		if f.done && f.isNew && f.former == nil && pl.locked[f.etag].at.IsZero() && f.came.After(last) {
+			return true
+		}
+	}
+	return false
 }
 
 // newAttempt: another process has taken over from those that are gone. What

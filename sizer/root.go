@@ -127,8 +127,9 @@ type repo struct {
 	cutOffs []CutOff
 	// unlinked are blobs of the last play that no snapshot names.
 	unlinked []string
-	// bareless is when no bare lock was held last; see temps.
-	bareless time.Time
+	// awaiting: a lock is held that may stand for a file in the root, and there
+	// are some that nobody has claimed.
+	awaiting bool
 	// unreadable: the last look failed, and that was said.
 	unreadable bool
 }

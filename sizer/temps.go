@@ -2,10 +2,10 @@ package sizer
 
 import (
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
-	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -19,6 +19,9 @@ import (
 type temps struct {
 	mark  mark
 	found map[string]*temp
+	// unlocked is when a repository was last seen to hold no lock that may stand
+	// for such a file, while there are some.
+	unlocked map[string]time.Time
 	// loose are those of Rust's clients; see stageLoose. mayLoose: where they
 	// lie there was a name when the root was listed.
 	mayLoose  bool
@@ -47,6 +50,8 @@ type temp struct {
 	claimed time.Time
 	// during is the play in which nobody claimed it while it grew.
 	during string
+	// contested: it was seen when more than one might have made it.
+	contested bool
 }
 
 // maxTemps bounds how many are looked at.
@@ -88,6 +93,18 @@ func (p *pass) listTemps() {
 			p.root.moved(gone)
 		}
 	}
+	if len(t.found) == 0 {
+		t.unlocked = nil
+	}
+}
+
+func (t *temps) noteUnlocked(folder string, now time.Time) {
+	if t.unlocked == nil {
+		t.unlocked = make(map[string]time.Time)
+	}
+	if _, known := t.unlocked[folder]; known || len(t.unlocked) < maxSearched {
+		t.unlocked[folder] = now
+	}
 }
 
 // mayStage: there are such files at all.
@@ -109,21 +126,47 @@ func (r *Root) moved(gone *temp) {
 	}
 }
 
-// stageTemps claims what this repository's bare locks entitle it to, and
-// measures it. Where it can't be told from what others hold theirs for, one that
-// grows may be this repository's all the same.
+// stageTemps claims what this repository's locks entitle it to, and measures it.
+// Where it can't be told from what others hold theirs for, one that grows may be
+// this repository's all the same.
 func (p *pass) stageTemps() {
+	p.repo.awaiting = false
 	if !p.mayStage() || len(p.root.temps.found) == 0 {
 		return
 	}
 	if p.heldAgain { // they have come since; whose they are, only the locks tell
 		p.held = p.readHeld()
 	}
-	bare := p.bareLocks()
-	if bare == 0 {
-		p.repo.bareless = p.now
+	locks := p.stagingLocks()
+	if locks.none() {
+		p.root.temps.noteUnlocked(p.repo.folder, p.now)
 	}
-	var candidates []*temp
+	candidates := p.measureTemps()
+	p.repo.awaiting = !locks.none() && p.anyUnowned()
+	claims, contested := p.claimable(candidates, locks)
+	for _, t := range claims {
+		t.owner, t.claimed, t.live = p.repo.folder, p.now, true
+		p.held.temps++
+	}
+	if p.held.temps > len(locks.bare) {
+		p.held.anew = locks.again
+	}
+	for _, t := range candidates {
+		if t.owner != "" {
+			continue
+		}
+		growing := p.now.Sub(t.grown) < grace
+		t.contested = t.contested || contested && !locks.none()
+		p.unsure = p.unsure || !locks.none() && growing
+		if pl := p.repo.play; pl == nil || !pl.lockSeen { // else its own lock would be seen
+			p.meet(t, growing)
+		}
+	}
+}
+
+// measureTemps brings the files up to date and gives those that this repository
+// might claim.
+func (p *pass) measureTemps() (candidates []*temp) {
 	for name, t := range p.root.temps.found {
 		if t.owner != "" && t.owner != p.repo.folder {
 			continue
@@ -139,38 +182,59 @@ func (p *pass) stageTemps() {
 		case t.owner != "":
 			t.live = p.held.any
 			p.held.temps++
-			bare--
 		case t.grown.After(t.claimed) || p.madeUnderLock(t):
 			candidates = append(candidates, t)
 		}
 	}
-	if len(candidates) == 0 || len(candidates) > bare || p.othersStage() {
-		for _, t := range candidates {
-			growing := p.now.Sub(t.grown) < grace
-			p.unsure = p.unsure || bare > 0 && growing
-			p.meet(t, growing)
+	return candidates
+}
+
+func (p *pass) anyUnowned() bool {
+	for _, t := range p.root.temps.found {
+		if t.owner == "" {
+			return true
 		}
-		return
 	}
-	for _, t := range candidates {
-		t.owner, t.claimed, t.live = p.repo.folder, p.now, true
-		p.held.temps++
+	return false
+}
+
+// claimable are those of the candidates that are surely this repository's: no
+// more than it holds locks for, while nobody else in the root may have made them.
+// What is fetched anew though it is there has to be seen to grow: who takes the
+// lock of a blob that is there mostly finds just that. contested: others may have
+// made them.
+func (p *pass) claimable(candidates []*temp, locks stagingLocks) (claims []*temp, contested bool) {
+	free := len(locks.bare) - p.held.temps
+	if len(candidates) > free {
+		candidates = slices.DeleteFunc(slices.Clone(candidates), func(t *temp) bool { return !t.grown.After(t.seen) })
+		free += len(locks.again)
 	}
+	if len(candidates) == 0 || free <= 0 {
+		return nil, false
+	}
+	if len(candidates) > free || p.othersStage() {
+		return nil, true
+	}
+	return candidates, false
 }
 
 // tick is how far a file system's clock lags behind: it moves in steps of the
 // kernel's timer, 10 ms at the most.
 const tick = 10 * time.Millisecond
 
-// madeUnderLock: the file was made since this repository last held no bare
-// lock; at first sight, since those began who hold its locks. What is older was
-// left by an attempt that is dead; if not, it grows.
+// madeUnderLock: the file was made since this repository last held no lock for
+// it; where that isn't known, since those began who hold its locks. What is older
+// was left by an attempt that is dead, and what others may have made as well may
+// have been left by them; if not, it grows.
 func (p *pass) madeUnderLock(t *temp) bool {
-	since := p.repo.bareless
-	if since.IsZero() && t.seen.Equal(p.now) {
+	since, known := p.root.temps.unlocked[p.repo.folder]
+	if t.contested || !t.claimed.IsZero() || known && !t.seen.After(since) {
+		return false
+	}
+	if !known {
 		since = p.holdersBegan()
 	}
-	return t.claimed.IsZero() && !since.IsZero() && t.born.After(since.Add(-tick))
+	return !since.IsZero() && t.born.After(since.Add(-tick))
 }
 
 // holdersBegan is when the last of those began who hold the repository's locks,
@@ -189,52 +253,59 @@ func (p *pass) holdersBegan() time.Time {
 }
 
 // othersStage reports whether another repository of the root holds a lock and
-// so may own a file in the root as well, or whether that can't be told.
+// so may own a file in the root as well, or whether that can't be told. Who has a
+// partial beside its blobs writes there.
 func (p *pass) othersStage() bool {
-	locks, err := p.top.Sub(".locks")
-	if err != nil {
-		return !fsys.Absent(err)
-	}
-	defer locks.Close()
 	table, err := p.root.opts.Procs.read(p.now, locksAge)
 	if err != nil {
 		return true
 	}
-	left, found := maxLocks, false
-	err = locks.Names(func(folder string) bool {
-		if folder == p.repo.folder {
-			return true
-		}
-		var others lockDir
-		p.readLockDir(&others, ".locks/"+folder)
-		for _, file := range others.files {
-			_, held := p.holder(table, file)
-			found = found || held
-		}
-		left -= len(others.files)
-		return !found && left > 0
-	})
-	return found || left <= 0 || err != nil
+	found := false
+	all := p.newLockSearch(table, func(folder, etag string) bool {
+		found = folder != p.repo.folder && !p.root.repos[folder].writes(etag)
+		return !found
+	}).run()
+	return found || !all
 }
 
-// bareLocks counts the held locks of blobs that have neither a partial nor a
-// finished blob, and whose holder may write into the root: one that writes
-// outside of the cache doesn't.
-func (p *pass) bareLocks() int {
-	partial := make(map[string]bool)
-	for _, part := range p.repo.partials {
-		partial[part.Etag] = true
+// writes reports whether there is a partial of a blob.
+func (rp *repo) writes(etag string) bool {
+	if rp != nil {
+		for _, part := range rp.partials {
+			if part.Etag == etag {
+				return true
+			}
+		}
 	}
-	bare, stagers := 0, p.newStagers()
+	return false
+}
+
+// stagingLocks are the held locks that may stand for a file in the root, of
+// holders that may write there: bare ones of blobs that have neither a partial
+// nor a finished blob, and those of blobs that are there, which may be fetched
+// again.
+type stagingLocks struct{ bare, again map[string]bool }
+
+func (l stagingLocks) none() bool { return len(l.bare)+len(l.again) == 0 }
+
+func (p *pass) stagingLocks() stagingLocks {
+	locks := stagingLocks{make(map[string]bool), make(map[string]bool)}
+	since, stagers := p.repo.since, p.newStagers()
+	if p.repo.play != nil {
+		since = p.repo.play.since
+	}
 	for etag := range p.held.by {
-		if partial[etag] || p.held.outside[etag] {
+		if p.repo.writes(etag) || p.held.outside[etag] || !stagers.may(etag) {
 			continue
 		}
-		if _, err := p.top.LstatPath(p.repo.folder + "/blobs/" + etag); err != nil && stagers.may(etag) {
-			bare++
+		switch e, err := p.blob(etag); {
+		case err != nil:
+			locks.bare[etag] = true
+		case !e.After(since): // else it has just come under this lock
+			locks.again[etag] = true
 		}
 	}
-	return bare
+	return locks
 }
 
 // releaseTemps gives up the claims that are older than now: those of a dead
@@ -242,7 +313,7 @@ func (p *pass) bareLocks() int {
 func (p *pass) releaseTemps() {
 	for t := range p.root.temps.all() {
 		if t.owner == p.repo.folder && t.claimed.Before(p.now) {
-			t.owner, t.claimed, t.live = "", p.now, false
+			p.release(t)
 		}
 	}
 }

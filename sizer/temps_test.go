@@ -1,7 +1,6 @@
 package sizer
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -57,7 +56,6 @@ func TestAnOldClientsFileIsNotMissedWhileItMoves(t *testing.T) {
 func TestTwoOldClientsInOneRootAreNotMixedUp(t *testing.T) {
 	c := newCache(t)
 	c.step = 0
-	other := "models--org--other"
 	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
 	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
 	c.look()
@@ -183,7 +181,6 @@ func TestAnOldClientsFileThatMovesInTheMiddleOfALookCountsOnce(t *testing.T) {
 func TestOldClientsAtSeveralRepositoriesAreNotCalledSilent(t *testing.T) {
 	c := newCache(t)
 	c.step = 0
-	const other = "models--org--other"
 	for i, folder := range []string{demo, other} {
 		must(t, os.MkdirAll(c.in(folder, "blobs"), 0o755))
 		c.run(42+i, "huggingface-cli")
@@ -225,25 +222,13 @@ func TestALockOfOneThatWritesOutsideClaimsNoFileInTheRoot(t *testing.T) {
 	}
 }
 
-// besides makes a process hold the lock that huggingface_hub before 0.19 puts
-// beside the blob.
-func (c *cache) besides(pid int, word string) {
-	c.t.Helper()
-	path := c.in(demo, "blobs", etag(word)+".lock")
-	c.write(path, 0)
-	var st unix.Stat_t
-	c.must(unix.Stat(path, &st))
-	c.locks[word] = fmt.Sprintf("1: FLOCK  ADVISORY  WRITE %d %02x:%02x:%d 0 EOF\n", pid, major(st.Dev), minor(st.Dev), st.Ino)
-	c.writeLocks()
-}
-
 func TestClientsThatLockBesideTheBlobWriteIntoTheRoot(t *testing.T) {
 	c := newCache(t)
 	c.step = 0
 	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
 	c.look()
 	c.run(42, "python3", "x.py")
-	c.besides(42, "a")
+	c.besidesIn(demo, 42, "a")
 	path := c.temp("abcdefgh", mib)
 	l := c.expect("counted where the lock is", want{play: true, bytes: mib, arrived: mib, partials: 1})
 	if !l.Locked || len(l.Downloaders) != 1 {
@@ -251,7 +236,7 @@ func TestClientsThatLockBesideTheBlobWriteIntoTheRoot(t *testing.T) {
 	}
 	must(t, os.Rename(path, c.in(demo, "blobs", etag("a"))))
 	c.link("a", commitA, "a.bin")
-	c.besides(42, "b")
+	c.besidesIn(demo, 42, "b")
 	c.expect("between two files nothing is over", want{play: true, bytes: mib, done: 1})
 	if l := c.look(); !l.Locked {
 		t.Errorf("the lock of what isn't there yet was not seen: %+v", l)

@@ -46,7 +46,7 @@ func Dial(ctx context.Context, path string, run Run) (*Client, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	client := &Client{c: c, in: newReader(c)}
+	client := &Client{c: c, in: &reader{c: c, in: newFrameBuffer(c)}}
 	err = answer(c, takeTime, hello{V: Version, Run: &run})
 	var a Answer
 	if err == nil {
@@ -116,6 +116,9 @@ func parseAnswer(line []byte) (Answer, error) {
 		return Answer{}, errors.New("that is not a line of the protocol")
 	}
 	a.Line, a.Refused = bounded(a.Line), bounded(a.Refused)
+	if a.Download != nil {
+		*a.Download = a.Download.Printable()
+	}
 	return a, nil
 }
 

@@ -92,15 +92,16 @@ type Subscription struct {
 
 // wish is what a reader's first line says.
 func (h hello) wish() (repo hfcache.Repo, err error) {
-	name := ""
-	switch {
-	case h.V != Version:
+	if h.V != Version {
 		return repo, errVersion(h.V)
-	case h.Watch != nil:
-		if name = h.Watch.Model; name == "" {
-			return repo, nil
-		}
-	default:
+	}
+	if h.Watch != nil && h.Watch.Model == "" {
+		return repo, nil
+	}
+	var name string
+	if h.Watch != nil {
+		name = h.Watch.Model
+	} else {
 		name = h.Ask.Model
 	}
 	repo, ok := hfcache.ParseRepo(name)
@@ -121,13 +122,13 @@ func parseFrame(line []byte) (Frame, error) {
 		f.Watching.Epoch, f.Watching.Version = record.Printable(f.Watching.Epoch), record.Printable(f.Watching.Version)
 	}
 	if f.Event != nil {
-		f.Event.Printable()
+		*f.Event = f.Event.Printable()
 	}
 	if f.Download != nil {
-		f.Download.Printable()
+		*f.Download = f.Download.Printable()
 	}
 	if f.Answer != nil {
-		f.Answer.Printable()
+		f.Answer.Download = f.Answer.Printable()
 		for i, line := range f.Answer.Lines {
 			f.Answer.Lines[i] = record.Printable(line)
 		}

@@ -35,6 +35,7 @@ import (
 	"unicode/utf8"
 
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/tracker"
 )
 
@@ -69,6 +70,8 @@ type Run struct {
 	Only bool `json:"only,omitempty"`
 	// Again: it was reported before, and the connection was lost.
 	Again bool `json:"again,omitempty"`
+	// Levels: how the download stands is to be told as well.
+	Levels bool `json:"levels,omitempty"`
 }
 
 // hello is the first line of a client: what the connection is for.
@@ -105,6 +108,8 @@ type Answer struct {
 	// Line is one that was told of the run, Over that all is said.
 	Line string `json:"line,omitempty"`
 	Over bool   `json:"over,omitempty"`
+	// Download is how it stands, where that was asked for.
+	Download *record.Download `json:"download,omitempty"`
 }
 
 func errVersion(v int) error {

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"progressd/account"
 	"progressd/downloader"
 	"progressd/hfcache"
+	"progressd/record"
 	"progressd/tracker"
 )
 
@@ -84,6 +86,8 @@ type Server struct {
 	// readers are those who watch and ask, among the connections.
 	readers     int
 	userReaders map[account.User]int
+	// levels counts the runs whose clients want to know how they stand.
+	levels atomic.Int64
 	// missed are the newest verdicts that were told while nobody was there
 	// to hear them: a client that comes again may be owed one.
 	missed map[string]missed
@@ -279,6 +283,9 @@ func (s *Server) begin(c net.Conn, run Run, by Peer) (*session, error) {
 		return nil, errTaken
 	}
 	s.runs[ss.log] = ss
+	if run.Levels {
+		s.levels.Add(1)
+	}
 	ss.send(Answer{V: Version, Taken: true})
 	if m, ok := s.missed[ss.log]; ok && run.Again && !otherRoot(m.about, place) {
 		ss.send(Answer{Line: m.line})
@@ -298,6 +305,9 @@ func (s *Server) end(ss *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.runs, ss.log)
+	if ss.run.Levels {
+		s.levels.Add(-1)
+	}
 }
 
 // Put gives an event to the client whose run it is about, if there is one. It
@@ -334,6 +344,23 @@ func (s *Server) miss(e tracker.Event) {
 		maps.DeleteFunc(s.missed, func(_ string, m missed) bool { return m.about.Owner == most })
 	}
 	s.missed[e.Log] = missed{s.opts.Line(e), e.Tenant}
+}
+
+// Watched reports whether a client that reports wants to know each second how
+// its download stands.
+func (s *Server) Watched() bool { return s.levels.Load() > 0 }
+
+// Shown gives those who report on a download how it stands, if they want to know.
+// It never waits.
+func (s *Server) Shown(root string, repo hfcache.Repo, standing func() record.Download) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ss := range s.runs {
+		if ss.run.Levels && !ss.deaf && ss.place.Root == root && ss.place.Repo == repo && len(ss.out) < cap(ss.out)/2 {
+			d := standing()
+			ss.send(Answer{Download: &d})
+		}
+	}
 }
 
 // Over is told when all is said of a run whose end was reported, and all its

@@ -39,6 +39,9 @@ func exit(e tracker.Exit, id string) tracker.Exit {
 	e.Status = min(max(e.Status, 0), most)
 	e.Signal, e.Asked, e.Last = signal(e.Signal), signal(e.Asked), masked(e.Last)
 	e.Remedy = ""
+	if e.Cause == tracker.CauseStall { // the one who stopped it says so
+		return e
+	}
 	known, ok := capture.Explain(capture.Cause(e.Cause), "")
 	if !ok || known.Class < capture.Suspect {
 		e.Cause = ""

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"progressd/hfcache"
@@ -52,6 +53,8 @@ type Board struct {
 	seq   uint64
 	ring  ring
 	subs  map[*subscriber]struct{}
+
+	levels atomic.Int64 // how many want them
 }
 
 // open is a download that goes on.
@@ -86,6 +89,10 @@ func NewBoard(opts Options) *Board {
 	}
 	return b
 }
+
+// Watched reports whether somebody wants to know each second how downloads
+// stand.
+func (b *Board) Watched() bool { return b.levels.Load() > 0 }
 
 // Shown takes how a download stands: the hook of the tracker.
 func (b *Board) Shown(s tracker.Standing) {

@@ -161,9 +161,19 @@ func TestLevelsAreForThoseWhoWantThem(t *testing.T) {
 	b := newBoard()
 	one := b.begin("/alice", "org/one", "k1")
 	_, plain := b.watch(all, socket.Watch{})
+	if b.Watched() {
+		t.Error("nobody watches so closely")
+	}
 	_, levels := b.watch(all, socket.Watch{Levels: true})
 	defer plain.End()
-	defer levels.End()
+	defer func() {
+		if levels.End(); b.Watched() {
+			t.Error("nobody watches any more")
+		}
+	}()
+	if !b.Watched() {
+		t.Error("somebody watches")
+	}
 	grows := func(by int64) func(*tracker.Standing) {
 		return func(s *tracker.Standing) { s.Now.Bytes += by }
 	}

@@ -32,6 +32,9 @@ func (b *Board) Subscribe(by socket.Reader, w socket.Watch, repo hfcache.Repo) *
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.subs[s] = struct{}{}
+	if s.levels {
+		b.levels.Add(1)
+	}
 	var once sync.Once
 	return &socket.Subscription{
 		Backlog: b.backlog(s, w.Since), Frames: s.frames,
@@ -40,6 +43,9 @@ func (b *Board) Subscribe(by socket.Reader, w socket.Watch, repo hfcache.Repo) *
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				delete(b.subs, s)
+				if s.levels {
+					b.levels.Add(-1)
+				}
 			})
 		},
 	}

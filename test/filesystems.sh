@@ -19,7 +19,7 @@ children=()
 
 clear_up() {
 	local pid name
-	for pid in "${children[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
+	for pid in "${children[@]}"; do { kill -9 "$pid" && wait "$pid"; } 2>/dev/null || true; done
 	for name in "${!mounted[@]}"; do umount -l "$dir/mnt/$name" 2>/dev/null || true; done
 	rm -rf "$dir"
 }
@@ -64,7 +64,10 @@ try() {
 		;;
 	exfat)
 		truncate -s 2G "$dir/exfat.img" && mkfs.exfat "$dir/exfat.img" >&2
-		mount.exfat-fuse "$dir/exfat.img" "$at" >&2
+		local device
+		device=$(losetup --find --show "$dir/exfat.img")
+		mount.exfat-fuse "$device" "$at" >&2 || { losetup --detach "$device" && return 1; }
+		losetup --detach "$device" # when it is unmounted
 		;;
 	*) say "no such file system: $1" && return 1 ;;
 	esac
@@ -182,7 +185,7 @@ for name in "${names[@]}"; do
 	done
 	for version in "${clients[@]}"; do
 		for how in whole killed local; do await 60 "$middle" "$name" "$version" "$how" || true; done
-		kill -9 "${pids[killed-$version]}" || true
+		{ kill -9 "${pids[killed-$version]}" && wait "${pids[killed-$version]}"; } 2>/dev/null || true
 		for how in whole local; do echo "open $how/$name-$version" >&3; done
 	done
 	for version in "${clients[@]}"; do

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"progressd/internal/client"
 )
 
@@ -78,5 +80,51 @@ func TestALeftoverInTheRootHoldsNothingUp(t *testing.T) {
 	w.rest(2 * time.Minute)
 	if want := "preparing started unlisted completed"; w.told() != want || w.highest != w.size() {
 		t.Errorf("told %s, want %s; %d bytes, want %d", w.told(), want, w.highest, w.size())
+	}
+}
+
+// Write-back gives the sparse file of a dead client one block more after some 30 s.
+func TestABlockThatComesAfterDeathIsNoLife(t *testing.T) {
+	for _, name := range []string{"rust-0.4-tokio", "hf_transfer", "xet 1.2"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWitness(t)
+			w.killAt(client.Written, 2)
+			if err := w.writers()[name](); !errors.Is(err, client.ErrKilled) {
+				t.Fatal(err)
+			}
+			w.die()
+			w.rest(30 * time.Second)
+			w.writeBack()
+			w.rest(12 * time.Minute)
+			if want := "preparing started interrupted"; w.told() != want || w.since(Interrupted) != defaults.InterruptAfter {
+				t.Errorf("told %s after %v", w.told(), w.since(Interrupted))
+			}
+		})
+	}
+}
+
+// writeBack fills a block of each hole, as of the time at which the file was
+// written to last.
+func (w *witness) writeBack() {
+	w.t.Helper()
+	partials, err := filepath.Glob(filepath.Join(w.hh.Root, folder, "blobs", "*part*"))
+	more, err2 := filepath.Glob(filepath.Join(w.hh.Root, folder, "blobs", "*.incomplete"))
+	must(w.t, errors.Join(err, err2))
+	filled := 0
+	for _, path := range append(partials, more...) {
+		info, err := os.Stat(path)
+		must(w.t, err)
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		must(w.t, err)
+		hole, err := unix.Seek(int(f.Fd()), 0, unix.SEEK_HOLE)
+		must(w.t, err)
+		if hole < info.Size() {
+			_, err = f.WriteAt(make([]byte, 1), hole)
+			filled++
+		}
+		must(w.t, errors.Join(err, f.Close(), os.Chtimes(path, info.ModTime(), info.ModTime())))
+	}
+	if filled == 0 {
+		w.t.Fatal("no file has a hole")
 	}
 }

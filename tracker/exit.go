@@ -61,7 +61,10 @@ func (d *download) broken() []Event {
 	events := d.orphans()
 	event := d.failure(cause)
 	event.Exit = &exit
-	if cause == exit.Cause {
+	switch cause {
+	case CauseStall:
+		event.Silence = d.silence()
+	case exit.Cause:
 		event.Reason = exit.Remedy
 	}
 	return append(events, event)
@@ -84,6 +87,8 @@ func (d *download) arrived() bool {
 func (e Exit) cause() string {
 	const interrupted = 128 + 2
 	switch {
+	case e.Cause == CauseStall:
+		return CauseStall
 	case e.OutOfMemory && e.Signal == "SIGKILL":
 		return CauseMemory
 	case e.Asked != "", e.Signal == "" && e.Status == interrupted:

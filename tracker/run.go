@@ -88,6 +88,7 @@ const (
 	CauseIncomplete = "incomplete" // it says that all is well, and files are missing
 	CauseSize       = "size"       // likewise, and a file has another size than listed
 	CauseAbsent     = "absent"     // likewise, and there is nothing at all
+	CauseStall      = "stall"      // no byte came any more, and it was stopped for that
 )
 
 // ProvenByExit is the proof of a program's exit status, where nothing on disk

@@ -29,11 +29,15 @@ type Standing struct {
 }
 
 // standingEvery is how often the standing of a download is published while
-// nothing is told of it.
-const standingEvery = time.Second
+// nothing is told of it, watchedEvery how often while somebody watches: to
+// measure speeds takes some 10 us.
+const (
+	standingEvery = 5 * time.Second
+	watchedEvery  = time.Second
+)
 
-// show publishes how a download stands: at each line, and while it moves at
-// most each second. It comes before the line: who hears that finds this.
+// show publishes how a download stands: at each line, and before it, so that who
+// hears that finds this; and now and then while time passes.
 func (t *Tracker) show(e *entry, events []Event) {
 	if t.hooks.Shown == nil {
 		return
@@ -46,7 +50,8 @@ func (t *Tracker) show(e *entry, events []Event) {
 
 // showAgain is show where nothing has happened but time, and perhaps bytes.
 func (t *Tracker) showAgain(e *entry) {
-	if age := e.now.Sub(e.shownAt); age >= standingEvery {
+	age := e.now.Sub(e.shownAt)
+	if age >= standingEvery || age >= watchedEvery && t.hooks.Watched != nil && t.hooks.Watched() {
 		t.show(e, nil)
 	}
 }
@@ -84,7 +89,7 @@ func (d *download) present() Event {
 	if d.active() {
 		d.measure(&e)
 	}
-	if silence := d.silence(); silence >= standingEvery && d.seen {
+	if silence := d.silence(); silence >= time.Second && d.seen {
 		e.Silence = silence
 	}
 	if room := d.look.Room; room.Size > 0 {

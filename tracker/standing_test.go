@@ -53,15 +53,19 @@ func TestHowADownloadStandsIsPublished(t *testing.T) {
 	if !strings.HasPrefix(s.events[0].ID, first.Episode+"-") {
 		t.Errorf("episode %s, event %s", first.Episode, s.events[0].ID)
 	}
-	// Nothing is published more often than each second.
-	n := len(s.all)
-	for i := range 30 {
-		look.At = now.Add(time.Duration(i+1) * 100 * time.Millisecond)
-		look.Bytes, look.Arrived = 5*mb+int64(i), 1
-		tr.observe(look)
-	}
-	if got := len(s.all) - n; got != 3 {
-		t.Errorf("published %d times in 3 s", got)
+	// While time passes it is published now and then, and more often for those
+	// who watch.
+	for watched, want := range map[bool]int{false: 2, true: 10} {
+		tr.hooks.Watched = func() bool { return watched }
+		now, n := look.At, len(s.all)
+		for i := range 100 {
+			look.At = now.Add(time.Duration(i+1) * 100 * time.Millisecond)
+			look.Bytes, look.Arrived = look.Bytes+1, 1
+			tr.observe(look)
+		}
+		if got := len(s.all) - n; got != want {
+			t.Errorf("watched %v: published %d times in 10 s, want %d", watched, got, want)
+		}
 	}
 	if grown := s.all[len(s.all)-1].Grown; !grown.Equal(look.At.Round(0)) {
 		t.Errorf("grown at %v, want %v", grown, look.At)

@@ -28,9 +28,11 @@ type Hooks struct {
 	// Attend is told how closely a repository has to be looked at, whenever
 	// that changes and after each look at a download.
 	Attend func(Attention)
-	// Shown is given how a download stands, when something is told of it, and
-	// each second while it moves.
-	Shown func(Standing)
+	// Shown is given how a download stands: when something is told of it, and
+	// else each 5 seconds, or each second while Watched says that somebody
+	// watches.
+	Shown   func(Standing)
+	Watched func() bool
 }
 
 // Tracker owns the state of every download. All of it belongs to the

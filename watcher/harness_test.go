@@ -46,9 +46,11 @@ type rig struct {
 	log     *logBook
 	stop    func()
 
-	mu     sync.Mutex
-	pace   map[string]Pace
-	onLook func(root Root, folder string)
+	mu   sync.Mutex
+	pace map[string]Pace
+	// stirred are the folders for which something moves in the root itself.
+	stirred []string
+	onLook  func(root Root, folder string)
 }
 
 func isRepo(name string) bool { return strings.HasPrefix(name, "models--") }
@@ -106,6 +108,12 @@ func (g *rig) setPace(folder string, p Pace) {
 type fakeLooker struct {
 	g    *rig
 	root Root
+}
+
+func (l *fakeLooker) Stirred(context.Context) []string {
+	l.g.mu.Lock()
+	defer l.g.mu.Unlock()
+	return l.g.stirred
 }
 
 func (l *fakeLooker) Look(_ context.Context, folder string) Pace {

@@ -44,6 +44,9 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 		r.visitDue(ctx, top)
 		return ctx.Err()
 	})
+	if err == nil && r.listed {
+		r.stir(ctx)
+	}
 	end := r.now()
 	r.listRest = end + max(eventGap, share*(end-start-(r.looking-looking)))
 	if err != nil {
@@ -113,6 +116,7 @@ func (r *runner) sweep(ctx context.Context, top fsys.Dir) {
 func (r *runner) poll(ctx context.Context, top fsys.Dir) {
 	start, looking := r.now(), r.looking
 	r.index.settle()
+	r.stir(ctx)
 	for i, p := range r.index.order {
 		if i%pieceOfPass == 0 {
 			r.visitDue(ctx, top)

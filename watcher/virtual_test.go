@@ -50,6 +50,14 @@ func (m *madeUp) watched() []string {
 type looks struct {
 	mu sync.Mutex
 	n  map[string]int
+	// stirred are the folders for which something moves in the root itself.
+	stirred []string
+}
+
+func (l *looks) Stirred(context.Context) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stirred
 }
 
 func (l *looks) Look(_ context.Context, folder string) Pace {
@@ -73,13 +81,9 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestRunsOnAVirtualClock: nothing in a watcher waits for anything but its
-// clock, its notifications and its files, so that hours of it can be played in
-// moments.
-func TestRunsOnAVirtualClock(t *testing.T) {
-	root := tempRoot(t)
-	blobs := mkdir(t, root, "models--a--b", "blobs")
-	age(t, blobs)
+// virtual runs a watcher that polls once an hour, in time of its own.
+func virtual(t *testing.T, root string, test func(m *madeUp, l *looks)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := &madeUp{events: make(chan fsnotify.Event), errors: make(chan error)}
 		l, used := &looks{n: make(map[string]int)}, time.Duration(0)
@@ -96,10 +100,26 @@ func TestRunsOnAVirtualClock(t *testing.T) {
 		go func() { ended <- w.Run(ctx) }()
 		<-w.Ready()
 		pass(3 * time.Hour)
+		l.take()
+		test(m, l)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRunsOnAVirtualClock: nothing in a watcher waits for anything but its
+// clock, its notifications and its files, so that hours of it can be played in
+// moments.
+func TestRunsOnAVirtualClock(t *testing.T) {
+	root := tempRoot(t)
+	blobs := mkdir(t, root, "models--a--b", "blobs")
+	age(t, blobs)
+	virtual(t, root, func(m *madeUp, l *looks) {
 		if got := m.watched(); !slices.Equal(got, []string{root, filepath.Join(root, "models--a--b", "blobs")}) {
 			t.Errorf("watched are %q", got)
 		}
-		l.take()
 		m.events <- fsnotify.Event{Name: filepath.Join(blobs, "x"), Op: fsnotify.Create}
 		pass(time.Second)
 		if n := l.take()["models--a--b"]; n != 1 {
@@ -110,9 +130,33 @@ func TestRunsOnAVirtualClock(t *testing.T) {
 		if n := l.take()["models--a--b"]; n == 0 {
 			t.Error("what no event has told of is never looked at")
 		}
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
+	})
+}
+
+// A file in the root itself is in no repository's directory: whose it may be,
+// only the Looker can know.
+func TestWhatStirsInTheRootIsLookedAt(t *testing.T) {
+	root := tempRoot(t)
+	for _, folder := range []string{"models--a--b", "models--c--d"} {
+		age(t, mkdir(t, root, folder, "blobs"))
+	}
+	virtual(t, root, func(m *madeUp, l *looks) {
+		pass(turns * time.Hour)
+		if n := l.take(); len(n) > 0 {
+			t.Errorf("looks at rest: %v", n)
+		}
+		l.mu.Lock()
+		l.stirred = []string{"models--c--d", "models--not--there"}
+		l.mu.Unlock()
+		touch(t, root, "tmpabcdefgh")
+		m.events <- fsnotify.Event{Name: filepath.Join(root, "tmpabcdefgh"), Op: fsnotify.Create}
+		pass(time.Second)
+		if n := l.take(); len(n) != 1 || n["models--c--d"] != 1 {
+			t.Errorf("looks behind an event: %v", n)
+		}
+		pass(time.Hour) // and no event
+		if n := l.take(); len(n) != 1 || n["models--c--d"] == 0 {
+			t.Errorf("looks at a poll: %v", n)
 		}
 	})
 }

@@ -104,6 +104,11 @@ func (p Pace) timed() bool { return p >= Steady }
 
 // Looker looks at the repositories of one root. It is called by one goroutine.
 type Looker interface {
+	// Stirred gives the folders that have to be looked at because of files in
+	// the root itself, which are in no folder yet. It is called at every poll,
+	// and when names in the root came or went; where there is no such file it
+	// costs a few stats.
+	Stirred(ctx context.Context) []string
 	// Look passes once over the repository in the folder of that name, or
 	// the directory of that path if Options.IsLocal accepts it. A
 	// folder that vanished is looked at once more, then forgotten.

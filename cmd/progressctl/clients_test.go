@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,16 +26,20 @@ type call struct {
 	done     chan int
 }
 
-var calls int
+// calls counts them, for a file of its own each.
+var calls atomic.Int64
 
-// calls progressctl without waiting for its end.
+// begin calls progressctl without waiting for its end.
 func (l *launch) begin(args ...string) *call {
 	l.t.Helper()
-	calls++
-	c := &call{l: l, out: l.file(fmt.Sprint("out", calls)), err: l.file(fmt.Sprint("err", calls)), done: make(chan int, 1)}
+	n := calls.Add(1)
+	c := &call{l: l, out: l.file(fmt.Sprint("out", n)), err: l.file(fmt.Sprint("err", n)), done: make(chan int, 1)}
+	ends, ended := make(chan struct{}), make(chan struct{})
 	go func() {
-		c.done <- run(args, world{stdout: c.out, stderr: c.err, getenv: l.getenv, signals: func() <-chan os.Signal { return nil }}).Status
+		defer close(ended)
+		c.done <- run(args, world{ends: ends, stdout: c.out, stderr: c.err, getenv: l.getenv, signals: func() <-chan os.Signal { return nil }}).Status
 	}()
+	l.t.Cleanup(func() { close(ends); <-ended })
 	return c
 }
 
@@ -137,6 +142,7 @@ func TestStatusShowsWhatGoesOn(t *testing.T) {
 }
 
 func TestStatusOfAModelIsAnExitStatus(t *testing.T) {
+	t.Parallel() // interrupted takes a minute
 	l := beside(t)
 	l.daemon()
 	if out, err := l.gives(4, "status", "org/demo"); out != "" || !strings.Contains(err, "org/demo is unknown") {
@@ -234,10 +240,11 @@ func TestWaitOverARestart(t *testing.T) {
 }
 
 func TestWaitForWhatEndsBadly(t *testing.T) {
+	t.Parallel() // interrupted takes a minute
 	l := beside(t)
 	l.daemon()
 	cmd, _ := l.downloading()
-	verdict, completed := l.begin("wait", "org/demo"), l.begin("wait", "org/demo", "--for", "completed", "--timeout", "20s")
+	verdict, completed := l.begin("wait", "org/demo"), l.begin("wait", "org/demo", "--for", "completed", "--timeout", "2m")
 	<-time.After(300 * time.Millisecond) // both have heard how it stands
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -53,6 +54,21 @@ and runs a downloader so that what it prints is heard as well.`,
 	root.InitDefaultCompletionCmd()
 	withoutPowershell(root)
 	return root
+}
+
+// until is a context that ends with the program's world.
+func (c *ctl) until() (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(context.Background())
+	if c.ends != nil {
+		go func() {
+			select {
+			case <-c.ends:
+				stop()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, stop
 }
 
 // withoutPowershell leaves out what there is no use for on Linux.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -68,8 +67,10 @@ Exit status: 0; 5 if no daemon answers at the start.`,
 
 // tellEvents prints what is told until that ends.
 func (c *ctl) tellEvents(opts eventsOptions) int {
+	ctx, stop := c.until()
+	defer stop()
 	t := &teller{c: c, opts: opts}
-	if err := live.Follow(context.Background(), live.Wish{Sockets: c.systemFirst(), Past: true}, t.hear); err != nil {
+	if err := live.Follow(ctx, live.Wish{Sockets: c.systemFirst(), Past: true}, t.hear); err != nil {
 		return c.nobody(err)
 	}
 	return exitOK

@@ -33,6 +33,9 @@ func main() {
 
 // world is what the program touches of its surroundings.
 type world struct {
+	// ends, where it is done, the waiting of a subcommand; nil never is. The
+	// signals that end a program do so without it.
+	ends                  <-chan struct{}
 	stdin, stdout, stderr *os.File
 	getenv                func(string) string
 	environ               []string // for the program that exec runs

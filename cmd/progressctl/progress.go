@@ -124,9 +124,9 @@ func filled(bytes, total int64, cells int) int {
 	if bytes <= 0 || bytes >= total {
 		return cells * int(min(max(bytes, 0), 1))
 	}
-	hi, lo := bits.Mul64(uint64(bytes), uint64(cells))
-	full, _ := bits.Div64(hi, lo, uint64(total))
-	return int(full) //nolint:gosec // less than cells
+	hi, lo := bits.Mul64(uint64(bytes), uint64(cells)) //nolint:gosec // neither is negative
+	full, _ := bits.Div64(hi, lo, uint64(total))       //nolint:gosec // it is more than bytes
+	return int(full)                                   //nolint:gosec // less than cells
 }
 
 func cut(text string, width int) string { return text[:min(len(text), max(width, 0))] }

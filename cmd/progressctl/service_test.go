@@ -20,6 +20,7 @@ import (
 	"progressd/internal/client"
 	"progressd/internal/hub"
 	"progressd/internal/manager"
+	"progressd/packaging"
 )
 
 func TestMain(m *testing.M) {
@@ -107,8 +108,9 @@ type service struct {
 	runtime     string // XDG_RUNTIME_DIR; empty: its socket is found by nobody
 }
 
-// patient is how long a test waits for something that must come.
-const patient = 20 * time.Second
+// patient is how long a test waits for something that must come: for longer
+// than the longest verdict, interrupted, takes.
+const patient = 2 * time.Minute
 
 func newService(t *testing.T) *service {
 	t.Helper()
@@ -117,21 +119,12 @@ func newService(t *testing.T) *service {
 	return d
 }
 
-// config is quick, and touches nothing outside of the test's directory.
+// config is that of the packaged service, and touches nothing outside of the
+// test's directory. Only the steps are smaller, as the models are: how often
+// progress is told is no timing.
 func (d *service) config() string {
-	return fmt.Sprintf(`roots = [%q]
-poll_interval = "200ms"
-step = "1MB"
-[log]
-dir = %q
-[state]
-dir = %q
-[journal]
-enabled = false
-[download]
-quiet_after = "1s"
-interrupt_after = "1s"
-`, d.path("hub"), d.path("log"), d.path("state"))
+	paths := packaging.Paths{Roots: []string{d.path("hub")}, Logs: d.path("log"), State: d.path("state")}
+	return "step = \"1MB\"\n" + packaging.Config(paths) + "[journal]\nenabled = false\n"
 }
 
 func (d *service) path(parts ...string) string {

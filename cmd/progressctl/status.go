@@ -115,7 +115,9 @@ func (c *ctl) nobody(err error) int {
 }
 
 func (c *ctl) showAll(opts statusOptions) int {
-	all, err := c.standing(context.Background())
+	ctx, stop := c.until()
+	defer stop()
+	all, err := c.standing(ctx)
 	if err != nil {
 		return c.nobody(err)
 	}
@@ -130,7 +132,11 @@ func (c *ctl) showAll(opts statusOptions) int {
 		}
 		return exitOK
 	}
-	table(c.stdout, shown, !opts.noLegend)
+	rows := tableRows(shown)
+	if !opts.noLegend && len(rows) > 0 {
+		rows = slices.Insert(rows, 0, tableHead)
+	}
+	table(c.stdout, rows)
 	if !opts.noLegend {
 		fmt.Fprintln(c.stdout, summary(shown, ended))
 	}
@@ -145,14 +151,22 @@ func printJSON(out io.Writer, value any) {
 	fmt.Fprintf(out, "%s\n", text)
 }
 
-// table prints a row for each download.
-func table(out io.Writer, all []record.Download, head bool) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	if head && len(all) > 0 {
-		fmt.Fprintln(w, "MODEL\tSTATE\tBYTES\t%\tSPEED\tLEFT\tFILES\tBY")
-	}
+var tableHead = []string{"MODEL", "STATE", "BYTES", "%", "SPEED", "LEFT", "FILES", "BY"}
+
+// tableRows are the cells of each download.
+func tableRows(all []record.Download) [][]string {
+	var rows [][]string
 	for _, d := range all {
-		fmt.Fprintln(w, strings.Join([]string{named(d.Record), string(d.State), size(d), percent(d), speed(d), left(d), files(d), by(d)}, "\t"))
+		rows = append(rows, []string{named(d.Record), string(d.State), size(d), percent(d), speed(d), left(d), files(d), by(d)})
+	}
+	return rows
+}
+
+// table prints rows in columns.
+func table(out io.Writer, rows [][]string) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	_ = w.Flush() // who can't be told can't be told that, either
 }
@@ -196,10 +210,12 @@ func summary(all []record.Download, ended int) string {
 
 // showEach shows some models in full. The worst of them is the exit status.
 func (c *ctl) showEach(repos []hfcache.Repo, opts statusOptions) int {
+	ctx, stop := c.until()
+	defer stop()
 	worst := exitOK
 	first := true
 	for _, repo := range repos {
-		all, err := live.Ask(context.Background(), c.systemFirst(), repo.String())
+		all, err := live.Ask(ctx, c.systemFirst(), repo.String())
 		if err != nil {
 			return c.nobody(err)
 		}

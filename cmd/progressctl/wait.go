@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,11 @@ is known was printed: ask again.`,
 			if timeout < 0 || rules.appear < 0 {
 				return errors.New("a duration is not negative")
 			}
-			c.result.Status = c.await(newWaiter(repos, rules, time.Now()), timeout, asJSON)
+			say := c.sayLine
+			if asJSON {
+				say = c.sayJSON
+			}
+			c.result.Status = c.await(newWaiter(repos, rules, time.Now()), timeout, say)
 			return nil
 		},
 	}
@@ -77,13 +82,76 @@ type asked struct {
 // waitTick is how often time alone is looked at.
 const waitTick = 250 * time.Millisecond
 
-// await waits, and prints the verdicts as they come.
-func (c *ctl) await(w *waiter, timeout time.Duration, asJSON bool) int {
-	ctx, stop := context.WithCancel(context.Background())
+// await waits, and prints the verdicts by say as they come.
+func (c *ctl) await(w *waiter, timeout time.Duration, say func(*target)) int {
+	ctx, stop := c.until()
 	defer stop()
-	news, answers := make(chan live.Update), make(chan asked)
+	a := &awaiting{waiter: w, screen: newProgress(c.stderr, c.getenv), say: say, told: make(map[*target]bool)}
+	defer a.screen.clear()
+	news, answers := c.follow(ctx, w), make(chan asked)
+	var deadline <-chan time.Time
+	if timeout > 0 {
+		deadline = time.After(timeout)
+	}
+	ticker := time.NewTicker(waitTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case u := <-news:
+			w.hear(u, time.Now())
+			a.screen.hear(u, w)
+		case answer := <-answers:
+			w.answered(answer.target, answer.all, answer.err, time.Now())
+		case <-ticker.C:
+		case <-ctx.Done():
+			return exitTimeout
+		case <-deadline:
+			a.tell(w.waiting())
+			return exitTimeout
+		}
+		for _, t := range w.pass(time.Now()) {
+			go c.askFor(ctx, t, answers)
+		}
+		a.tell(a.over())
+		if len(w.waiting()) == 0 {
+			return w.status()
+		}
+		if w.nobody(time.Now()) {
+			a.screen.clear()
+			return c.nobody(w.why())
+		}
+		a.screen.show(w, time.Now())
+	}
+}
+
+// awaiting is a waiter and what is shown of it.
+type awaiting struct {
+	*waiter
+	screen *progress
+	say    func(*target)
+	told   map[*target]bool
+}
+
+// over are the targets that are waited for no longer, and not told yet.
+func (a *awaiting) over() []*target {
+	return slices.DeleteFunc(slices.Clone(a.targets), func(t *target) bool { return !t.over || a.told[t] })
+}
+
+// tell prints the last that is known of some targets.
+func (a *awaiting) tell(targets []*target) {
+	for _, t := range targets {
+		a.told[t] = true
+		a.screen.clear()
+		a.say(t)
+	}
+}
+
+// follow hears what happens, until ctx is done.
+func (c *ctl) follow(ctx context.Context, w *waiter) <-chan live.Update {
+	news := make(chan live.Update)
+	wish := c.wishFor(w)
 	go func() {
-		_ = live.Follow(ctx, c.wishFor(w), func(u live.Update) error {
+		_ = live.Follow(ctx, wish, func(u live.Update) error {
 			select {
 			case news <- u:
 				return nil
@@ -92,49 +160,7 @@ func (c *ctl) await(w *waiter, timeout time.Duration, asJSON bool) int {
 			}
 		})
 	}()
-	var deadline <-chan time.Time
-	if timeout > 0 {
-		deadline = time.After(timeout)
-	}
-	ticker := time.NewTicker(waitTick)
-	defer ticker.Stop()
-	screen := newProgress(c.stderr, c.getenv)
-	defer screen.clear()
-	told := make(map[*target]bool)
-	for {
-		select {
-		case u := <-news:
-			w.hear(u, time.Now())
-			screen.hear(u, w)
-		case a := <-answers:
-			w.answered(a.target, a.all, a.err == nil, time.Now())
-		case <-ticker.C:
-		case <-deadline:
-			screen.clear()
-			for _, t := range w.waiting() {
-				c.verdict(t, asJSON)
-			}
-			return exitTimeout
-		}
-		for _, t := range w.pass(time.Now()) {
-			go c.askFor(ctx, t, answers)
-		}
-		for _, t := range w.targets {
-			if t.over && !told[t] {
-				told[t] = true
-				screen.clear()
-				c.verdict(t, asJSON)
-			}
-		}
-		if len(w.waiting()) == 0 {
-			return w.status()
-		}
-		if w.nobody(time.Now()) {
-			screen.clear()
-			return c.nobody(w.why())
-		}
-		screen.show(w, time.Now())
-	}
+	return news
 }
 
 // wishFor is what is to be heard of the targets: one model is all that the
@@ -155,15 +181,11 @@ func (c *ctl) askFor(ctx context.Context, t *target, answers chan<- asked) {
 	}
 }
 
-// verdict prints the last that is known of a target.
-func (c *ctl) verdict(t *target, asJSON bool) {
-	d := t.known(time.Now())
-	if asJSON {
-		printJSON(c.stdout, d)
-		return
-	}
-	fmt.Fprintln(c.stdout, line(worded(d, t.status)))
-}
+// sayLine prints the line of a verdict.
+func (c *ctl) sayLine(t *target) { fmt.Fprintln(c.stdout, line(worded(t.known(time.Now()), t.status))) }
+
+// sayJSON prints all that is known.
+func (c *ctl) sayJSON(t *target) { printJSON(c.stdout, t.known(time.Now())) }
 
 // worded is a record with words of our own, where none were told.
 func worded(d record.Download, status int) record.Record {

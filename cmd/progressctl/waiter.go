@@ -78,26 +78,15 @@ func (w *waiter) hear(u live.Update, now time.Time) {
 		}
 	case u.Standing != nil:
 		w.lost = time.Time{}
-		for _, t := range w.waiting() {
+	}
+	for _, t := range w.waiting() {
+		switch {
+		case u.Standing != nil, u.Gone != "" && t.running && len(w.of(t)) == 0:
 			w.stands(t, now)
-		}
-	case u.Event != nil:
-		for _, t := range w.waiting() {
-			if t.is(*u.Event) {
-				w.told(t, u.Key, *u.Event)
-			}
-		}
-	case u.Level != nil:
-		for _, t := range w.waiting() {
-			if t.is(u.Level.Record) {
-				w.runs(t, *u.Level)
-			}
-		}
-	case u.Gone != "":
-		for _, t := range w.waiting() {
-			if t.running && len(w.of(t)) == 0 {
-				w.stands(t, now)
-			}
+		case u.Event != nil && t.is(*u.Event):
+			w.told(t, u.Key, *u.Event)
+		case u.Level != nil && t.is(u.Level.Record):
+			w.runs(t, *u.Level)
 		}
 	}
 }
@@ -179,10 +168,10 @@ func (t *target) end(status int, d record.Download) {
 	t.over, t.status, t.last = true, status, &d
 }
 
-// answered takes in what a look has found; false: nobody has answered.
-func (w *waiter) answered(t *target, all []socket.Answered, ok bool, now time.Time) {
+// answered takes in what a look has found, or why nobody has answered.
+func (w *waiter) answered(t *target, all []socket.Answered, err error, now time.Time) {
 	t.asking = false
-	if t.over || !ok {
+	if t.over || err != nil {
 		return // a daemon that was lost tells how all stand when it is back
 	}
 	for _, a := range all {

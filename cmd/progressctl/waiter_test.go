@@ -61,7 +61,7 @@ func (p *trial) after(d time.Duration, answers ...record.Download) (asked int) {
 				all = append(all, socket.Answered{Download: a})
 			}
 		}
-		p.w.answered(t, all, true, p.now)
+		p.w.answered(t, all, nil, p.now)
 	}
 	return asked
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,12 +15,15 @@ import (
 	"go.uber.org/goleak"
 
 	"progressd/internal/client"
+	"progressd/packaging"
 )
 
 func TestMain(m *testing.M) {
 	client.RunIfCalled() // a downloader of ours is this test binary again
-	// Nearly all tests here wait, most of the time: for a poll, a client, a verdict.
-	_ = flag.Set("test.parallel", "8")
+	runIfLibrary()
+	// Nearly all tests here wait, most of the time: for a poll, a client, a
+	// verdict. All of them wait at the same time.
+	_ = flag.Set("test.parallel", "100")
 	goleak.VerifyTestMain(m)
 }
 
@@ -61,8 +63,9 @@ type service struct {
 	runtime     string // XDG_RUNTIME_DIR; empty: no socket
 }
 
-// patient is how long a test waits for something that must come.
-const patient = 20 * time.Second
+// patient is how long a test waits for something that must come: for longer
+// than the longest verdict, interrupted, takes.
+const patient = 2 * time.Minute
 
 func newService(t *testing.T) *service {
 	t.Helper()
@@ -71,21 +74,13 @@ func newService(t *testing.T) *service {
 	return d
 }
 
-// config is quick, and touches nothing outside of the test's directory.
+// config is that of the packaged service, and touches nothing outside of the
+// test's directory. Nothing in it is quicker than what users get: a test waits as
+// long as they do, beside all others. Only the steps are smaller, as the models
+// are: how often progress is told is no timing.
 func (d *service) config() string {
-	return fmt.Sprintf(`roots = [%q]
-poll_interval = "200ms"
-step = "1MB"
-[log]
-dir = %q
-[state]
-dir = %q
-[journal]
-enabled = false
-[download]
-quiet_after = "1s"
-interrupt_after = "1s"
-`, d.path("hub"), d.path("log"), d.path("state"))
+	paths := packaging.Paths{Roots: []string{d.path("hub")}, Logs: d.path("log"), State: d.path("state")}
+	return "step = \"1MB\"\n" + packaging.Config(paths) + "[journal]\nenabled = false\n"
 }
 
 func (d *service) path(parts ...string) string {

@@ -75,12 +75,21 @@ func (n *slowNode) Getattr(ctx context.Context, f fs.FileHandle, out *fuse.AttrO
 	return n.LoopbackNode.Getattr(ctx, f, out)
 }
 
-// behind mounts a directory, behind a door, in a file system of this process.
+// behind mounts a directory behind a door.
 func behind(t *testing.T, d *door, dir, at string) {
+	t.Helper()
+	mountNodes(t, dir, at, func(root *fs.LoopbackRoot) fs.InodeEmbedder {
+		return &slowNode{fs.LoopbackNode{RootData: root}, d}
+	})
+	t.Cleanup(d.open)
+}
+
+// mountNodes mounts a directory in a file system of this process, of such nodes.
+func mountNodes(t *testing.T, dir, at string, node func(*fs.LoopbackRoot) fs.InodeEmbedder) {
 	t.Helper()
 	root := &fs.LoopbackRoot{Path: dir}
 	root.NewNode = func(root *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &slowNode{fs.LoopbackNode{RootData: root}, d}
+		return node(root)
 	}
 	root.RootNode = root.NewNode(root, nil, "", nil)
 	none := time.Duration(0)
@@ -92,7 +101,6 @@ func behind(t *testing.T, d *door, dir, at string) {
 		t.Skipf("cannot mount a file system of our own: %v", err)
 	}
 	t.Cleanup(func() {
-		d.open()
 		_ = syscall.Unmount(at, syscall.MNT_DETACH)
 		server.Wait()
 	})

@@ -19,7 +19,7 @@ import (
 func asking(t *testing.T, address string) *service {
 	t.Helper()
 	d := newService(t)
-	d.write("config.toml", "keepalive_interval = '500ms'\n"+d.config()+fmt.Sprintf("[hub]\nenabled = true\nendpoint = %q\n", address))
+	d.write("config.toml", d.config()+fmt.Sprintf("[hub]\nenabled = true\nendpoint = %q\n", address))
 	mkdir(t, d.path("hub"))
 	return d
 }

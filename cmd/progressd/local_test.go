@@ -30,6 +30,7 @@ func TestADownloadIntoADirectoryOfItsOwnIsTold(t *testing.T) {
 		listed bool
 	}{{client.Trees, true}, {client.HH118, false}, {client.HH036, false}, {client.HH023, false}} {
 		t.Run(string(c.gen), func(t *testing.T) {
+			t.Parallel()
 			d := newLocalService(t, "models")
 			mkdir(t, d.path("models", "org"))
 			d.start()
@@ -78,37 +79,53 @@ func TestWhatALocalDirectoryWasAskedForProvesIt(t *testing.T) {
 
 func TestALocalDownloadKilledAndResumedOverARestartIsToldOnce(t *testing.T) {
 	t.Parallel()
-	for _, gen := range []client.Generation{client.Trees, client.HH023} {
-		d := newLocalService(t, "models")
-		mkdir(t, d.path("models"))
-		h := serveHub(t)
-		h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: hub.NewGate(), Times: 1})
-		d.start()
-		d.until(d.errout, "watching")
-		cmd := d.download(h, gen, "--local-dir", d.path("models", "demo"))
-		d.until(d.out, "2.0MB")
-		d.stop(exitOK)
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		d.start()
-		d.until(d.out, fmt.Sprintf("downloader (pid %d, ", cmd.Process.Pid))
-		d.stop(exitOK)
-		wait(t, d.download(h, gen, "--local-dir", d.path("models", "demo")))
-		d.start()
-		d.until(d.out, "[SUCCESS] org/demo: Model downloaded successfully\n")
-		d.stop(exitOK)
-		d.start()
-		d.until(d.errout, "watching")
-		d.stop(exitOK)
-		if d.out.String() != "" {
-			t.Errorf("told again:\n%s", d.out)
-		}
-		log := d.log("demo@local.log")
-		for _, line := range []string{"Preparing", "is gone", "successfully"} {
-			if strings.Count(log, line) != 1 {
-				t.Errorf("%q: log:\n%s", line, log)
+	for _, c := range []struct {
+		name string
+		gen  client.Generation
+		// missed: the daemon is there again before the next attempt is.
+		missed bool
+	}{
+		{"with a listing, missed", client.Trees, true},
+		{"with a listing, at once", client.Trees, false},
+		// Missed, and complete without a listing: interrupted and quiet take 90 s
+		// one after the other.
+		{"without a listing, at once", client.HH023, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := newLocalService(t, "models")
+			mkdir(t, d.path("models"))
+			h := serveHub(t)
+			h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: hub.NewGate(), Times: 1})
+			d.start()
+			d.until(d.errout, "watching")
+			cmd := d.download(h, c.gen, "--local-dir", d.path("models", "demo"))
+			d.until(d.out, "2.0MB")
+			d.stop(exitOK)
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			if c.missed {
+				d.start()
+				d.until(d.out, fmt.Sprintf("downloader (pid %d, ", cmd.Process.Pid))
+				d.stop(exitOK)
 			}
-		}
+			wait(t, d.download(h, c.gen, "--local-dir", d.path("models", "demo")))
+			d.start()
+			d.until(d.out, "[SUCCESS] org/demo: Model downloaded successfully\n")
+			d.stop(exitOK)
+			d.start()
+			d.until(d.errout, "watching")
+			d.stop(exitOK)
+			if d.out.String() != "" {
+				t.Errorf("told again:\n%s", d.out)
+			}
+			log := d.log("demo@local.log")
+			for line, want := range map[string]bool{"Preparing": true, "is gone": c.missed, "successfully": true} {
+				if n := strings.Count(log, line); n > 1 || n == 1 != want {
+					t.Errorf("%q: log:\n%s", line, log)
+				}
+			}
+		})
 	}
 }
 
@@ -124,7 +141,8 @@ func TestALocalDirectoryRemovedWhileDownloadingIsOneLine(t *testing.T) {
 	d.until(d.out, "2.0MB/5.0MB")
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	if err := os.RemoveAll(d.path("models", "demo")); err != nil {
+	// At once, so that no look falls between its files.
+	if err := os.Rename(d.path("models", "demo"), d.path("bin")); err != nil {
 		t.Fatal(err)
 	}
 	d.until(d.out, "Download removed at 2.0MB/5.0MB")

@@ -186,6 +186,7 @@ func TestADownloadIsToldAsJSON(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	t.Run("D3 leftovers are told once a day", faultD3)
 	t.Run("D10 a model that is there at the first start is silent", faultD10)
 	t.Run("D14 finished while the daemon was down: completed once", faultD14)

@@ -106,14 +106,14 @@ func (m *mounts) sung() int {
 }
 
 // awaitText waits until what was printed is so.
-func (m *mounts) awaitText(is func() bool) {
-	m.t.Helper()
+func (d *service) awaitText(is func() bool) {
+	d.t.Helper()
 	timeout := time.After(patient)
 	for !is() {
 		select {
-		case <-m.out.news:
+		case <-d.out.news:
 		case <-timeout:
-			m.t.Fatalf("it is not so\nstdout:\n%s\nstderr:\n%s", m.out, m.errout)
+			d.t.Fatalf("it is not so\nstdout:\n%s\nstderr:\n%s", d.out, d.errout)
 		}
 	}
 }

@@ -34,6 +34,7 @@ func faultD19(t *testing.T) {
 		{"a client that leaves what it has begun", `disk is full`, client.HH023, 20 * mb, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			d := newService(t)
 			d.smallDisk(24 << 20)
 			d.start()
@@ -89,8 +90,8 @@ func faultD3(t *testing.T) {
 		d.until(d.errout, "watching")
 		if life == 0 {
 			d.until(d.out, "Leftovers")
-		} else { // long enough for many polls
-			if err := d.fetchLarge(8*mb, 3*mb, client.Trees); err != nil {
+		} else { // for three polls
+			if err := d.fetchLarge(8*mb, mb/2, client.Trees); err != nil {
 				t.Fatal(err)
 			}
 			d.until(d.out, "successfully")

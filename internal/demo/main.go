@@ -54,21 +54,24 @@ type model struct {
 	generation client.Generation
 	about      string
 	files      []hub.File
+	// include are the patterns of what is asked for; none asks for all.
+	include []string
 	// after is how long after the first the download begins.
 	after time.Duration
 }
 
-// play is the demo as users see it: some 15 s.
+// play is the demo as users see it: some 25 s. What it shows is told at once,
+// also by the shipped configuration: both clients leave a listing.
 func play(progressd string) plan {
 	const mb = 1_000_000
 	return plan{
 		progressd: progressd,
-		rate:      45 * mb,
+		rate:      35 * mb,
 		patience:  90 * time.Second,
 		models: []model{{
-			repo:       hfcache.Repo{Type: hfcache.Model, ID: "demo/with-listing"},
+			repo:       hfcache.Repo{Type: hfcache.Model, ID: "demo/whole"},
 			generation: client.Trees,
-			about:      "5 files, 420MB, by a client that leaves a listing: the total is known",
+			about:      "all of it, 5 files, 420MB",
 			files: []hub.File{
 				{Path: "config.json", Size: 1_200},
 				{Path: "model-00001-of-00003.safetensors", Size: 160 * mb, Storage: hub.LFS},
@@ -77,12 +80,15 @@ func play(progressd string) plan {
 				{Path: "tokenizer.json", Size: 2 * mb},
 			},
 		}, {
-			repo:       hfcache.Repo{Type: hfcache.Model, ID: "demo/without-listing"},
-			generation: client.HH023,
-			about:      "2 files, 150MB, by an older client: no total, complete when it stays quiet",
+			repo:       hfcache.Repo{Type: hfcache.Model, ID: "demo/part"},
+			generation: client.Trees,
+			about:      "2 of 4 files, 210MB of 390MB: the total is that of what is asked for",
+			include:    []string{"*.json", "*Q4*.gguf"},
 			files: []hub.File{
 				{Path: "config.json", Size: 900},
-				{Path: "pytorch_model.bin", Size: 150 * mb, Storage: hub.LFS},
+				{Path: "model-Q4_K_M.gguf", Size: 210 * mb, Storage: hub.LFS},
+				{Path: "model-Q3_K_S.gguf", Size: 180 * mb, Storage: hub.LFS},
+				{Path: "README.md", Size: 2_000},
 			},
 			after: 4 * time.Second,
 		}},

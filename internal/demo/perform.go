@@ -17,6 +17,7 @@ import (
 
 	"progressd/internal/client"
 	"progressd/internal/hub"
+	"progressd/packaging"
 )
 
 // completed is what progressd says of a model in the end.
@@ -76,7 +77,7 @@ func perform(ctx context.Context, p plan, stdout, stderr io.Writer) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.hub.Close()) }()
-	s.say(`progressd --config %s (there: quiet_after = "3s", by default it is 30s)`, s.config())
+	s.say("progressd --config %s (the packaged configuration, on other paths)", s.config())
 	if s.daemon, err = startDaemon(ctx, s, stderr); err != nil {
 		return err
 	}
@@ -122,17 +123,9 @@ func (s *stage) furnish() error {
 			return fmt.Errorf("cannot make a directory for the demo: %w", err)
 		}
 	}
-	text := fmt.Sprintf(`roots = [%q]
-poll_interval = "5s"
-[log]
-dir = %q
-[journal]
-enabled = false
-[state]
-dir = %q
-[download]
-quiet_after = "3s"
-`, s.cache(), s.logs(), filepath.Join(s.dir, "state"))
+	paths := packaging.Paths{Roots: []string{s.cache()}, Logs: s.logs(), State: filepath.Join(s.dir, "state")}
+	// No made-up model in the journal of whoever tries it.
+	text := packaging.Config(paths) + "[journal]\nenabled = false\n"
 	if err := os.WriteFile(s.config(), []byte(text), 0o644); err != nil {
 		return fmt.Errorf("cannot write the demo's configuration: %w", err)
 	}
@@ -150,6 +143,15 @@ func (s *stage) run(ctx context.Context) error {
 	return group.Wait()
 }
 
+// args are the arguments of the downloader.
+func (m model) args() []string {
+	args := []string{m.repo.ID}
+	for _, pattern := range m.include {
+		args = append(args, "--include", pattern)
+	}
+	return args
+}
+
 // download runs a downloader in a process of its own, so that progressd can
 // see who it is.
 func (s *stage) download(ctx context.Context, m model) error {
@@ -159,14 +161,14 @@ func (s *stage) download(ctx context.Context, m model) error {
 		return context.Cause(ctx)
 	}
 	cmd, err := client.Command(ctx, filepath.Join(s.dir, "bin"),
-		client.HH{Endpoint: s.hub.URL(), Root: s.cache(), Generation: m.generation}, m.repo.ID)
+		client.HH{Endpoint: s.hub.URL(), Root: s.cache(), Generation: m.generation}, m.args()...)
 	if err != nil {
 		return err
 	}
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	cmd.SysProcAttr = ownGroup()
-	s.say("%s download %s: %s", filepath.Base(cmd.Path), m.repo.ID, m.about)
+	s.say("%s %s: %s", filepath.Base(cmd.Path), strings.Join(cmd.Args[1:], " "), m.about)
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

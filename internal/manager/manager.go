@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,18 +24,17 @@ type Listener struct {
 	deaf    chan struct{} // closed when nothing is heard any more
 }
 
-var listeners atomic.Int64
-
 // Listen begins to hear a daemon whose runtime directory is runDir: there it
 // makes its own socket, and not where that of the machine's progressd is.
 func Listen(runDir string) (*Listener, error) {
-	// An abstract address: no path to be too long, no file to be removed.
-	address := fmt.Sprintf("@progressd-manager-%d-%d", os.Getpid(), listeners.Add(1))
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: address, Net: "unixgram"})
+	// An abstract address: no path to be too long, no file to be removed. The
+	// kernel picks one that is free, also beside others of our number in a pid
+	// namespace of their own.
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram"})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for progressd's readiness: %w", err)
 	}
-	l := &Listener{conn: conn, address: address, runDir: runDir, ready: make(chan struct{}), deaf: make(chan struct{})}
+	l := &Listener{conn: conn, address: conn.LocalAddr().String(), runDir: runDir, ready: make(chan struct{}), deaf: make(chan struct{})}
 	go l.hear()
 	return l, nil
 }

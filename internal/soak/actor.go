@@ -152,7 +152,7 @@ func (a *actor) killedThenWhole(ctx context.Context, m *model) error {
 		}
 		gap := between(a.rng, 0, 2*time.Second)
 		if a.rng.IntN(4) == 0 {
-			gap = interruptAfter + between(a.rng, 0, 3*time.Second)
+			gap = a.pace.interrupt + between(a.rng, 0, 3*time.Second)
 		}
 		if err := wait.For(ctx, gap); err != nil {
 			return err
@@ -232,7 +232,7 @@ func (a *actor) twice(ctx context.Context, m *model) error {
 func (a *actor) held(ctx context.Context, m *model) error {
 	o := order{holdAfter: between(a.rng, 10*time.Millisecond, time.Second), hold: between(a.rng, time.Second, 6*time.Second)}
 	if a.rng.IntN(3) == 0 {
-		o.hold = 3 * stallAfter
+		o.hold = a.pace.hold
 	}
 	return a.each(ctx, m, o)
 }
@@ -284,7 +284,7 @@ func (a *actor) remove(ctx context.Context, m *model) error {
 	}
 	// Another end may have come just before.
 	ends := []tracker.Kind{tracker.Removed, tracker.Completed, tracker.Ended}
-	err = a.await(ctx, m, len(lines), verdict{kinds: ends, after: time.Now().Add(-quietAfter)})
+	err = a.await(ctx, m, len(lines), verdict{pace: a.pace, kinds: ends, after: time.Now().Add(-a.pace.quiet)})
 	m.mark()
 	return err
 }

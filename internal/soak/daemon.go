@@ -90,24 +90,15 @@ func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// The rhythm of the kills: some time of one kill after the other, then long
-// enough in peace for any verdict of waiting.
-const (
-	storm = 13 * time.Second
-	peace = 8 * time.Second
-)
-
 // supervise kills the daemon at random and starts it again at once, until ctx
 // is done.
 func (d *daemon) supervise(ctx context.Context, rng *rand.Rand) error {
-	for turn := time.Now(); ; {
-		wait := between(rng, 200*time.Millisecond, 3*time.Second)
-		if time.Since(turn) > storm {
-			wait, turn = peace, time.Now().Add(peace)
-		}
-		aim := d.aim
-		if wait == peace {
-			aim = nil
+	pace := d.world.pace
+	for turn, rests := time.Now(), 0; ; {
+		wait, aim := between(rng, 200*time.Millisecond, 3*time.Second), d.aim
+		if time.Since(turn) > pace.storm {
+			wait, aim = pace.rest(rng, rests), nil
+			turn, rests = time.Now().Add(wait), rests+1
 		}
 		select {
 		case <-ctx.Done():
@@ -134,6 +125,19 @@ func (d *daemon) supervise(ctx context.Context, rng *rand.Rand) error {
 			return err
 		}
 	}
+}
+
+// rest is how long there is peace: long enough for any verdict of waiting, and every
+// other time until one of those is about to be written.
+func (p pace) rest(rng *rand.Rand, n int) time.Duration {
+	due := p.interrupt
+	if rng.IntN(3) == 0 {
+		due = p.quiet
+	}
+	if n%2 == 0 {
+		return due + between(rng, 0, 1500*time.Millisecond)
+	}
+	return p.peace
 }
 
 // pick chooses how the daemon is disturbed.

@@ -269,13 +269,13 @@ func (j *judge) verdict(l line) {
 	case tracker.Completed:
 		j.completed(l)
 	case tracker.Interrupted:
-		j.lifeless(l, interruptAfter)
+		j.lifeless(l, j.world.pace.interrupt)
 		j.waited = l.kind
 	case tracker.Ended:
-		j.lifeless(l, quietAfter)
+		j.lifeless(l, j.world.pace.quiet)
 		j.consume(l, l.at)
 	case tracker.Stalled:
-		if !j.anyLife(func(life *life) bool { return life.stood(l.at) }) {
+		if !j.anyLife(func(life *life) bool { return life.stood(l.at, j.world.pace.stall) }) {
 			j.blame(l, "stalled: no client was stopped for so long")
 		}
 		j.waited = l.kind
@@ -299,9 +299,9 @@ func (j *judge) verdict(l line) {
 }
 
 // stood reports whether the client was stopped for as long as a stall takes.
-func (l *life) stood(at time.Time) bool {
+func (l *life) stood(at time.Time, stall time.Duration) bool {
 	from, to := l.held.from, l.held.to
-	return !from.IsZero() && from.Before(at.Add(time.Second-stallAfter+slack)) && (to.IsZero() || to.After(at.Add(-slack)))
+	return !from.IsZero() && from.Before(at.Add(time.Second-stall+slack)) && (to.IsZero() || to.After(at.Add(-slack)))
 }
 
 func (j *judge) anyLife(is func(*life) bool) bool { return slices.ContainsFunc(j.lives, is) }
@@ -312,7 +312,7 @@ func (j *judge) completed(l line) {
 	for i, life := range j.upTo(l) {
 		latest := l.at.Add(time.Second + slack) // it may be seen before the client has exited
 		if !life.truth.listing {
-			latest = l.at.Add(time.Second + 200*time.Millisecond - quietAfter)
+			latest = l.at.Add(time.Second + 200*time.Millisecond - j.world.pace.quiet)
 		}
 		if life.ready().After(latest) || !life.complete() || i <= j.toldLife {
 			continue
@@ -357,7 +357,7 @@ func (j *judge) lifeless(l line, wait time.Duration) {
 	for i, life := range j.lives {
 		wait := wait
 		if l.kind == tracker.Interrupted {
-			wait = life.patience()
+			wait = life.patience(j.world.pace)
 		}
 		if life.begin.Before(l.at.Add(-slack)) && life.last(l.at).After(l.at.Add(time.Second+200*time.Millisecond-wait)) && !life.shy() && !j.past(i, l) {
 			j.blame(l, "%s: a client lived until %s", l.kind, life.end.Format(clock))
@@ -390,11 +390,11 @@ func (l *life) ready() time.Time {
 
 // patience is how long after its last sign a client must be left alone: its
 // death can be known, or it can't.
-func (l *life) patience() time.Duration {
+func (l *life) patience(p pace) time.Duration {
 	if l.writer.lockless() {
-		return stallAfter
+		return p.stall
 	}
-	return interruptAfter
+	return p.interrupt
 }
 
 // last is when a client gave its last sign before some time: without a lock
@@ -463,7 +463,7 @@ func (m *model) story(lines []line, d *daemon) string {
 	from, to := time.Now(), time.Time{}
 	for _, l := range m.lives {
 		fmt.Fprintf(&s, "%s\n", l)
-		from, to = earlier(from, l.begin), earlier(time.Now(), l.end.Add(15*time.Second))
+		from, to = earlier(from, l.begin), earlier(time.Now(), l.end.Add(m.world.pace.peace))
 	}
 	for _, r := range m.removals {
 		fmt.Fprintf(&s, "removed at %s\n", r.at.Format(clock))

@@ -146,7 +146,7 @@ func TestJudge(t *testing.T) {
 			for _, k := range c.kills {
 				d.strikes = append(d.strikes, strike{at(k), syscall.SIGKILL})
 			}
-			m := &model{world: &world{daemon: d}, revisions: []revision{two}, lives: c.lives, removals: c.removed}
+			m := &model{world: &world{daemon: d, pace: quick()}, revisions: []revision{two}, lives: c.lives, removals: c.removed}
 			var got []string
 			j := judge{model: m, killed: d.killedBetween}
 			for _, fault := range j.run(log(t, c.log)) {

@@ -98,6 +98,12 @@ const clock = "15:04:05.000"
 
 // live runs a client to its end and notes what became of it.
 func (m *model) live(ctx context.Context, o order) (*life, error) {
+	select {
+	case m.world.clients <- struct{}{}:
+		defer func() { <-m.world.clients }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	m.mu.Lock()
 	former := m.content()
 	l := &life{order: o, revision: m.newest(), begin: time.Now()}

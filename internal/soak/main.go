@@ -36,20 +36,28 @@ type options struct {
 	story     uint64
 	actors    int
 	dir       string
-	// patience is how long a verdict may take.
+	// patience is how long a verdict may take; 0 is what the pace needs.
 	patience time.Duration
 }
 
+// pace: clients of all kinds play lives, and some of those have no lock.
+func (o options) pace() pace {
+	if o.lives > 0 {
+		return quick()
+	}
+	return shipped()
+}
+
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o := options{patience: 2 * (storm + peace)}
+	var o options
 	set := flag.NewFlagSet("soak", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.StringVar(&o.progressd, "progressd", "", "path of the progressd `binary`")
 	set.DurationVar(&o.length, "for", time.Minute, "how long to run, the waiting at the end not included")
-	set.IntVar(&o.lives, "lives", 0, "how many `stories` of repositories to play instead, each to its end")
+	set.IntVar(&o.lives, "lives", 0, "how many `stories` of repositories to play instead, each to its end, by clients of all kinds, with shorter waits")
 	set.Uint64Var(&o.seed, "seed", 1, "what is done; when it is done the machine has a say in")
 	set.Uint64Var(&o.story, "story", 0, "play the story of this `number` alone, as often as there are lives")
-	set.IntVar(&o.actors, "repos", 16, "how many repositories are downloaded at a time")
+	set.IntVar(&o.actors, "repos", 0, "how many repositories are downloaded at a time; 0 is 150, or 16 with --lives")
 	set.StringVar(&o.dir, "dir", "", "`directory` to work in, by default a new one beneath $TMPDIR")
 	if err := set.Parse(args); err != nil {
 		return err

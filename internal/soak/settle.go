@@ -19,6 +19,7 @@ type verdict struct {
 	// begin and after are when the last client that brought something
 	// lived.
 	begin, after time.Time
+	pace         pace
 	// patience is how long interrupted has to wait.
 	patience time.Duration
 	// unlisted: no listing can prove anything.
@@ -70,7 +71,7 @@ const enough = 1500 * time.Millisecond
 func (m *model) owed(l *life) verdict {
 	t := l.truth
 	seen := l.seen
-	v := verdict{after: l.ready(), patience: l.patience(), unlisted: !t.listing}
+	v := verdict{pace: m.world.pace, after: l.ready(), patience: l.patience(m.world.pace), unlisted: !t.listing}
 	add := func(kinds ...tracker.Kind) verdict {
 		v.kinds = append(v.kinds, kinds...)
 		return v
@@ -139,7 +140,7 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 		}
 	}
 	m.mu.Unlock()
-	v := verdict{silence: true, after: last.end}
+	v := verdict{pace: a.pace, silence: true, after: last.end}
 	if bringer != nil {
 		v = m.owed(bringer)
 		v.begin, v.shy = bringer.begin, bringer.shy()
@@ -228,7 +229,7 @@ func (a *actor) await(ctx context.Context, m *model, begun int, v verdict) error
 		if time.Now().After(deadline) {
 			break
 		}
-		if err := wait.For(ctx, 100*time.Millisecond); err != nil {
+		if err := wait.For(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -250,13 +251,13 @@ func (v verdict) earliest(k tracker.Kind) time.Time {
 	case v.shy && (k == tracker.Interrupted || k == tracker.Completed):
 		return v.begin.Add(-cut)
 	case k == tracker.Interrupted:
-		return v.after.Add(interruptAfter - cut - early)
+		return v.after.Add(v.pace.interrupt - cut - early)
 	case k == tracker.Completed && v.beside:
 		return v.after.Add(-cut - look)
 	case k == tracker.Completed && !v.unlisted, k == tracker.Ended && v.linking:
 		return v.begin.Add(-cut)
 	default:
-		return v.after.Add(quietAfter - cut - early)
+		return v.after.Add(v.pace.quiet - cut - early)
 	}
 }
 

@@ -88,7 +88,7 @@ func TestLivesAreCounted(t *testing.T) {
 }
 
 func TestWhatAVerdictMayFollow(t *testing.T) {
-	v := verdict{kinds: []tracker.Kind{tracker.Completed, tracker.Interrupted}, begin: at(10), after: at(12), unlisted: true}
+	v := verdict{pace: quick(), kinds: []tracker.Kind{tracker.Completed, tracker.Interrupted}, begin: at(10), after: at(12), unlisted: true}
 	beside, shy := v, v
 	beside.beside, shy.shy = true, true
 	for _, c := range []struct {

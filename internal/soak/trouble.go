@@ -57,7 +57,7 @@ func (a *actor) troubles(m *model) trouble {
 		t.name, t.fault = "stall", hub.Fault{Gate: hub.NewGate(), GateAt: at / 2, Times: 1}
 		t.hold = between(a.rng, time.Second, 6*time.Second)
 		if a.rng.IntN(3) == 0 {
-			t.hold = 2 * stallAfter
+			t.hold = 2 * a.pace.stall
 		}
 	}
 	return t

@@ -10,23 +10,21 @@ import (
 	"time"
 
 	"progressd/internal/hub"
+	"progressd/packaging"
 )
 
-// The limits that progressd is given: short, so that each verdict comes often.
-const (
-	step           = 1_000_000
-	keepaliveEvery = 3 * time.Second
-	quietAfter     = 2 * time.Second
-	interruptAfter = 4 * time.Second
-	stallAfter     = 10 * time.Second
-)
+// step is that of the configuration, in bytes.
+const step = 1_000_000
 
 // world is what all actors share.
 type world struct {
 	options
+	pace   pace
 	began  time.Time
 	hubs   []*hub.Hub // a slow one, and one as fast as it can
 	daemon *daemon
+	// clients holds as many as may run at a time.
+	clients chan struct{}
 
 	mu     sync.Mutex
 	begun  int // stories
@@ -48,8 +46,17 @@ func (w *world) bin() string   { return filepath.Join(w.dir, "bin") }
 // slowRate is shared by all downloads of the slow hub, in bytes a second.
 const slowRate = 8_000_000
 
+// atATime is how many clients run while others wait for their verdicts.
+const atATime = 24
+
 func newWorld(o options) (*world, error) {
-	w := &world{options: o, began: time.Now()}
+	w := &world{options: o, pace: o.pace(), began: time.Now(), clients: make(chan struct{}, atATime)}
+	if w.actors == 0 {
+		w.actors = w.pace.repos
+	}
+	if w.patience == 0 {
+		w.patience = w.pace.patience()
+	}
 	if w.dir == "" {
 		dir, err := os.MkdirTemp("", "progressd-soak-")
 		if err != nil {
@@ -62,22 +69,7 @@ func newWorld(o options) (*world, error) {
 		return nil, err
 	}
 	config := filepath.Join(w.dir, "config.toml")
-	text := fmt.Sprintf(`roots = [%q]
-poll_interval = "500ms"
-keepalive_interval = %q
-step = "1MB"
-[log]
-dir = %q
-timestamps = "rfc3339"
-[journal]
-enabled = false
-[state]
-dir = %q
-[download]
-stall_after = %q
-interrupt_after = %q
-quiet_after = %q
-`, w.cache(), keepaliveEvery, w.logs(), state, stallAfter, interruptAfter, quietAfter)
+	text := w.pace.config(packaging.Paths{Roots: []string{w.cache()}, Logs: w.logs(), State: state})
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("cannot write the soak's configuration: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ type act struct {
 	home  string
 	owner uint32
 	*books
+	*turn
 }
 
 // label names the act in reports.
@@ -74,7 +76,7 @@ func (a *act) as(name string, uid uint32) (*act, error) {
 	}
 	other := &act{
 		stage: a.stage, release: a.release, scene: a.scene, hub: a.hub,
-		home: cache, owner: uid, books: a.books,
+		home: cache, owner: uid, books: a.books, turn: a.turn,
 	}
 	return other, nil
 }
@@ -119,16 +121,20 @@ type process struct {
 	output string
 	exited chan struct{}
 	err    error
+	// patience is how long it may take to end.
+	patience time.Duration
+	// rest gives its turn back, once.
+	rest func()
 }
 
 // begin starts the release's own program on the act's repository.
-func (a *act) begin(args ...string) (*process, error) {
-	return a.beginOn(a.repo(), args...)
+func (a *act) begin(ctx context.Context, args ...string) (*process, error) {
+	return a.beginOn(ctx, a.repo(), args...)
 }
 
-func (a *act) beginOn(repo hfcache.Repo, args ...string) (*process, error) {
+func (a *act) beginOn(ctx context.Context, repo hfcache.Repo, args ...string) (*process, error) {
 	if a.command == "" {
-		return a.start(a.called(repo))
+		return a.start(ctx, a.called(repo))
 	}
 	argv := []string{filepath.Join(a.venv(), "bin", a.command), "download", repo.ID}
 	if repo.Type != hfcache.Model {
@@ -138,13 +144,13 @@ func (a *act) beginOn(repo hfcache.Repo, args ...string) (*process, error) {
 	if a.scene.local {
 		argv = append(argv, "--local-dir", a.root())
 	}
-	return a.start(argv)
+	return a.start(ctx, argv)
 }
 
 // beginScript starts a program of somebody's own that uses the library.
-func (a *act) beginScript(script string, args ...string) (*process, error) {
+func (a *act) beginScript(ctx context.Context, script string, args ...string) (*process, error) {
 	argv := []string{filepath.Join(a.venv(), "bin", "python"), filepath.Join(a.dir, "scripts", script)}
-	return a.start(append(argv, args...))
+	return a.start(ctx, append(argv, args...))
 }
 
 // called is the command line of a client that is not huggingface_hub.
@@ -162,7 +168,28 @@ func (a *act) called(repo hfcache.Repo) []string {
 
 func (a *act) venv() string { return a.shelf.path(a.kit) }
 
-func (a *act) start(argv []string) (*process, error) {
+// start waits for the act's turn.
+func (a *act) start(ctx context.Context, argv []string) (*process, error) {
+	if err := a.take(ctx); err != nil {
+		return nil, err
+	}
+	p, err := a.launch(argv)
+	if err != nil {
+		a.give()
+		return nil, err
+	}
+	p.rest = sync.OnceFunc(a.give)
+	go func() {
+		p.err = p.cmd.Wait()
+		p.rest()
+		close(p.exited)
+	}()
+	a.started(p)
+	a.sampling.Go(func() { a.sample(a.hub, p.exited) })
+	return p, nil
+}
+
+func (a *act) launch(argv []string) (*process, error) {
 	output, err := os.CreateTemp(filepath.Join(a.dir, "output"), a.scene.name+"-"+a.name+"-")
 	if err != nil {
 		return nil, err
@@ -173,7 +200,7 @@ func (a *act) start(argv []string) (*process, error) {
 		// opens it works only behind one exec.
 		argv = append([]string{"/usr/bin/env"}, argv...)
 	}
-	p := &process{cmd: exec.Command(argv[0], argv[1:]...), output: output.Name(), exited: make(chan struct{}), loads: a.loads}
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...), output: output.Name(), exited: make(chan struct{}), loads: a.loads, patience: a.patience()}
 	p.cmd.Env = a.environment()
 	p.cmd.Stdout, p.cmd.Stderr = output, output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -184,11 +211,6 @@ func (a *act) start(argv []string) (*process, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", argv, err)
 	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.exited)
-	}()
-	a.started(p)
 	return p, nil
 }
 
@@ -206,6 +228,8 @@ func (a *act) environment() []string {
 
 // wait returns how the process ended.
 func (p *process) wait(ctx context.Context) error {
+	ctx, cancel := within(ctx, p.patience)
+	defer cancel()
 	select {
 	case <-p.exited:
 		return p.err
@@ -250,7 +274,7 @@ func (p *process) signal(sig syscall.Signal) error {
 
 // download runs the release's own program to its good end.
 func (a *act) download(ctx context.Context, args ...string) error {
-	p, err := a.begin(args...)
+	p, err := a.begin(ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -259,11 +283,29 @@ func (a *act) download(ctx context.Context, args ...string) error {
 
 // runScript runs a program of somebody's own to its good end.
 func (a *act) runScript(ctx context.Context, script string, args ...string) error {
-	p, err := a.beginScript(script, args...)
+	p, err := a.beginScript(ctx, script, args...)
 	if err != nil {
 		return err
 	}
 	return p.succeed(ctx)
+}
+
+// patience is how long anything may take that an act waits for, but for its
+// turn: longer than the longest wait of the packaged configuration that can be
+// part of it. The slowest clients try a hub that has died for half a minute.
+func (a *act) patience() time.Duration {
+	patience := 3 * time.Minute
+	if a.loads {
+		patience = 8 * time.Minute
+	}
+	if a.scene.waits(a.release) {
+		patience += stallAfter
+	}
+	return patience
+}
+
+func within(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, patience, fmt.Errorf("not within %v", patience))
 }
 
 // told waits until the log of the act's repository holds a kind of line for
@@ -273,7 +315,7 @@ func (a *act) told(ctx context.Context, kind string, n int) error {
 }
 
 func (a *act) toldOf(ctx context.Context, repo hfcache.Repo, kind string, n int) error {
-	return a.until(ctx, fmt.Sprintf("line %q of %s, %d times", kind, repo.ID, n), func() bool {
+	return a.until(ctx, verdict, fmt.Sprintf("line %q of %s, %d times", kind, repo.ID, n), func() bool {
 		found := 0
 		for _, line := range a.lines(repo) {
 			if line.kind == kind {
@@ -286,14 +328,14 @@ func (a *act) toldOf(ctx context.Context, repo hfcache.Repo, kind string, n int)
 
 // toldOne waits until the log holds a line of one of the kinds.
 func (a *act) toldOne(ctx context.Context, kinds ...string) error {
-	return a.until(ctx, fmt.Sprintf("one of %q of %s", kinds, a.repo().ID), func() bool {
+	return a.until(ctx, verdict, fmt.Sprintf("one of %q of %s", kinds, a.repo().ID), func() bool {
 		return slices.ContainsFunc(a.lines(a.repo()), func(l line) bool { return slices.Contains(kinds, l.kind) })
 	})
 }
 
 // toldBytes waits until a line of progress has told of some bytes or more.
 func (a *act) toldBytes(ctx context.Context, bytes int64) error {
-	return a.until(ctx, fmt.Sprintf("progress of %d bytes of %s", bytes, a.repo().ID), func() bool {
+	return a.until(ctx, progress, fmt.Sprintf("progress of %d bytes of %s", bytes, a.repo().ID), func() bool {
 		for _, line := range a.lines(a.repo()) {
 			if line.kind == "progress" && line.bytes() >= float64(bytes) {
 				return true
@@ -303,9 +345,18 @@ func (a *act) toldBytes(ctx context.Context, bytes int64) error {
 	})
 }
 
+// How often it is looked for a line: while a client is held for it, and while
+// hundreds of acts wait for their verdicts.
+const (
+	progress = 100 * time.Millisecond
+	verdict  = time.Second
+)
+
 // until looks again and again: a log file tells nobody that it has grown.
-func (a *act) until(ctx context.Context, what string, done func() bool) error {
-	tick := time.NewTicker(100 * time.Millisecond)
+func (a *act) until(ctx context.Context, every time.Duration, what string, done func() bool) error {
+	ctx, cancel := within(ctx, a.patience())
+	defer cancel()
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for !done() {
 		select {

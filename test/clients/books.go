@@ -20,6 +20,8 @@ type books struct {
 	// kin are those that programs which load a model have started.
 	kin map[int]bool
 	met time.Time
+	// sampling goes on while a process lives.
+	sampling sync.WaitGroup
 }
 
 // sample is how many bytes of a repository the hub had sent at a time, each
@@ -45,11 +47,12 @@ func (b *books) started(p *process) {
 	b.processes = append(b.processes, p)
 }
 
-// end kills what an act that failed has left running.
-func (b *books) end() {
+// close kills what an act that failed has left running.
+func (b *books) close() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range b.processes {
+	processes := b.processes
+	b.mu.Unlock()
+	for _, p := range processes {
 		select {
 		case <-p.exited:
 		default:
@@ -58,6 +61,7 @@ func (b *books) end() {
 			<-p.exited
 		}
 	}
+	b.sampling.Wait()
 }
 
 // pids are of all processes that were started.
@@ -72,23 +76,26 @@ func (b *books) pids() map[int]bool {
 	return pids
 }
 
-// sample looks again and again at what the hub has sent, until done.
-func (b *books) sample(h *hub.Hub, done <-chan struct{}) {
+// sample looks again and again at what the hub has sent, until a client has
+// exited.
+func (b *books) sample(h *hub.Hub, exited <-chan struct{}) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
-		case now := <-tick.C:
-			b.take(h, now)
-		case <-done:
+		case <-tick.C:
+			b.look(h)
+		case <-exited:
+			b.look(h)
 			return
 		}
 	}
 }
 
-func (b *books) take(h *hub.Hub, now time.Time) {
+func (b *books) look(h *hub.Hub) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
 	b.meet(now)
 	for repo, entries := range b.entries {
 		sent, counted := int64(0), map[string]bool{}

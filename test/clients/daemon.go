@@ -11,24 +11,25 @@ import (
 	"time"
 
 	"progressd/internal/manager"
+	"progressd/packaging"
 )
 
-// configuration is the daemon's: short verdicts and small steps, so that a
-// case takes seconds. The rest is as it is by default.
-const configuration = `roots = ["%[1]s/homes/*/hub", "%[1]s/users/*/.cache/huggingface/hub", "%[1]s/local"]
-step = "10MB"
-[log]
-dir = "%[1]s/log"
-[state]
-dir = "%[1]s/state"
-[download]
-stall_after = "%[2]s"
-interrupt_after = "5s"
-quiet_after = "3s"
-`
+// configuration is that of the packaged service. Only the steps are smaller, a
+// tenth as the models are: how often progress is told is no timing, and 282 plays
+// that pass 100 MB each would write more than most machines have room for.
+func configuration(dir string) string {
+	paths := packaging.Paths{Roots: []string{dir + "/homes/*/hub", dir + "/users/*/.cache/huggingface/hub", dir + "/" + localRoot}, Logs: dir + "/log", State: dir + "/state"}
+	return fmt.Sprintf("step = \"%dMB\"\n", step/mb) + packaging.Config(paths)
+}
 
 // step is the one in the configuration, in bytes.
-const step = 10_000_000
+const step = 10 * mb
+
+// What the packaged configuration waits for, in words of our own.
+const (
+	interruptAfter = time.Minute
+	stallAfter     = 10 * time.Minute
+)
 
 // daemon is progressd, running.
 type daemon struct {
@@ -42,7 +43,7 @@ type daemon struct {
 // systemd.
 func startDaemon(ctx context.Context, opts options, dir string) (*daemon, error) {
 	config := filepath.Join(dir, "config.toml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, dir, opts.stallAfter), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(configuration(dir)), 0o644); err != nil {
 		return nil, err
 	}
 	listener, err := manager.Listen(dir)

@@ -112,7 +112,7 @@ var loaderScenes = []scene{
 	{name: "transformers", about: "`AutoModelForCausalLM.from_pretrained`", applies: called("transformers-5.19.0"), files: formats, home: absent, play: fetch, want: fetchedSome("57.0MB in 4 of 10 files, without .+")},
 	{name: "diffusers", about: "`DiffusionPipeline.from_pretrained`", applies: called("diffusers-0.42.1"), files: pictures, home: absent, play: fetch, want: fetchedSome("48.0MB in 5 of 6 files, without .+")},
 	{name: "gguf", about: "llama.cpp, one of two quantizations", applies: called("llama.cpp"), files: quants, home: absent, play: fetch, want: fetchedAlone},
-	{name: "gguf-sigkill", about: "llama.cpp, SIGKILL, once more, once more", applies: called("llama.cpp"), files: quants, home: absent, play: killedLoader, want: fetchedAgain},
+	{name: "gguf-sigkill", about: "llama.cpp, SIGKILL, once more, once more", applies: called("llama.cpp"), slow: hasNoLocks, files: quants, home: absent, play: killedLoader, want: fetchedAgain},
 }
 
 // called applies to one release alone.
@@ -132,7 +132,7 @@ func fetch(ctx context.Context, a *act) error {
 // fetches all; then all is there.
 func killedLoader(ctx context.Context, a *act) error {
 	last := a.scene.files[len(a.scene.files)-1].Path
-	p, gate, err := a.toTheGate(ctx, last, 25*mb, func() (*process, error) { return a.begin() })
+	p, gate, err := a.toTheGate(ctx, last, 25*mb, a.begin)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"time"
 
 	"progressd/internal/tool"
 )
@@ -31,9 +30,8 @@ type options struct {
 	only      *regexp.Regexp
 	jobs      int
 	keep      bool
-	// stallAfter is the daemon's stall_after.
-	stallAfter time.Duration
-	progress   io.Writer
+	nightly   bool
+	progress  io.Writer
 }
 
 func main() {
@@ -60,9 +58,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&opts.progressd, "progressd", "bin/progressd", "path of the `binary` to test")
 	set.StringVar(&opts.venvs, "venvs", filepath.Join(cache, "progressd-e2e"), "`directory` in which the clients are kept")
 	set.StringVar(&opts.python, "python", "python3", "the `interpreter` for them, 3.10 or newer")
-	set.IntVar(&opts.jobs, "jobs", 10, "how many cases are played at a time")
+	set.IntVar(&opts.jobs, "jobs", 10, "how many cases have clients that run at a time")
 	set.BoolVar(&opts.keep, "keep", false, "keep caches, logs and output")
-	set.DurationVar(&opts.stallAfter, "stall-after", 15*time.Second, "how long a download may be silent: a program that loads a model needs a minute for its configuration")
+	set.BoolVar(&opts.nightly, "nightly", false, "play the cases that wait for stall_after, ten minutes, instead of the others")
 	set.Func("only", "play only the cases whose scene/release matches the `pattern`", func(text string) error {
 		opts.only, err = regexp.Compile(text)
 		return err

@@ -31,7 +31,7 @@ func javascript(name string, storage hub.Storage) release {
 	return release{
 		name: name, kit: npm("js-2.17.5", "@huggingface/hub@2.17.5"), storage: storage,
 		program: []string{"/usr/bin/env", "NODE_PATH={dir}/node_modules", "node", "{scripts}/snapshot.cjs"},
-		traits:  traits{lockless: true},
+		traits:  traits{lockless: true, late: true},
 	}
 }
 

@@ -27,6 +27,9 @@ type traits struct {
 	listing bool
 	// resumes: a later attempt goes on with the partial of a dead one.
 	resumes bool
+	// late: a new attempt shows at the next poll, and may have more than the
+	// dead one by then: it writes to the root, or over what it finds.
+	late bool
 	// orphans: what a killed attempt wrote stays in blobs/ for ever.
 	orphans bool
 	// workers: its command line takes --max-workers.
@@ -51,5 +54,5 @@ var releases = []release{
 	{name: "1.16.4", kit: hh("1.16.4"), command: "hf", traits: traits{resumes: true, workers: true}},
 	{name: "0.36.2", kit: hh("0.36.2"), command: "hf", traits: traits{resumes: true, workers: true}},
 	{name: "0.26.5", kit: hh("0.26.5"), command: "huggingface-cli", traits: traits{resumes: true, workers: true}},
-	{name: "0.21.4", kit: hh("0.21.4"), command: "huggingface-cli"},
+	{name: "0.21.4", kit: hh("0.21.4"), command: "huggingface-cli", traits: traits{late: true}},
 }

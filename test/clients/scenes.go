@@ -32,8 +32,10 @@ type scene struct {
 	home func(root string, perm fs.FileMode) error
 	// local: into a directory of its own, by --local-dir.
 	local bool
-	play  func(ctx context.Context, a *act) error
-	want  func(a *act) []want
+	// slow says with which releases it waits for stall_after; nil: with none.
+	slow func(release) bool
+	play func(ctx context.Context, a *act) error
+	want func(a *act) []want
 }
 
 const mb = 1_000_000
@@ -86,9 +88,9 @@ var scenes = slices.Concat(clientScenes, loaderScenes)
 var clientScenes = []scene{
 	{name: "hub-dies", about: "the hub dies in the middle", files: few, play: hubDies, want: oneInterrupted},
 	{name: "full-disk", about: "the disk is full", files: few, home: smallDisk, play: fullDisk, want: diskFull},
-	{name: "sigkill", about: "SIGKILL, then once more", applies: everybody, files: few, home: os.MkdirAll, play: killed(syscall.SIGKILL), want: resumed},
+	{name: "sigkill", about: "SIGKILL, then once more", applies: everybody, slow: hasNoLocks, files: few, home: os.MkdirAll, play: killed(syscall.SIGKILL), want: resumed},
 	{name: "sigterm", about: "SIGTERM, then once more", files: few, home: os.MkdirAll, play: killed(syscall.SIGTERM), want: resumed},
-	{name: "paused", about: "SIGSTOP, then SIGCONT", applies: everybody, files: few, play: paused, want: stalled},
+	{name: "paused", about: "SIGSTOP, then SIGCONT", applies: everybody, slow: everybody, files: few, play: paused, want: stalled},
 	{name: "ctrl-c", about: "Ctrl-C, then once more", applies: hasWorkers, files: numbered, play: interruptedByHand, want: endedByHand},
 	{name: "ctrl-c-script", about: "Ctrl-C in a script, then once more", files: numbered, play: interruptedScript, want: endedScript},
 	{name: "new-revision", about: "a new revision with a file of the old one", files: before, play: newRevision, want: twoRevisions},
@@ -118,6 +120,12 @@ var clientScenes = []scene{
 	{name: "local-hub-dies", about: "`--local-dir`, the hub dies in the middle", applies: hasLocal, files: few, local: true, home: absent, play: hubDies, want: oneInterrupted},
 	{name: "store", about: "the shared store, and a second model from it", applies: hasStore, files: stored, play: sharedStore, want: storeThenSilence},
 }
+
+// waits: it takes as long as stall_after, which is left to the nights.
+func (sc scene) waits(r release) bool { return sc.slow != nil && sc.slow(r) }
+
+// hasNoLocks: that one is gone is known when nothing has come for stall_after.
+func hasNoLocks(r release) bool { return r.lockless }
 
 func hasWorkers(r release) bool { return r.workers }
 
@@ -165,16 +173,19 @@ func script(name string, args ...string) func(context.Context, *act) error {
 	}
 }
 
+// starter begins a download.
+type starter func(ctx context.Context, args ...string) (*process, error)
+
 // toTheGate starts a download and returns when its large file stands at the
 // gate and that was told.
-func (a *act) toTheGate(ctx context.Context, path string, at int64, begin func() (*process, error)) (*process, *hub.Gate, error) {
+func (a *act) toTheGate(ctx context.Context, path string, at int64, begin starter, args ...string) (*process, *hub.Gate, error) {
 	if a.shuffled {
 		// A gate might hold the first part back, and with it all.
-		p, err := begin()
+		p, err := begin(ctx, args...)
 		return p, hub.NewGate(), errors.Join(err, a.toldBytes(ctx, 10*mb))
 	}
 	gate := a.hold(path, at)
-	p, err := begin()
+	p, err := begin(ctx, args...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -191,7 +202,7 @@ func (a *act) toTheGate(ctx context.Context, path string, at int64, begin func()
 
 func killed(sig syscall.Signal) func(context.Context, *act) error {
 	return func(ctx context.Context, a *act) error {
-		p, gate, err := a.toTheGate(ctx, "weights.bin", 35*mb, func() (*process, error) { return a.begin() })
+		p, gate, err := a.toTheGate(ctx, "weights.bin", 35*mb, a.begin)
 		if err != nil {
 			return err
 		}
@@ -212,13 +223,14 @@ func killed(sig syscall.Signal) func(context.Context, *act) error {
 
 // paused: the client lives and brings nothing.
 func paused(ctx context.Context, a *act) error {
-	p, gate, err := a.toTheGate(ctx, "weights.bin", 18*mb, func() (*process, error) { return a.begin() })
+	p, gate, err := a.toTheGate(ctx, "weights.bin", 18*mb, a.begin)
 	if err != nil {
 		return err
 	}
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
+	p.rest()
 	gate.Open()
 	if err := a.toldOne(ctx, "stalled", "interrupted"); err != nil {
 		return err
@@ -234,16 +246,17 @@ func paused(ctx context.Context, a *act) error {
 
 // interruptedByHand: the file in flight is finished, the others never begin.
 func interruptedByHand(ctx context.Context, a *act) error {
-	begin := func() (*process, error) { return a.begin("--max-workers", "1") }
-	if err := a.ctrlC(ctx, begin); err != nil {
+	if err := a.ctrlC(ctx, a.begin, "--max-workers", "1"); err != nil {
 		return err
 	}
 	return download()(ctx, a)
 }
 
 func interruptedScript(ctx context.Context, a *act) error {
-	run := func() (*process, error) { return a.beginScript("one-by-one.py", a.repo().ID) }
-	if err := a.ctrlC(ctx, run); err != nil {
+	begin := func(ctx context.Context, args ...string) (*process, error) {
+		return a.beginScript(ctx, "one-by-one.py", args...)
+	}
+	if err := a.ctrlC(ctx, begin, a.repo().ID); err != nil {
 		return err
 	}
 	if err := a.runScript(ctx, "snapshot.py", a.repo().ID); err != nil {
@@ -252,8 +265,8 @@ func interruptedScript(ctx context.Context, a *act) error {
 	return a.told(ctx, "completed", 1)
 }
 
-func (a *act) ctrlC(ctx context.Context, begin func() (*process, error)) error {
-	p, gate, err := a.toTheGate(ctx, numbered[1].Path, 15*mb, begin)
+func (a *act) ctrlC(ctx context.Context, begin starter, args ...string) error {
+	p, gate, err := a.toTheGate(ctx, numbered[1].Path, 15*mb, begin, args...)
 	if err != nil {
 		return err
 	}
@@ -281,13 +294,14 @@ func hubDies(ctx context.Context, a *act) error {
 	if err := a.publish("main", a.scene.files...); err != nil {
 		return err
 	}
-	p, _, err := a.toTheGate(ctx, "weights.bin", 35*mb, func() (*process, error) { return a.begin() })
+	p, _, err := a.toTheGate(ctx, "weights.bin", 35*mb, a.begin)
 	if err != nil {
 		return err
 	}
 	if err := a.hub.Close(); err != nil {
 		return err
 	}
+	p.rest() // it only tries again now and then
 	if err := p.fail(ctx); err != nil {
 		return err
 	}
@@ -309,7 +323,7 @@ func smallDisk(root string, perm fs.FileMode) error {
 // fullDisk: when the next step doesn't fit any more, and that it won't was told
 // where it can be known, the client goes on.
 func fullDisk(ctx context.Context, a *act) error {
-	p, gate, err := a.toTheGate(ctx, "weights.bin", 35*mb, func() (*process, error) { return a.begin() })
+	p, gate, err := a.toTheGate(ctx, "weights.bin", 35*mb, a.begin)
 	if err != nil {
 		return err
 	}
@@ -330,7 +344,7 @@ func absent(root string, perm fs.FileMode) error { return os.MkdirAll(filepath.D
 
 // held goes no further than the middle until that was told.
 func held(ctx context.Context, a *act) error {
-	p, gate, err := a.toTheGate(ctx, "weights.bin", 35*mb, func() (*process, error) { return a.begin() })
+	p, gate, err := a.toTheGate(ctx, "weights.bin", 35*mb, a.begin)
 	if err != nil {
 		return err
 	}
@@ -376,7 +390,7 @@ func twoModels(ctx context.Context, a *act) error {
 	var group errgroup.Group
 	group.Go(func() error { return download()(ctx, a) })
 	group.Go(func() error {
-		p, err := a.beginOn(other)
+		p, err := a.beginOn(ctx, other)
 		if err != nil {
 			return err
 		}
@@ -404,7 +418,7 @@ func twoUsers(ctx context.Context, a *act) error {
 		group.Go(func() error { return download()(ctx, user) })
 	}
 	// Until both have a log, the only one is taken for that of either.
-	err := a.until(ctx, "a log for each user", func() bool {
+	err := a.until(ctx, progress, "a log for each user", func() bool {
 		return users[0].logPath(users[0].root(), a.repo()) != users[1].logPath(users[1].root(), a.repo())
 	})
 	if err != nil {
@@ -427,7 +441,7 @@ func sharedStore(ctx context.Context, a *act) error {
 	if err := a.publishIn(other, "main", stored...); err != nil {
 		return err
 	}
-	p, err := a.beginOn(other)
+	p, err := a.beginOn(ctx, other)
 	if err != nil {
 		return err
 	}

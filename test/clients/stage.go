@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"progressd/internal/hub"
 	"progressd/internal/wait"
 )
@@ -38,13 +36,14 @@ type stage struct {
 // of 30 MB is looked at several times.
 const pace = 15_000_000
 
-// patience is how long one act may take; the slowest clients try a hub that
-// has died for half a minute.
-const patience = 2 * time.Minute
-
 // settle is how long all is quiet at the end, before the lines are judged:
-// longer than any verdict takes, so that one too many would have come.
-const settle = 25 * time.Second
+// longer than a verdict waits, so that one too many would have come.
+func (s *stage) settle() time.Duration {
+	if s.nightly {
+		return stallAfter + time.Minute
+	}
+	return interruptAfter + 15*time.Second
+}
 
 // result is how an act went.
 type result struct {
@@ -71,8 +70,8 @@ func perform(ctx context.Context, opts options) (results []*result, err error) {
 	}
 	results = s.play(ctx, acts)
 	if ctx.Err() == nil {
-		s.say("all played, %v of silence before the lines are judged", settle)
-		_ = wait.For(ctx, settle)
+		s.say("all played, %v of silence before the lines are judged", s.settle())
+		_ = wait.For(ctx, s.settle())
 	}
 	if err := s.daemon.stop(); err != nil {
 		return results, err
@@ -134,20 +133,25 @@ func (s *stage) selectsRelease(r release) bool {
 }
 
 func (o options) selects(sc scene, r release) bool {
-	if !sc.suits(r) || r.costly && o.only == nil {
+	switch {
+	case !sc.suits(r):
 		return false
+	case o.only != nil:
+		return o.only.MatchString(sc.name + "/" + r.name)
+	default:
+		return !r.costly && sc.waits(r) == o.nightly
 	}
-	return o.only == nil || o.only.MatchString(sc.name+"/"+r.name)
 }
 
 func (s *stage) acts() ([]*act, error) {
 	var acts []*act
+	turns := make(chan struct{}, s.jobs)
 	for _, sc := range scenes {
 		for _, r := range everyone() {
 			if !s.selects(sc, r) || s.absent[r.kit.name] {
 				continue
 			}
-			a := &act{stage: s, release: r, scene: sc, hub: s.hub, books: newBooks()}
+			a := &act{stage: s, release: r, scene: sc, hub: s.hub, books: newBooks(), turn: &turn{all: turns}}
 			a.home = filepath.Join(s.dir, "homes", r.name)
 			prepare := os.MkdirAll
 			if sc.home != nil || hasStore(r) {
@@ -169,14 +173,17 @@ func (s *stage) acts() ([]*act, error) {
 	return acts, nil
 }
 
-// play plays the acts, some at a time, and says how each went.
+// play plays the acts and says how each went. They begin in order, and all of
+// them wait at the same time.
 func (s *stage) play(ctx context.Context, acts []*act) []*result {
-	var group errgroup.Group
-	group.SetLimit(s.jobs)
+	var group sync.WaitGroup
 	results := make([]*result, len(acts))
 	for i, a := range acts {
-		results[i] = &result{act: a}
-		group.Go(func() error {
+		results[i] = &result{act: a, err: a.reserve(ctx)}
+		if results[i].err != nil {
+			continue
+		}
+		group.Go(func() {
 			began := time.Now()
 			results[i].err = a.play(ctx)
 			results[i].took = time.Since(began)
@@ -185,26 +192,15 @@ func (s *stage) play(ctx context.Context, acts []*act) []*result {
 				word = "FAILED"
 			}
 			s.say("%s %s in %.1fs", word, a.label(), results[i].took.Seconds())
-			return nil
 		})
 	}
-	_ = group.Wait()
+	group.Wait()
 	return results
 }
 
 func (a *act) play(ctx context.Context) error {
-	patience := patience
-	if a.loads {
-		patience *= 4
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not done after %v", patience))
-	defer cancel()
 	defer a.end()
-	var sampling sync.WaitGroup
-	done := make(chan struct{})
-	sampling.Go(func() { a.sample(a.hub, done) })
-	defer sampling.Wait()
-	defer close(done)
+	defer a.close()
 	return a.scene.play(ctx, a)
 }
 

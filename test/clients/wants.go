@@ -122,8 +122,9 @@ func (a *act) process() string {
 	return `\(pid [0-9]+, ` + command + `\)`
 }
 
+// oneInterrupted: while a client tries a hub that is away it still downloads.
 func oneInterrupted(a *act) []want {
-	w := a.about("preparing started( progress)+ interrupted", few)
+	w := a.about("preparing started( progress)+( keepalive)* interrupted", few)
 	w.listed = a.listing
 	return []want{w.says("Download interrupted at " + a.gone())}
 }
@@ -144,7 +145,7 @@ func diskFull(a *act) []want {
 // stalled: who can't be seen may as well be dead. By Xet the rest may be in
 // memory already, and comes in no time.
 func stalled(a *act) []want {
-	verdict, text := "stalled", `Download stalled at `+a.reached()+`.*: no new data for [0-9]+s, downloader still running `+a.process()
+	verdict, text := "stalled", `Download stalled at `+a.reached()+`.*: no new data for 10m[0-9]{2}s, downloader still running `+a.process()
 	if a.lockless {
 		verdict, text = "interrupted", "Download interrupted at "+a.gone()
 	}
@@ -154,7 +155,7 @@ func stalled(a *act) []want {
 	} else {
 		moving += " "
 	}
-	lines := "preparing started( progress)+ " + verdict + " " + moving
+	lines := "preparing started( progress)+( keepalive)* " + verdict + " " + moving
 	if a.listing {
 		lines += "completed:listing"
 	} else {
@@ -186,10 +187,16 @@ func (a *act) kept() string {
 // resumed: an attempt dies, the next one makes it good.
 func resumed(a *act) []want {
 	lines := "preparing started( progress)+ interrupted "
+	if a.lockless { // nobody can know sooner
+		lines = "preparing started( progress)+( keepalive)* interrupted "
+	}
 	texts := []string{"Download interrupted at " + a.gone(), a.success()}
-	if a.resumes {
+	switch {
+	case a.resumes:
 		lines += "moving( progress)*"
-	} else {
+	case a.late:
+		lines += "(restarted|moving)( progress)*"
+	default:
 		lines += "restarted( progress)*"
 		texts = append(texts, "Download began again: "+a.kept()+" kept")
 	}

@@ -1,6 +1,7 @@
 #!/bin/bash
 # inside.sh: what an administrator does with progressd, from "make install" to "make uninstall", in a
 # real systemd that may be thrown away afterwards. Run by run.sh; never run it on a machine of yours.
+# Unit and configuration are the packaged ones, with every wait that users have.
 set -u # not pipefail: "grep -q" leaves early
 
 log=/var/log/progressd
@@ -85,7 +86,7 @@ start_client() {
 }
 start_download() {
 	start_client "$1" "$2"
-	eventually 30 has "$(logfile "$model")" "Download progress: $middle$" || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
+	eventually 90 has "$(logfile "$model")" "Download progress: $middle$" || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
 }
 finish_download() {
 	echo "open $model" >&"$hub_commands"
@@ -96,7 +97,7 @@ is_completed() { (($(count "$(logfile "$1")" '\[SUCCESS\] Model downloaded succe
 # once ORG/NAME: completed, and whatever was done to the daemon meanwhile, no line twice.
 once() {
 	local line
-	eventually 20 is_completed "$1" || die "no completed line of $1"
+	eventually 90 is_completed "$1" || die "no completed line of $1"
 	for line in 'Preparing to download model: ' 'Download progress: ' 'Model downloaded successfully'; do
 		[[ $(count "$(logfile "$1")" "$line") == 1 ]] || { cat "$(logfile "$1")"; die "not once: $line"; }
 	done
@@ -155,6 +156,27 @@ tells() {
 	journalctl --no-pager --catalog --unit=progressd | grep -q 'org/demo is complete' || die "journalctl -x does not explain it"
 	ok "hf download into a home of mode 0700: status, model log, journal, catalog"
 	sed 's/^/    /' "$(logfile org/demo)"
+}
+
+# waits: the verdicts that have to, of a client without a listing and of one that was killed.
+waits() {
+	local single killed
+	start_client alice org/single model.safetensors
+	single=$client
+	start_download bob org/cut
+	pkill -KILL -u bob -f 'hf download org/cut' || die "nobody to kill"
+	killed=$SECONDS
+	wait "$client"
+	eventually 90 has "$(logfile org/single)" ' 10[0-5]MB' || die "no progress line of org/single"
+	echo "open org/single" >&"$hub_commands"
+	wait "$single" || { cat /var/tmp/client.log; die "the client failed"; }
+	eventually 60 is_completed org/single || { cat "$(logfile org/single)"; die "no completed line of org/single"; }
+	entry EVENT=unlisted MODEL=org/single BYTES=130000000 || die "nothing said about the listing that isn't there"
+	eventually 90 has "$(logfile org/cut)" "Download interrupted at $middle: downloader (pid [0-9]*, hf) is gone$" ||
+		{ cat "$(logfile org/cut)"; die "no interrupted line of org/cut"; }
+	((SECONDS - killed >= 58)) || die "interrupted after $((SECONDS - killed)) s, not 60"
+	entry EVENT=interrupted MODEL=org/cut PRIORITY=4 PID='[1-9][0-9]*' COMMAND=hf || die "the interrupted line in the journal"
+	ok "without a listing: completed after 30 s of quiet; killed: interrupted after 60 s"
 }
 
 keeps_private() {
@@ -248,18 +270,14 @@ stops() {
 
 is_watched_over() {
 	local pid
-	mkdir -p /run/systemd/system/progressd.service.d
-	printf '[Service]\nWatchdogSec=2s\nRestartSec=100ms\n' >/run/systemd/system/progressd.service.d/watchdog.conf
-	systemctl daemon-reload && systemctl restart progressd || die "restart"
 	pid=$(property MainPID)
 	start_download alice org/watched
 	kill -STOP "$pid"
-	eventually 15 test ! -e "/proc/$pid" || die "the watchdog did not end a process that stands still"
-	eventually 15 systemctl is-active progressd || die "not active again"
+	# 30 s until it is missed, 10 s in which it doesn't die by itself, 5 s until the next one starts.
+	eventually 60 test ! -e "/proc/$pid" || die "the watchdog did not end a process that stands still"
+	eventually 20 systemctl is-active progressd || die "not active again"
 	finish_download
 	once org/watched
-	rm -r /run/systemd/system/progressd.service.d
-	systemctl daemon-reload && systemctl restart progressd || die "restart"
 	ok "the watchdog restarts a daemon that stands still in the middle: no line twice"
 }
 
@@ -300,9 +318,9 @@ asks_the_hub() {
 	systemctl daemon-reload && systemctl restart progressd || die "restart with hub-lookup.conf"
 	systemd-analyze security --no-pager --threshold=18 progressd.service >/dev/null || die "more exposed than it says"
 	start_client alice org/asked model.safetensors
-	eventually 30 has "$(logfile org/asked)" ' 10[0-5]MB' || die "no progress line of org/asked"
+	eventually 90 has "$(logfile org/asked)" ' 10[0-5]MB' || die "no progress line of org/asked"
 	finish_download
-	eventually 20 is_completed org/asked || die "no completed line of org/asked"
+	eventually 90 is_completed org/asked || die "no completed line of org/asked"
 	entry EVENT=completed MODEL=org/asked TOTAL=130000000 TOTAL_SOURCE=hub FILES=1 PROOF=request || die "the hub was not asked"
 	rm -r ${dropin%/*} /etc/progressd/hf_token
 	cp /src/packaging/systemd/config.toml /etc/progressd/config.toml
@@ -333,7 +351,7 @@ serves_users() {
 	mkdir -p "${settings%/*}" && echo 'step = "much"' >$settings && chown -R alice: /home/alice/.config
 	as_alice systemctl --user reload progressd || die "reload of a bad file"
 	eventually 10 in_users_journal --grep='config.toml' || die "nothing said about the bad file"
-	echo 'poll_interval = "2s"' >$settings
+	echo 'step = "auto"' >$settings
 	as_alice systemctl --user reload progressd || die "reload"
 	finish_download
 	once org/mine
@@ -372,18 +390,18 @@ downloads_as_a_service() {
 	unit+=$(systemd-escape org/served).service
 	systemctl start --no-block "$unit"
 	file=/var/log/hf-download/org--served.log
-	eventually 30 has "$file" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "no progress line of the service"; }
+	eventually 90 has "$file" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "no progress line of the service"; }
 	echo "open org/served" >&"$hub_commands"
-	eventually 30 has "$file" '\[SUCCESS\] Model downloaded successfully$' || { cat "$file"; die "no success of the service"; }
+	eventually 90 has "$file" '\[SUCCESS\] Model downloaded successfully$' || { cat "$file"; die "no success of the service"; }
 	of_service org/served EVENT=completed PROOF=listing || die "no success in the journal of the unit"
-	eventually 5 test "$(systemctl show --property=ActiveState --value "$unit")" = inactive || die "the service goes on"
+	eventually 20 eval '[[ $(systemctl show --property=ActiveState --value "$unit") == inactive ]]' || die "the service goes on"
 	systemctl start "$unit" || die "cached, and it fails"
 	(($(count "$file" 'Model downloaded successfully$') == 2)) || { cat "$file"; die "cached, and no success"; }
 	[[ $(stat -c %U /var/cache/hf-download/hub/models--org--served) == hf-download ]] || die "not by a user of its own"
 	unit=hf-download@$(systemd-escape org/none).service
 	systemctl start --no-block "$unit"
-	eventually 30 of_service org/none EVENT=failed CAUSE=repo-not-found || die "the cause is not told"
-	[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]] || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
+	eventually 90 of_service org/none EVENT=failed CAUSE=repo-not-found || die "the cause is not told"
+	eventually 10 eval '[[ $(systemctl show --property=SubState --value "$unit") == auto-restart* ]]' || die "systemd does not try again: $(systemctl show --property=SubState --value "$unit")"
 	systemctl stop "$unit"
 	ok "hf-download@.service: a model by a user of its own, its failure named, tried again"
 }
@@ -403,19 +421,19 @@ reports_to_the_daemon() {
 	reload
 	unit=hf-download@$(systemd-escape org/told).service
 	systemctl start --no-block "$unit"
-	eventually 30 has "$(logfile org/told)" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "the daemon does not tell of the service's model"; }
+	eventually 90 has "$(logfile org/told)" "Download progress: $middle$" || { systemctl status "$unit" --no-pager; die "the daemon does not tell of the service's model"; }
 	systemctl restart progressd || die "restart"
 	echo "open org/told" >&"$hub_commands"
 	once org/told
 	eventually 10 says_itself org/told '\[SUCCESS\] org/told: Model downloaded successfully$' || die "the service does not show the daemon's lines"
 	entry EVENT=completed MODEL=org/told ROOT=/var/cache/hf-download/hub PROOF=listing COMMAND=hf PID='[1-9][0-9]*' || die "no success in the journal of the daemon"
 	of_service org/told MODEL=org/told && die "both have told"
-	eventually 10 test "$(systemctl show --property=ActiveState --value "$unit")" = inactive || die "the service goes on"
+	eventually 20 eval '[[ $(systemctl show --property=ActiveState --value "$unit") == inactive ]]' || die "the service goes on"
 	systemctl start "$unit" || die "cached, and it fails"
 	eventually 10 eval '(($(count "$(logfile org/told)" "Model downloaded successfully$") == 2))' || { cat "$(logfile org/told)"; die "cached, and no success"; }
 	unit=hf-download@$(systemd-escape org/nothing).service
 	systemctl start --no-block "$unit"
-	eventually 30 entry EVENT=failed MODEL=org/nothing CAUSE=repo-not-found || die "the cause is not told by the daemon"
+	eventually 90 entry EVENT=failed MODEL=org/nothing CAUSE=repo-not-found || die "the cause is not told by the daemon"
 	eventually 5 says_itself org/nothing 'Model download failed: org/nothing was not found' || die "the service does not show the failure"
 	systemctl stop "$unit"
 	[[ -z $(ls /var/log/hf-download) ]] || die "two logs: $(ls /var/log/hf-download)"
@@ -439,6 +457,67 @@ reports_to_the_daemon() {
 	ok "progressctl exec beside the daemon: told once, by the daemon, over its restart; nobody speaks for others"
 }
 
+# A start takes as long as bytes come, and no longer.
+extends_start_timeouts() {
+	local grows
+	mkdir -p /usr/local/lib/e2e
+	cat >/usr/local/lib/e2e/fetch <<'END'
+#!/bin/bash
+commit=$(printf 'a%.0s' {1..40}) etag=$(printf 'b%.0s' {1..64}) repo=$HF_HUB_CACHE/models--org--slow
+mkdir -p "$repo"/blobs "$repo/snapshots/$commit"
+: >"$repo/blobs/$etag.incomplete"
+for _ in {1..8}; do (($1)) && head -c 100000 /dev/zero >>"$repo/blobs/$etag.incomplete"; sleep 1; done
+mv "$repo/blobs/$etag.incomplete" "$repo/blobs/$etag"
+ln -s "../../blobs/$etag" "$repo/snapshots/$commit/model.safetensors"
+END
+	chmod 755 /usr/local/lib/e2e/fetch
+	for grows in 0 1; do
+		cat >/run/systemd/system/fetches-$grows.service <<-END
+			[Service]
+			Type=oneshot
+			NotifyAccess=exec
+			TimeoutStartSec=4
+			Environment=HF_HUB_CACHE=/var/tmp/fetches-$grows HOME=/root
+			ExecStartPre=/usr/local/bin/progressctl exec --model org/slow -- /usr/local/lib/e2e/fetch $grows
+			ExecStart=/bin/true
+		END
+	done
+	systemctl daemon-reload
+	systemctl start --no-block fetches-0
+	systemctl start --no-block fetches-1
+	eventually 6 eval '[[ $(systemctl show --property=StatusText --value fetches-1) == "Downloading org/slow: "* ]]' || die "no STATUS of exec"
+	eventually 20 eval '[[ $(systemctl show --property=Result --value fetches-0) == timeout ]]' || die "what hangs is not given up"
+	eventually 20 eval '[[ $(systemctl show --property=ActiveState,Result --value fetches-1 | sort | tr "\n" " ") == "inactive success " ]]' || die "bytes came, and the start was given up"
+	rm -r /usr/local/lib/e2e /run/systemd/system/fetches-*.service
+	systemctl daemon-reload
+	ok "progressctl exec: a start timeout follows the bytes"
+}
+
+# What users ask, and what they are not told.
+shows_downloads() {
+	local out
+	out=$(as alice progressctl status --json org/demo) || die "alice does not see her own: $out"
+	[[ $out == *'"state":"completed"'* && $out == *'"root":"/home/alice'* ]] || die "alice sees: $out"
+	out=$(as bob progressctl status --all 2>&1) || die "bob sees no status: $out"
+	[[ $out == *org/demo* ]] || die "bob sees less than the public logs show: $out"
+	out=$(as bob progressctl status --json --all)
+	[[ $out == *'"model":"org/demo"'* && $out != *alice* ]] || die "bob sees whose it is: $out"
+	systemctl stop progressd
+	chmod 750 $log
+	systemctl start progressd
+	chmod 750 $log
+	as bob progressctl status org/demo 2>/dev/null && die "bob sees a model of alice's"
+	out=$(as bob progressctl status --all --no-legend) || die "bob has no status"
+	[[ -z $out ]] || die "bob sees what is private: $out"
+	[[ $(as bob progressctl status --json --all; as bob progressctl events --json --no-follow) == '' ]] || die "bob learns something"
+	usermod --append --groups systemd-journal bob
+	out=$(as bob progressctl status --json --all) && [[ $out == *'"root":"/home/alice'* ]] || die "a reader of the journal sees: $out"
+	gpasswd --delete bob systemd-journal >/dev/null
+	chmod 755 $log
+	as alice progressctl wait org/demo --timeout 5s >/dev/null || die "alice waits for what is there"
+	ok "progressctl: everybody sees the own downloads, others by the logs or the journal alone"
+}
+
 uninstalls() {
 	systemctl start progressd
 	make --silent -C /src uninstall || die "make uninstall"
@@ -451,11 +530,13 @@ uninstalls() {
 }
 
 systemctl --version | head -1
-start_hub org/{demo,reloaded,rotated,killed,after,stopped,watched,late,asked,mine,served,told}
+start_hub org/{demo,single,cut,reloaded,rotated,killed,after,stopped,watched,late,asked,mine,served,told}
 installs
 is_confined
 starts
 tells
+shows_downloads
+waits
 keeps_private
 one_at_a_time
 reloads
@@ -471,5 +552,6 @@ refuses_bad_configuration
 installs_the_service
 downloads_as_a_service
 reports_to_the_daemon
+extends_start_timeouts
 uninstalls
 echo "all $cases cases passed in $SECONDS s"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [SUITE]...: boots a real systemd, of every suite in turn (trixie has 257, bookworm 252), and
+# run.sh [SUITE]...: boots a real systemd, of every suite at a time (trixie has 257, bookworm 252), and
 # runs inside.sh in it, with this tree bound read-only. There is no Go in there: what it installs was
 # built before. Needs root and Debian (harness), and python3 with venv and PyPI the first time.
 set -euo pipefail
@@ -28,13 +28,27 @@ client() {
 }
 
 tools=$(mktemp -d)
-trap 'rm -rf "$tools"' EXIT
+declare -A running=() hf=()
+trap '((${#running[@]} == 0)) || kill "${running[@]}" 2>/dev/null; wait; rm -rf "$tools"' EXIT
+trap 'exit 130' INT TERM
 CGO_ENABLED=0 ${GO:-go} build -trimpath -buildvcs=false -o "$tools/hub" ./test/e2e/hub
 
 (($#)) || set -- trixie bookworm
 for suite; do
 	[[ -n ${python[$suite]-} ]] || { echo "no such suite: $suite (there are ${!python[*]})" >&2; exit 2; }
-	hf=$(client "$suite")
-	printf '\n--- %s, huggingface_hub %s\n' "$suite" "$(release)"
-	test/harness/boot-systemd.sh -s "$suite" -r "$PWD:/src" -r "$tools:/tools" -r "$hf:/hf" -t 300 -- /src/test/e2e/inside.sh
+	hf[$suite]=$(client "$suite")
 done
+# What is waited for costs nothing: all suites wait at the same time.
+for suite; do
+	test/harness/boot-systemd.sh -s "$suite" -r "$PWD:/src" -r "$tools:/tools" -r "${hf[$suite]}:/hf" -t 600 \
+		-- /src/test/e2e/inside.sh >"$tools/$suite.log" 2>&1 &
+	running[$suite]=$!
+done
+failed=0
+for suite; do
+	printf '\n--- %s, huggingface_hub %s\n' "$suite" "$(release)"
+	wait "${running[$suite]}" || failed=$?
+	unset "running[$suite]"
+	cat "$tools/$suite.log"
+done
+exit "$failed"

@@ -1,0 +1,232 @@
+package sim
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"progressd/account"
+	"progressd/daemon"
+	"progressd/state"
+)
+
+// A keeper runs the daemon, and kills it.
+type keeper struct {
+	life   *life
+	dir    string
+	mutant mutant
+	said   *recorder
+
+	mu sync.Mutex
+	// down are the times in which it didn't run.
+	down []span
+
+	cancel   context.CancelFunc
+	done     chan struct{}
+	store    *state.Store
+	number   int // of the daemon's lives
+	watchers int
+	// frozen is closed when the daemon goes on; nil while it runs.
+	frozen chan struct{}
+}
+
+func newKeeper(l *life, dir string, m mutant) *keeper {
+	k := &keeper{life: l, dir: dir, mutant: m}
+	k.said = &recorder{life: l}
+	return k
+}
+
+// start starts the daemon.
+func (k *keeper) start() {
+	log := slog.New(&diagnostics{world: k.life.world})
+	set := k.mutant.set(k.life.story.Setup).settings([]string{k.life.root}, k.dir)
+	if k.mutant.forgets {
+		writeFiles(set.StateDir, nil)
+	}
+	accounts := account.NewBook(account.SystemOwners(), log)
+	store, err := state.Open(set.StateDir, accounts, log)
+	if err != nil {
+		panic(err)
+	}
+	k.store = store
+	k.number++
+	ctx, cancel := context.WithCancel(context.Background())
+	k.cancel, k.done = cancel, make(chan struct{})
+	pipeline := daemon.New(ctx, daemon.Options{
+		Settings: set, Store: store, Accounts: accounts, Getenv: func(string) string { return "" }, Log: log,
+		Machine: k.machine(), Outlets: []state.Outlet{{Queue: k.mutant.outlet(k.said)}},
+	})
+	go func() {
+		defer close(k.done)
+		pipeline.Run(ctx)
+	}()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if n := len(k.down); n > 0 {
+		k.down[n-1].to = time.Now()
+	}
+}
+
+// end stops the daemon in order.
+func (k *keeper) end() {
+	k.mu.Lock()
+	k.down = append(k.down, span{from: time.Now()})
+	k.mu.Unlock()
+	k.cancel()
+	<-k.done
+	if err := k.store.Close(); err != nil {
+		k.life.world.tell("the daemon's state can't be closed: %v", err)
+	}
+}
+
+// kill ends the daemon as SIGKILL does: what it writes down and says behind
+// that moment is taken back.
+func (k *keeper) kill() {
+	at := time.Now()
+	kept := readFiles(filepath.Join(k.dir, "state"))
+	logs := sizes(filepath.Join(k.dir, "log"))
+	k.said.cut(at)
+	k.end()
+	k.said.proceed()
+	writeFiles(filepath.Join(k.dir, "state"), kept)
+	for _, p := range files(filepath.Join(k.dir, "log")) {
+		if err := os.Truncate(p, logs[p]); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// suspend is SIGSTOP and SIGCONT: meanwhile the daemon asks nothing and says
+// nothing.
+func (k *keeper) suspend(d time.Duration, over <-chan struct{}) {
+	w := k.life.world
+	w.tell("the daemon is suspended for %v", d)
+	frozen := make(chan struct{})
+	k.mu.Lock()
+	k.frozen = frozen
+	at := len(k.down)
+	k.down = append(k.down, span{from: time.Now()})
+	k.mu.Unlock()
+	select {
+	case <-over:
+	case <-time.After(d):
+	}
+	k.mu.Lock()
+	k.frozen = nil
+	k.down[at].to = time.Now()
+	k.mu.Unlock()
+	close(frozen)
+	w.tell("the daemon goes on")
+}
+
+// gate holds up a part of the daemon that is suspended.
+func (k *keeper) gate() {
+	k.mu.Lock()
+	frozen := k.frozen
+	k.mu.Unlock()
+	if frozen != nil {
+		<-frozen
+		pass(time.Duration(k.life.world.seed%7) * time.Microsecond) // the one part goes on before the other
+	}
+}
+
+// suffer plays what befalls the daemon, in order, until the story is over.
+func (k *keeper) suffer(strikes []strike, over <-chan struct{}) {
+	w := k.life.world
+	for _, s := range inOrder(strikes) {
+		select {
+		case <-over:
+			return
+		case <-time.After(s.At - time.Since(w.began)):
+		}
+		switch s.Kind {
+		case kill:
+			w.tell("the daemon is killed, for %v", s.Down)
+			k.kill()
+		case reload:
+			w.tell("the daemon is stopped in order, for %v", s.Down)
+			k.end()
+		case suspend:
+			k.suspend(s.Down, over)
+			continue
+		}
+		select {
+		case <-over:
+		case <-time.After(s.Down):
+		}
+		w.tell("the daemon is started")
+		k.start()
+	}
+}
+
+// files are those below a directory; none if there is no directory.
+func files(dir string) []string {
+	var all []string
+	_ = filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			all = append(all, p)
+		}
+		return nil
+	})
+	return all
+}
+
+func sizes(dir string) map[string]int64 {
+	all := map[string]int64{}
+	for _, p := range files(dir) {
+		if info, err := os.Stat(p); err == nil {
+			all[p] = info.Size()
+		}
+	}
+	return all
+}
+
+func readFiles(dir string) map[string][]byte {
+	all := map[string][]byte{}
+	for _, p := range files(dir) {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			panic(err)
+		}
+		all[p] = data
+	}
+	return all
+}
+
+// writeFiles has a directory hold these files and no other.
+func writeFiles(dir string, all map[string][]byte) {
+	for _, p := range files(dir) {
+		if _, kept := all[p]; !kept {
+			_ = os.Remove(p)
+		}
+	}
+	for p, data := range all {
+		if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
+			panic(err)
+		}
+		if err := os.WriteFile(p, data, 0o600); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// diagnostics takes what the daemon says of itself into the story.
+type diagnostics struct{ world *world }
+
+func (*diagnostics) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+func (d *diagnostics) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		text += " " + a.String()
+		return true
+	})
+	d.world.tell("(the daemon: %s)", text)
+	return nil
+}
+
+func (d *diagnostics) WithAttrs([]slog.Attr) slog.Handler { return d }
+func (d *diagnostics) WithGroup(string) slog.Handler      { return d }

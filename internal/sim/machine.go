@@ -1,0 +1,38 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"progressd/daemon"
+	"progressd/internal/simfs"
+	"progressd/watcher"
+)
+
+// machine is what the daemon asks about files and processes.
+func (k *keeper) machine() *daemon.Machine {
+	m := &daemon.Machine{FS: k.life.world.fs, Proc: k.life.world.procs, OpenNotify: k.openNotify}
+	if slices.ContainsFunc(k.life.story.Strikes, func(s strike) bool { return s.Kind == suspend }) {
+		m.Beat, m.BeatEvery = k.gate, 200*time.Millisecond
+	}
+	return k.mutant.machine(m, k.life)
+}
+
+// openNotify begins to tell of events, as the story has it.
+func (k *keeper) openNotify() (*watcher.Notifications, error) {
+	l := k.life
+	if l.story.Events == noEvents {
+		return nil, unix.EMFILE
+	}
+	k.watchers++
+	rng := l.world.random("events", l.story.Number, k.watchers)
+	var opts simfs.WatcherOptions
+	if l.story.Events == someEvents {
+		opts.Lose = func(fsnotify.Event) bool { return chance(rng, 1, 2) }
+	}
+	w := l.world.fs.NewWatcher(opts)
+	return &watcher.Notifications{Watches: w, Events: w.Events, Errors: w.Errors}, nil
+}

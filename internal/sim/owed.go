@@ -1,0 +1,394 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"progressd/hfcache"
+	"progressd/tracker"
+)
+
+// owed checks that everything came that was owed.
+func (j *judge) owed() {
+	for _, r := range j.repo.truth.records {
+		if r.bytes > 0 {
+			j.opening(r)
+			j.company(r)
+			j.standstill(r)
+		}
+	}
+	for _, rest := range j.rests() {
+		j.settle(rest)
+	}
+}
+
+// slack is how late a line may be that is due at a known time: the beat of the
+// tracker, a look, and what a machine may be late.
+const slack = 5 * time.Second
+
+// opening: an episode opens soon after the first partial or blob.
+func (j *judge) opening(r *record) {
+	if r.copies {
+		return
+	}
+	due := j.deadline(r.visible(), j.notice()+slack)
+	if r.habit.Stage == hfcache.InRootTmp || r.habit.Stage == hfcache.InRoot && j.life.story.Hidden {
+		return // of such a file nothing tells whose it is
+	}
+	if r.doneAt.IsZero() || r.doneAt.Before(due) {
+		return // its verdict says all
+	}
+	if j.touched(r.visible(), due) || j.openAt(due) || j.said(r.visible().Add(-early), due, all2) {
+		return
+	}
+	j.blame(due, "no-opening", "%s writes since %s, and nothing was said", r.name(), j.life.world.clock(r.visible()))
+}
+
+func all2(line) bool { return true }
+
+// said reports whether some line was said in a time.
+func (j *judge) said(from, to time.Time, is func(line) bool) bool {
+	return slices.ContainsFunc(j.lines, func(l line) bool { return !l.at.Before(from) && !l.at.After(to) && is(l) })
+}
+
+// touched reports whether an operator did something in a time: then what the
+// clients do has other effects than they have by themselves.
+func (j *judge) touched(from, to time.Time) bool {
+	return slices.ContainsFunc(j.repo.truth.deeds, func(d deed) bool { return d.at.After(from.Add(-time.Minute)) && d.at.Before(to) })
+}
+
+// openAt reports whether an episode is open at some time.
+func (j *judge) openAt(at time.Time) bool {
+	open := false
+	for _, l := range j.lines {
+		if l.at.After(at) {
+			break
+		}
+		open = !final(l.event.Kind) && (open || l.event.Kind != tracker.OrphansFound)
+	}
+	return open
+}
+
+// company: no keepalive interval of a living, open download without a line.
+func (j *judge) company(r *record) {
+	const tolerance = 8 * time.Second
+	from, to := r.visible().Add(j.notice()+slack), r.doneAt
+	if to.IsZero() || r.copies || r.habit.Stage != hfcache.InBlobs || r.habit.Lock == hfcache.NoLock {
+		return // whether it lives can't be known
+	}
+	last := from
+	check := func(at time.Time) {
+		if at.Sub(last) > j.set.Keepalive+tolerance && !j.blindIn(last, at) && !j.touched(last, at) && j.openAt(last) && !j.interruptedAt(last) {
+			j.blame(at, "no-keepalive", "no line for %v while %s works", at.Sub(last).Round(time.Millisecond), r.name())
+		}
+		last = at
+	}
+	for _, l := range j.lines {
+		if l.at.After(last) && l.at.Before(to) {
+			check(l.at)
+		}
+	}
+	if to.After(last) {
+		check(to)
+	}
+}
+
+// interruptedAt: the last word at some time is that it was interrupted.
+func (j *judge) interruptedAt(at time.Time) bool {
+	halted := false
+	for _, l := range j.lines {
+		if l.at.After(at) {
+			break
+		}
+		halted = l.event.Kind == tracker.Interrupted || halted && l.event.Kind == tracker.OrphansFound
+	}
+	return halted
+}
+
+// standstill: a client that holds its lock and brings nothing is stalled.
+func (j *judge) standstill(r *record) {
+	if !r.locks() || r.habit.Stage != hfcache.InBlobs || r.habit.Has(hfcache.KeepsOld) || r.habit.Fill == hfcache.Bursts {
+		return // what it writes can't be seen, or comes at once after long pauses
+	}
+	for _, pause := range r.pauses() {
+		due := j.deadline(pause.from, j.set.Stall+slack+look)
+		if due.After(pause.to) || j.touched(pause.from, due) || !j.alone(r, pause.from, due) || !j.openAt(pause.from.Add(slack)) {
+			continue
+		}
+		// Between two files nothing shows that it isn't done: that is an end, then.
+		if !j.said(pause.from.Add(min(j.set.Stall, j.set.Quiet)-early), due, func(l line) bool { return l.event.Kind == tracker.Stalled || final(l.event.Kind) }) {
+			j.blame(due, "no-stalled", "%s brings nothing since %s", r.name(), j.life.world.clock(pause.from))
+		}
+	}
+}
+
+// alone: no other client is there in a time.
+func (j *judge) alone(r *record, from, to time.Time) bool {
+	return !slices.ContainsFunc(j.repo.truth.records, func(o *record) bool {
+		return o != r && o.beganAt.Before(to) && (o.goneAt.IsZero() || o.goneAt.After(from))
+	})
+}
+
+// pauses are the times in which the client brought nothing though it had a
+// partial: it was stopped, or the hub stood still.
+func (r *record) pauses() []span {
+	var all []span
+	if r.stoppedAt.After(r.visible()) && r.stoppedAt.Before(r.doneAt) {
+		all = append(all, span{r.lastBefore, r.proceededAt})
+	}
+	return all
+}
+
+// A rest is a time in which nobody works on a repository, and what was done
+// before it.
+type rest struct {
+	from, to time.Time
+	begun    time.Time // the first of those who brought something
+	last     *record   // that of them which was done last
+	newest   *record   // that of all which was
+	records  []*record
+	disk     disk
+	// living: the program of the last one goes on.
+	living bool
+	// deeds were done by an operator since the rest before.
+	deeds []deed
+}
+
+// rests are the times of rest after some client brought something.
+func (j *judge) rests() []rest {
+	type work struct {
+		from, to time.Time
+		record   *record
+		deed     *deed
+	}
+	var works []work
+	for _, r := range j.repo.truth.records {
+		works = append(works, work{r.beganAt, r.doneAt, r, nil})
+	}
+	for i := range j.repo.truth.deeds {
+		d := &j.repo.truth.deeds[i]
+		works = append(works, work{d.at, d.at, nil, d})
+	}
+	slices.SortStableFunc(works, func(a, b work) int { return a.from.Compare(b.from) })
+	var all []rest
+	var now rest
+	for i, w := range works {
+		if w.to.After(now.from) {
+			now.from = w.to
+		}
+		if w.deed != nil {
+			now.deeds = append(now.deeds, *w.deed)
+		} else {
+			now.add(w.record)
+		}
+		if i+1 < len(works) && !works[i+1].from.After(now.from) {
+			continue
+		}
+		now.to = time.Now()
+		if i+1 < len(works) {
+			now.to = works[i+1].from
+		}
+		if now.last != nil {
+			all = append(all, now)
+		}
+		if now.to.Sub(now.from) > j.longest() {
+			now = rest{} // all that can be told of it is told
+		}
+	}
+	return all
+}
+
+func (r *rest) add(rec *record) {
+	if r.newest == nil || rec.doneAt.After(r.newest.doneAt) {
+		if r.newest == nil || rec.bytes > 0 || !rec.linkedAt.IsZero() { // else nothing has changed
+			r.disk = rec.disk
+		}
+		r.newest = rec
+		r.living = rec.goneAt.IsZero() || rec.goneAt.Sub(rec.doneAt) > 3*time.Second
+	}
+	r.records = append(r.records, rec)
+	if rec.bytes == 0 && (r.last == nil || rec.linkedAt.IsZero()) {
+		return // what brings nothing is silent
+	}
+	if r.last == nil {
+		r.begun = rec.visible()
+	}
+	if r.last == nil || rec.doneAt.After(r.last.doneAt) {
+		r.last = rec
+	}
+}
+
+// longest is how long any verdict may take.
+func (j *judge) longest() time.Duration {
+	return max(j.set.Stall, j.set.Interrupt, j.set.Quiet) + j.notice() + slack
+}
+
+// A claim is which verdicts are right, and how long the last of them may take.
+type claim struct {
+	kinds   []tracker.Kind
+	wait    time.Duration
+	silence bool // is right as well
+	why     string
+}
+
+// settle checks that the right verdict has come in a rest.
+func (j *judge) settle(r rest) {
+	if len(r.deeds) > 0 {
+		j.settleDeeds(r)
+		return
+	}
+	if r.last.copies {
+		return // what is owed of a copy, the contract doesn't say
+	}
+	c := j.claim(r)
+	if j.besides(r) {
+		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
+	}
+	due := j.deadline(r.from, c.wait+j.notice()+slack)
+	if due.After(r.to) {
+		return // another one came before it was due
+	}
+	var found *line
+	for i, l := range j.lines {
+		if !l.at.Before(r.begun.Add(-early)) && l.at.Before(due) && (final(l.event.Kind) || l.event.Kind == tracker.Interrupted) {
+			found = &j.lines[i]
+		}
+	}
+	names := strings.Trim(fmt.Sprint(c.kinds), "[]")
+	switch {
+	case found == nil && c.silence:
+	case found == nil:
+		j.blame(due, "no-"+string(c.kinds[0]), "%s is due since %s (%s)", names, j.life.world.clock(due), c.why)
+	case !slices.Contains(c.kinds, found.event.Kind):
+		j.blame(found.at, "wrong-verdict", "%q, expected %s (%s)", found.text, names, c.why)
+	}
+}
+
+// besides: another client has brought all that it wanted. Files of both are one
+// download, and one line tells of both; what the other left undone is told as
+// far as it shows.
+func (j *judge) besides(r rest) bool {
+	return slices.ContainsFunc(r.records, func(o *record) bool {
+		listed := r.disk.listings[o.rev.commit] && len(r.disk.missing(o.rev, all)) == 0
+		done := o.outcome == nil && len(r.disk.missing(o.rev, o.plan.wants)) == 0
+		return o != r.last && o.rev != r.last.rev && (listed || done)
+	})
+}
+
+// claim says what the truth calls for.
+func (j *judge) claim(r rest) claim {
+	rec, d := r.last, r.disk
+	listed := d.listings[rec.rev.commit]
+	whole := len(d.missing(rec.rev, all)) == 0
+	wanted := len(d.missing(rec.rev, rec.plan.wants)) == 0
+	seen := j.seen(r)
+	patience := j.set.Interrupt
+	if !seen || slices.ContainsFunc(r.records, func(r *record) bool { return !r.locks() }) {
+		patience = max(j.set.Stall, j.set.Interrupt)
+	}
+	quiet := j.set.Quiet
+	if r.living || !seen {
+		quiet = max(j.set.Stall, j.set.Quiet)
+	}
+	switch {
+	case listed && whole:
+		return claim{kinds: []tracker.Kind{tracker.Completed}, why: "all of the listing is there"}
+	case listed && wanted && rec.plan.By == command && rec.plan.partly():
+		c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "all that was asked for is there"}
+		if !seen || len(r.records) > 1 { // what it wanted isn't known, or what another one did
+			c.kinds, c.wait, c.silence = append(c.kinds, tracker.Ended, tracker.Interrupted), max(quiet, patience), !seen
+		}
+		return c
+	case rec.outcome == nil && !wanted: // it took for whole what an attempt before had left half done
+		c := claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: fmt.Sprintf("not whole, and its client doesn't know: %q", d.missing(rec.rev, rec.plan.wants))}
+		if !listed && !seen { // nor can anybody
+			c.kinds = append(c.kinds, tracker.Completed)
+		}
+		return c
+	case listed && rec.outcome == nil:
+		c := claim{kinds: []tracker.Kind{tracker.Ended}, wait: quiet, why: "part of the listing is there, and nobody says what was wanted"}
+		if d.loose() > 0 || len(r.records) > 1 || rec.plan.By == serving {
+			c.kinds, c.wait = append(c.kinds, tracker.Interrupted, tracker.Completed), max(quiet, patience)
+		}
+		return c
+	case rec.outcome == nil:
+		return j.unlisted(r, quiet, patience)
+	}
+	c := claim{kinds: []tracker.Kind{tracker.Interrupted}, wait: patience, why: "its work was left undone", silence: !seen}
+	if d.loose() == 0 || !seen {
+		c.kinds = append(c.kinds, tracker.Ended)
+		c.wait = max(quiet, patience)
+	}
+	if !listed && j.tidy(rec, d, r.from) || !seen && j.anyWhole(d) {
+		c.kinds = append(c.kinds, tracker.Completed)
+		c.wait = max(quiet, patience)
+	}
+	return c
+}
+
+// anyWhole: all files of some revision are there.
+func (j *judge) anyWhole(d disk) bool {
+	return slices.ContainsFunc(j.repo.revisions, func(r *revision) bool { return len(d.missing(r, all)) == 0 })
+}
+
+// unlisted is the claim where the client says that it has all, and no listing
+// does.
+func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
+	d := r.disk
+	var paths []string
+	for path := range d.links[r.last.rev.commit] {
+		paths = append(paths, path)
+	}
+	for path := range d.places {
+		paths = append(paths, path)
+	}
+	whole := j.substantial(paths)
+	switch {
+	case d.loose() > 0 || d.strays > 0: // of an attempt before, which may be wanted yet
+		return claim{kinds: []tracker.Kind{tracker.Completed, tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "no listing, and something unfinished lies beside"}
+	case hfcache.ShardGap(paths):
+		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "shards are missing"}
+	case !whole && r.last.plan.By == command && r.last.plan.partly():
+		// One single file that was asked for by name is whole by its kind; several may be called so.
+		return claim{kinds: []tracker.Kind{tracker.Completed, tracker.Ended}, wait: max(quiet, patience), why: "what was asked for is there"}
+	case !whole:
+		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "a configuration or a card alone"}
+	case j.repo.repo.Type != hfcache.Model || !r.last.locks():
+		quiet = max(quiet, patience) // whether it is whole, or somebody lives, can't be known
+	case r.living && j.wholeByKind(paths):
+		quiet = j.set.Quiet
+	}
+	c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "nothing speaks against it, and no listing is there"}
+	if len(r.records) > 1 {
+		c.kinds = append(c.kinds, tracker.Ended) // an attempt of before may have failed unseen to be made good
+	}
+	return c
+}
+
+// seen: the daemon watched those who worked long enough to know who they were.
+func (j *judge) seen(r rest) bool {
+	for _, rec := range r.records {
+		from := rec.visible().Add(j.notice())
+		if rec.bytes == 0 {
+			continue
+		}
+		if rec.doneAt.Sub(from) < early || j.blindIn(rec.visible(), rec.doneAt.Add(look)) {
+			return false
+		}
+	}
+	return true
+}
+
+// settleDeeds: what an operator did decides.
+func (j *judge) settleDeeds(r rest) {
+	last := r.deeds[len(r.deeds)-1]
+	due := j.deadline(r.from, j.notice()+slack)
+	if last.what != "it is removed" || due.After(r.to) || r.last.doneAt.After(last.at) {
+		return
+	}
+	if j.openAt(due) {
+		j.blame(due, "no-removed", "the repository was removed at %s, and its download is open", j.life.world.clock(last.at))
+	}
+}
