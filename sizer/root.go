@@ -204,6 +204,15 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	return rp
 }
 
+// Forget forgets what is kept of a repository in which a download goes on: the next
+// look finds it as if it were the first.
+func (r *Root) Forget(folder string) {
+	if rp := r.repos[folder]; rp != nil {
+		r.since[folder] = later(r.since[folder], rp.since) // what came before stays told
+		delete(r.repos, folder)
+	}
+}
+
 func (r *Root) drop(rp *repo) {
 	delete(r.repos, rp.folder)
 	delete(r.since, rp.folder)

@@ -211,7 +211,7 @@ func (r *runner) visitDue(ctx context.Context, top fsys.Dir) {
 	if r.fail.n > 0 {
 		return
 	}
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !r.overspent() {
 		p := r.index.popDue(t)
 		if p == nil {
 			return

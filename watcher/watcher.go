@@ -54,6 +54,9 @@ type Options struct {
 	// AfterCostly is called after a look that used 250 ms or more of a
 	// processor, by that root's goroutine; nil is nothing to do.
 	AfterCostly func()
+	// Rest is how long the roots of a user are to be left alone, for what looking
+	// at them has taken. Called by several goroutines; nil is never.
+	Rest func(owner int) time.Duration
 	// ProcessorTime is how much of a processor this process has used so far:
 	// as the kernel counts it, if it is nil.
 	ProcessorTime func() time.Duration
