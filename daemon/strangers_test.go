@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,27 +120,24 @@ func TestDownloadsAreSharedByUsers(t *testing.T) {
 func TestLooksAreChargedToTheOwner(t *testing.T) {
 	s := newStrangers(t)
 	e := s.root(1001, 0)
-	stop, busy := make(chan struct{}), make(chan struct{})
+	var stop atomic.Bool
+	busy := make(chan struct{})
 	go func() { // what others do meanwhile
 		defer close(busy)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
+		for !stop.Load() {
+			continue
 		}
 	}()
-	defer func() { close(stop); <-busy }()
+	defer func() { stop.Store(true); <-busy }()
 	for n := range 50 {
 		s.begin(e, n)
 	}
 	spent := func(u account.User) time.Duration {
-		rest, low, high := time.Duration(0), int64(0), account.Looks.Limit().Burst
+		low, high := int64(0), account.Looks.Limit().Burst
 		for low < high-int64(time.Microsecond) { // how much more may be spent until there is none
 			mid := (low + high) / 2
 			s.accounts.Spend(u, account.Looks, mid)
-			rest = s.accounts.Wait(u, account.Looks)
+			rest := s.accounts.Wait(u, account.Looks)
 			s.accounts.Spend(u, account.Looks, -mid)
 			if rest > 0 {
 				high = mid
