@@ -78,6 +78,23 @@ func NewBook(owners *Owners, log *slog.Logger) *Book {
 	return &Book{log: log, owners: owners, over: make(map[excess]*refusals)}
 }
 
+// Whose is the user who pays for what a number does; see Owners.
+func (b *Book) Whose(u User) User {
+	if b == nil {
+		return u
+	}
+	return b.owners.Of(u)
+}
+
+// Allow spends one of what comes time and again, if there is any left.
+func (b *Book) Allow(u User, what Resource) bool {
+	if b.Wait(u, what) > 0 {
+		return false
+	}
+	b.Spend(u, what, 1)
+	return true
+}
+
 // Take charges n of what is held to a user, if that is within the budget.
 func (b *Book) Take(u User, what Resource, n int64) bool {
 	if b == nil {

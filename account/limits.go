@@ -36,8 +36,8 @@ const (
 	// Reports is what programs say through the socket, in lines. Beyond it
 	// they are dropped, and counted.
 	Reports
-	// Hellos is how often a program begins to report. Beyond it, it is sent
-	// away.
+	// Hellos is how often a program connects to the socket, to report, to ask or
+	// to watch. Beyond it, it is sent away.
 	Hellos
 
 	resources
@@ -60,7 +60,7 @@ var limits = [resources]Limit{
 	Waiting:     {All: 4096},
 	Looks:       {Burst: int64(12 * time.Second), Rate: int64(time.Second / 4)},
 	Lines:       {Burst: 1000, Rate: 50},
-	Reports:     {Burst: 200, Rate: 20},
+	Reports:     {Burst: 400, Rate: 40},
 	Hellos:      {Burst: 64, Rate: 2},
 }
 
@@ -73,13 +73,13 @@ var resourceWords = [resources]struct{ name, effect string }{
 	Listings:    {"memory for listings", "downloads are followed without a total"},
 	Downloads:   {"downloads at once", "the others wait for one to end"},
 	Records:     {"memory for records", "a restart may repeat or miss lines"},
-	Connections: {"connections", "progressd exec tells by itself"},
+	Connections: {"connections", "progressctl exec tells by itself"},
 	Names:       {"remembered repositories", "the oldest are forgotten"},
 	Waiting:     {"lines that wait", "some are dropped, verdicts last"},
 	Looks:       {"processor time", "looks come less often"},
 	Lines:       {"lines", "they come later"},
-	Reports:     {"reports of progressd exec", "some are dropped"},
-	Hellos:      {"runs of progressd exec", "some tell by themselves"},
+	Reports:     {"reports of progressctl exec", "some are dropped"},
+	Hellos:      {"connections in a row", "some are refused"},
 }
 
 func (r Resource) String() string { return resourceWords[r].name }

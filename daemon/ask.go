@@ -4,15 +4,17 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"progressd/account"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/record"
+	"progressd/sink"
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/stream"
@@ -74,7 +76,7 @@ func (a *asker) Answer(by socket.Reader, repo hfcache.Repo, abort <-chan struct{
 			continue
 		}
 		for _, key := range a.keys(root.Path, repo, v) {
-			if d, ok := a.standing(root, key, v, abort); ok {
+			if d, ok := a.standing(root, key, v, account.User(by.UID), abort); ok {
 				all = append(all, socket.Answered{Download: *v.Download(d), Lines: a.lines(root.Path, key)})
 			}
 		}
@@ -114,7 +116,7 @@ func (a *asker) keys(root string, repo hfcache.Repo, v stream.Visibility) []hfca
 
 // standing is how a repository stands in a root; false if nothing is known of
 // it there that may be seen.
-func (a *asker) standing(root watcher.RootStatus, key hfcache.Repo, v stream.Visibility, abort <-chan struct{}) (record.Download, bool) {
+func (a *asker) standing(root watcher.RootStatus, key hfcache.Repo, v stream.Visibility, payer account.User, abort <-chan struct{}) (record.Download, bool) {
 	if d, ok := a.Standing(root.Path, key); ok {
 		return d, true
 	}
@@ -122,9 +124,9 @@ func (a *asker) standing(root watcher.RootStatus, key hfcache.Repo, v stream.Vis
 	if e, ok := a.p.opts.Store.Verdict(root.Path, key); ok {
 		last = &e
 	}
-	if v == stream.Full && there(root.Path, key) {
-		if look := a.look(root, key, time.Time{}, abort); look != nil {
-			return a.judge(root, *look, last, abort)
+	if v == stream.Full && there(root, key) {
+		if look := a.look(root, key, time.Time{}, payer, abort); look != nil {
+			return a.judge(root, *look, last, payer, abort)
 		}
 	}
 	if last == nil || time.Since(last.At) > 24*time.Hour {
@@ -134,10 +136,10 @@ func (a *asker) standing(root watcher.RootStatus, key hfcache.Repo, v stream.Vis
 }
 
 // judge says how a repository stands of which no download goes on.
-func (a *asker) judge(root watcher.RootStatus, look sizer.Look, last *tracker.Event, abort <-chan struct{}) (record.Download, bool) {
+func (a *asker) judge(root watcher.RootStatus, look sizer.Look, last *tracker.Event, payer account.User, abort <-chan struct{}) (record.Download, bool) {
 	e, whole := tracker.AtRest(look, last, func() bool {
 		quiet := time.Duration(a.p.set.Download.QuietAfter)
-		lately := a.look(root, look.Repo, time.Now().Add(-quiet), abort)
+		lately := a.look(root, look.Repo, time.Now().Add(-quiet), payer, abort)
 		return lately != nil && !lately.InPlay
 	})
 	if !whole && look.FilesDone == 0 && look.Bytes == 0 && look.Partials == 0 {
@@ -162,19 +164,25 @@ func (a *asker) judge(root watcher.RootStatus, look sizer.Look, last *tracker.Ev
 	return d, true
 }
 
-// there reports whether a directory is, without a link in its name's place.
-func there(root string, key hfcache.Repo) bool {
-	path := filepath.Join(root, key.Folder())
-	if key.Type == hfcache.Local {
-		path = filepath.Join(path, hfcache.LocalStage)
+// there reports whether a directory is in a root, without a link in its name's
+// place.
+func there(root watcher.RootStatus, key hfcache.Repo) bool {
+	d, err := fsys.OpenUnlinked(fsys.Real{}, root.Path)
+	if err != nil {
+		return false
 	}
-	info, err := os.Lstat(path)
-	return err == nil && info.IsDir()
+	defer d.Close()
+	path := key.Folder()
+	if key.Type == hfcache.Local {
+		path += "/" + hfcache.LocalStage
+	}
+	e, err := d.LstatPath(path)
+	return err == nil && e.IsDir()
 }
 
 // look looks at a repository as if all that came after since had just come; nil
 // if that can't be done, or not in time.
-func (a *asker) look(root watcher.RootStatus, key hfcache.Repo, since time.Time, abort <-chan struct{}) *sizer.Look {
+func (a *asker) look(root watcher.RootStatus, key hfcache.Repo, since time.Time, payer account.User, abort <-chan struct{}) *sizer.Look {
 	timeout := time.NewTimer(restPatience)
 	defer timeout.Stop()
 	select {
@@ -187,7 +195,7 @@ func (a *asker) look(root watcher.RootStatus, key hfcache.Repo, since time.Time,
 	found := make(chan *sizer.Look, 1)
 	go func() {
 		defer func() { <-a.looks }()
-		found <- restNow(ScanOptions(a.p.hub, since, a.p.log), root.Path, key.Folder())
+		found <- a.p.restOf(root, key, since, payer)
 	}()
 	select {
 	case look := <-found:
@@ -212,7 +220,7 @@ func (a *asker) lines(root string, key hfcache.Repo) []string {
 	if name == "" {
 		return nil
 	}
-	tail, err := tailOf(filepath.Join(a.p.set.LogDir, name))
+	tail, err := tailOf(sink.FindLog(a.p.set.LogDir, name, key.Within(root)))
 	if err != nil {
 		return nil
 	}

@@ -208,13 +208,13 @@ func TestWhatHasJustComeIsNotTakenForAll(t *testing.T) {
 	g.p.set = set
 	g.download(0, client.HH023)
 	root := g.p.watcher.Status()[0]
-	look := g.ask.look(root, demo, time.Time{}, nil)
-	if d, ok := g.ask.judge(root, *look, nil, nil); !ok || d.State != record.Partial {
+	look := g.ask.look(root, demo, time.Time{}, 0, nil)
+	if d, ok := g.ask.judge(root, *look, nil, 0, nil); !ok || d.State != record.Partial {
 		t.Errorf("%+v, %v", d, ok)
 	}
 	set.Download.QuietAfter = config.Duration(time.Nanosecond)
 	g.p.set = set
-	if d, ok := g.ask.judge(root, *look, nil, nil); !ok || d.State != record.Completed || d.Proof != "quiet" {
+	if d, ok := g.ask.judge(root, *look, nil, 0, nil); !ok || d.State != record.Completed || d.Proof != "quiet" {
 		t.Errorf("%+v, %v", d, ok)
 	}
 }

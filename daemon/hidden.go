@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"progressd/config"
-	"progressd/downloader"
 )
 
 // hidden is what it means that other users' processes can't be seen, and what to do.
@@ -15,7 +14,7 @@ const hidden = "other users' processes are hidden here (hidepid= of /proc, or Pr
 // ProcessesHidden says that other users' processes can't be seen, and what to do;
 // empty if they can.
 func ProcessesHidden(set config.Settings) string {
-	if !downloader.ProcDir(procDir).Hidden() {
+	if !procDir.Hidden() {
 		return ""
 	}
 	return fmt.Sprintf("%s; stall_after is %v", hidden, set.Download.StallAfter)

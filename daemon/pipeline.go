@@ -137,8 +137,15 @@ func New(ctx context.Context, opts Options) *Pipeline {
 func (p *Pipeline) watches(ctx context.Context, scanners *scannerFactory) watcher.Options {
 	return watcher.Options{
 		Roots: p.set.Roots, Probes: p.opts.Probes, Poll: time.Duration(p.set.PollInterval), Active: Active, Steady: steady, Notify: true,
-		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, Changed: p.changed, AfterCostly: p.shed,
+		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, AfterCostly: p.shed,
+		Changed: func(ctx context.Context, c watcher.RootChange) {
+			if c.Kind == watcher.Gone {
+				scanners.take(c.Root.Path, nil)
+			}
+			p.changed(ctx, c)
+		},
 		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
+		Rest:      func(owner int) time.Duration { return p.opts.Accounts.Wait(account.User(owner), account.Looks) },
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/account"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/socket"
@@ -25,8 +26,8 @@ func (p *Pipeline) newServer(store *state.Store) *socket.Server {
 		Report:  p.report,
 		Ask:     func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
 		Line:    p.form.Line,
-		Streams: newAsker(p),
-		Log:     p.log,
+		Streams: newAsker(p), Accounts: p.opts.Accounts,
+		Log: p.log,
 	})
 }
 
@@ -82,12 +83,24 @@ func (p *Pipeline) report(ctx context.Context, r tracker.Report) {
 	}
 }
 
-// rest looks at a repository as if all that there is had just come.
+// rest looks at a repository as if all that there is had just come. The owner of
+// its root pays for that.
 func (p *Pipeline) rest(ctx context.Context, root string, repo hfcache.Repo) *sizer.Look {
-	options := ScanOptions(p.hub, time.Time{}, p.log)
-	options.Unlinked = true
-	options.Reserve = memoryFor(p.opts.Accounts, p.opts.Store.Tenant(root).Owner)
-	return Rest(options, root, repo.Folder(), ctx.Done())
+	for _, status := range p.watcher.Status() {
+		if status.Path != root || !status.Present {
+			continue
+		}
+		found := make(chan *sizer.Look, 1)
+		go func() { found <- p.restOf(status, repo, time.Time{}, account.User(status.Owner)) }()
+		select {
+		case look := <-found:
+			return look
+		case <-time.After(restPatience):
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	return nil
 }
 
 // runOver is told by the tracker when all is said of a run: its client is

@@ -4,13 +4,18 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"progressd/account"
 	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/hublist"
 	"progressd/sizer"
+	"progressd/watcher"
 )
 
 // ScanOptions are those of a scan that remembers nothing, but for the root's
@@ -97,6 +102,10 @@ func restNow(options sizer.Options, root, folder string) *sizer.Look {
 	if err != nil {
 		return nil
 	}
+	return lookOnce(r.Root, folder)
+}
+
+func lookOnce(r *sizer.Root, folder string) *sizer.Look {
 	now := time.Now()
 	look, _ := r.Look(now, folder)
 	if !look.InPlay && !look.Gone && look.Unreadable == nil {
@@ -108,6 +117,44 @@ func restNow(options sizer.Options, root, folder string) *sizer.Look {
 		return nil
 	}
 	return &look
+}
+
+// restOf looks once at a repository of a root that is watched, for a user who pays
+// for it: at that directory, whatever its path leads to by now. It is nil if that
+// can't be done, or not be paid for.
+func (p *Pipeline) restOf(root watcher.RootStatus, repo hfcache.Repo, since time.Time, payer account.User) (look *sizer.Look) {
+	if p.opts.Accounts.Wait(payer, account.Looks) > 0 {
+		return nil
+	}
+	options := ScanOptions(p.hub, since, slog.New(slog.DiscardHandler))
+	options.FS, options.Path, options.Dev, options.Inode = p.opts.Machine.files(), root.Path, root.Dev, root.Inode
+	options.Vague, options.Unlinked = root.Remote != "", true
+	options.Reserve = memoryFor(p.opts.Accounts, payer)
+	metered(p.opts.Accounts, payer, func() { look = lookOnce(sizer.NewRoot(options), repo.Folder()) })
+	return look
+}
+
+// metered has a user pay for the processor time that something takes: as the
+// thread uses it that it is done by, so that nobody pays for what others do
+// meanwhile.
+func metered(accounts *account.Book, payer account.User, do func()) {
+	if accounts == nil {
+		do()
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := threadTime()
+	defer func() { accounts.Spend(payer, account.Looks, int64(threadTime()-before)) }()
+	do()
+}
+
+func threadTime() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // nameTime is longer than the sizer waits for a name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"progressd/account"
@@ -27,6 +28,10 @@ type scannerFactory struct {
 	opened   time.Time
 	machine  *Machine
 	log      *slog.Logger
+
+	mu sync.Mutex
+	// of are the scanners that there are, by the path of their root.
+	of map[string]*rootScanner
 }
 
 // A rootScanner looks at the repositories of one root, when its watcher says so.
@@ -35,6 +40,12 @@ type rootScanner struct {
 	root     *sizer.Root
 	looks    chan<- sizer.Look
 	attended *Attendance
+	accounts *account.Book
+	owner    account.User
+
+	mu sync.Mutex
+	// followed are the folders in which a download goes on.
+	followed map[string]bool
 }
 
 func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher.Looker {
@@ -44,12 +55,15 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	if !root.Since.IsZero() {
 		opened = root.Since
 	}
-	e := &rootScanner{machine: s.machine, looks: s.looks, attended: s.attended, root: sizer.NewRoot(sizer.Options{
+	e := &rootScanner{machine: s.machine, looks: s.looks, attended: s.attended, accounts: s.accounts, owner: whose.Owner, followed: make(map[string]bool)}
+	e.root = sizer.NewRoot(sizer.Options{
 		FS: s.machine.files(), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
 		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner), Judged: s.attended.Judged(root.Path),
 		Procs: s.procs, Log: s.log,
-	})}
+	})
+	s.take(root.Path, e)
+	context.AfterFunc(ctx, e.end)
 	// What was under way in this directory comes first, also if its folder is
 	// gone by now, which no listing would show.
 	for _, ep := range s.store.EpisodesOf(root.Path) {
@@ -58,6 +72,21 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 		}
 	}
 	return e
+}
+
+// take notes the scanner of a root, whose former one is over; nil: it has none.
+func (s *scannerFactory) take(root string, e *rootScanner) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if former := s.of[root]; former != nil {
+		former.end()
+	}
+	if s.of == nil {
+		s.of = make(map[string]*rootScanner)
+	}
+	if s.of[root] = e; e == nil {
+		delete(s.of, root)
+	}
 }
 
 // tenant is whom a root is watched for.
@@ -104,12 +133,24 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 	return since
 }
 
+// Came implements watcher.Looker.
+func (e *rootScanner) Came(folder string, absent time.Time) { e.root.Came(folder, absent) }
+
 // Stirred implements watcher.Looker.
-func (e *rootScanner) Stirred(context.Context) []string { return e.root.Stirred(time.Now()) }
+func (e *rootScanner) Stirred(context.Context) (folders []string) {
+	metered(e.accounts, e.owner, func() { folders = e.root.Stirred(time.Now()) })
+	return folders
+}
 
 // Look implements watcher.Looker.
 func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
-	look, pace := e.root.Look(time.Now(), folder)
+	var look sizer.Look
+	var pace sizer.Pace
+	metered(e.accounts, e.owner, func() { look, pace = e.root.Look(time.Now(), folder) })
+	if !e.mayFollow(folder, look) {
+		e.root.Forget(folder)
+		return watcher.Slow
+	}
 	e.attended.forget(look)
 	if !e.machine.passes(&look) {
 		return paces[pace]
@@ -119,6 +160,33 @@ func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	case <-ctx.Done():
 	}
 	return paces[pace]
+}
+
+// mayFollow reports whether the owner of the root may have one more download
+// followed, if this is one.
+func (e *rootScanner) mayFollow(folder string, look sizer.Look) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case look.Unreadable != nil: // what was known of it stands
+	case look.InPlay && !e.followed[folder]:
+		if !e.accounts.Take(e.owner, account.Downloads, 1) {
+			return false
+		}
+		e.followed[folder] = true
+	case !look.InPlay && e.followed[folder]:
+		e.accounts.Give(e.owner, account.Downloads, 1)
+		delete(e.followed, folder)
+	}
+	return true
+}
+
+// end gives back what the downloads of a root had.
+func (e *rootScanner) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.accounts.Give(e.owner, account.Downloads, int64(len(e.followed)))
+	clear(e.followed)
 }
 
 var paces = map[sizer.Pace]watcher.Pace{

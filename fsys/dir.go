@@ -58,7 +58,7 @@ func OpenUnlinked(kernel Kernel, path string) (Dir, error) {
 // Duplicate opens a directory of this machine's kernel once more, under the first
 // number from that one on that is not in use. The descriptor is the caller's.
 func (d Dir) Duplicate(least int) (fd int, err error) {
-	return unix.FcntlInt(uintptr(d.fd), unix.F_DUPFD_CLOEXEC, least) //nolint:gosec // a descriptor is not negative
+	return unix.FcntlInt(uintptr(d.fd), unix.F_DUPFD_CLOEXEC, least)
 }
 
 func open(kernel Kernel, at int, name string, flags int) (Dir, error) {

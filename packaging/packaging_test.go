@@ -217,6 +217,9 @@ func TestBothUnitsStopAndRestartAlike(t *testing.T) {
 	} {
 		expression := `(?m)^` + directive + `=(.*)$`
 		want, got := matches(expression, system), matches(expression, user)
+		if directive == "ExecReload" && len(want) > 0 { // only the system's has a sandbox to be taken out of
+			want[0] = strings.TrimPrefix(want[0], "+")
+		}
 		if len(want) == 0 || !slices.Equal(got, want) {
 			t.Errorf("%s is %q for users, %q for the system", directive, got, want)
 		}

@@ -86,6 +86,24 @@ func otherNames(log, root string) (names []string) {
 	return names
 }
 
+// FindLog gives the path of the log that a root has by that name: of none that is
+// marked as another's.
+func FindLog(dir, log, root string) string {
+	want := markOf(tracker.Event{Root: root})
+	first := filepath.Join(dir, log)
+	got, marked := readMark(first)
+	if !marked || got.root == want.root {
+		return first
+	}
+	for _, name := range otherNames(log, root) {
+		path := filepath.Join(dir, name)
+		if got, marked := readMark(path); marked && got.root == want.root {
+			return path
+		}
+	}
+	return filepath.Join(dir, otherNames(log, root)[0])
+}
+
 // A claim is an event's log as this life has it: by the name that the state has
 // given, and the root.
 type claim struct{ log, root string }
@@ -233,7 +251,7 @@ func (m *ModelLog) admit(f *os.File, st unix.Stat_t, owner account.User) {
 	if owner <= 0 || int(owner) == os.Geteuid() || st.Mode&othersRead != 0 {
 		return
 	}
-	err := unix.Fsetxattr(int(f.Fd()), "system.posix_acl_access", readersACL(st.Mode, uint32(owner)), 0)
+	err := unix.Fsetxattr(int(f.Fd()), "system.posix_acl_access", readersACL(st.Mode, uint32(owner)), 0) //nolint:gosec // a user has a number that is not negative, see above
 	if err != nil && !m.unlisted {
 		m.unlisted = true
 		m.log.Warn("cannot let the owner of a cache read its logs: the group of the log directory may, nobody else", "dir", m.dir, keyError, err)

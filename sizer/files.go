@@ -94,18 +94,7 @@ func (p *pass) findFinished(pl *play) error {
 		}
 		switch {
 		case err == nil:
-			if f.done && !f.came.Equal(e.Ctime) {
-				pl.underway = 0 // it was fetched again, and is in its place
-			}
-			f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
-			if !f.done {
-				pl.changed = p.now
-				if f.isNew {
-					pl.justDone = append(pl.justDone, f.etag)
-				}
-			}
-			f.holes = p.root.fs.holes(e)
-			f.done, f.size, f.came = true, e.Size-f.holes, e.Ctime
+			p.finish(pl, f, e)
 		case !fsys.Absent(err):
 			return err
 		case f.done:
@@ -114,6 +103,22 @@ func (p *pass) findFinished(pl *play) error {
 		}
 	}
 	return nil
+}
+
+// finish notes that a file is in its place, as it is there.
+func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
+	if f.done && !f.came.Equal(e.Ctime) {
+		pl.underway = 0 // it was fetched again, and is in its place
+	}
+	f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
+	if !f.done {
+		pl.changed = p.now
+		if f.isNew {
+			pl.justDone = append(pl.justDone, f.etag)
+		}
+	}
+	f.holes = p.root.fs.holes(e)
+	f.done, f.size, f.came = true, e.Size-f.holes, e.Ctime
 }
 
 // maxScans bounds how often one look searches for blobs on their way; when

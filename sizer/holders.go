@@ -21,9 +21,14 @@ type Procs struct {
 	locks downloader.Locks
 	at    time.Time
 	err   error
+	// rest is for how long no other reading is made, for what the last one took;
+	// crowded: that it was slow was said.
+	rest    time.Duration
+	crowded bool
 	// commands are what programs fetch, as it was at foundAt.
 	commands map[hfcache.Repo]downloader.Commands
 	foundAt  time.Time
+	findRest time.Duration
 }
 
 // NewProcs asks proc.
@@ -38,25 +43,54 @@ const locksAge = 100 * time.Millisecond
 func (p *Procs) read(now time.Time, oldest time.Duration) (downloader.Locks, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if age := now.Sub(p.at); p.at.IsZero() || age < 0 || age >= oldest {
+	if age := now.Sub(p.at); p.at.IsZero() || age < 0 || age >= max(oldest, p.rest) {
+		start := time.Now()
 		p.locks, p.err = p.proc.Locks()
-		p.at = now
+		p.at, p.rest = now, 0
+		if took := time.Since(start); took >= slowReading {
+			p.rest = locksShare * took
+		}
 	}
 	return p.locks, p.err
 }
 
-// commandsAge is how long one reading of all command lines serves.
-const commandsAge = 10 * time.Second
+const (
+	// slowReading is a reading of /proc/locks that takes long for want of nothing
+	// but the number of locks; it is followed by locksShare times as long without
+	// another: nobody on the machine gets a lock meanwhile.
+	slowReading = 50 * time.Millisecond
+	locksShare  = 20
+)
+
+// news gives, once, the process that holds so many locks that not all are read; 0
+// if there is nothing to say.
+func (p *Procs) news() (crowd int, said bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cut, crowd := p.locks.Cut()
+	said = cut && !p.crowded
+	p.crowded = p.crowded || cut
+	return crowd, said
+}
+
+const (
+	// commandsAge is how long one reading of all command lines serves.
+	commandsAge = 10 * time.Second
+	// commandsShare is how many times as long as it took, if that is longer: there
+	// may be tens of thousands.
+	commandsShare = 50
+)
 
 // find gives what the programs that run fetch of a repository, as it was no
 // longer ago than oldest.
 func (p *Procs) find(now time.Time, name hfcache.Repo, oldest time.Duration) downloader.Commands {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if age := now.Sub(p.foundAt); p.foundAt.IsZero() || age < 0 || age >= oldest {
+	if age := now.Sub(p.foundAt); p.foundAt.IsZero() || age < 0 || age >= max(oldest, p.findRest) {
+		start := time.Now()
 		// Where it can't be read, none is known.
 		p.commands, _ = p.proc.Commands()
-		p.foundAt = now
+		p.foundAt, p.findRest = now, commandsShare*time.Since(start)
 	}
 	return p.commands[name]
 }
@@ -217,12 +251,16 @@ func (p *pass) readLocks() held {
 		p.root.warn("", "cannot tell who holds locks: downloads whose downloader is gone are noticed late", err)
 		return h
 	}
-	if table.Empty() {
+	cut := p.sayCut(table)
+	if table.Empty() && !cut {
 		return h
 	}
 	pids := make(map[int]bool)
 	for _, file := range p.repo.layout.locks(p) {
 		pid, ok := p.holder(table, file)
+		if !ok && cut {
+			pid, ok = p.mayHold(file.etag)
+		}
 		if !ok {
 			continue
 		}
@@ -239,6 +277,26 @@ func (p *pass) readLocks() held {
 		}
 	}
 	return h
+}
+
+// sayCut reports whether there are more locks than could be read, and says so once.
+func (p *pass) sayCut(table downloader.Locks) bool {
+	cut, _ := table.Cut()
+	if crowd, news := p.root.opts.Procs.news(); news {
+		p.root.opts.Log.Warn("so many locks are held on this machine that only some are read, and seldom: that a downloader is gone is noticed late, or by its silence",
+			"most_are_held_by_pid", crowd)
+	}
+	return cut
+}
+
+// mayHold is who held a lock that isn't among those that were read, if that process
+// lives: it may still hold it.
+func (p *pass) mayHold(etag string) (pid int, ok bool) {
+	pid, ok = p.repo.reading.held.by[etag]
+	if !ok || p.repo.play == nil {
+		return 0, false
+	}
+	return pid, slices.ContainsFunc(p.repo.play.alive(), func(d downloader.Process) bool { return d.PID == pid })
 }
 
 func (p *pass) cacheLocks() []lockFile {

@@ -5,7 +5,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"progressd/downloader"
 )
 
 // lockedCache is one into which process 42 downloads one file.
@@ -158,4 +163,75 @@ func TestAHolderThatIsStoppedIsKnownToBe(t *testing.T) {
 			t.Errorf("state %s: alive %v, stopped %v", state, look.Alive, look.Stopped)
 		}
 	}
+}
+
+// Beyond what is read of the list, who holds a lock isn't seen: but the one who held
+// it last may still, as long as it lives, and its death is noticed.
+func TestWhoHeldALockBeyondTheListStillMay(t *testing.T) {
+	c := newCache(t)
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.partial("a", ".01234567.incomplete", 1000)
+	c.lock(42, "a")
+	if l := c.look(); !l.Locked || len(l.Downloaders) != 1 {
+		t.Fatalf("look %+v", l)
+	}
+	crowd := strings.Repeat("2: POSIX  ADVISORY  WRITE 666 08:02:999 0 0\n", 100_000)
+	c.must(os.WriteFile(filepath.Join(c.proc, "locks"), []byte(crowd+c.locks["a"]), 0o644))
+	for range 8 {
+		c.now = c.now.Add(growingAge)
+		if l := c.look(); !l.Locked || !l.Alive[0] {
+			t.Fatalf("while it lives: look %+v", l)
+		}
+	}
+	if n := strings.Count(c.log.String(), "most_are_held_by_pid=666"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, c.log)
+	}
+	c.must(os.RemoveAll(filepath.Join(c.proc, "42")))
+	var l Look
+	for range 3 {
+		c.now = c.now.Add(growingAge)
+		l = c.look()
+	}
+	if l.Locked || l.Alive[0] {
+		t.Errorf("after its death: look %+v", l)
+	}
+}
+
+// slowProc takes long for its list of locks.
+type slowProc struct {
+	downloader.Proc
+	takes time.Duration
+	reads int
+}
+
+func (p *slowProc) Locks() (downloader.Locks, error) {
+	p.reads++
+	<-time.After(p.takes)
+	return downloader.Locks{}, nil
+}
+
+func TestASlowListOfLocksIsReadSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		proc := &slowProc{takes: 200 * time.Millisecond}
+		procs := NewProcs(proc)
+		start := time.Now()
+		for time.Since(start) < time.Minute {
+			if _, err := procs.read(time.Now(), 0); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(500 * time.Millisecond)
+		}
+		if most := int(time.Minute/(locksShare*proc.takes)) + 1; proc.reads > most || proc.reads < most/2 {
+			t.Errorf("read %d times in a minute, want at most %d", proc.reads, most)
+		}
+		proc.takes, proc.reads = 7*time.Millisecond, 0
+		<-time.After(10 * time.Second)
+		for range 10 {
+			_, _ = procs.read(time.Now(), 0)
+		}
+		if proc.reads < 9 {
+			t.Errorf("a quick list was read %d times of 10", proc.reads)
+		}
+	})
 }

@@ -106,6 +106,8 @@ func (p *pass) claimLoose(t *temp) {
 }
 
 // meet notes a file that nobody claims.
+//
+//nolint:revive // growing is a fact about the file, not a way of noting it
 func (p *pass) meet(t *temp, growing bool) {
 	p.strangers.growing = p.strangers.growing || growing
 	if p.repo.play == nil {

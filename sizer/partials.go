@@ -125,7 +125,7 @@ func (p *pass) measurePartials(blobs fsys.Dir) error {
 func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	part.ino, part.size, part.mtime = e.Inode, e.Size, e.Mtime
 	part.bytes = p.root.fs.content(part.BlobName, e)
-	part.fresh = !bornOr(born, e).Before(p.root.opts.Opened)
+	part.fresh = !bornOr(born, e).Before(p.repo.opened)
 	if part.fresh {
 		part.grown = p.now
 		return
@@ -137,7 +137,7 @@ func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	if part.left && len(pl.revisions) == 1 {
 		part.commit = pl.revisions[0]
 	}
-	if e.Ctime.After(p.root.opts.Opened) {
+	if e.Ctime.After(p.repo.opened) {
 		part.grown = p.now
 	}
 }
@@ -183,7 +183,7 @@ func (part *partial) measure(e fsys.Entry, written int64, now time.Time) {
 		// Truncated, or another file under the name: it begins again.
 		part.ino, part.bytes, part.base = e.Inode, written, 0
 		part.grown, part.beaten = now, false
-	} else if part.unwritten(e) {
+	} else if part.unwritten(e, now) {
 		// No byte has come, whatever the blocks say.
 	} else if written > part.bytes || e.Size > part.size {
 		part.grown, part.beaten = now, false
@@ -204,8 +204,9 @@ const mtimeStep = 20 * time.Millisecond
 // a file may be more all the same: where it has many pieces, ext4 keeps the list of
 // them in a block of its own, and counts that when it writes the file back, which
 // is half a minute after the last write, and after its writer's death.
-func (part *partial) unwritten(e fsys.Entry) bool {
-	return e.Size == part.size && e.Mtime.Equal(part.mtime) && part.seen.Sub(e.Mtime) > mtimeStep
+func (part *partial) unwritten(e fsys.Entry, now time.Time) bool {
+	longAgo := part.seen.Sub(e.Mtime) > mtimeStep || now.Sub(e.Mtime) >= racy
+	return e.Size == part.size && e.Mtime.Equal(part.mtime) && longAgo
 }
 
 // cut reports whether a preallocated partial has lost no more than the counter

@@ -218,17 +218,17 @@ func (p *pass) unseen(pl *play, look *Look) {
 		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || again)
 	}
 	// Clients with locks, and with partials of their own, write no such file.
-	if !pl.lockSeen && !pl.partialSeen || pl.broughtUnseen() {
+	if !pl.lockSeen && !pl.partialSeen || pl.broughtUnseen(p.repo.opened) {
 		look.Unseen = look.Unseen || p.strangers.growing
 		look.Unclaimed = p.strangers.seen
 	}
 }
 
-// broughtUnseen reports whether a file has come behind the last lock that was
-// seen, of which neither a lock nor a partial was: perhaps by one more client,
-// that has neither.
-func (pl *play) broughtUnseen() bool {
-	var last time.Time
+// broughtUnseen reports whether a file has come since the watch began, and behind
+// the last lock that was seen, of which neither a lock nor a partial was: perhaps by
+// one more client, that has neither.
+func (pl *play) broughtUnseen(since time.Time) bool {
+	last := since
 	for _, seen := range pl.locked {
 		last = later(last, seen.at)
 	}

@@ -81,7 +81,9 @@ type Root struct {
 	opts  Options
 	repos map[string]*repo
 	// since holds what has moved on from Options.Since in this life.
-	since     map[string]time.Time
+	since map[string]time.Time
+	// came holds what Came has said of folders that weren't looked at yet.
+	came      map[string]time.Time
 	fs        fileSystem
 	processes processes
 	temps     temps
@@ -97,23 +99,26 @@ func NewRoot(opts Options) *Root {
 	}
 	return &Root{
 		opts: opts, repos: make(map[string]*repo),
-		since: make(map[string]time.Time), warned: make(map[string]bool), processes: processes{proc: opts.Procs.proc},
+		since: make(map[string]time.Time), came: make(map[string]time.Time), warned: make(map[string]bool), processes: processes{proc: opts.Procs.proc},
 	}
 }
 
 // A repo is what is kept between looks about a repository that has partials
 // or is in play. Others keep nothing.
 type repo struct {
-	name     hfcache.Repo
-	folder   string
-	layout   *layout
-	tree     *tree // of a Local one, else nil
-	since    time.Time
-	blobs    mark
-	names    fsys.Tally // in blobs/, where its mark is vague
-	born     time.Time  // of blobs/: inodes are used again
-	partials map[string]*partial
-	locks    lockDir
+	name   hfcache.Repo
+	folder string
+	layout *layout
+	tree   *tree // of a Local one, else nil
+	// since: what is older was told, or was there before; opened: a partial
+	// untouched since then is nobody's. arrived: that was found out.
+	since, opened time.Time
+	arrived       bool
+	blobs         mark
+	names         fsys.Tally // in blobs/, where its mark is vague
+	born          time.Time  // of blobs/: inodes are used again
+	partials      map[string]*partial
+	locks         lockDir
 	// outsideLocks are those of hfcache.OutsideLockDir.
 	outsideLocks lockDir
 	// besides are the lock files in blobs/, lockedBesides of which blobs;
@@ -181,7 +186,7 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	if rp := r.repos[folder]; rp != nil {
 		return rp
 	}
-	rp := &repo{name: name, folder: folder, since: r.opts.Since}
+	rp := &repo{name: name, folder: folder, since: r.opts.Since, opened: r.opts.Opened}
 	rp.layout, rp.tree = layoutOf(name)
 	memory, known := Memory{}, false
 	if r.opts.Recall != nil {
@@ -197,6 +202,15 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	}
 	r.repos[folder] = rp
 	return rp
+}
+
+// Forget forgets what is kept of a repository in which a download goes on: the next
+// look finds it as if it were the first.
+func (r *Root) Forget(folder string) {
+	if rp := r.repos[folder]; rp != nil {
+		r.since[folder] = later(r.since[folder], rp.since) // what came before stays told
+		delete(r.repos, folder)
+	}
 }
 
 func (r *Root) drop(rp *repo) {
@@ -258,6 +272,10 @@ func (p *pass) run(look *Look) error {
 		return errReplaced
 	}
 	p.top = top
+	if !p.repo.arrived {
+		p.repo.arrived = true
+		p.arrive()
+	}
 	if err := p.repo.layout.scan(p); err != nil {
 		return err
 	}
@@ -361,7 +379,7 @@ func (p *pass) replaced() error {
 	e, err := p.top.LstatPath(path)
 	switch {
 	case err != nil || e.Mtime.Equal(p.blobsTime):
-		return nil
+		return nil //nolint:nilerr // what can't be seen has not been replaced: the next look tells
 	case e.Dev != p.repo.blobs.dev:
 		return errHidden
 	case p.repo.blobs.another(e) || !p.top.BornPath(path).Equal(p.repo.born):
@@ -419,7 +437,7 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 		unknown++
 		name = strings.Clone(name)
 		e, err := p.finished(blobs, name)
-		if err == nil && e.After(since) {
+		if err == nil && e.After(since) && (p.repo.play != nil || !p.keptTimes(p.repo.folder+"/blobs/"+name, e.Mtime)) {
 			p.arrivedNew = append(p.arrivedNew, name)
 		}
 		return len(p.arrivedNew) < enough && (!bounded || unknown < some)

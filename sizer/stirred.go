@@ -16,13 +16,13 @@ import (
 // shows that. Where there is no such file it costs a few stats; whose locks are
 // held is asked for a while, as long as nobody has claimed the file.
 func (r *Root) Stirred(now time.Time) []string {
-	top, err := fsys.Open(r.opts.FS, r.opts.Path)
+	top, err := r.opts.open()
 	if err != nil {
 		return nil
 	}
 	defer top.Close()
 	e, err := top.Stat()
-	if err != nil || e.Inode != r.opts.Inode || e.Dev != r.opts.Dev {
+	if err != nil || e.Dev != r.opts.Dev || e.Inode != r.opts.Inode && !r.opts.Vague {
 		return nil
 	}
 	r.fs.learn(top, e.Dev)

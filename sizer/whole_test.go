@@ -35,10 +35,16 @@ func TestWhatIsThereWithoutAListingIsJudgedByItsKind(t *testing.T) {
 	}
 }
 
-// dataset makes the demo repository a dataset.
+// dataset makes the demo repository a dataset: as one that was fetched as such, not
+// renamed, which would be no download.
 func (c *cache) dataset() (look func() Look) {
 	const folder = "datasets--org--demo"
-	c.must(os.Rename(c.in(demo), c.in(folder)))
+	c.must(os.Mkdir(c.in(folder), 0o755))
+	entries, err := os.ReadDir(c.in(demo))
+	c.must(err)
+	for _, e := range entries {
+		c.must(os.Rename(c.in(demo, e.Name()), c.in(folder, e.Name())))
+	}
 	return func() Look {
 		l, _ := c.lookAt(folder)
 		return l

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/account"
 	"progressd/tracker"
 )
 
@@ -126,7 +127,7 @@ func (g *rig) counts(uid, want int) {
 	got := -1
 	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(time.Millisecond) {
 		g.server.mu.Lock()
-		got = g.server.users[uid]
+		got = g.server.users[account.User(uid)]
 		g.server.mu.Unlock()
 		if got == want {
 			return

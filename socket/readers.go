@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/account"
 )
 
 // Readers cost what a run does. A user other than root has so many at a time,
@@ -26,6 +28,7 @@ var (
 // read serves one that watches or asks, to its end.
 func (s *Server) read(ctx context.Context, c *net.UnixConn, h hello, uid int) {
 	repo, err := h.wish()
+	who := s.opts.Accounts.Whose(account.User(uid))
 	switch {
 	case err != nil:
 		refuse(c, Answer{Refused: err.Error()})
@@ -33,11 +36,11 @@ func (s *Server) read(ctx context.Context, c *net.UnixConn, h hello, uid int) {
 	case s.opts.Streams == nil:
 		refuse(c, Answer{Refused: errNoStream.Error()})
 		return
-	case !s.letIn(uid):
+	case !s.letIn(who):
 		refuse(c, Answer{Refused: errReaders.Error(), Later: true})
 		return
 	}
-	defer s.letOut(uid)
+	defer s.letOut(who)
 	by := Reader{UID: uid, GIDs: s.opts.Groups(c)}
 	ctx, gone := context.WithCancel(ctx)
 	defer gone()
@@ -101,7 +104,7 @@ func idle(c net.Conn) {
 }
 
 // letIn counts a reader, if there is room for it and its user.
-func (s *Server) letIn(uid int) bool {
+func (s *Server) letIn(uid account.User) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.readers >= maxReaders || uid != 0 && s.userReaders[uid] >= maxUserReaders {
@@ -112,7 +115,7 @@ func (s *Server) letIn(uid int) bool {
 	return true
 }
 
-func (s *Server) letOut(uid int) {
+func (s *Server) letOut(uid account.User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readers--

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"progressd/account"
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/record"
@@ -55,7 +57,10 @@ type Options struct {
 	Groups func(*net.UnixConn) []int
 	// Proc is /proc, if it is empty.
 	Proc downloader.ProcDir
-	Log  *slog.Logger
+	// Accounts are those that what is said is charged to; nil: it has no bound
+	// but those of each connection.
+	Accounts *account.Book
+	Log      *slog.Logger
 }
 
 // The bounds. A connection costs two goroutines and some 40 KB.
@@ -76,16 +81,22 @@ type Server struct {
 
 	mu    sync.Mutex
 	conns int
-	users map[int]int
+	users map[account.User]int
 	runs  map[string]*session // by log file
 	// readers are those who watch and ask, among the connections.
 	readers     int
-	userReaders map[int]int
+	userReaders map[account.User]int
 	// levels counts the runs whose clients want to know how they stand.
 	levels atomic.Int64
 	// missed are the newest verdicts that were told while nobody was there
 	// to hear them: a client that comes again may be owed one.
-	missed map[string]string
+	missed map[string]missed
+}
+
+// missed is a verdict that nobody has heard.
+type missed struct {
+	line  string
+	about tracker.Tenant
 }
 
 // NewServer returns a Server. It starts nothing.
@@ -100,8 +111,8 @@ func NewServer(opts Options) *Server {
 		opts.Proc = downloader.ProcDir("/proc")
 	}
 	return &Server{
-		opts: opts, users: make(map[int]int), userReaders: make(map[int]int),
-		runs: make(map[string]*session), missed: make(map[string]string),
+		opts: opts, users: make(map[account.User]int), userReaders: make(map[account.User]int),
+		runs: make(map[string]*session), missed: make(map[string]missed),
 	}
 }
 
@@ -163,33 +174,52 @@ func (s *Server) admit(ctx context.Context, all *sync.WaitGroup, c *net.UnixConn
 		_ = c.Close()
 		return
 	}
-	s.mu.Lock()
-	full := s.conns >= maxConns || s.users[by.UID] >= maxUserConns
-	if !full {
-		s.conns++
-		s.users[by.UID]++
-	}
-	s.mu.Unlock()
-	if full {
-		refuse(c, Answer{Refused: "too many connections"})
+	who := s.opts.Accounts.Whose(account.User(by.UID))
+	if err := s.enter(who); err != nil {
+		refuse(c, Answer{Refused: err.Error(), Later: errors.Is(err, errOften)})
 		_ = c.Close()
 		return
 	}
 	all.Go(func() {
 		defer func() {
 			_ = c.Close()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.conns--
-			if s.users[by.UID]--; s.users[by.UID] == 0 {
-				delete(s.users, by.UID)
-			}
+			s.leave(who)
 		}()
 		// A stop ends all waiting for the client.
 		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 		defer stop()
 		s.attend(ctx, c, by)
 	})
+}
+
+var (
+	errCrowded = errors.New("too many connections")
+	errOften   = errors.New("too many connections in a row: try again later")
+)
+
+// enter counts a connection of a user, unless there are too many.
+func (s *Server) enter(who account.User) error {
+	if !s.opts.Accounts.Allow(who, account.Hellos) {
+		return errOften
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns >= maxConns || s.users[who] >= maxUserConns || !s.opts.Accounts.Take(who, account.Connections, 1) {
+		return errCrowded
+	}
+	s.conns++
+	s.users[who]++
+	return nil
+}
+
+func (s *Server) leave(who account.User) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.Accounts.Give(who, account.Connections, 1)
+	s.conns--
+	if s.users[who]--; s.users[who] == 0 {
+		delete(s.users, who)
+	}
 }
 
 // attend serves one connection to its end.
@@ -245,6 +275,7 @@ func (s *Server) begin(c net.Conn, run Run, by Peer) (*session, error) {
 		return nil, err
 	}
 	ss := newSession(s, c, place, process, run)
+	ss.by = account.User(by.UID)
 	ss.log = s.opts.Name(place)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -256,8 +287,8 @@ func (s *Server) begin(c net.Conn, run Run, by Peer) (*session, error) {
 		s.levels.Add(1)
 	}
 	ss.send(Answer{V: Version, Taken: true})
-	if line := s.missed[ss.log]; run.Again && line != "" {
-		ss.send(Answer{Line: line})
+	if m, ok := s.missed[ss.log]; ok && run.Again && !otherRoot(m.about, place) {
+		ss.send(Answer{Line: m.line})
 	}
 	delete(s.missed, ss.log)
 	return ss, nil
@@ -285,15 +316,34 @@ func (s *Server) end(ss *session) {
 func (s *Server) Put(e tracker.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch ss := s.runs[e.Log]; {
+	ss := s.runs[e.Log]
+	if ss != nil && otherRoot(e.Tenant, ss.place) {
+		ss = nil // the log has its name from another root by now
+	}
+	switch {
 	case ss != nil && !ss.deaf:
 		ss.send(Answer{Line: s.opts.Line(e)})
 	case e.Verdict():
-		if len(s.missed) >= maxMissed {
-			clear(s.missed)
-		}
-		s.missed[e.Log] = s.opts.Line(e)
+		s.miss(e)
 	}
+}
+
+// otherRoot reports whether what is known to be about one root is not about that
+// place.
+func otherRoot(about tracker.Tenant, at Place) bool { return about.Root != "" && about.Root != at.Root }
+
+// miss keeps a verdict. Where there are too many, those of the user of whom most
+// are kept go.
+func (s *Server) miss(e tracker.Event) {
+	if len(s.missed) >= maxMissed {
+		by := make(map[account.User]int)
+		for _, m := range s.missed {
+			by[m.about.Owner]++
+		}
+		most := account.Most(by)
+		maps.DeleteFunc(s.missed, func(_ string, m missed) bool { return m.about.Owner == most })
+	}
+	s.missed[e.Log] = missed{s.opts.Line(e), e.Tenant}
 }
 
 // Watched reports whether a client that reports wants to know each second how

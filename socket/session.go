@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/account"
 	"progressd/downloader"
 	"progressd/tracker"
 )
@@ -40,8 +41,9 @@ type session struct {
 	place   Place
 	process downloader.Process
 	run     Run
-	id      string // what the repository is called in our words
-	log     string // the name of its log file
+	by      account.User // who reports
+	id      string       // what the repository is called in our words
+	log     string       // the name of its log file
 
 	c        net.Conn
 	out      chan Answer
@@ -159,6 +161,7 @@ func (ss *session) write(done <-chan struct{}) {
 // no more.
 func (ss *session) listen(ctx context.Context, in *reader) (ended bool, err error) {
 	limit := newLimit()
+	defer func() { ss.tellDropped(limit.dropped) }()
 	for {
 		line, err := in.line(idleTime)
 		if errors.Is(err, errIdle) && ss.runs() {
@@ -173,10 +176,9 @@ func (ss *session) listen(ctx context.Context, in *reader) (ended bool, err erro
 		}
 		switch {
 		case r.Ended != nil:
-			ss.tellDropped(limit.dropped)
 			ss.report(ctx, tracker.Report{Kind: tracker.RunEnded, Exit: exit(*r.Ended, ss.id)})
 			return true, nil
-		case !limit.allow(time.Now()):
+		case !limit.allow(time.Now()), !ss.mayReport(limit):
 			if limit.dropped > maxDone {
 				return false, errors.New("it says too much")
 			}
@@ -186,9 +188,21 @@ func (ss *session) listen(ctx context.Context, in *reader) (ended bool, err erro
 	}
 }
 
+// mayReport charges a line to who reports; of all that a user's programs say, so
+// much is told.
+func (ss *session) mayReport(l *limit) bool {
+	if ss.server.opts.Accounts.Allow(ss.by, account.Reports) {
+		return true
+	}
+	l.dropped++
+	return false
+}
+
+// tellDropped says what was dropped, and of whom: as a line that this user pays for.
 func (ss *session) tellDropped(n int) {
-	if n > 0 {
-		ss.server.opts.Log.Warn("a progressctl exec has said too much: some of it was not told", "repo", ss.place.Repo.ID, "lines", n)
+	if n > 0 && ss.server.opts.Accounts.Allow(ss.by, account.Lines) {
+		ss.server.opts.Log.Warn("a progressctl exec has said too much: some of it was not told",
+			"repo", ss.place.Repo.ID, "uid", ss.by.String(), "lines", n)
 	}
 }
 

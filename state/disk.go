@@ -35,6 +35,8 @@ var errOther = errors.New("the file was changed by something else")
 
 type osDisk struct{}
 
+//
+//nolint:revive // durably is asked for by the record, as in replace and replaceDurably
 func (osDisk) extend(path string, size int64, data []byte, durably bool) (err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -153,10 +153,10 @@ func (s *Store) Root(path string, home fsys.Identity) (since time.Time, known bo
 func (r *records) baseline(home fsys.Identity) int {
 	found := -1
 	for i, b := range r.baselines {
-		if b.Identity.Sure(home) {
+		if b.Sure(home) {
 			return i
 		}
-		if b.Identity.Same(home) {
+		if b.Same(home) {
 			found = i
 		}
 	}

@@ -96,14 +96,10 @@ func (t *Tracker) attend(k key, e *entry) {
 	}
 }
 
-// release tells that nothing is waited for any more. One look more lets the
-// repository be forgotten, unless there is nothing to see.
-func (t *Tracker) release(k key, e *entry, unseen bool) {
-	a := Attention{Root: k.root, Repo: k.repo, Seen: e.judged}
-	if !unseen {
-		a.By = e.now
-	}
-	t.order(a)
+// release tells that nothing is waited for any more. by is for one look more,
+// which lets the repository be forgotten; zero where there is nothing to see.
+func (t *Tracker) release(k key, e *entry, by time.Time) {
+	t.order(Attention{Root: k.root, Repo: k.repo, Seen: e.judged, By: by})
 }
 
 func (t *Tracker) order(a Attention) {

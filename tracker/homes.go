@@ -140,7 +140,7 @@ func (t *Tracker) setAside(k key, e *entry) {
 	e.run, e.here = nil, false
 	t.commit(e, nil)
 	delete(t.open, k)
-	t.release(k, e, true)
+	t.release(k, e, time.Time{})
 	t.homes.absent[k] = append(t.homes.absent[k], e)
 	t.log.Debug("download set aside: its directory isn't there now", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
 }

@@ -240,7 +240,7 @@ func (t *Tracker) beginRun(k key, r Report) {
 func (t *Tracker) bury(k key, e *entry) {
 	e.ep.Over = true
 	t.commit(e, nil)
-	t.close(k, e, true)
+	t.vanish(k, e)
 }
 
 // endRun forgets a run of which all is said.

@@ -214,17 +214,27 @@ func (t *Tracker) observe(look sizer.Look) {
 		t.attend(k, e)
 		return
 	}
-	t.close(k, e, look.Gone)
+	if look.Gone {
+		t.vanish(k, e)
+	} else {
+		t.close(k, e)
+	}
 	t.log.Debug("download over", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
 }
 
-// close forgets a download that is over, but for its play, if that can be seen.
-func (t *Tracker) close(k key, e *entry, unseen bool) {
+// close forgets a download that is over, but for its play.
+func (t *Tracker) close(k key, e *entry) {
 	delete(t.open, k)
-	if !unseen && e.ep.Play != "" {
+	if e.ep.Play != "" {
 		t.closed[k] = e.ep.Play
 	}
-	t.release(k, e, unseen)
+	t.release(k, e, e.now)
+}
+
+// vanish forgets a download whose repository is no more: nothing of it can be seen.
+func (t *Tracker) vanish(k key, e *entry) {
+	delete(t.open, k)
+	t.release(k, e, time.Time{})
 }
 
 // begin opens an episode if the look shows a download that was not told yet,
@@ -268,7 +278,7 @@ func (t *Tracker) tick(now time.Time) {
 			continue // buried
 		}
 		if e.ep.Over {
-			t.close(k, e, false)
+			t.close(k, e)
 			continue
 		}
 		t.attend(k, e)

@@ -18,6 +18,8 @@ import (
 
 type countingLooker struct{ looks int }
 
+func (l *countingLooker) Came(string, time.Time) {}
+
 func (l *countingLooker) Stirred(context.Context) []string { return nil }
 
 func (l *countingLooker) Look(context.Context, string) Pace {

@@ -197,11 +197,11 @@ func (f *finder) setTrap(seen []sighting) {
 func trapFor(kernel fsys.Kernel, path string) string {
 	for range 2 {
 		dir := filepath.Dir(path)
-		if d, real, err := fsys.Follow(kernel, dir); err == nil {
+		if d, resolved, err := fsys.Follow(kernel, dir); err == nil {
 			kind, err := d.Network()
 			d.Close()
 			if err == nil && kind == "" {
-				return filepath.Join(real, filepath.Base(path))
+				return filepath.Join(resolved, filepath.Base(path))
 			}
 			return ""
 		}

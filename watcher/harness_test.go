@@ -110,6 +110,8 @@ type fakeLooker struct {
 	root Root
 }
 
+func (l *fakeLooker) Came(string, time.Time) {}
+
 func (l *fakeLooker) Stirred(context.Context) []string {
 	l.g.mu.Lock()
 	defer l.g.mu.Unlock()

@@ -102,6 +102,8 @@ func TestPlansOfTheVisitedAreDroppedAsTheyRunOut(t *testing.T) {
 // spinningLooker uses that much of a processor in each look.
 type spinningLooker struct{ used *time.Duration }
 
+func (l spinningLooker) Came(string, time.Time) {}
+
 func (l spinningLooker) Stirred(context.Context) []string { return nil }
 
 func (l spinningLooker) Look(context.Context, string) Pace {

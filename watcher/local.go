@@ -39,6 +39,8 @@ type locals struct {
 type shelf struct {
 	stamp stamp
 	young bool
+	// intact is as a runner's.
+	intact time.Time
 }
 
 // newLocal is the repo for the directory at rel. found is when it appeared,
@@ -50,8 +52,8 @@ func (r *runner) newLocal(rel string, listed uint64, found time.Duration) *repo 
 }
 
 // addLocal begins to check a directory, unless it can't be one that a client
-// fills, or is a root itself.
-func (r *runner) addLocal(rel string, inode uint64) {
+// fills, or is a root itself. absent is when it was last known not to be there.
+func (r *runner) addLocal(rel string, inode uint64, absent time.Time) {
 	if r.opts.IsLocal == nil || !r.opts.IsLocal(rel) || r.isRoot(rel) {
 		return
 	}
@@ -73,11 +75,15 @@ func (r *runner) addLocal(rel string, inode uint64) {
 	r.index.add(p)
 	if rel != "." && !strings.Contains(rel, "/") {
 		r.locals.shelves[p] = &shelf{}
+		if r.listed {
+			r.locals.shelves[p].intact = absent
+		}
 	}
 	switch {
 	case rel == r.suspect:
 		r.index.at(p, r.now()+r.opts.Poll)
 	case r.listed:
+		r.came(rel, absent)
 		r.index.fresh = append(r.index.fresh, p)
 	default:
 		r.index.backlog = append(r.index.backlog, p)
@@ -112,11 +118,13 @@ func (r *runner) shelve(top fsys.Dir, p *repo) {
 	if !is {
 		return
 	}
-	now := stampOf(e, nowhere)
+	now, checked := stampOf(e, nowhere), fileClock()
 	if now == s.stamp && !s.young && r.remote == "" {
+		s.intact = checked
 		return
 	}
-	s.stamp, s.young = now, now.youngAt(time.Now())
+	absent := s.intact
+	s.stamp, s.young, s.intact = now, now.youngAt(time.Now()), checked
 	dir, err := top.Sub(p.folder())
 	if err != nil {
 		return // gone, or not for us: what is in it is no concern of ours
@@ -129,7 +137,7 @@ func (r *runner) shelve(top fsys.Dir, p *repo) {
 				r.sayDeeper(p.folder())
 			}
 			if rel := p.folder() + "/" + string(i.Name); i.Dir && r.index.find([]byte(rel)) == nil {
-				r.addLocal(rel, i.Inode)
+				r.addLocal(rel, i.Inode, absent)
 			}
 		}
 		return nil

@@ -76,6 +76,12 @@ type runner struct {
 	// the root next, listRest until when not to list again.
 	listed                     bool
 	listDue, pollDue, listRest time.Duration
+	// intact is the wall clock when the names in the root were last known to be
+	// those that are known.
+	intact time.Time
+	// paused is until when the root is left alone, for what its owner's have
+	// taken.
+	paused time.Duration
 	// force: list although nothing shows that it is needed.
 	force bool
 	// turn is whose turn it is at the next poll; everything: everyone's,
@@ -146,13 +152,13 @@ func (r *runner) begin() {
 	r.index, r.self = newIndex(), &repo{box: r.box}
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
-	r.listDue, r.pollDue, r.listRest, r.drained = 0, r.opts.Poll, 0, -drainGap
+	r.listDue, r.pollDue, r.listRest, r.paused, r.drained = 0, r.opts.Poll, 0, 0, -drainGap
 	r.orders.serve(r.box, r.began.Add(r.now()))
 	if r.notify != nil {
 		r.notify.join(r.box)
 	}
 	r.locals = locals{shelves: make(map[*repo]*shelf)}
-	r.addLocal(".", r.root.Inode)
+	r.addLocal(".", r.root.Inode, time.Time{})
 	r.looker = r.opts.NewLooker(r.root)
 	if !r.ensure(r.self, stamp{where: onRoot, inode: r.root.Inode}) {
 		r.listDue = r.now() + firstArmPatience
@@ -189,6 +195,10 @@ func (r *runner) nextDue() time.Duration {
 	if r.fail.n > 0 {
 		return r.fail.until
 	}
+	return max(r.nextVisit(), r.paused)
+}
+
+func (r *runner) nextVisit() time.Duration {
 	next := min(r.listDue, r.pollDue)
 	switch {
 	case !r.index.unvisited():
@@ -204,6 +214,18 @@ func (r *runner) nextDue() time.Duration {
 		next = min(next, by.Sub(r.began))
 	}
 	return next
+}
+
+// overspent reports whether the owner of the root has to wait, and makes it wait.
+func (r *runner) overspent() bool {
+	if r.opts.Rest == nil {
+		return false
+	}
+	rest := r.opts.Rest(r.root.Owner)
+	if rest > 0 {
+		r.paused = r.now() + rest
+	}
+	return rest > 0
 }
 
 // crowded: the armer is behind with what it was asked for.
@@ -291,7 +313,7 @@ func (r *runner) work(ctx context.Context) error {
 	}
 	r.index.retire(r.now())
 	r.visitDue(ctx, top)
-	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil && !r.crowded(); {
+	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil && !r.crowded() && !r.overspent(); {
 		p := r.index.next()
 		if p == nil {
 			break

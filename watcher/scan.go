@@ -13,7 +13,11 @@ import (
 // event has said so, the watch isn't worth anything any more: an unmount or
 // the rename of a parent takes it away without a word.
 func (r *runner) checkSelf(mark stamp) {
-	if r.listed && (mark != r.self.stamp || r.self.young || r.remote != "") {
+	switch {
+	case !r.listed:
+	case mark == r.self.stamp && !r.self.young && r.remote == "":
+		r.intact = fileClock()
+	default:
 		r.listDue = min(r.listDue, max(r.now(), r.listRest))
 		if mark != r.self.stamp {
 			r.distrust(r.self)
@@ -32,7 +36,7 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	if r.listed && !r.force && mark == r.self.stamp && !r.self.young && r.remote == "" {
 		return nil
 	}
-	start, looking := r.now(), r.looking
+	start, looking, began := r.now(), r.looking, fileClock()
 	youth := mark.youngAt(time.Now())
 	r.gen++
 	r.hints.links = 0
@@ -52,7 +56,7 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	if err != nil {
 		return err
 	}
-	r.self.stamp, r.self.young, r.force = mark, youth, false
+	r.self.stamp, r.self.young, r.force, r.intact = mark, youth, false, began
 	r.sweep(ctx, top)
 	r.listed = true
 	r.listedOnce()
@@ -79,7 +83,7 @@ func (r *runner) note(top fsys.Dir, i *fsys.Item) {
 	}
 	folder := string(i.Name)
 	if !r.opts.IsRepo(folder) {
-		r.addLocal(folder, i.Inode)
+		r.addLocal(folder, i.Inode, r.intact)
 		return
 	}
 	p := r.newRepo(folder, i.Inode)
@@ -89,6 +93,7 @@ func (r *runner) note(top fsys.Dir, i *fsys.Item) {
 	case folder == r.suspect:
 		r.index.at(p, r.now()+r.opts.Poll)
 	case r.listed:
+		r.came(folder, r.intact)
 		r.index.fresh = append(r.index.fresh, p)
 	default:
 		r.index.backlog = append(r.index.backlog, p)
@@ -206,7 +211,7 @@ func (r *runner) visitDue(ctx context.Context, top fsys.Dir) {
 	if r.fail.n > 0 {
 		return
 	}
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !r.overspent() {
 		p := r.index.popDue(t)
 		if p == nil {
 			return

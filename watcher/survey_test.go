@@ -200,6 +200,8 @@ func restingRunner(tb testing.TB, root string) *runner {
 	return r
 }
 
+func (blindLooker) Came(string, time.Time) {}
+
 func (blindLooker) Stirred(context.Context) []string { return nil }
 
 func (blindLooker) Look(context.Context, string) Pace { return Idle }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -52,6 +53,14 @@ type looks struct {
 	n  map[string]int
 	// stirred are the folders for which something moves in the root itself.
 	stirred []string
+	// came is since when folders are known not to have been there.
+	came map[string]time.Time
+}
+
+func (l *looks) Came(folder string, absent time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.came[folder] = absent
 }
 
 func (l *looks) Stirred(context.Context) []string {
@@ -86,14 +95,14 @@ func virtual(t *testing.T, root string, test func(m *madeUp, l *looks)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := &madeUp{events: make(chan fsnotify.Event), errors: make(chan error)}
-		l, used := &looks{n: make(map[string]int)}, time.Duration(0)
+		l, used := &looks{n: make(map[string]int), came: make(map[string]time.Time)}, time.Duration(0)
 		w := New(Options{
 			Roots: []string{root}, Poll: time.Hour, Active: time.Second, Steady: 2 * time.Second, Notify: true,
 			OpenNotify: func() (*Notifications, error) {
 				return &Notifications{Watches: m, Events: m.events, Errors: m.errors}, nil
 			},
 			ProcessorTime: func() time.Duration { used += time.Millisecond; return used },
-			IsRepo:        isRepo, NewLooker: func(Root) Looker { return l }, Log: quietLog(),
+			IsRepo:        isRepo, IsLocal: isShelf, NewLooker: func(Root) Looker { return l }, Log: quietLog(),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
@@ -157,6 +166,41 @@ func TestWhatStirsInTheRootIsLookedAt(t *testing.T) {
 		pass(time.Hour) // and no event
 		if n := l.take(); len(n) != 1 || n["models--c--d"] == 0 {
 			t.Errorf("looks at a poll: %v", n)
+		}
+	})
+}
+
+// isShelf: directories for other things may be filled by a client, or hold such.
+func isShelf(rel string) bool { return strings.HasPrefix(rel, "shelf") }
+
+// When a folder was last known not to be there says what was not fetched there.
+func TestWhatComesIsToldOfWithTheTimeOfItsAbsence(t *testing.T) {
+	root := tempRoot(t)
+	mkdir(t, root, "models--a--b", "blobs")
+	mkdir(t, root, "shelf")
+	age(t, root)
+	age(t, root, "shelf")
+	virtual(t, root, func(m *madeUp, l *looks) {
+		if len(l.came) > 0 {
+			t.Errorf("what was there has come: %v", l.came)
+		}
+		poll := time.Now().Truncate(time.Hour)
+		pass(time.Until(poll.Add(90 * time.Minute))) // one poll more, and half an hour
+		poll = poll.Add(time.Hour)
+		for _, dir := range []string{"models--c--d", "shelf/x", "shelf2"} {
+			mkdir(t, root, dir)
+		}
+		m.events <- fsnotify.Event{Name: filepath.Join(root, "models--c--d"), Op: fsnotify.Create}
+		pass(time.Hour)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, folder := range []string{"models--c--d", "shelf/x", "shelf2"} {
+			if since := poll.Sub(l.came[folder]); since < 0 || since > time.Minute {
+				t.Errorf("%s was last known not to be there at %v, %v before the last poll", folder, l.came[folder], since)
+			}
+		}
+		if len(l.came) != 3 {
+			t.Errorf("came: %v", l.came)
 		}
 	})
 }

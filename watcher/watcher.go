@@ -54,6 +54,9 @@ type Options struct {
 	// AfterCostly is called after a look that used 250 ms or more of a
 	// processor, by that root's goroutine; nil is nothing to do.
 	AfterCostly func()
+	// Rest is how long the roots of a user are to be left alone, for what looking
+	// at them has taken. Called by several goroutines; nil is never.
+	Rest func(owner int) time.Duration
 	// ProcessorTime is how much of a processor this process has used so far:
 	// as the kernel counts it, if it is nil.
 	ProcessorTime func() time.Duration
@@ -106,6 +109,10 @@ type Looker interface {
 	// and when names in the root came or went; where there is no such file it
 	// costs a few stats.
 	Stirred(ctx context.Context) []string
+	// Came is called before the first look at a folder that has come while the
+	// root was watched; absent is the wall clock when the root was last known not
+	// to hold it.
+	Came(folder string, absent time.Time)
 	// Look passes once over the repository in the folder of that name, or
 	// the directory of that path if Options.IsLocal accepts it. A
 	// folder that vanished is looked at once more, then forgotten.

@@ -79,7 +79,7 @@ func (k *kernelWatches) AddOpen(d fsys.Dir, name string) error {
 		return err
 	}
 	defer unix.Close(number)
-	if err := k.Watcher.Add(descriptors + strconv.Itoa(number)); err != nil {
+	if err := k.Watcher.Add(descriptors + strconv.Itoa(number)); err != nil { //nolint:staticcheck // not our own Add
 		k.release(name)
 		return err
 	}

@@ -77,7 +77,7 @@ func (r *rootCheck) follow() error {
 		return err
 	}
 	if err != nil {
-		return nil //nolint:nilerr // it is met again when it is listed
+		return nil
 	}
 	defer d.Close()
 	r.network, _ = d.Network() // what can't be found out is shown as local

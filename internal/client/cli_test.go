@@ -24,11 +24,11 @@ func TestCommandLines(t *testing.T) {
 		env  map[string]string
 		want string // repo, revision, files, filter, root; or the error
 	}{
-		{"download o/m", map[string]string{"HF_HUB_CACHE": "/c", "HF_HOME": "/h"}, "{model o/m} main [] {[] []} /c"},
-		{"download o/m --revision v1 --repo-type=dataset", map[string]string{"HF_HOME": "/h"}, "{dataset o/m} v1 [] {[] []} /h/hub"},
-		{"download --cache-dir /d o/m a.json b.json", nil, "{model o/m} main [a.json b.json] {[a.json b.json] []} /d"},
-		{"download o/m --include *.json --exclude x* --include y", map[string]string{"XDG_CACHE_HOME": "/x"}, "{model o/m} main [] {[*.json y] [x*]} /x/huggingface/hub"},
-		{"download o/m", map[string]string{"HOME": "/r"}, "{model o/m} main [] {[] []} /r/.cache/huggingface/hub"},
+		{"download o/m", map[string]string{"HF_HUB_CACHE": "/c", "HF_HOME": "/h"}, "o/m main [] {[] []} /c"},
+		{"download o/m --revision v1 --repo-type=dataset", map[string]string{"HF_HOME": "/h"}, "datasets/o/m v1 [] {[] []} /h/hub"},
+		{"download --cache-dir /d o/m a.json b.json", nil, "o/m main [a.json b.json] {[a.json b.json] []} /d"},
+		{"download o/m --include *.json --exclude x* --include y", map[string]string{"XDG_CACHE_HOME": "/x"}, "o/m main [] {[*.json y] [x*]} /x/huggingface/hub"},
+		{"download o/m", map[string]string{"HOME": "/r"}, "o/m main [] {[] []} /r/.cache/huggingface/hub"},
 		{"download", nil, "no repository named"},
 		{"upload o/m", nil, "the only command is: download REPO [FILE ...]"},
 		{"download o/m --nope", nil, "flag provided but not defined: -nope"},

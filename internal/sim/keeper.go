@@ -31,6 +31,7 @@ type keeper struct {
 	watchers int
 	// frozen is closed when the daemon goes on; nil while it runs.
 	frozen chan struct{}
+	thawed time.Time
 }
 
 func newKeeper(l *life, dir string, m mutant) *keeper {
@@ -41,7 +42,7 @@ func newKeeper(l *life, dir string, m mutant) *keeper {
 
 // start starts the daemon.
 func (k *keeper) start() {
-	log := slog.New(&diagnostics{world: k.life.world})
+	log := slog.New(&diagnostics{k})
 	set := k.mutant.set(k.life.story.Setup).settings([]string{k.life.root}, k.dir)
 	if k.mutant.forgets {
 		writeFiles(set.StateDir, nil)
@@ -110,26 +111,25 @@ func (k *keeper) suspend(d time.Duration, over <-chan struct{}) {
 	at := len(k.down)
 	k.down = append(k.down, span{from: time.Now()})
 	k.mu.Unlock()
-	select {
-	case <-over:
-	case <-time.After(d):
-	}
+	wait(d, over)
 	k.mu.Lock()
-	k.frozen = nil
+	k.frozen, k.thawed = nil, time.Now()
 	k.down[at].to = time.Now()
 	k.mu.Unlock()
 	close(frozen)
 	w.tell("the daemon goes on")
+	pass(time.Millisecond) // all parts go on before the next strike
 }
 
-// gate holds up a part of the daemon that is suspended.
-func (k *keeper) gate() {
+// gate holds up a part of the daemon that is suspended. The one part goes on
+// before the other, always in the same order.
+func (k *keeper) gate(part string) {
 	k.mu.Lock()
 	frozen := k.frozen
 	k.mu.Unlock()
 	if frozen != nil {
 		<-frozen
-		pass(time.Duration(k.life.world.seed%7) * time.Microsecond) // the one part goes on before the other
+		pass(time.Duration(digest(part)%100_000) * time.Nanosecond)
 	}
 }
 
@@ -137,10 +137,8 @@ func (k *keeper) gate() {
 func (k *keeper) suffer(strikes []strike, over <-chan struct{}) {
 	w := k.life.world
 	for _, s := range inOrder(strikes) {
-		select {
-		case <-over:
+		if !wait(s.At-time.Since(w.began), over) {
 			return
-		case <-time.After(s.At - time.Since(w.began)):
 		}
 		switch s.Kind {
 		case kill:
@@ -153,10 +151,7 @@ func (k *keeper) suffer(strikes []strike, over <-chan struct{}) {
 			k.suspend(s.Down, over)
 			continue
 		}
-		select {
-		case <-over:
-		case <-time.After(s.Down):
-		}
+		wait(s.Down, over)
 		w.tell("the daemon is started")
 		k.start()
 	}
@@ -213,18 +208,30 @@ func writeFiles(dir string, all map[string][]byte) {
 	}
 }
 
-// diagnostics takes what the daemon says of itself into the story.
-type diagnostics struct{ world *world }
+// lately reports whether the daemon is suspended, or was a moment ago.
+func (k *keeper) lately() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.frozen != nil || time.Since(k.thawed) < time.Second
+}
+
+// diagnostics takes what the daemon says of itself into the story, but for that
+// which depends on whether an answer or its deadline is seen first, if both came
+// while the daemon was suspended.
+type diagnostics struct{ keeper *keeper }
 
 func (*diagnostics) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
 
 func (d *diagnostics) Handle(_ context.Context, r slog.Record) error {
+	if d.keeper.lately() {
+		return nil
+	}
 	text := r.Message
 	r.Attrs(func(a slog.Attr) bool {
 		text += " " + a.String()
 		return true
 	})
-	d.world.tell("(the daemon: %s)", text)
+	d.keeper.life.world.tell("(the daemon: %s)", text)
 	return nil
 }
 

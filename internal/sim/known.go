@@ -20,7 +20,7 @@ var knownFaults = []knownFault{
 	{"cause keepalive silence", "renamed", "a folder that is moved away and back is told again"},
 	{"false-completed hasty wrong-verdict truth silence", "copied in", "what scp and rsync bring isn't linked yet, or grows under its own name"},
 	{"silence monotone percent truth false-stalled no-stalled no-completed no-keepalive wrong-verdict moving", "pruned", "a partial that is taken away under its client isn't told as such"},
-	{"false-interrupted silence monotone truth percent hasty wrong-verdict", "forced", "what is fetched anew counts as there already"},
+	{"false-interrupted no-completed keepalive silence monotone truth percent hasty wrong-verdict", "forced", "what is fetched anew counts as there already"},
 	{"false-ended false-completed", "hub waits", "a living script that waits for the hub is told as done"},
 	{"wrong-verdict false-completed", "no weights, no symlinks", "files that lie in the snapshot themselves aren't asked whether they are weights"},
 	{"wrong-verdict false-completed", "no weights, local", "files of a directory of its own aren't asked whether they are weights"},

@@ -62,7 +62,7 @@ func newLife(s story, dir string, m mutant) *life {
 func (l *life) pace() {
 	w := l.world
 	w.fs.SetPace(func(path string, count int) {
-		l.daemon.gate()
+		l.daemon.gate(path)
 		sum := digest(path) + uint64(count)*0xd6e8feb86659fd93
 		sum ^= uint64(time.Since(w.began))*0x9e3779b97f4a7c15 ^ w.seed
 		sum ^= sum >> 29
@@ -183,10 +183,8 @@ func (c *client) suspend() {
 
 // suffer plays one ill of the root.
 func (l *life) suffer(i ill, over <-chan struct{}) {
-	select {
-	case <-over:
+	if !wait(i.At, over) {
 		return
-	case <-time.After(i.At):
 	}
 	l.world.tell("the root: %s, for %v", i.Kind, i.For)
 	l.mu.Lock()
@@ -194,10 +192,7 @@ func (l *life) suffer(i ill, over <-chan struct{}) {
 	l.blind = append(l.blind, span{from: time.Now()})
 	l.mu.Unlock()
 	mend := l.befall(i.Kind)
-	select {
-	case <-over:
-	case <-time.After(i.For):
-	}
+	wait(i.For, over)
 	mend()
 	l.mu.Lock()
 	l.blind[at].to = time.Now()

@@ -16,7 +16,7 @@ import (
 func (k *keeper) machine() *daemon.Machine {
 	m := &daemon.Machine{FS: k.life.world.fs, Proc: k.life.world.procs, OpenNotify: k.openNotify}
 	if slices.ContainsFunc(k.life.story.Strikes, func(s strike) bool { return s.Kind == suspend }) {
-		m.Beat, m.BeatEvery = k.gate, 200*time.Millisecond
+		m.Beat, m.BeatEvery = func() { k.gate("judge") }, 200*time.Millisecond
 	}
 	return k.mutant.machine(m, k.life)
 }

@@ -69,6 +69,8 @@ func (m mutant) machine(on *daemon.Machine, l *life) *daemon.Machine {
 }
 
 // mutants are the ways to be broken. Each has to be found out.
+//
+//nolint:gocognit,funlen // a list of cases, each a line or two: apart they would say less
 func mutants() []mutant {
 	drop := func(kinds ...tracker.Kind) func(func(tracker.Event)) func(tracker.Event) {
 		return func(say func(tracker.Event)) func(tracker.Event) {

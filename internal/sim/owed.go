@@ -278,6 +278,8 @@ func (j *judge) besides(r rest) bool {
 }
 
 // claim says what the truth calls for.
+//
+//nolint:gocognit // a list of cases, each a line or two: apart they would say less
 func (j *judge) claim(r rest) claim {
 	rec, d := r.last, r.disk
 	listed := d.listings[rec.rev.commit]

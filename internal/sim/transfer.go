@@ -105,6 +105,8 @@ func (tr *transfer) bursts() error {
 
 // scattered writes pieces where they belong: of those in flight the last one
 // first, the worst that parallel connections can do.
+//
+//nolint:gocognit // a list of cases, each a line or two: apart they would say less
 func (tr *transfer) scattered() error {
 	at := int64(0)
 	if tr.habit.Has(hfcache.Preallocates) {

@@ -81,6 +81,22 @@ func digest(text string) uint64 {
 // pass lets time pass.
 func pass(d time.Duration) { <-time.After(d) }
 
+// wait lets time pass until something is over, and reports whether it isn't:
+// what is over already is so for certain, even if there is nothing to wait for.
+func wait(d time.Duration, over <-chan struct{}) bool {
+	select {
+	case <-over:
+		return false
+	default:
+	}
+	select {
+	case <-over:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
 // between draws a duration.
 func between(rng *rand.Rand, low, high time.Duration) time.Duration {
 	return low + time.Duration(rng.Int64N(int64(high-low)+1))

@@ -1,0 +1,46 @@
+package sizer
+
+import "time"
+
+// maxCame bounds how many folders may have come that nobody has looked at.
+const maxCame = 4096
+
+// Came says that a folder came while its root was watched, which was seen last
+// without it at that time: what is older was not fetched there. It is called
+// before the first look at it.
+func (r *Root) Came(folder string, absent time.Time) {
+	if len(r.came) < maxCame { // or they come and go faster than they are looked at
+		r.came[folder] = absent
+	}
+}
+
+// arrive finds out since when a repository that is looked at for the first time,
+// or anew after a rest, may have been downloaded to: what is older was there
+// before, or was moved there with it.
+func (p *pass) arrive() {
+	rp := p.repo
+	since := p.root.came[rp.folder]
+	delete(p.root.came, rp.folder)
+	if since.After(p.now) {
+		since = time.Time{} // the clock was set back meanwhile
+	}
+	// To be renamed changes the time of a directory's inode alone, as it does on
+	// each of Linux's file systems (ext4, xfs, btrfs, tmpfs: seen), and so does the
+	// end of a copy with its times. What came with it is no younger.
+	if e, err := p.top.LstatPath(rp.folder); err == nil && e.IsDir() && e.Ctime.After(e.Mtime) {
+		since = later(since, e.Ctime)
+	}
+	if since.IsZero() {
+		return
+	}
+	rp.since, rp.opened = later(rp.since, since), later(rp.opened, since)
+	if rp.since.After(p.root.since[rp.folder]) {
+		p.root.since[rp.folder] = rp.since
+	}
+}
+
+// keptTimes reports whether a file was copied to where it is with the times that
+// it had elsewhere: then it is younger than its content.
+func (p *pass) keptTimes(path string, modified time.Time) bool {
+	return p.top.BornPath(path).After(modified.Add(racy))
+}
