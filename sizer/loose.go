@@ -113,7 +113,8 @@ func (p *pass) meet(t *temp, growing bool) {
 	if p.repo.play == nil {
 		return
 	}
-	if growing {
+	// It may have stopped to grow while nobody could look.
+	if growing || t.claimed.IsZero() && t.mtime.After(p.repo.play.begun()) {
 		t.during = p.repo.play.id
 	}
 	if t.during == p.repo.play.id {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -150,8 +151,8 @@ type rest struct {
 	newest   *record   // that of all which was
 	records  []*record
 	disk     disk
-	// living: the program of the last one goes on.
-	living bool
+	// failed: one has made a partial, and brought nothing.
+	failed bool
 	// deeds were done by an operator since the rest before.
 	deeds []deed
 }
@@ -206,9 +207,9 @@ func (r *rest) add(rec *record) {
 			r.disk = rec.disk
 		}
 		r.newest = rec
-		r.living = rec.goneAt.IsZero() || rec.goneAt.Sub(rec.doneAt) > 3*time.Second
 	}
 	r.records = append(r.records, rec)
+	r.failed = r.failed || rec.bytes == 0 && rec.outcome != nil && !rec.visibleAt.IsZero()
 	if rec.bytes == 0 && (r.last == nil || rec.linkedAt.IsZero()) {
 		return // what brings nothing is silent
 	}
@@ -218,6 +219,21 @@ func (r *rest) add(rec *record) {
 	if r.last == nil || rec.doneAt.After(r.last.doneAt) {
 		r.last = rec
 	}
+}
+
+// living: the program of one of them goes on when all is done.
+func (r *rest) living() bool {
+	return slices.ContainsFunc(r.records, func(rec *record) bool {
+		return rec.goneAt.IsZero() || rec.goneAt.Sub(r.from) > 3*time.Second
+	})
+}
+
+// cut: a client died that copies files under their own names. Nothing tells a
+// whole one from half of one, if that was the last that it did.
+func (r *rest) cut() bool {
+	return slices.ContainsFunc(r.records, func(rec *record) bool {
+		return rec.habit.Stage == hfcache.Outside && errors.Is(rec.outcome, errKilled)
+	})
 }
 
 // longest is how long any verdict may take.
@@ -242,7 +258,13 @@ func (j *judge) settle(r rest) {
 	if r.last.copies {
 		return // what is owed of a copy, the contract doesn't say
 	}
+	if r.disk.gone { // it was covered when it was looked at
+		r.disk = j.diskAfter(r.from)
+	}
 	c := j.claim(r)
+	if r.failed {
+		c.kinds = append(c.kinds, tracker.Interrupted)
+	}
 	if j.besides(r) {
 		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
 	}
@@ -264,6 +286,16 @@ func (j *judge) settle(r rest) {
 	case !slices.Contains(c.kinds, found.event.Kind):
 		j.blame(found.at, "wrong-verdict", "%q, expected %s (%s)", found.text, names, c.why)
 	}
+}
+
+// diskAfter is what was there when a line was said first after some time.
+func (j *judge) diskAfter(at time.Time) disk {
+	for _, l := range j.lines {
+		if l.at.After(at) && !l.disk.gone {
+			return l.disk
+		}
+	}
+	return disk{gone: true}
 }
 
 // besides: another client has brought all that it wanted. Files of both are one
@@ -291,7 +323,7 @@ func (j *judge) claim(r rest) claim {
 		patience = max(j.set.Stall, j.set.Interrupt)
 	}
 	quiet := j.set.Quiet
-	if r.living || !seen {
+	if r.living() || !seen {
 		quiet = max(j.set.Stall, j.set.Quiet)
 	}
 	switch {
@@ -305,7 +337,8 @@ func (j *judge) claim(r rest) claim {
 		return c
 	case rec.outcome == nil && !wanted: // it took for whole what an attempt before had left half done
 		c := claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: fmt.Sprintf("not whole, and its client doesn't know: %q", d.missing(rec.rev, rec.plan.wants))}
-		if !listed && !seen { // nor can anybody
+		copied := slices.ContainsFunc(r.records, func(r *record) bool { return r.copies })
+		if !listed && (!seen || copied) { // nor can anybody
 			c.kinds = append(c.kinds, tracker.Completed)
 		}
 		return c
@@ -348,7 +381,7 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 	}
 	whole := j.substantial(paths)
 	switch {
-	case d.loose() > 0 || d.strays > 0: // of an attempt before, which may be wanted yet
+	case d.loose() > 0 || d.strays > 0 || d.unlinked() > 0 || r.cut(): // of an attempt before, which may be wanted yet
 		return claim{kinds: []tracker.Kind{tracker.Completed, tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "no listing, and something unfinished lies beside"}
 	case hfcache.ShardGap(paths):
 		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "shards are missing"}
@@ -359,7 +392,7 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "a configuration or a card alone"}
 	case j.repo.repo.Type != hfcache.Model || !r.last.locks():
 		quiet = max(quiet, patience) // whether it is whole, or somebody lives, can't be known
-	case r.living && j.wholeByKind(paths):
+	case r.living() && j.wholeByKind(paths):
 		quiet = j.set.Quiet
 	}
 	c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "nothing speaks against it, and no listing is there"}
@@ -383,11 +416,18 @@ func (j *judge) seen(r rest) bool {
 	return true
 }
 
+// elsewhere: what was removed while nobody looked may lie in another directory,
+// as far as is known, where none says when it was made.
+func (j *judge) elsewhere(at time.Time) bool {
+	return j.life.traits().NoBirth && j.blindIn(at.Add(-look), at.Add(look))
+}
+
 // settleDeeds: what an operator did decides.
 func (j *judge) settleDeeds(r rest) {
 	last := r.deeds[len(r.deeds)-1]
 	due := j.deadline(r.from, j.notice()+slack)
-	if last.what != "it is removed" || due.After(r.to) || r.last.doneAt.After(last.at) {
+	again := slices.ContainsFunc(j.repo.truth.records, func(rec *record) bool { return rec.doneAt.After(last.at) && rec.beganAt.Before(due) })
+	if last.what != "it is removed" || due.After(r.to) || again || j.elsewhere(last.at) {
 		return
 	}
 	if j.openAt(due) {
