@@ -142,6 +142,9 @@ func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	}
 }
 
+// untouched: it was there before the watch began, and nothing was written to it.
+func (part *partial) untouched() bool { return part.midflight && part.grown.IsZero() }
+
 // bornOr is when a file was made: where that isn't kept, no later than when it
 // was last written to.
 func bornOr(born time.Time, e fsys.Entry) time.Time {

@@ -193,6 +193,9 @@ func (j *judge) most(ep *episode, l line) int64 {
 	for _, r := range j.repo.truth.records {
 		if r.habit.Stage == hfcache.InRoot || r.habit.Stage == hfcache.InRootTmp {
 			most += r.bytes // what lies in the root isn't in the survey
+			if r.habit.Fill == hfcache.Scattered {
+				most += int64(r.plan.Ahead) * 4096 // each piece takes whole blocks
+			}
 		}
 	}
 	return most

@@ -81,7 +81,15 @@ func (o operator) rename(kind deedKind) {
 	_ = o.fs.Rename(from, to)
 }
 
-func (o operator) aside() string { return o.repo.dir() + ".bak" }
+// aside is where a folder is moved to: another name beside it, or out of the root.
+func (o operator) aside() string { return o.repo.aside() }
+
+func (r *repository) aside() string {
+	if out := path.Dir(r.root); out != "/" && digest(r.repo.ID)%2 == 0 {
+		return out + "/" + path.Base(r.dir())
+	}
+	return r.dir() + ".bak"
+}
 
 func (o operator) removeAll(p string) {
 	for _, f := range o.repo.truth.survey().partials {

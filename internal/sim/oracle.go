@@ -107,7 +107,7 @@ func judgeLife(l *life) []fault {
 func (l *life) mayBeNew(said line) bool {
 	const fresh = 30 * time.Second
 	for _, r := range l.repos {
-		aside := r.dir() + ".bak"
+		aside := r.aside()
 		if said.event.Root != aside && said.event.Root+"/"+said.event.Repo.Folder() != aside {
 			continue
 		}

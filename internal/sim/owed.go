@@ -137,7 +137,7 @@ func (j *judge) alone(r *record, from, to time.Time) bool {
 func (r *record) pauses() []span {
 	var all []span
 	if r.stoppedAt.After(r.visible()) && r.stoppedAt.Before(r.doneAt) {
-		all = append(all, span{r.lastBefore, r.proceededAt})
+		all = append(all, span{r.stoppedAt, r.proceededAt})
 	}
 	return all
 }
@@ -262,8 +262,12 @@ func (j *judge) settle(r rest) {
 		r.disk = j.diskAfter(r.from)
 	}
 	c := j.claim(r)
-	if r.failed {
+	// Until a proof is settled takes a moment, in which that may fall due.
+	if r.failed || j.set.Interrupt < early {
 		c.kinds = append(c.kinds, tracker.Interrupted)
+	}
+	if j.undone(r.last, r.disk, r.from) {
+		c.kinds, c.wait = append(c.kinds, tracker.Interrupted), max(c.wait, j.set.Stall, j.set.Interrupt)
 	}
 	if j.besides(r) {
 		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
@@ -276,6 +280,8 @@ func (j *judge) settle(r rest) {
 	for i, l := range j.lines {
 		if !l.at.Before(r.begun.Add(-early)) && l.at.Before(due) && (final(l.event.Kind) || l.event.Kind == tracker.Interrupted) {
 			found = &j.lines[i]
+		} else if l.event.Kind == tracker.Moving && l.at.Before(due) {
+			found = nil // what was interrupted goes on
 		}
 	}
 	names := strings.Trim(fmt.Sprint(c.kinds), "[]")
@@ -296,6 +302,14 @@ func (j *judge) diskAfter(at time.Time) disk {
 		}
 	}
 	return disk{gone: true}
+}
+
+// undone: a client at another revision, without a listing, left its work undone:
+// nothing tells that its files aren't wanted any more (docs/reliability.md).
+func (j *judge) undone(last *record, d disk, at time.Time) bool {
+	return slices.ContainsFunc(j.repo.truth.records, func(o *record) bool {
+		return o.rev != last.rev && o.outcome != nil && o.bytes > 0 && o.beganAt.Before(at) && !d.listings[o.rev.commit]
+	})
 }
 
 // besides: another client has brought all that it wanted. Files of both are one

@@ -163,11 +163,11 @@ func (j *judge) interrupted(ep *episode, l line) {
 		}
 		if r.working(l.at) && r.holdsOn(l.at) {
 			j.blame(l.at, "false-interrupted", "%q, and %s works", l.text, r.name())
-		} else if r.outcome != nil && !r.goneAt.IsZero() && !r.goneAt.After(l.at) && r.bytes > 0 && !r.goneAt.Before(ep.openedAt) && l.at.Sub(r.goneAt) < j.patience(r)-early {
+		} else if r.outcome != nil && r.goneAt.Sub(r.lockedAt) > look && !r.goneAt.IsZero() && !r.goneAt.After(l.at) && r.bytes > 0 && !r.goneAt.Before(ep.openedAt) && l.at.Sub(r.goneAt) < j.patience(r)-early {
 			j.blame(l.at, "false-interrupted", "%q %v after the end of %s", l.text, l.at.Sub(r.goneAt), r.name())
 		}
 	}
-	if r := j.last(l.at); r != nil && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
+	if r := j.last(l.at); r != nil && j.set.Interrupt >= early && !j.undone(r, l.disk, l.at) && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-interrupted", "%q, and all is there", l.text)
 	}
 }
