@@ -221,6 +221,18 @@ func (r *rest) add(rec *record) {
 	}
 }
 
+// over is when all is done, and every command has ended that says what it wants:
+// until then it may be about to go on.
+func (r *rest) over() time.Time {
+	over := r.from
+	for _, rec := range r.records {
+		if rec.plan.By == command && rec.goneAt.After(over) {
+			over = rec.goneAt
+		}
+	}
+	return over
+}
+
 // living: the program of one of them goes on when all is done.
 func (r *rest) living() bool {
 	return slices.ContainsFunc(r.records, func(rec *record) bool {
@@ -272,7 +284,7 @@ func (j *judge) settle(r rest) {
 	if j.besides(r) {
 		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
 	}
-	due := j.deadline(r.from, c.wait+j.notice()+slack)
+	due := j.deadline(r.over(), c.wait+j.notice()+slack)
 	if due.After(r.to) {
 		return // another one came before it was due
 	}
@@ -337,7 +349,7 @@ func (j *judge) claim(r rest) claim {
 		patience = max(j.set.Stall, j.set.Interrupt)
 	}
 	quiet := j.set.Quiet
-	if r.living() || !seen {
+	if r.living() || !seen || !rec.locks() {
 		quiet = max(j.set.Stall, j.set.Quiet)
 	}
 	switch {
@@ -345,7 +357,7 @@ func (j *judge) claim(r rest) claim {
 		return claim{kinds: []tracker.Kind{tracker.Completed}, why: "all of the listing is there"}
 	case listed && wanted && rec.plan.By == command && rec.plan.partly():
 		c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "all that was asked for is there"}
-		if !seen || len(r.records) > 1 { // what it wanted isn't known, or what another one did
+		if !seen || !rec.locks() || len(r.records) > 1 { // what it wanted isn't known, or what another one did
 			c.kinds, c.wait, c.silence = append(c.kinds, tracker.Ended, tracker.Interrupted), max(quiet, patience), !seen
 		}
 		return c
