@@ -57,7 +57,7 @@ func (d *download) line(news bool) []Event {
 		return d.tryAgain()
 	case d.ep.Fell > 0 && attempting(d.look):
 		d.revive()
-		return []Event{d.fell()}
+		return []Event{d.beganAgain()}
 	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
@@ -76,8 +76,8 @@ func (d *download) line(news bool) []Event {
 	return []Event{d.event(Progress)}
 }
 
-// fell says once that bytes were lost to a new attempt.
-func (d *download) fell() Event {
+// beganAgain says once that bytes were lost to a new attempt.
+func (d *download) beganAgain() Event {
 	event := d.event(Restarted)
 	event.Lost = d.ep.Fell
 	event.Bytes = d.ep.Bytes - d.look.Arrived
@@ -92,8 +92,11 @@ func (d *download) keepalive() []Event {
 	if !d.seen && !d.running() || d.abandoned() || d.now.Sub(d.lastLine) < d.set.Keepalive || d.telling() {
 		return nil
 	}
-	if d.ep.Fell > 0 && working(d.look) {
-		return []Event{d.fell()} // there are fewer bytes than were told, and what comes can't be seen
+	switch {
+	case d.ep.Fell > 0 && working(d.look):
+		return []Event{d.beganAgain()} // there are fewer bytes than were told, and what comes can't be seen
+	case d.ep.Fell > 0 && d.now.Sub(d.fell) < showing:
+		return nil // who begins again shows it soon, and that says why there are fewer
 	}
 	silence, lastMinute := d.silence(), d.minute.sum(d.now)
 	if silence >= d.set.Keepalive || lastMinute == 0 {
@@ -114,6 +117,9 @@ func (d *download) keepalive() []Event {
 	}
 	return []Event{event}
 }
+
+// showing is how long it takes at most for a client without locks to be seen to write.
+const showing = 10 * time.Second
 
 // telling reports whether a look is on its way that brings a verdict, or the
 // first news after a time in which nothing ran here. One that is late is waited

@@ -403,7 +403,9 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		paths = append(paths, path)
 	}
 	for path := range d.places {
-		paths = append(paths, path)
+		if slices.ContainsFunc(r.last.rev.files, func(f hubFile) bool { return f.path == path }) { // not what rsync has left
+			paths = append(paths, path)
+		}
 	}
 	whole := j.substantial(paths)
 	switch {
