@@ -87,7 +87,7 @@ func (p *pass) stageLoose() {
 			p.root.moved(t)
 			continue
 		}
-		t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
+		p.measureTemp(t, e)
 		p.claimLoose(t)
 	}
 	p.supersede()

@@ -39,9 +39,8 @@ type download struct {
 	// began, lastByte and lastLine are the record's times on the clock of
 	// this process. lastByte is only for texts: verdicts go by the clocks.
 	began, lastByte, lastLine time.Time
-	// unsure is when bytes may have come last that can't be counted, fell when
-	// there were fewer than before.
-	unsure, fell time.Time
+	// unsure is when bytes may have come last that can't be counted.
+	unsure time.Time
 	// held is since when the first lines wait for the hub's answer.
 	held time.Time
 	// dozed is the end of a time in which nothing ran here, until a look
@@ -135,6 +134,7 @@ func (d *download) judge(look sizer.Look) []Event {
 	case d.ep.Over:
 		return nil
 	case look.Unreadable != nil:
+		d.unsure = d.now
 		d.clocks.blind()
 		return nil
 	case d.unplayed() && !look.InPlay: // it has made nothing yet
@@ -229,7 +229,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.ep.Fell = 0 // what no longer counts is not lost
 		d.speed.reset()
 	} else if look.Bytes < d.ep.Bytes {
-		d.ep.Fell, d.fell = max(d.ep.Fell, d.ep.Bytes), d.now
+		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
 		d.speed.reset()
 	} else if look.Bytes >= d.ep.Fell {
 		d.ep.Fell = 0

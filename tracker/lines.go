@@ -95,8 +95,8 @@ func (d *download) keepalive() []Event {
 	switch {
 	case d.ep.Fell > 0 && working(d.look):
 		return []Event{d.beganAgain()} // there are fewer bytes than were told, and what comes can't be seen
-	case d.ep.Fell > 0 && d.now.Sub(d.fell) < showing:
-		return nil // who begins again shows it soon, and that says why there are fewer
+	case d.ep.Fell > 0:
+		return nil // nor is anybody seen: who begins again says why, or the verdict does
 	}
 	silence, lastMinute := d.silence(), d.minute.sum(d.now)
 	if silence >= d.set.Keepalive || lastMinute == 0 {
@@ -105,7 +105,7 @@ func (d *download) keepalive() []Event {
 		silence = 0
 	}
 	switch {
-	case lastMinute == 0 && d.look.Unseen: // of bytes that can't be counted nobody knows how long none has come
+	case lastMinute == 0 && (d.look.Unseen || d.clocks.checked.IsZero()): // of bytes that can't be counted nobody knows how long none has come
 		silence = 0
 	case lastMinute == 0 && silence < time.Second:
 		return nil // right after a restart: nothing can be said yet
@@ -117,9 +117,6 @@ func (d *download) keepalive() []Event {
 	}
 	return []Event{event}
 }
-
-// showing is how long it takes at most for a client without locks to be seen to write.
-const showing = 10 * time.Second
 
 // telling reports whether a look is on its way that brings a verdict, or the
 // first news after a time in which nothing ran here. One that is late is waited

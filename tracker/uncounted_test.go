@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -73,10 +74,26 @@ func TestFewerBytesAreToldByTheLineThatSaysWhy(t *testing.T) {
 	p.until(50 * time.Second)
 	p.restart(2 * time.Minute)
 	p.see(func(l *sizer.Look) { l.Bytes, l.Partials = 300*mb, 0 })
-	p.until(p.now.Sub(p.start) + 4*time.Second)
+	p.until(p.now.Sub(p.start) + 4*time.Minute)
 	p.see(also(bytes(310*mb), func(l *sizer.Look) { l.Partials = 1 }))
 	told := p.told()
 	if last := told[len(told)-1]; p.count(Keepalive) > 0 || p.count(Restarted) != 1 {
 		t.Errorf("the last is %s of %q", last, told)
+	}
+}
+
+// Nor while the disk can't be read.
+func TestNoLineSaysHowLongNothingCameWhileNothingCanBeRead(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb)))
+	p.look.Unreadable = errors.New("permission denied")
+	p.until(5 * time.Minute)
+	if e := p.last(Keepalive); e.Silence != 0 || e.LastMinute != 0 {
+		t.Errorf("it says %v, %d", e.Silence, e.LastMinute)
+	}
+	p.look.Unreadable = nil
+	p.until(8 * time.Minute)
+	if e := p.last(Keepalive); e.Silence < time.Minute || e.Silence > 3*time.Minute {
+		t.Errorf("then it says %v", e.Silence)
 	}
 }

@@ -267,7 +267,8 @@ func (j *judge) settle(r rest) {
 		j.settleDeeds(r)
 		return
 	}
-	if r.last.copies {
+	brought := slices.ContainsFunc(r.records, func(rec *record) bool { return !rec.copies && rec.bytes > 0 })
+	if r.last.copies || !brought {
 		return // what is owed of a copy, the contract doesn't say
 	}
 	if r.disk.gone { // it was covered when it was looked at
