@@ -58,7 +58,7 @@ func (d *download) line(news bool) []Event {
 	case d.ep.Fell > 0 && attempting(d.look):
 		d.revive()
 		return []Event{d.beganAgain()}
-	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
+	case d.ep.Stalled && news && d.ep.Fell == 0, d.ep.Interrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
 		return []Event{d.event(Moving)}

@@ -203,7 +203,10 @@ func (j *judge) rests() []rest {
 
 func (r *rest) add(rec *record) {
 	if r.newest == nil || rec.doneAt.After(r.newest.doneAt) {
-		r.newest, r.disk = rec, rec.disk
+		if r.newest == nil || !rec.disk.gone { // else it was covered when it was looked at
+			r.disk = rec.disk
+		}
+		r.newest = rec
 	}
 	r.records = append(r.records, rec)
 	r.failed = r.failed || rec.bytes == 0 && rec.outcome != nil && !rec.visibleAt.IsZero()
@@ -273,20 +276,7 @@ func (j *judge) settle(r rest) {
 	}
 	c := j.claim(r)
 	// Until a proof is settled takes a moment, in which that may fall due.
-	for _, l := range j.lines { // what others have left in the root meanwhile may be of this one
-		if l.at.After(r.from) && l.disk.strays > 0 && final(l.event.Kind) {
-			c.kinds, c.wait = append(c.kinds, tracker.Ended), max(c.wait, j.set.Stall, j.set.Quiet)
-		}
-	}
-	if r.failed || j.set.Interrupt < early {
-		c.kinds = append(c.kinds, tracker.Interrupted)
-	}
-	if j.undone(r.last, r.disk, r.from) {
-		c.kinds, c.wait = append(c.kinds, tracker.Interrupted), max(c.wait, j.set.Stall, j.set.Interrupt)
-	}
-	if j.besides(r) {
-		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
-	}
+	c = j.widened(c, r)
 	due := j.deadline(r.over(), c.wait+j.notice()+slack)
 	if due.After(r.to) {
 		return // another one came before it was due
@@ -307,6 +297,25 @@ func (j *judge) settle(r rest) {
 	case !slices.Contains(c.kinds, found.event.Kind):
 		j.blame(found.at, "wrong-verdict", "%q, expected %s (%s)", found.text, names, c.why)
 	}
+}
+
+// widened adds to a claim what is right as well for what others have done.
+func (j *judge) widened(c claim, r rest) claim {
+	for _, l := range j.lines { // what others have left in the root meanwhile may be of this one
+		if l.at.After(r.from) && l.disk.strays > 0 && final(l.event.Kind) {
+			c.kinds, c.wait = append(c.kinds, tracker.Ended), max(c.wait, j.set.Stall, j.set.Quiet)
+		}
+	}
+	if r.failed || j.set.Interrupt < early {
+		c.kinds = append(c.kinds, tracker.Interrupted)
+	}
+	if j.undone(r.last, r.disk, r.from) {
+		c.kinds, c.wait = append(c.kinds, tracker.Interrupted), max(c.wait, j.set.Stall, j.set.Interrupt)
+	}
+	if j.besides(r) {
+		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
+	}
+	return c
 }
 
 // diskAfter is what was there when a line was said first after some time.
@@ -358,6 +367,9 @@ func (j *judge) claim(r rest) claim {
 	switch {
 	case listed && whole:
 		c := claim{kinds: []tracker.Kind{tracker.Completed}, why: "all of the listing is there"}
+		if r.newest.bytes == 0 { // a listing is looked for each 5 s where nothing comes
+			c.wait = 5 * time.Second
+		}
 		if rec.plan.Force { // what it has left beside it may grow yet
 			c.wait = 30 * time.Second
 		}
