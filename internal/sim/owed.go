@@ -203,7 +203,8 @@ func (j *judge) rests() []rest {
 
 func (r *rest) add(rec *record) {
 	if r.newest == nil || rec.doneAt.After(r.newest.doneAt) {
-		if r.newest == nil || !rec.disk.gone { // else it was covered when it was looked at
+		changed := rec.bytes > 0 || !rec.linkedAt.IsZero() || r.last != nil && rec.rev == r.last.rev
+		if r.newest == nil || changed && !rec.disk.gone { // else it was covered when it was looked at
 			r.disk = rec.disk
 		}
 		r.newest = rec
@@ -318,14 +319,19 @@ func (j *judge) widened(c claim, r rest) claim {
 	return c
 }
 
-// diskAfter is what was there when a line was said first after some time.
+// diskAfter is what was there when a line was said first after some time, or else
+// last before it.
 func (j *judge) diskAfter(at time.Time) disk {
+	last := disk{gone: true}
 	for _, l := range j.lines {
-		if l.at.After(at) && !l.disk.gone {
-			return l.disk
+		if l.disk.gone {
+			continue
+		}
+		if last = l.disk; l.at.After(at) {
+			break
 		}
 	}
-	return disk{gone: true}
+	return last
 }
 
 // undone: a client at another revision, without a listing, left its work undone:
