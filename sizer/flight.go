@@ -3,6 +3,8 @@ package sizer
 import (
 	"maps"
 	"slices"
+	"strings"
+	"time"
 )
 
 // rebuild works out which files the download consists of, and which of them
@@ -181,6 +183,21 @@ func (p *pass) bare(most int) []*revision {
 	return found
 }
 
+// linkedLast is when a revision got its link to a blob, as far as is known: one in a
+// directory of the snapshot doesn't move the time of the snapshot itself.
+func (p *pass) linkedLast(rev *revision, etag string) time.Time {
+	at := rev.linked
+	for _, l := range rev.links {
+		if l.etag != etag || !strings.Contains(l.path, "/") {
+			continue
+		}
+		if e, err := p.top.LstatPath(p.repo.folder + "/snapshots/" + rev.commit + "/" + l.path); err == nil {
+			at = later(at, e.Ctime)
+		}
+	}
+	return at
+}
+
 // linker is the one of some revisions whose snapshot has got a link to a blob
 // that came; one of before is none for what was fetched anew.
 func (p *pass) linker(snapshots []*revision, etag string) *revision {
@@ -189,7 +206,7 @@ func (p *pass) linker(snapshots []*revision, etag string) *revision {
 		return nil
 	}
 	for _, rev := range snapshots {
-		if rev.linksTo(etag) && (p.root.opts.Vague || !rev.linked.Before(e.Ctime.Add(-tick))) {
+		if rev.linksTo(etag) && (p.root.opts.Vague || !p.linkedLast(rev, etag).Before(e.Ctime.Add(-tick))) {
 			return rev
 		}
 	}
