@@ -26,7 +26,8 @@ type Wish struct {
 	Past bool
 }
 
-// An Update is one thing that is heard. One of its fields is set.
+// An Update is one thing that is heard: one of Standing, Event, Level, Gone and
+// Lost is set.
 type Update struct {
 	// Standing are all downloads as they stand: at the beginning, and when a
 	// daemon was found again.
@@ -35,6 +36,9 @@ type Update struct {
 	// none.
 	Event *record.Record
 	Key   string
+	// Place is where in the daemon's stream an Event or a Standing is,
+	// EPOCH-SEQ; empty of an Event that was made up for.
+	Place string
 	// Level is how one download stands now.
 	Level *record.Download
 	// Gone is the key of a download that ended without a line.
@@ -144,7 +148,7 @@ func (f *follower) listen(ctx context.Context) error {
 			standing.Downloads = append(standing.Downloads, *frame.Download)
 		case frame.Live:
 			live, f.found, f.lost = true, true, time.Time{}
-			err = f.stands(standing)
+			err = f.stands(standing, frame.ID)
 		default:
 			err = f.pass(frame)
 		}
@@ -157,7 +161,7 @@ func (f *follower) listen(ctx context.Context) error {
 
 // stands passes on how all stand. Ends that were told while no daemon was heard
 // are told before.
-func (f *follower) stands(s *Standing) error {
+func (f *follower) stands(s *Standing, place string) error {
 	for _, d := range s.Downloads {
 		if !d.State.Over() || f.told.has(d.ID) {
 			continue
@@ -171,7 +175,7 @@ func (f *follower) stands(s *Standing) error {
 		}
 	}
 	f.again = true
-	return f.hear(Update{Standing: s})
+	return f.hear(Update{Standing: s, Place: place})
 }
 
 // pass passes on what has happened.
@@ -182,7 +186,7 @@ func (f *follower) pass(frame socket.Frame) error {
 			return nil
 		}
 		f.told.add(frame.Event.ID)
-		return f.hear(Update{Event: frame.Event, Key: frame.Key})
+		return f.hear(Update{Event: frame.Event, Key: frame.Key, Place: frame.ID})
 	case frame.Download != nil:
 		return f.hear(Update{Level: frame.Download})
 	case frame.Gone != "":
