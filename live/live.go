@@ -55,6 +55,8 @@ type Standing struct {
 	// Reset: some of what was told since the last Update may not have been
 	// heard, and never will.
 	Reset bool
+	// From is the place since which all that was told is still known.
+	From string
 }
 
 // Lost is why no daemon answers, and since when.
@@ -143,7 +145,7 @@ func (f *follower) listen(ctx context.Context) error {
 		}
 		switch {
 		case frame.Watching != nil:
-			standing.Version, standing.Reset = frame.Watching.Version, frame.Watching.Reset && f.again
+			standing.Version, standing.From, standing.Reset = frame.Watching.Version, frame.Watching.From, frame.Watching.Reset && f.again
 		case frame.Download != nil && !live:
 			standing.Downloads = append(standing.Downloads, *frame.Download)
 		case frame.Live:
@@ -242,6 +244,19 @@ func Ask(ctx context.Context, sockets []string, model string) ([]socket.Answered
 		all, err := socket.AskAt(ctx, path, model)
 		if err == nil {
 			return all, nil
+		}
+		failed = append(failed, err)
+	}
+	return nil, &NobodyError{sockets, failed}
+}
+
+// Facts asks how the daemon itself fares; nil if the user may not know.
+func Facts(ctx context.Context, sockets []string) (*socket.Facts, error) {
+	var failed []error
+	for _, path := range sockets {
+		facts, err := socket.FactsAt(ctx, path)
+		if err == nil {
+			return facts, nil
 		}
 		failed = append(failed, err)
 	}

@@ -52,18 +52,21 @@ func (s *Server) read(ctx context.Context, c *net.UnixConn, h hello, uid int) {
 	}()
 	defer func() { <-watched }()
 	defer func() { _ = c.Close() }()
-	if h.Ask != nil {
+	switch {
+	case h.Watch != nil:
+		sub := s.opts.Streams.Subscribe(by, *h.Watch, repo)
+		defer sub.End()
+		stream(ctx, c, sub)
+	case h.Ask != nil:
 		for _, answered := range s.opts.Streams.Answer(by, repo, ctx.Done()) {
 			if send(c, &Frame{Answer: &answered}) != nil {
 				return
 			}
 		}
 		_ = send(c, &Frame{V: Version, Over: true})
-		return
+	default:
+		_ = send(c, &Frame{V: Version, Facts: s.opts.Streams.Facts(by), Over: true})
 	}
-	sub := s.opts.Streams.Subscribe(by, *h.Watch, repo)
-	defer sub.End()
-	stream(ctx, c, sub)
 }
 
 // stream passes frames on until the reader is gone, or too slow.

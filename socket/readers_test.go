@@ -26,6 +26,7 @@ type shows struct {
 	frames  []chan *Frame
 	ended   chan int // the number of a subscription
 	answers []Answered
+	facts   *Facts
 	aborted chan struct{}
 }
 
@@ -51,6 +52,13 @@ func (s *shows) Answer(by Reader, repo hfcache.Repo, abort <-chan struct{}) []An
 		close(s.aborted)
 	}
 	return answers
+}
+
+func (s *shows) Facts(by Reader) *Facts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by = append(s.by, by)
+	return s.facts
 }
 
 func (s *shows) frame(n int) chan *Frame {
@@ -374,4 +382,22 @@ func FuzzWish(f *testing.F) {
 			t.Errorf("%+v", repo)
 		}
 	})
+}
+
+func TestFactsAreForThoseWhoMayKnowThem(t *testing.T) {
+	g, shown := showing(t)
+	if f, err := FactsAt(t.Context(), g.path); f != nil || err != nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+	shown.facts = &Facts{Version: "v\x1b", Finished: map[string]int64{"completed": 3}, Dropped: map[string]int64{"jour\nnal": 1}, Roots: []RootFacts{{Path: "/r\x07", Up: true, Received: 5}}}
+	f, err := FactsAt(t.Context(), g.path)
+	if err != nil || f.Version != "v?" || f.Finished["completed"] != 3 || f.Dropped["jour?nal"] != 1 || f.Roots[0] != (RootFacts{Path: "/r?", Up: true, Received: 5}) {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if shown.by[0].UID != 1000 {
+		t.Errorf("%+v", shown.by)
+	}
+	if _, err := FactsAt(t.Context(), g.path+".none"); err == nil {
+		t.Error("none is there, and it answers")
+	}
 }

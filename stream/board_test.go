@@ -335,6 +335,9 @@ func TestTheRingIsBoundedAndKeepsVerdicts(t *testing.T) {
 	if backlog[0] != "watching e1 false" {
 		t.Errorf("all is there: %s", backlog[0])
 	}
+	if from := sub.Backlog[0].Watching.From; from != fmt.Sprint("e1-", b.ring.lost) {
+		t.Errorf("all is known from %s on", from)
+	}
 	// Verdicts alone: the oldest goes.
 	for range ringSize + 1 {
 		one.tells(tracker.Interrupted)

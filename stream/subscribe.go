@@ -54,7 +54,7 @@ func (b *Board) Subscribe(by socket.Reader, w socket.Watch, repo hfcache.Repo) *
 // backlog is what a stream begins with.
 func (b *Board) backlog(s *subscriber, since string) []*socket.Frame {
 	items, reset := b.missed(since)
-	frames := []*socket.Frame{{V: socket.Version, Watching: &socket.Watching{Epoch: b.opts.Epoch, Version: b.opts.Version, Reset: reset}}}
+	frames := []*socket.Frame{{V: socket.Version, Watching: &socket.Watching{Epoch: b.opts.Epoch, Version: b.opts.Version, Reset: reset, From: b.id(b.ring.lost)}}}
 	for _, i := range items {
 		if v := s.visible(i.root, i.repo); v != Nothing && i.shownTo(s, v) {
 			frames = append(frames, b.frame(i, v))
