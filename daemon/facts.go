@@ -32,11 +32,11 @@ func (a *asker) Facts(by socket.Reader) *socket.Facts {
 	return f
 }
 
-// addRoots says of each root whether it is looked after. A pattern that leads
-// nowhere is no root.
+// addRoots says of each root whether it is looked after. One that has never been
+// there is missed by nobody, as the cache of a user who doesn't download.
 func addRoots(f *socket.Facts, all []watcher.RootStatus) {
 	for _, root := range all {
-		if root.Path == root.Pattern && !root.Present && isPattern(root.Pattern) {
+		if !root.Present {
 			continue
 		}
 		path := record.Clean(root.Path)
@@ -45,7 +45,7 @@ func addRoots(f *socket.Facts, all []watcher.RootStatus) {
 			at = len(f.Roots)
 			f.Roots = append(f.Roots, socket.RootFacts{Path: path})
 		}
-		f.Roots[at].Up = root.Present && root.Failing == nil && !hangs(root)
+		f.Roots[at].Up = root.Failing == nil && !hangs(root)
 	}
 	slices.SortFunc(f.Roots, func(a, b socket.RootFacts) int { return strings.Compare(a.Path, b.Path) })
 }
@@ -54,8 +54,6 @@ func addRoots(f *socket.Facts, all []watcher.RootStatus) {
 func hangs(root watcher.RootStatus) bool {
 	return !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery
 }
-
-func isPattern(path string) bool { return strings.ContainsAny(path, `*?[\`) }
 
 // addProcess says what the process takes; what can't be known is left out.
 func addProcess(f *socket.Facts) {

@@ -27,6 +27,7 @@ type tally struct {
 	finished map[string]int64
 	received map[string]int64 // by root
 	leftover map[placed]leftover
+	gone     map[string]bool // roots that were there
 }
 
 // placed is a repository in a root.
@@ -41,7 +42,7 @@ type leftover struct {
 }
 
 func newTally(now time.Time) tally {
-	t := tally{began: now, finished: map[string]int64{}, received: map[string]int64{}, leftover: map[placed]leftover{}}
+	t := tally{began: now, finished: map[string]int64{}, received: map[string]int64{}, leftover: map[placed]leftover{}, gone: map[string]bool{}}
 	for _, kind := range finishes() { // a counter that appears with its first event has no increase
 		t.finished[string(kind)] = 0
 	}
@@ -69,6 +70,12 @@ func (t *tally) told(e tracker.Event) {
 		if e.Kind == tracker.Removed {
 			delete(t.leftover, at)
 		}
+	case e.Kind == tracker.RootGone:
+		if len(t.gone) < maxCounted {
+			t.gone[e.Root] = true
+		}
+	case e.Kind == tracker.RootBack:
+		delete(t.gone, e.Root)
 	case e.Kind == tracker.OrphansFound:
 		maps.DeleteFunc(t.leftover, func(_ placed, l leftover) bool { return e.At.Sub(l.at) > leftoverFor })
 		if len(t.leftover) < maxCounted {
@@ -78,7 +85,8 @@ func (t *tally) told(e tracker.Event) {
 }
 
 // Facts are what the Board knows of how the daemon fares, nil for those who
-// don't see all. A root is named where anything was counted of it.
+// don't see all. A root is named where anything was counted of it, or where it has
+// gone; the others are up to the caller to name.
 func (b *Board) Facts(by socket.Reader) *socket.Facts {
 	if !b.opts.Rights.all(by) {
 		return nil
@@ -100,6 +108,9 @@ func (b *Board) Facts(by socket.Reader) *socket.Facts {
 		if time.Since(l.at) <= leftoverFor {
 			of(at.root).Leftover += l.bytes
 		}
+	}
+	for root := range b.tally.gone {
+		of(root)
 	}
 	for _, path := range slices.Sorted(maps.Keys(roots)) {
 		f.Roots = append(f.Roots, *roots[path])

@@ -35,6 +35,11 @@ func TestWhatIsCounted(t *testing.T) {
 		if len(f.Roots) != 1 || f.Roots[0] != want {
 			t.Errorf("%+v, want %+v", f.Roots, want)
 		}
+		b.Put(tracker.Event{Kind: tracker.RootGone, Root: "/bob"})
+		if f := b.Facts(all); len(f.Roots) != 2 || f.Roots[1] != (socket.RootFacts{Path: "/bob"}) {
+			t.Errorf("%+v", f.Roots)
+		}
+		b.Put(tracker.Event{Kind: tracker.RootBack, Root: "/bob"})
 		for _, by := range []socket.Reader{{UID: alice}, {UID: carol}} {
 			if f := b.Facts(by); f != nil {
 				t.Errorf("%d knows %+v", by.UID, f)
