@@ -36,8 +36,11 @@ func Line(r record.Record) string {
 	if name := Name(r); name != "" {
 		text = name + ": " + text
 	}
-	return "[" + r.Time.Local().Format("03:04:05 PM") + "] [" + strings.ToUpper(r.Level) + "] " + text
+	return "[" + Clock(r.Time) + "] [" + strings.ToUpper(r.Level) + "] " + text
 }
+
+// Clock is a time as the log has it.
+func Clock(t time.Time) string { return t.Local().Format("03:04:05 PM") }
 
 // Name is what a user calls the repository of a record.
 func Name(r record.Record) string {

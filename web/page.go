@@ -47,8 +47,12 @@ type row struct {
 	Cells []string `json:"cells"`
 	// Filled is how much of the bar is full, in thousandths; -1: no bar.
 	Filled int `json:"filled"`
-	// Notes are what to know besides: files in flight, silence, the last line.
-	Notes []string `json:"notes"`
+	// Note is what to know besides: silence, or the last line.
+	Note string `json:"note,omitempty"`
+	// More is for those who want to know: the files in flight, and where. Title
+	// says what it is.
+	Title string   `json:"title,omitempty"`
+	More  []string `json:"more,omitempty"`
 }
 
 // viewOf is what the page shows of how all stand.
@@ -64,22 +68,25 @@ func viewOf(n now, at time.Time) view {
 }
 
 func rowOf(d record.Download, at time.Time) row {
-	r := row{Key: d.Key, State: string(d.State), Cells: display.Row(d), Filled: -1, Notes: []string{}}
+	r := row{Key: d.Key, State: string(d.State), Cells: display.Row(d), Filled: -1, Note: display.Silence(d, at)}
 	const parts = 1000
 	if full, ok := display.Filled(d, parts); ok {
 		r.Filled = full
 	}
-	if silence := display.Silence(d, at); silence != "" {
-		r.Notes = append(r.Notes, silence)
-	}
 	if !d.State.Running() && d.Message != "" {
-		r.Notes = append(r.Notes, display.Line(d.Record))
+		r.Note = display.Clock(d.Time) + " " + d.Message
 	}
 	for _, f := range d.InFlight {
-		r.Notes = append(r.Notes, display.InFlight(f))
+		r.More = append(r.More, display.InFlight(f))
 	}
 	if d.Root != "" {
-		r.Notes = append(r.Notes, d.Root)
+		r.More = append(r.More, "in "+d.Root)
+	}
+	switch {
+	case d.FilesInFlight > 0:
+		r.Title = display.Count(int(d.FilesInFlight), "file") + " in flight"
+	case len(r.More) > 0:
+		r.Title = "where"
 	}
 	return r
 }

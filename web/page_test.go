@@ -131,13 +131,13 @@ func TestARowSaysWhatIsWorthKnowing(t *testing.T) {
 	n := int64(5)
 	r := rowOf(record.Download{
 		Key: "k", State: record.Stalled, Grown: at.Add(-65 * time.Second),
-		Record: record.Record{Time: at, Model: "org/a", RepoType: "model", Root: "/r", Bytes: &n, Level: "warning", Message: "said", InFlight: []record.File{{Name: "f", Bytes: 1, Size: 4, Rate: 2}}},
+		Record: record.Record{Time: at, Model: "org/a", RepoType: "model", Root: "/r", Bytes: &n, Level: "warning", Message: "said", FilesInFlight: 1, InFlight: []record.File{{Name: "f", Bytes: 1, Size: 4, Rate: 2}}},
 	}, at)
-	if got := fmt.Sprintf("%q", r.Notes); got != `["no new data for 1m05s" "f 1B/4B ~ 25.0%, 2B/s" "/r"]` {
+	if got := fmt.Sprintf("%q %q %q", r.Note, r.Title, r.More); got != `"no new data for 1m05s" "1 file in flight" ["f 1B/4B ~ 25.0%, 2B/s" "in /r"]` {
 		t.Error(got)
 	}
 	r = rowOf(record.Download{State: record.Interrupted, Record: record.Record{Time: at, Model: "org/a", RepoType: "model", Level: "warning", Message: "said"}}, at)
-	if got := fmt.Sprintf("%q", r.Notes); got != `["[12:00:00 PM] [WARNING] org/a: said"]` {
+	if got := fmt.Sprintf("%q %q %q", r.Note, r.Title, r.More); got != `"12:00:00 PM said" "" []` {
 		t.Error(got)
 	}
 	var told teller

@@ -15,6 +15,7 @@ import (
 
 	"progressd/hfcache"
 	"progressd/record"
+	"progressd/sink"
 	"progressd/socket"
 	"progressd/stream"
 	"progressd/tracker"
@@ -50,7 +51,7 @@ func (d *Daemon) Start() error {
 	d.lives++
 	d.board = stream.NewBoard(stream.Options{
 		Epoch: fmt.Sprint("e", d.lives), Version: fmt.Sprint("v", d.lives), Ended: d.ended,
-		Record: func(e tracker.Event) record.Record { return record.Of(e, "said "+string(e.Kind)) },
+		Record: sink.Form{Text: sink.Message, Stamp: sink.Clock, Zone: sink.LocalZone()}.Record,
 		Rights: stream.Rights{
 			User: os.Geteuid(), Groups: func() []int { return nil },
 			Owner: func(string) int { return -1 }, Public: func() bool { return false },
