@@ -183,6 +183,8 @@ install: $(BINARY) $(CLIENT) ## lay down binaries, units, configuration, man pag
 	install -m 644 LICENSE config.example.toml '$(DESTDIR)$(DOCDIR)'
 	for example in $(EXAMPLES); do $(call unit,examples/$$example,$(BINDIR)) >'$(DESTDIR)$(DOCDIR)/examples/'$$example || exit; done
 	chmod 644 '$(DESTDIR)$(DOCDIR)/examples/'*
+	install -d '$(DESTDIR)$(DOCDIR)/prometheus'
+	install -m 644 packaging/prometheus/progressd.rules.yml packaging/prometheus/grafana.json '$(DESTDIR)$(DOCDIR)/prometheus'
 	$(call keep,packaging/systemd/config.toml,$(SYSCONFDIR)/progressd/config.toml)
 	$(call keep,packaging/logrotate/progressd,$(SYSCONFDIR)/logrotate.d/progressd)
 ifeq ($(DESTDIR),)
@@ -200,8 +202,8 @@ endif
 	rm -f '$(DESTDIR)$(UNITDIR)/progressd-http.service' '$(DESTDIR)$(UNITDIR)/progressd-http.socket'
 	rm -f '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf' '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
 	rm -f $(foreach page,$(PAGES),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(page)')
-	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix examples/,$(EXAMPLES)))
-	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
+	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix prometheus/,progressd.rules.yml grafana.json) $(addprefix examples/,$(EXAMPLES)))
+	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)/prometheus' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
 	@if cmp -s packaging/logrotate/progressd '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; \
 	then set -x; rm -f '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; fi
 ifeq ($(DESTDIR),)

@@ -294,6 +294,8 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/share/doc/progressd/examples/public-logs.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/tmp-caches.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/vllm-exec.conf -rw-r--r--",
+		"/usr/share/doc/progressd/prometheus/grafana.json -rw-r--r--",
+		"/usr/share/doc/progressd/prometheus/progressd.rules.yml -rw-r--r--",
 		"/usr/share/fish/vendor_completions.d/progressctl.fish -rw-r--r--",
 		"/usr/share/man/man1/progressctl-exec.1 -rw-r--r--",
 		"/usr/share/man/man1/progressctl-serve.1 -rw-r--r--",
