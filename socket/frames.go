@@ -51,6 +51,27 @@ type Frame struct {
 	Answer *Answered `json:"answer,omitempty"`
 	Facts  *Facts    `json:"facts,omitempty"`
 	Over   bool      `json:"over,omitempty"`
+
+	line []byte // set by Seal
+}
+
+// Seal puts a frame into the form in which it is sent, once for all who get it.
+// After that it is not changed any more.
+func (f *Frame) Seal() *Frame {
+	line, err := json.Marshal(f)
+	if err == nil { // else who sends it says so
+		f.line = append(line, '\n')
+	}
+	return f
+}
+
+// appendTo appends the line of a frame.
+func (f *Frame) appendTo(text []byte) ([]byte, error) {
+	if f.line != nil {
+		return append(text, f.line...), nil
+	}
+	line, err := json.Marshal(f)
+	return append(append(text, line...), '\n'), err
 }
 
 // Watching is what a stream begins with.

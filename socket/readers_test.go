@@ -401,3 +401,27 @@ func TestFactsAreForThoseWhoMayKnowThem(t *testing.T) {
 		t.Error("none is there, and it answers")
 	}
 }
+
+// Levels come in bursts, for which nothing that was told waits; the order stays.
+func TestLevelsWaitForOthersAndEventsForNothing(t *testing.T) {
+	g, shown := showing(t)
+	s := g.watching(Watch{Levels: true})
+	frames := shown.frame(0)
+	level := (&Frame{Download: &record.Download{Key: "k", Record: record.Record{Model: "org/a"}}}).Seal()
+	frames <- level
+	began := time.Now()
+	if f, err := s.Next(); err != nil || f.Download.Key != "k" {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if waited := time.Since(began); waited < levelsWait/2 {
+		t.Errorf("a level alone comes after %v", waited)
+	}
+	frames <- level
+	frames <- &Frame{ID: "e-2", Event: &record.Record{Model: "org/b"}}
+	for _, want := range []string{"org/a", "org/b"} {
+		f, err := s.Next()
+		if err != nil || f.Download != nil && f.Download.Model != want || f.Event != nil && f.Event.Model != want {
+			t.Fatalf("%+v, %v, want %s", f, err, want)
+		}
+	}
+}

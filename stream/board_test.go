@@ -419,3 +419,20 @@ func TestWhatEndsIsNeverMissing(t *testing.T) {
 		t.Error("it still goes on")
 	}
 }
+
+// What all get is made once.
+func TestAFrameIsMadeOnceForAllWhoSeeTheSame(t *testing.T) {
+	b := newBoard(func(o *Options) { o.Rights.Public = func() bool { return true } })
+	one := b.begin("/alice", "org/one", "k1")
+	var subs []*socket.Subscription
+	for _, by := range []socket.Reader{all, {UID: alice}, {UID: bob}} {
+		_, sub := b.watch(by, socket.Watch{})
+		defer sub.End()
+		subs = append(subs, sub)
+	}
+	one.tells(tracker.Progress)
+	full, own, public := <-subs[0].Frames, <-subs[1].Frames, <-subs[2].Frames
+	if full != own || full == public || public.Event.Root != "" {
+		t.Errorf("%p %p %p %+v", full, own, public, public.Event)
+	}
+}

@@ -93,13 +93,17 @@ func (s *subscriber) visible(root string, repo hfcache.Repo) Visibility {
 // publish gives a frame to all who want it, if they may see it. Who is too far
 // behind is cut off.
 func (b *Board) publish(root string, repo hfcache.Repo, wanted func(*subscriber, Visibility) bool, frame func(Visibility) *socket.Frame) {
+	var made [Full + 1]*socket.Frame
 	for s := range b.subs {
 		v := s.visible(root, repo)
 		if v == Nothing || wanted != nil && !wanted(s, v) {
 			continue
 		}
+		if made[v] == nil {
+			made[v] = frame(v).Seal()
+		}
 		select {
-		case s.frames <- frame(v):
+		case s.frames <- made[v]:
 		default:
 			delete(b.subs, s)
 			close(s.frames)
