@@ -158,6 +158,9 @@ func started(e tracker.Event) string {
 }
 
 func keepalive(e tracker.Event) string {
+	if e.Reason != "" {
+		return fmt.Sprintf("Download can't be seen for %s%s: %s before", sizer.FormatDuration(e.Silence), because(e), progress(e))
+	}
 	if e.Silence > 0 {
 		return "Still downloading: " + progress(e) + ", " + noNewData(e)
 	}

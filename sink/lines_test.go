@@ -100,6 +100,9 @@ func ordinarySamples() []sample {
 		{"progress of files without a name", with(tracker.Progress, func(e *tracker.Event) { e.Bytes, e.Partials = 350e6, 2 })},
 		{"progress beyond its total", with(tracker.Progress, func(e *tracker.Event) { e.Bytes, e.Total = 1300e6, 1200e6 })},
 		{"keepalive silent", with(tracker.Keepalive, func(e *tracker.Event) { e.Bytes, e.Silence = 350e6, 65*time.Second })},
+		{"keepalive of a disk that can't be read", with(tracker.Keepalive, func(e *tracker.Event) {
+			e.Bytes, e.Total, e.Silence, e.Reason = 350e6, 1.2e9, 175*time.Second, "permission denied"
+		})},
 		{"keepalive moving", with(tracker.Keepalive, func(e *tracker.Event) {
 			e.Bytes, e.Total, e.LastMinute = 350e6, 1.2e9, 12.1e6
 		})},

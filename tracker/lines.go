@@ -95,6 +95,11 @@ func (d *download) keepalive() []Event {
 	if d.ep.Fell > 0 && working(d.look) {
 		return []Event{d.fell()} // there are fewer bytes than were told, and what comes can't be seen
 	}
+	if lasts, why := d.blindness(); why != "" { // neither that bytes come nor that none do is known
+		event := d.event(Keepalive)
+		event.Silence, event.Reason = lasts, why
+		return []Event{event}
+	}
 	silence, lastMinute := d.silence(), d.minute.sum(d.now)
 	if silence >= d.set.Keepalive || lastMinute == 0 {
 		lastMinute = 0

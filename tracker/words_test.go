@@ -1,7 +1,9 @@
 package tracker
 
 import (
+	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,4 +43,35 @@ func TestEmptyLeftoversAreNoMatter(t *testing.T) {
 	p.see(also(by(vllm), bytes(50*mb)))
 	p.see(also(tidy, proof, func(l *sizer.Look) { l.Orphans = 2 }))
 	p.want("0s preparing 50", "0s started 50", "0s completed 50")
+}
+
+// What can't be seen isn't said to bring nothing: bytes may come all the while.
+func TestWhatCannotBeReadIsNotCalledSilent(t *testing.T) {
+	for what, c := range map[string]struct {
+		hide func(p *player)
+		why  string
+	}{
+		"a cache that can't be read": {func(p *player) {
+			p.see(func(l *sizer.Look) { l.Unreadable = fmt.Errorf("open /hub/a: %w", syscall.EACCES) })
+			p.until(3 * time.Minute)
+		}, "permission denied"},
+		"a disk that hangs": {func(p *player) { p.blind(3 * time.Minute) }, "no look at it has come back"},
+	} {
+		p := play(t, defaults)
+		p.see(also(by(vllm), bytes(50*mb)))
+		p.until(5 * time.Second)
+		c.hide(p)
+		e := p.last(Keepalive)
+		if e.Reason != c.why || e.Silence < 30*time.Second || e.Silence > 3*time.Minute || e.Rate != 0 {
+			t.Errorf("%s: %+v", what, e)
+		}
+		if n := p.count(Keepalive); n != 2 && n != 3 {
+			t.Errorf("%s: told %d times in 3 minutes", what, n)
+		}
+		p.see(func(l *sizer.Look) { l.Unreadable = nil })
+		p.until(5 * time.Minute)
+		if e := p.last(Keepalive); e.Reason != "" {
+			t.Errorf("%s: after its end: %+v", what, e)
+		}
+	}
 }

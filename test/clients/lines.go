@@ -29,6 +29,7 @@ var beginnings = []struct{ text, kind, level string }{
 	{"Downloaded ", "progress", "INFO"},
 	{"Download progress: ", "progress", "INFO"},
 	{"Still downloading: ", "keepalive", "INFO"},
+	{"Download can't be seen for ", "keepalive", "INFO"},
 	{"Download stalled at ", "stalled", "WARNING"},
 	{"Download moving again: ", "moving", "INFO"},
 	{"Download began again: ", "restarted", "WARNING"},
