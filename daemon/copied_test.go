@@ -19,6 +19,7 @@ func (m *made) copied(file string, size int) {
 	old := time.Now().Add(-100 * 24 * time.Hour)
 	m.must(os.Chtimes(blob, old, old))
 	link := m.repo("snapshots", madeCommit, file)
+	m.must(os.MkdirAll(filepath.Dir(link), 0o755))
 	if _, err := os.Lstat(link); err != nil {
 		m.must(os.Symlink("../../blobs/"+madeFiles[file], link))
 	}

@@ -46,9 +46,11 @@ type download struct {
 	dozed time.Time
 	// unseen is since when, and why, no look could read the disk.
 	unseen unseen
-	clocks clocks
-	speed  Speed
-	minute minute
+	// mismatch is the file that differs from the listing.
+	mismatch mismatch
+	clocks   clocks
+	speed    Speed
+	minute   minute
 	// run is the downloader's, where somebody watches it, else nil; lost is
 	// when the one who did was lost.
 	run  *run

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/sizer"
 )
 
 // opening returns the lines with which an episode begins.
@@ -30,13 +31,32 @@ func (d *download) warnings() []Event {
 		dropped.Total, dropped.TotalSource = d.look.Total, d.look.TotalSource
 		events = append(events, dropped)
 	}
-	if d.look.Mismatched != nil && d.warn(SizeDiffers) {
+	if d.mismatch.lasts(d.now, d.look.Mismatched) >= d.set.QuietAfter && d.warn(SizeDiffers) {
 		differs := d.event(SizeDiffers)
 		mismatch := *d.look.Mismatched
 		differs.Mismatch = &mismatch
 		events = append(events, differs)
 	}
 	return events
+}
+
+// mismatch is a file of another size than listed, as it was first seen.
+type mismatch struct {
+	sizer.Mismatch
+	since time.Time
+}
+
+// lasts is for how long a file has been as it is now, 0 if none differs: one that
+// is being copied in by another program grows towards its size.
+func (m *mismatch) lasts(now time.Time, seen *sizer.Mismatch) time.Duration {
+	if seen == nil {
+		*m = mismatch{}
+		return 0
+	}
+	if m.since.IsZero() || m.Mismatch != *seen {
+		*m = mismatch{*seen, now}
+	}
+	return now.Sub(m.since)
 }
 
 // warn reports whether this warning is still due, and notes it.
