@@ -46,6 +46,9 @@ type download struct {
 	dozed time.Time
 	// unseen is since when, and why, no look could read the disk.
 	unseen unseen
+	// fellAt is when bytes were first missed of a downloader that has been at
+	// it ever since; else zero.
+	fellAt time.Time
 	// mismatch is the file that differs from the listing.
 	mismatch mismatch
 	clocks   clocks
@@ -261,11 +264,17 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.speed.reset()
 	}
 	d.look, d.seen = look, true
+	if newcomer || !working(look) {
+		d.fellAt = time.Time{}
+	}
 
 	if look.Bytes < d.ep.Bytes && letGo(d.ep.Memory.Revisions, look.Memory.Revisions) {
 		d.ep.Fell = 0 // what no longer counts is not lost
 		d.speed.reset()
 	} else if look.Bytes < d.ep.Bytes {
+		if d.ep.Fell == 0 && !newcomer && working(look) {
+			d.fellAt = d.now
+		}
 		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
 		d.speed.reset()
 	} else if look.Bytes >= d.ep.Fell {

@@ -78,6 +78,8 @@ func (d *download) line(news bool) []Event {
 	case d.ep.Fell > 0 && attempting(d.look):
 		d.revive()
 		return []Event{d.fell()}
+	case d.robbed():
+		return []Event{d.fell()}
 	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
@@ -96,7 +98,18 @@ func (d *download) line(news bool) []Event {
 	return []Event{d.event(Progress)}
 }
 
-// fell says once that bytes were lost to a new attempt.
+// lostAfter is how long a partial may be gone while its downloader is at it: one
+// that begins a file again has a new one sooner.
+const lostAfter = 10 * time.Second
+
+// robbed reports whether bytes are gone that no new attempt takes the place of,
+// while their downloader goes on: a partial was removed under it ("hf cache prune"),
+// and what it writes now goes into a file without a name.
+func (d *download) robbed() bool {
+	return d.ep.Fell > 0 && d.active() && !attempting(d.look) && !d.fellAt.IsZero() && d.now.Sub(d.fellAt) >= lostAfter
+}
+
+// fell says once that bytes were lost, to a new attempt or to nothing.
 func (d *download) fell() Event {
 	event := d.event(Restarted)
 	event.Lost = d.ep.Fell

@@ -75,3 +75,38 @@ func TestWhatCannotBeReadIsNotCalledSilent(t *testing.T) {
 		}
 	}
 }
+
+// "hf cache prune" under a client takes the partial from under it: that is said at
+// once, and not that a new attempt has begun.
+func TestAPartialThatIsRemovedUnderItsDownloaderIsReported(t *testing.T) {
+	for what, c := range map[string]struct {
+		after func(p *player)
+		want  time.Duration // 0: not said
+	}{
+		"it holds its lock":    {nil, 25 * time.Second},
+		"it has begun another": {func(p *player) { p.see(also(by(cli), bytes(mb))) }, 0},
+		"it is gone":           {func(p *player) { p.see(killed) }, 0},
+	} {
+		p := play(t, defaults)
+		p.see(also(by(cli), bytes(50*mb)))
+		p.until(10 * time.Second)
+		p.see(also(by(cli), bytes(700), func(l *sizer.Look) { l.Partials = 0 }))
+		p.until(13 * time.Second)
+		if c.after != nil {
+			c.after(p)
+		}
+		p.until(50 * time.Second)
+		for _, e := range p.events {
+			removed := e.Kind == Restarted && e.Partials == 0
+			switch {
+			case removed && (c.want == 0 || e.At.Sub(p.start) > c.want || !e.DownloaderAlive || e.Lost != 50*mb):
+				t.Errorf("%s: %v after the start: %+v", what, e.At.Sub(p.start), e)
+			case removed:
+				c.want = 0
+			}
+		}
+		if c.want != 0 {
+			t.Errorf("%s: not said: %v", what, p.told())
+		}
+	}
+}

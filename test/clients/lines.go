@@ -32,6 +32,7 @@ var beginnings = []struct{ text, kind, level string }{
 	{"Download can't be seen for ", "keepalive", "INFO"},
 	{"Download stalled at ", "stalled", "WARNING"},
 	{"Download moving again: ", "moving", "INFO"},
+	{"Partial files were removed, ", "restarted", "WARNING"},
 	{"Download began again: ", "restarted", "WARNING"},
 	{"Download interrupted at ", "interrupted", "WARNING"},
 	{"Download ended: ", "ended", "INFO"},
