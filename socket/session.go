@@ -38,7 +38,7 @@ const (
 // A session is one run that a client reports on.
 type session struct {
 	server  *Server
-	place   Place
+	place   Watched
 	process downloader.Process
 	run     Run
 	by      account.User // who reports
@@ -52,7 +52,7 @@ type session struct {
 	deaf     bool // nobody hears it any more; guarded by the server's mu
 }
 
-func newSession(s *Server, c net.Conn, place Place, process downloader.Process, run Run) *session {
+func newSession(s *Server, c net.Conn, place Watched, process downloader.Process, run Run) *session {
 	ss := &session{
 		server: s, c: c, place: place, process: process, run: run, id: run.Repo.ID,
 		out: make(chan Answer, maxWaiting), over: make(chan struct{}),

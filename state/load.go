@@ -133,7 +133,7 @@ func (s *Store) apply(r *records, text []byte) error {
 // adopt takes over a repository's record, but no log name that could lead
 // elsewhere or that another repository has.
 func (s *Store) adopt(r *records, rec repoRecord) {
-	key := repoKey{r.root, rec.Repo}
+	key := hfcache.Place{Root: r.root, Repo: rec.Repo}
 	if holder, taken := s.logs[rec.Log]; !safeName(rec.Log) || taken && holder != key {
 		rec.Log = ""
 	}

@@ -55,11 +55,11 @@ type Store struct {
 	lock     *dirLock // nil while the directory can't be used
 	shut     bool     // Close was called
 	roots    map[string]*records
-	changed  map[*records]struct{} // those of which something is to be written
-	episodes map[string]*episode   // by id
-	pending  map[string]*episode   // by the id of a verdict that waits
-	logs     map[string]repoKey    // names given to log files
-	names    map[account.User]int  // repositories that are remembered
+	changed  map[*records]struct{}    // those of which something is to be written
+	episodes map[string]*episode      // by id
+	pending  map[string]*episode      // by the id of a verdict that waits
+	logs     map[string]hfcache.Place // names given to log files
+	names    map[account.User]int     // repositories that are remembered
 	allNames int
 	verdicts []Verdict // as they were told, at most one of a repository
 	last     uint64    // number of the newest episode
@@ -87,7 +87,7 @@ func newStore(dir string, accounts *account.Book, log *slog.Logger, on disk) *St
 		changed:  map[*records]struct{}{},
 		episodes: map[string]*episode{},
 		pending:  map[string]*episode{},
-		logs:     map[string]repoKey{},
+		logs:     map[string]hfcache.Place{},
 		names:    map[account.User]int{},
 		gone:     map[string]struct{}{},
 	}

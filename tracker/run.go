@@ -186,7 +186,7 @@ func (d *download) tryAgain() []Event {
 
 // report takes in what is told of a run.
 func (t *Tracker) report(r Report) {
-	k := key{r.Root, r.Repo}
+	k := hfcache.Place{Root: r.Root, Repo: r.Repo}
 	e := t.open[k]
 	defer t.attendOpen(k)
 	switch r.Kind {
@@ -213,7 +213,7 @@ func (t *Tracker) report(r Report) {
 }
 
 // beginRun attaches a run to its download, beginning one where none is open.
-func (t *Tracker) beginRun(k key, r Report) {
+func (t *Tracker) beginRun(k hfcache.Place, r Report) {
 	e := t.open[k]
 	if e != nil && e.unplayed() && !r.Again {
 		t.bury(k, e)
@@ -237,14 +237,14 @@ func (t *Tracker) beginRun(k key, r Report) {
 }
 
 // bury ends a download of which nothing was ever seen, without a word.
-func (t *Tracker) bury(k key, e *entry) {
+func (t *Tracker) bury(k hfcache.Place, e *entry) {
 	e.ep.Over = true
 	t.commit(e, nil)
 	t.vanish(k, e)
 }
 
 // endRun forgets a run of which all is said.
-func (t *Tracker) endRun(k key) {
+func (t *Tracker) endRun(k hfcache.Place) {
 	delete(t.runs, k)
 	if e := t.open[k]; e != nil {
 		e.run = nil
@@ -253,12 +253,12 @@ func (t *Tracker) endRun(k key) {
 		}
 	}
 	if t.hooks.RunOver != nil {
-		t.hooks.RunOver(k.root, k.repo)
+		t.hooks.RunOver(k.Root, k.Repo)
 	}
 }
 
 // settleRun forgets the run of a download once its end was weighed.
-func (t *Tracker) settleRun(k key, e *entry) {
+func (t *Tracker) settleRun(k hfcache.Place, e *entry) {
 	if e.run != nil && (e.run.judged || e.ep.Over && e.run.exit != nil) {
 		t.endRun(k)
 	}
