@@ -26,14 +26,8 @@ type tally struct {
 	began    time.Time
 	finished map[string]int64
 	received map[string]int64 // by root
-	leftover map[placed]leftover
+	leftover map[hfcache.Place]leftover
 	gone     map[string]bool // roots that were there
-}
-
-// placed is a repository in a root.
-type placed struct {
-	root string
-	repo hfcache.Repo
 }
 
 type leftover struct {
@@ -42,7 +36,7 @@ type leftover struct {
 }
 
 func newTally(now time.Time) tally {
-	t := tally{began: now, finished: map[string]int64{}, received: map[string]int64{}, leftover: map[placed]leftover{}, gone: map[string]bool{}}
+	t := tally{began: now, finished: map[string]int64{}, received: map[string]int64{}, leftover: map[hfcache.Place]leftover{}, gone: map[string]bool{}}
 	for _, kind := range finishes() { // a counter that appears with its first event has no increase
 		t.finished[string(kind)] = 0
 	}
@@ -63,7 +57,7 @@ func (t *tally) grew(root string, bytes int64) {
 
 // told counts an event.
 func (t *tally) told(e tracker.Event) {
-	at := placed{cmp.Or(e.Tenant.Root, e.Root), e.Repo}
+	at := hfcache.Place{Root: cmp.Or(e.Tenant.Root, e.Root), Repo: e.Repo}
 	switch {
 	case slices.Contains(finishes(), e.Kind):
 		t.finished[string(e.Kind)]++
@@ -77,7 +71,7 @@ func (t *tally) told(e tracker.Event) {
 	case e.Kind == tracker.RootBack:
 		delete(t.gone, e.Root)
 	case e.Kind == tracker.OrphansFound:
-		maps.DeleteFunc(t.leftover, func(_ placed, l leftover) bool { return e.At.Sub(l.at) > leftoverFor })
+		maps.DeleteFunc(t.leftover, func(_ hfcache.Place, l leftover) bool { return e.At.Sub(l.at) > leftoverFor })
 		if len(t.leftover) < maxCounted {
 			t.leftover[at] = leftover{e.Lost, e.At}
 		}
@@ -106,7 +100,7 @@ func (b *Board) Facts(by socket.Reader) *socket.Facts {
 	}
 	for at, l := range b.tally.leftover {
 		if time.Since(l.at) <= leftoverFor {
-			of(at.root).Leftover += l.bytes
+			of(at.Root).Leftover += l.bytes
 		}
 	}
 	for root := range b.tally.gone {

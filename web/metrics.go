@@ -96,7 +96,7 @@ var (
 	grown      = ofDownload("last_growth_timestamp_seconds", "When its last byte came.")
 
 	diskFree   = gauge("disk_free_bytes", "Bytes that can be written to a file system that is downloaded to.", "disk")
-	diskNeeded = gauge("disk_needed_bytes", "Bytes left to download to a file system.", "disk")
+	diskNeeded = gauge("disk_needed_bytes", "Bytes left to download to a file system, as far as totals are known.", "disk")
 	buildInfo  = gauge("build_info", "1, with the version of the daemon.", "version")
 
 	finished  = counter("downloads_finished_total", "Verdicts that were told.", "result")
@@ -185,7 +185,9 @@ func (c collected) disks(all []record.Download) {
 	}
 	for disk, bytes := range free {
 		c.put(diskFree, float64(bytes), disk)
-		c.put(diskNeeded, float64(needed[disk]), disk)
+		if needed[disk] > 0 { // else no total is known
+			c.put(diskNeeded, float64(needed[disk]), disk)
+		}
 	}
 }
 

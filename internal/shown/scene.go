@@ -44,6 +44,9 @@ func (d *Daemon) Scene(n int) {
 			e.Repo = Model(fmt.Sprintf("%s-%d", s.model, round))
 			e.Bytes -= e.Bytes / int64(3+round)
 		}
+		if s.kind == tracker.Interrupted {
+			e.DownloaderAlive, e.Silence = false, 67*time.Second
+		}
 		if s.total > 0 {
 			e.TotalSource = "listing"
 		}
@@ -51,7 +54,7 @@ func (d *Daemon) Scene(n int) {
 			e.Partials = 2
 			for f := range 2 {
 				e.InFlight = append(e.InFlight, tracker.File{
-					Name: fmt.Sprintf("model-%05d-of-%05d.safetensors", s.done+f, max(s.files-8, 9)), Bytes: int64(1+f) * 1_205 * mb, Size: 4_300 * mb, Rate: s.rate * mb / 2,
+					Name: fmt.Sprintf("model-%05d-of-%05d.safetensors", s.done+f, max(s.files, 9)), Bytes: int64(1+f) * 1_205 * mb, Size: 4_300 * mb, Rate: s.rate * mb / 2,
 				})
 			}
 			if s.total > 0 {
