@@ -71,16 +71,16 @@ func (d *download) line(news bool) []Event {
 	switch {
 	case proven(d.look):
 		return d.finish(Completed)
-	case d.ep.Failed && !news:
+	case d.ep.Phase == PhaseFailed && !news:
 		return nil
-	case d.ep.Failed:
+	case d.ep.Phase == PhaseFailed:
 		return d.tryAgain()
 	case d.ep.Fell > 0 && attempting(d.look):
 		d.revive()
 		return []Event{d.fell()}
 	case d.robbed():
 		return []Event{d.fell()}
-	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
+	case d.ep.Phase == PhaseStalled && news, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
 		return []Event{d.event(Moving)}

@@ -17,10 +17,10 @@ func (d *download) verdict() []Event {
 	case "":
 		return nil
 	case Stalled:
-		d.ep.Stalled = true
+		d.ep.Phase = PhaseStalled
 		return []Event{d.silent(Stalled)}
 	case Interrupted:
-		d.ep.Stalled, d.ep.Interrupted = false, true
+		d.ep.Phase = PhaseInterrupted
 		return append(d.orphans(), d.silent(Interrupted))
 	default:
 		return d.finish(kind)
@@ -61,7 +61,7 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 	} else if d.abandoned() {
 		watch, limit = &d.clocks.gone, d.set.InterruptAfter
 	}
-	if kind == Stalled && d.ep.Stalled {
+	if kind == Stalled && d.ep.Phase == PhaseStalled {
 		return "", nil, 0
 	}
 	return kind, watch, limit
@@ -75,7 +75,7 @@ func (d *download) mayEnd() bool { return d.active() || d.madeWhole() }
 // nothing tells what is whole, interrupted stands.
 func (d *download) madeWhole() bool {
 	end, ok := d.ending()
-	return d.ep.Interrupted && !d.ep.Over && ok && end == Completed && d.look.Whole
+	return d.ep.Phase == PhaseInterrupted && ok && end == Completed && d.look.Whole
 }
 
 // ending is the end that the facts point to, if they stay as they are: a tidy
