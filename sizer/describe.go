@@ -210,15 +210,24 @@ func (p *pass) brought(etag string) bool {
 	return err == nil
 }
 
+// linkedPaths are the paths at which revisions in flight have a file: those of
+// links, and of files that lie there themselves where no link can be made.
 func (p *pass) linkedPaths(pl *play) []string {
-	links := 0
+	count := 0
 	for _, commit := range pl.revisions {
-		links += len(p.repo.revs.at(commit).links)
+		rev := p.repo.revs.at(commit)
+		count += len(rev.links) + len(rev.places)
 	}
-	paths := make([]string, 0, links)
+	paths := make([]string, 0, count)
 	for _, commit := range pl.revisions {
-		for _, l := range p.repo.revs.at(commit).links {
+		rev := p.repo.revs.at(commit)
+		for _, l := range rev.links {
 			paths = append(paths, l.path)
+		}
+		if pl.linkless {
+			for path := range rev.places {
+				paths = append(paths, path)
+			}
 		}
 	}
 	return paths
@@ -251,13 +260,13 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	return ProvenByListing
 }
 
-// refetching reports whether an attempt at a blob that is there has left its
-// partial: all may be there, and yet that attempt isn't done.
+// refetching reports whether somebody fetches a blob that is there: all may be
+// there, and yet that attempt isn't done. What one has left that is dead takes
+// nothing away from what is there.
 func (p *pass) refetching(pl *play) bool {
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]
-		moved := part.left || !part.grown.IsZero()
-		if moved && part.attached && f != nil && f.wanted && f.done && !p.mended(pl, f, part) {
+		if part.live && part.attached && f != nil && f.wanted && f.done && !p.mended(pl, f, part) {
 			return true
 		}
 	}

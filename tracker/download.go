@@ -39,6 +39,8 @@ type download struct {
 	// began, lastByte and lastLine are the record's times on the clock of
 	// this process. lastByte is only for texts: verdicts go by the clocks.
 	began, lastByte, lastLine time.Time
+	// unsure is when bytes may have come last that can't be counted.
+	unsure time.Time
 	// held is since when the first lines wait for the hub's answer.
 	held time.Time
 	// dozed is the end of a time in which nothing ran here, until a look
@@ -307,6 +309,9 @@ func (d *download) take(look sizer.Look) (news bool) {
 	if newcomer {
 		d.clocks.silent.stop() // it has as long as its predecessor had
 		d.ep.TakenOverAt = d.now.Round(0)
+	}
+	if look.Unseen {
+		d.unsure = d.now
 	}
 	if news || look.Unseen {
 		d.clocks.moved()

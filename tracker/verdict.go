@@ -52,7 +52,7 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 		kind, watch, limit = end, &d.clocks.quiet, d.set.QuietAfter
 		switch {
 		case d.look.Unclaimed > 0: // what was being written may be missing here
-			kind, watch, limit = Ended, &d.clocks.silent, d.set.StallAfter
+			kind, watch, limit = Ended, &d.clocks.silent, max(d.set.StallAfter, d.set.QuietAfter)
 		case d.uncertain(): // it may be about to go on
 			limit = max(d.set.StallAfter, d.set.QuietAfter)
 		}
@@ -103,15 +103,16 @@ func (d *download) ending() (Kind, bool) {
 }
 
 // uncertain reports whether more may come though nothing is in flight: who
-// downloads lives on, waiting for the hub perhaps, and nothing says that this
-// was all.
+// downloads lives on, waiting for the hub perhaps, or held locks and can't be
+// found, and nothing says that this was all.
 func (d *download) uncertain() bool {
 	if d.look.Awaited {
 		return true
 	}
-	_, alive := latest(d.look.Downloaders, d.look.Alive)
+	last, alive := latest(d.look.Downloaders, d.look.Alive)
 	alive = alive && !d.ep.Stranger || d.run != nil && d.run.exit == nil
-	return alive && !d.look.Whole && d.look.Settled == sizer.NoProof
+	hidden := last == nil && d.look.Memory.Locks
+	return (alive || hidden) && !d.look.Whole && d.look.Settled == sizer.NoProof
 }
 
 // rests reports whether, and in how much longer, it has to be said that nothing
