@@ -56,7 +56,7 @@ func (p *pass) keptOf(pl *play) []string {
 // that came, or of its content, where a client writes that under its name
 // (swift).
 func (p *pass) told(pl *play) time.Time {
-	at := later(p.repo.since, p.blobsTime)
+	at := later(later(p.repo.since, p.blobsTime), pl.settled.newest)
 	for _, f := range pl.files {
 		if f.done && !f.loose {
 			at = later(at, f.came)
@@ -116,6 +116,7 @@ func (l *Look) list(f *file, paths int, expected bool) {
 }
 
 func (pl *play) describeFiles(p *pass, look *Look) {
+	look.FilesDone = pl.settled.paths
 	for _, f := range pl.files {
 		if !f.wanted {
 			continue
@@ -211,15 +212,12 @@ func (p *pass) brought(etag string) bool {
 }
 
 func (p *pass) linkedPaths(pl *play) []string {
-	links := 0
+	var paths []string
 	for _, commit := range pl.revisions {
-		links += len(p.repo.revs.at(commit).links)
+		paths = p.repo.revs.at(commit).appendPaths(paths)
 	}
-	paths := make([]string, 0, links)
-	for _, commit := range pl.revisions {
-		for _, l := range p.repo.revs.at(commit).links {
-			paths = append(paths, l.path)
-		}
+	if p.repo.tree != nil {
+		paths = append(paths, p.repo.tree.samples.paths...)
 	}
 	return paths
 }

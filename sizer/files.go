@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"math"
 	"time"
 
 	"progressd/fsys"
@@ -16,6 +17,8 @@ type file struct {
 
 	path  string
 	paths int32
+	// elsewhere is how many of its paths are not kept.
+	elsewhere int32
 	// wanted: it is part of the download. loose: it has no etag that is
 	// known, but lies in a snapshot itself. out: it is left out of the total
 	// as long as nothing comes of it.
@@ -43,11 +46,21 @@ func (pl *play) file(etag string) *file {
 	if f == nil {
 		f = &file{etag: etag, want: -1}
 		pl.files[etag] = f
+		if was, known, counted := pl.settled.take(etag); known {
+			f.known, f.counted = true, was.size
+			f.wanted, f.done = counted, counted
+			if counted {
+				f.size, f.elsewhere = was.size, int32(min(was.paths, math.MaxInt32)) //nolint:gosec // it fits
+				f.paths = f.elsewhere
+			}
+		}
 	}
 	return f
 }
 
-func (pl *play) has(etag string) bool { return pl != nil && pl.files[etag] != nil }
+func (pl *play) has(etag string) bool {
+	return pl != nil && (pl.files[etag] != nil || pl.settled.has(etag))
+}
 
 func (f *file) name(path string) {
 	f.wanted = true
@@ -251,7 +264,12 @@ func (pl *play) count(staged, fresh int64) int64 {
 		}
 		f.counted = cur
 	}
-	bytes = addSaturating(bytes, staged)
+	came, found := pl.settled.drain()
+	if !pl.restored || pl.looked {
+		pl.base = addSaturating(pl.base, found)
+	}
+	arrived = addSaturating(arrived, came)
+	bytes = addSaturating(addSaturating(bytes, pl.settled.bytes), staged)
 	settled := min(pl.tempDebt, arrived)
 	pl.tempDebt -= settled
 	arrived = addSaturating(arrived-settled, fresh)

@@ -3,6 +3,8 @@ package sizer
 import (
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"progressd/downloader"
@@ -39,6 +41,9 @@ func (p *pass) treeFinished(home fsys.Dir, f *file) (fsys.Entry, error) {
 		return e, nil
 	}
 	n, ok := p.repo.tree.notes[f.etag]
+	if !ok {
+		n, ok = p.noteOf(f.etag)
+	}
 	if !ok || !vouches(n.mark.mtime, e) || f.content != "" && n.etag != f.content {
 		return e, fs.ErrNotExist
 	}
@@ -54,7 +59,7 @@ func (p *pass) treeMoved() bool {
 	for path, td := range p.repo.tree.dirs {
 		e, err := down.Stat()
 		if path != "" {
-			e, err = down.LstatPath(path)
+			e, err = down.Peek(path)
 		}
 		if err != nil || !e.Mtime.Equal(td.mark.mtime) {
 			return true
@@ -77,7 +82,11 @@ func (p *pass) treeEvidence(pl *play) map[string]bool {
 		}
 	}
 	for _, path := range append(pl.justDone, p.arrivedNew...) {
-		commits[p.repo.tree.notes[path].commit] = true
+		n, ok := p.repo.tree.notes[path]
+		if !ok {
+			n, _ = p.noteOf(path)
+		}
+		commits[n.commit] = true
 	}
 	pl.justDone = nil
 	delete(commits, "")
@@ -97,8 +106,8 @@ func (part *partial) belongs(f *file) bool {
 	return part.content == "" || f.content == "" || part.content == f.content
 }
 
-// readNotes reads what metadata there are. They say what files a revision
-// has, of those that are there.
+// readNotes reads what metadata are kept, and can have changed. They say what
+// files a revision has, of those that are there.
 func (p *pass) readNotes(revs *revisions) error {
 	for _, rev := range revs.byCommit {
 		rev.linked, rev.links = time.Time{}, nil
@@ -110,12 +119,11 @@ func (p *pass) readNotes(revs *revisions) error {
 	defer down.Close()
 	former := p.repo.tree.notes
 	notes := make(map[string]note)
-	for _, td := range p.repo.tree.dirs {
+	for _, td := range p.repo.tree.newest() {
+		if td.beyond = td.unread || len(notes) >= maxLinks; td.beyond {
+			continue
+		}
 		for _, path := range td.noted {
-			if len(notes) >= maxLinks {
-				p.root.warn(p.repo.folder, "more files than are looked up: what was there before is not all counted", nil)
-				break
-			}
 			n, ok := p.readNote(down, path, former[path])
 			if !ok {
 				continue
@@ -128,11 +136,141 @@ func (p *pass) readNotes(revs *revisions) error {
 	p.repo.tree.notes = notes
 	for commit, rev := range revs.byCommit {
 		sortLinks(rev.links)
-		if !rev.hasTree && len(rev.links) == 0 {
+		if !rev.hasTree && len(rev.links) == 0 && !p.repo.play.inFlight(commit) {
 			delete(revs.byCommit, commit) // whoever writes metadata may write new ones for ever
 		}
 	}
 	return nil
+}
+
+// inFlight reports whether a revision is one of the play's.
+func (pl *play) inFlight(commit string) bool {
+	return pl != nil && slices.Contains(pl.revisions, commit)
+}
+
+// restNotes settles what the revisions in flight have in directories whose
+// metadata weren't read.
+func (p *pass) restNotes(pl *play) error {
+	down, err := p.top.Sub(p.repo.folder + stage)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer down.Close()
+	home, err := p.top.Sub(p.repo.folder)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer home.Close()
+	for at, td := range p.repo.tree.dirs {
+		if !td.beyond {
+			continue
+		}
+		noted := td.noted
+		if td.unread {
+			if noted, err = notedIn(down, at); err != nil {
+				return err
+			}
+		}
+		td.noted, td.locks, td.unread, td.beyond = nil, nil, false, false
+		p.repo.tree.lean = true
+		for _, path := range noted {
+			kept, err := p.restNote(pl, down, home, path)
+			if err != nil {
+				return err
+			}
+			if kept {
+				td.noted = append(td.noted, path)
+			}
+		}
+	}
+	return nil
+}
+
+// notedIn lists the files of a directory that have metadata.
+func notedIn(down fsys.Dir, at string) (noted []string, err error) {
+	d := down
+	if at != "" {
+		if d, err = down.Sub(at); err != nil {
+			return nil, notAbsent(err)
+		}
+		defer d.Close()
+	}
+	err = d.Names(func(name string) bool {
+		if file, ok := hfcache.ParseLocalNote(name); ok {
+			noted = append(noted, beneath(at, strings.Clone(file)))
+		}
+		return len(noted) < maxStaged
+	})
+	return noted, err
+}
+
+// restNote settles one file, if it is one of the download's. kept: it is known one
+// by one, or will be.
+func (p *pass) restNote(pl *play, down, home fsys.Dir, path string) (kept bool, err error) {
+	if pl.files[path] != nil || pl.settled.has(path) {
+		return pl.files[path] != nil, nil
+	}
+	n, ok := p.readNote(down, path, note{})
+	if !ok || !pl.inFlight(n.commit) || p.repo.revs.at(n.commit).listed() {
+		return false, nil
+	}
+	e, err := home.LstatPath(path)
+	if err != nil || !e.Regular() || !vouches(n.mark.mtime, e) {
+		return false, nil //nolint:nilerr // it is no file of the download, or not any more
+	}
+	p.repo.tree.samples.add(path)
+	return false, p.settle(pl, path, e)
+}
+
+// dropNotes gives up what is kept beside the files that are settled.
+func (p *pass) dropNotes(pl *play) {
+	t := p.repo.tree
+	for _, td := range t.dirs {
+		before := len(td.noted)
+		td.noted = slices.DeleteFunc(td.noted, func(path string) bool {
+			drop := pl.files[path] == nil && pl.settled.has(path)
+			if drop {
+				t.samples.add(path)
+				delete(t.notes, path)
+			}
+			return drop
+		})
+		if t.lean = t.lean || len(td.noted) < before; len(td.noted) > 0 {
+			continue
+		}
+		td.noted = nil
+		if len(td.partials) == 0 && p.now.Sub(td.changed()) >= leanAfter {
+			td.locks, t.lean = nil, true
+		}
+	}
+}
+
+// recountTree has the whole tree read anew.
+func (p *pass) recountTree(*play) error {
+	down, err := p.top.Sub(p.repo.folder + stage)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer down.Close()
+	t := p.repo.tree
+	t.lean, t.samples = false, samples{}
+	for _, td := range t.dirs {
+		td.mark.young = true
+	}
+	if err := p.walkTree(down); err != nil {
+		return err
+	}
+	return p.readNotes(&p.repo.revs)
+}
+
+// noteOf reads the metadata of a file whose directory wasn't read.
+func (p *pass) noteOf(path string) (n note, ok bool) {
+	down, err := p.top.Sub(p.repo.folder + stage)
+	if err != nil {
+		return note{}, false
+	}
+	defer down.Close()
+	return p.readNote(down, path, note{})
 }
 
 // readNote reads the metadata of one file, if they have changed.

@@ -334,10 +334,9 @@ func (p *pass) hadWeights(pl *play) bool {
 		if slices.Contains(pl.revisions, commit) || rev.linked.IsZero() || p.repo.layout.links(p, rev) != nil {
 			continue
 		}
-		for _, l := range rev.links {
-			if hfcache.WeightFormat(l.path) != "" && pl.wants(l.path) {
-				return true
-			}
+		weighs := func(path string) bool { return hfcache.WeightFormat(path) != "" && pl.wants(path) }
+		if slices.ContainsFunc(rev.appendPaths(nil), weighs) {
+			return true
 		}
 	}
 	return false
