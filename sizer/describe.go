@@ -230,6 +230,7 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	}
 	// What is looked at again here may have come since this look began, and
 	// would then seem new to the next: that one shall prove it.
+	p.thorough = true
 	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return NoProof
 	}

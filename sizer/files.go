@@ -33,6 +33,8 @@ type file struct {
 	size  int64 // of a finished file, without its holes
 	holes int64
 	came  time.Time // when it was put in its place
+	// checked is when it was last looked at there.
+	checked time.Time
 	// born is when it was made, as it was asked for when it came at bornAt.
 	born, bornAt time.Time
 
@@ -97,6 +99,10 @@ func (p *pass) findFinished(pl *play) error {
 	defer home.Close()
 	scans := 0
 	for _, f := range pl.files {
+		if !p.dueAgain(f.checked, len(pl.files)) && f.done && f.part == nil && !f.anew && !p.held.has(f.etag) {
+			continue
+		}
+		f.checked = p.now
 		e, err := p.repo.layout.finished(p, home, f)
 		if f.done && fsys.Absent(err) && scans < maxScans {
 			scans++

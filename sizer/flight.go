@@ -20,8 +20,9 @@ func (p *pass) rebuild(pl *play) error {
 	if err := p.readListings(pl.revisions, moving); err != nil { // of those that were chosen
 		return err
 	}
-	if due := p.recountDue(pl); due || !slices.Equal(former, pl.revisions) {
-		if err := p.recount(pl); err != nil {
+	alike := slices.Equal(former, pl.revisions)
+	if !alike || p.recountDue(pl) {
+		if err := p.recount(pl, alike); err != nil {
 			return err
 		}
 	}

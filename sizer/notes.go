@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"cmp"
 	"io"
 	"io/fs"
 	"slices"
@@ -17,6 +18,8 @@ type note struct {
 	mark         mark
 	size         int64
 	commit, etag string
+	// checked is when it was last looked whether it is so.
+	checked time.Time
 }
 
 // vouches reports whether the file is as it was when its note was written: the
@@ -123,15 +126,7 @@ func (p *pass) readNotes(revs *revisions) error {
 		if td.beyond = td.unread || len(notes) >= maxLinks; td.beyond {
 			continue
 		}
-		for _, path := range td.noted {
-			n, ok := p.readNote(down, path, former[path])
-			if !ok {
-				continue
-			}
-			notes[path] = n
-			rev := revs.at(n.commit)
-			rev.links, rev.linked = append(rev.links, link{path, path}), later(rev.linked, n.mark.mtime)
-		}
+		p.readNotesIn(down, td, former, notes, revs)
 	}
 	p.repo.tree.notes = notes
 	for commit, rev := range revs.byCommit {
@@ -142,6 +137,36 @@ func (p *pass) readNotes(revs *revisions) error {
 	}
 	return nil
 }
+
+// readNotesIn reads the metadata in one directory, where they are due.
+func (p *pass) readNotesIn(down fsys.Dir, td *treeDir, former, notes map[string]note, revs *revisions) {
+	var d fsys.Dir
+	opened := false
+	for _, path := range td.noted {
+		n := former[path]
+		if n.commit == "" || p.dueAgain(n.checked, len(former)) {
+			if !opened {
+				var err error
+				if d, err = down.Sub(cmp.Or(parentOf(path), ".")); err != nil {
+					return
+				}
+				defer d.Close()
+				opened = true
+			}
+			var ok bool
+			if n, ok = p.readNote(d, lastOf(path), n); !ok {
+				continue
+			}
+		}
+		notes[path] = n
+		rev := revs.at(n.commit)
+		rev.links, rev.linked = append(rev.links, link{path, path}), later(rev.linked, n.mark.mtime)
+	}
+}
+
+func lastOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+func parentOf(path string) string { return path[:max(strings.LastIndexByte(path, '/'), 0)] }
 
 // inFlight reports whether a revision is one of the play's.
 func (pl *play) inFlight(commit string) bool {
@@ -162,61 +187,68 @@ func (p *pass) restNotes(pl *play) error {
 	}
 	defer home.Close()
 	for at, td := range p.repo.tree.dirs {
-		if !td.beyond {
-			continue
-		}
-		noted := td.noted
-		if td.unread {
-			if noted, err = notedIn(down, at); err != nil {
+		if td.beyond {
+			if err := p.restNotesIn(pl, down, home, at, td); err != nil {
 				return err
-			}
-		}
-		td.noted, td.locks, td.unread, td.beyond = nil, nil, false, false
-		p.repo.tree.lean = true
-		for _, path := range noted {
-			kept, err := p.restNote(pl, down, home, path)
-			if err != nil {
-				return err
-			}
-			if kept {
-				td.noted = append(td.noted, path)
 			}
 		}
 	}
 	return nil
 }
 
-// notedIn lists the files of a directory that have metadata.
-func notedIn(down fsys.Dir, at string) (noted []string, err error) {
-	d := down
-	if at != "" {
-		if d, err = down.Sub(at); err != nil {
-			return nil, notAbsent(err)
-		}
-		defer d.Close()
+// restNotesIn does so for one directory.
+func (p *pass) restNotesIn(pl *play, down, home fsys.Dir, at string, td *treeDir) error {
+	staged, err := down.Sub(cmp.Or(at, "."))
+	if err != nil {
+		return notAbsent(err)
 	}
-	err = d.Names(func(name string) bool {
-		if file, ok := hfcache.ParseLocalNote(name); ok {
-			noted = append(noted, beneath(at, strings.Clone(file)))
+	defer staged.Close()
+	placed, err := home.Sub(cmp.Or(at, "."))
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer placed.Close()
+	noted := td.noted
+	if td.unread {
+		err = staged.Names(func(name string) bool {
+			if file, ok := hfcache.ParseLocalNote(name); ok {
+				noted = append(noted, beneath(at, strings.Clone(file)))
+			}
+			return len(noted) < maxStaged
+		})
+		if err != nil {
+			return err
 		}
-		return len(noted) < maxStaged
-	})
-	return noted, err
+	}
+	td.noted, td.locks, td.unread, td.beyond = nil, nil, false, false
+	p.repo.tree.lean = true
+	for _, path := range noted {
+		kept, err := p.restNote(pl, staged, placed, path)
+		if err != nil {
+			return err
+		}
+		if kept {
+			td.noted = append(td.noted, path)
+		}
+	}
+	return nil
 }
 
 // restNote settles one file, if it is one of the download's. kept: it is known one
 // by one, or will be.
-func (p *pass) restNote(pl *play, down, home fsys.Dir, path string) (kept bool, err error) {
+func (p *pass) restNote(pl *play, staged, placed fsys.Dir, path string) (kept bool, err error) {
 	if pl.files[path] != nil || pl.settled.has(path) {
 		return pl.files[path] != nil, nil
 	}
-	n, ok := p.readNote(down, path, note{})
-	if !ok || !pl.inFlight(n.commit) || p.repo.revs.at(n.commit).listed() {
-		return false, nil
-	}
-	e, err := home.LstatPath(path)
-	if err != nil || !e.Regular() || !vouches(n.mark.mtime, e) {
+	e, err := placed.Lstat(lastOf(path))
+	if err != nil || !e.Regular() {
 		return false, nil //nolint:nilerr // it is no file of the download, or not any more
+	}
+	if !pl.settled.unchanged(path, e.Size-p.root.fs.holes(e)) {
+		n, ok := p.readNote(staged, lastOf(path), note{})
+		if !ok || !vouches(n.mark.mtime, e) || !pl.inFlight(n.commit) || p.repo.revs.at(n.commit).listed() {
+			return false, nil
+		}
 	}
 	p.repo.tree.samples.add(path)
 	return false, p.settle(pl, path, e)
@@ -257,47 +289,49 @@ func (p *pass) recountTree(*play) error {
 	for _, td := range t.dirs {
 		td.mark.young = true
 	}
+	relisted := p.relisted // of what hasn't changed no news comes
 	if err := p.walkTree(down); err != nil {
 		return err
 	}
+	p.relisted = relisted
 	return p.readNotes(&p.repo.revs)
 }
 
 // noteOf reads the metadata of a file whose directory wasn't read.
 func (p *pass) noteOf(path string) (n note, ok bool) {
-	down, err := p.top.Sub(p.repo.folder + stage)
-	if err != nil {
-		return note{}, false
-	}
-	defer down.Close()
-	return p.readNote(down, path, note{})
-}
-
-// readNote reads the metadata of one file, if they have changed.
-func (p *pass) readNote(down fsys.Dir, path string, former note) (n note, ok bool) {
-	err := down.Below(hfcache.LocalNote(path), func(parent fsys.Dir, name string) error {
-		e, err := parent.Lstat(name)
-		if err != nil {
-			return err
-		}
-		if former.commit != "" && !former.mark.rewritten(e) && former.size == e.Size {
-			n = former
-			return nil
-		}
-		f, e, err := parent.OpenRegular(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxNote))
-		if err != nil {
-			return err
-		}
-		n = note{mark: p.mark(e), size: e.Size}
-		n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text))
+	err := p.top.Below(p.repo.folder+stage+"/"+path, func(d fsys.Dir, name string) error {
+		n, ok = p.readNote(d, name, note{})
 		return nil
 	})
-	return n, err == nil && n.commit != ""
+	return n, ok && err == nil
+}
+
+// readNote reads the metadata of a file of that name, if they have changed.
+func (p *pass) readNote(d fsys.Dir, name string, former note) (n note, ok bool) {
+	name = hfcache.LocalNote(name)
+	if former.commit != "" {
+		e, err := d.Lstat(name)
+		if err != nil {
+			return n, false
+		}
+		if !former.mark.rewritten(e) && former.size == e.Size {
+			former.checked = p.now
+			return former, true
+		}
+	}
+	f, e, err := d.OpenRegular(name)
+	if err != nil {
+		return n, false
+	}
+	defer f.Close()
+	var text [maxNote]byte
+	length, err := io.ReadAtLeast(f, text[:min(max(e.Size, 1), maxNote)], 1)
+	if err != nil {
+		return n, false
+	}
+	n = note{mark: p.mark(e), size: e.Size, checked: p.now}
+	n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text[:length]))
+	return n, n.commit != ""
 }
 
 // introduction is how long a sign waits for somebody who tells whose it is:

@@ -30,9 +30,10 @@ type play struct {
 	kept      []string // see Memory.Kept
 	files     map[string]*file
 	// settled are those of which no more is expected, where there are many;
-	// recounted is when they were last counted anew.
-	settled   *settled
-	recounted time.Time
+	// recounted is when they were last counted anew, moved when bytes or names
+	// last came.
+	settled          *settled
+	recounted, moved time.Time
 	// listed: every revision in flight has a listing; fromHub: of one of
 	// them only the hub has it.
 	listed, fromHub bool
@@ -165,6 +166,9 @@ func (p *pass) playOn(look *Look) error {
 	p.reckon(pl)
 	p.noticeLanded()
 	arrived := pl.count(p.countTemps())
+	if arrived > 0 || p.relisted || pl.moved.IsZero() {
+		pl.moved = p.now
+	}
 	p.unseen(pl, look)
 	if arrived > 0 || p.held.any || look.Unseen {
 		pl.changed = p.now

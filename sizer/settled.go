@@ -14,8 +14,11 @@ const (
 	// maxKept is how many files of a download are kept one by one, before those
 	// of which no more is expected are kept as a number each; settledAfter is
 	// how long ago such a one has come.
-	maxKept      = 1000
-	settledAfter = 10 * time.Second
+	maxKept      = 256
+	settledAfter = 5 * time.Second
+	// checkEvery is how often it is looked, where there are more, whether one
+	// that is there is as it was.
+	checkEvery = 5 * time.Second
 	// maxSettled is how many files of a download are counted at all.
 	maxSettled = 1 << 20
 	// recountAfter is how long nothing must have changed until those that are
@@ -44,6 +47,8 @@ type settled struct {
 	// round is that of the counting. What was counted in a former one, and not
 	// in this, isn't there any more, but would not arrive a second time.
 	round uint32
+	// alike: the round before was of the same revisions.
+	alike bool
 	// bytes and paths of what was counted in this round, and when the last of
 	// that came.
 	bytes  int64
@@ -94,6 +99,13 @@ func (s *settled) room(r *Root) bool {
 	return true
 }
 
+// unchanged reports whether a file of that size was counted in the round before,
+// for the same revisions.
+func (s *settled) unchanged(key string, size int64) bool {
+	was := s.files[hashOf(key)]
+	return s.alike && was.round == s.round-1 && was.size == size
+}
+
 // add counts a file that has so many paths. What was counted of it before has
 // arrived already.
 func (s *settled) add(key string, size int64, paths uint32, at time.Time) (before int64, known bool) {
@@ -132,8 +144,8 @@ func (s *settled) take(key string) (was settledFile, known, counted bool) {
 	return was, known, counted
 }
 
-// anew begins another round.
-func (s *settled) anew() {
+// anew begins another round; alike: of the same revisions.
+func (s *settled) anew(alike bool) {
 	for h, f := range s.files {
 		if f.round != s.round {
 			delete(s.files, h) // it was gone a round before
@@ -141,6 +153,7 @@ func (s *settled) anew() {
 	}
 	clear(s.links)
 	s.round++
+	s.alike = alike
 	s.bytes, s.paths, s.newest = 0, 0, time.Time{}
 }
 
@@ -229,19 +242,26 @@ func (s *settled) keep(f *file) {
 // recountDue reports whether what is kept as numbers is to be counted anew: once
 // when nothing has changed for a while, so that no verdict rests on what was.
 func (p *pass) recountDue(pl *play) bool {
-	return len(pl.settled.files) > 0 && p.now.Sub(pl.changed) >= recountAfter && !pl.recounted.After(pl.changed)
+	return len(pl.settled.files) > 0 && p.now.Sub(pl.moved) >= recountAfter && pl.recounted.Before(pl.moved)
 }
 
-// recount counts anew what is kept as numbers.
-func (p *pass) recount(pl *play) error {
-	pl.recounted = p.now
+// recount counts anew what is kept as numbers; alike: for the same revisions.
+func (p *pass) recount(pl *play, alike bool) error {
+	pl.recounted, p.thorough = p.now, true
 	lean := p.repo.tree != nil && p.repo.tree.lean
 	if len(pl.settled.files) == 0 && !lean {
 		return nil
 	}
-	pl.settled.anew()
+	pl.settled.anew(alike)
 	for _, f := range pl.files {
 		f.elsewhere = 0
 	}
 	return p.repo.layout.recount(p, pl)
+}
+
+// dueAgain reports whether one of so many files, last looked at then, is to be
+// looked at now.
+func (p *pass) dueAgain(checked time.Time, among int) bool {
+	age := p.now.Sub(checked)
+	return p.thorough || among <= maxKept || age < 0 || age >= checkEvery
 }

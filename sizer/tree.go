@@ -48,6 +48,7 @@ type tree struct {
 	stirring, lean bool
 	// kept is how many names of metadata are; samples are some of the others.
 	kept    int
+	turn    int
 	samples samples
 	// sign is when something came of which nobody knew the downloader.
 	sign time.Time
@@ -64,6 +65,8 @@ type treeDir struct {
 	locks    []lockFile
 	noted    []string // paths of files that have metadata, but for those that are settled
 	partials []partialName
+	// due is when it is looked at again, where there are many.
+	due time.Time
 	// unread: there are more noted ones. beyond: their metadata weren't read.
 	unread, beyond bool
 }
@@ -89,6 +92,9 @@ const (
 	// leanAfter is how long after its last change of a directory among many
 	// nothing is kept but how many files it holds.
 	leanAfter = 30 * time.Second
+	// restsFor is at least how long, and no more than twice as long, a directory
+	// among many isn't looked at in which nothing has changed for a while.
+	restsFor = 15 * time.Second
 )
 
 // readTree brings the partials up to date and, at rest, finds files that came
@@ -205,6 +211,10 @@ func (p *pass) walkTree(down fsys.Dir) error {
 // treeDir looks at one directory beneath download/.
 func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 	known := p.repo.tree.dirs[path]
+	if known != nil && p.rests(known) {
+		known.relisted = false
+		return known, nil
+	}
 	if known != nil && path != "" {
 		e, err := down.Peek(path)
 		if err == nil && !e.IsDir() {
@@ -252,34 +262,48 @@ func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 // listTreeDir reads the names of one directory.
 func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
 	entries, pl := 0, p.repo.play
-	err := d.Names(func(name string) bool {
-		name = strings.Clone(name)
-		entries++
-		td.names.Add(name)
-		if file, ok := hfcache.ParseLocalNote(name); ok {
-			if noted := beneath(path, file); pl == nil || !pl.settled.has(noted) {
-				td.noted = append(td.noted, noted)
-			} else {
-				p.repo.tree.lean = true
-			}
-		} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
-			td.partials = append(td.partials, partialName{beneath(path, name), partial})
-		} else if e, err := d.Lstat(name); err == nil {
-			file, isLock := strings.CutSuffix(name, ".lock")
-			switch {
-			case e.IsDir():
+	var locks []string
+	err := d.List(func(items []fsys.Item) error {
+		for _, item := range items {
+			name := string(item.Name)
+			td.names.Add(name)
+			if file, ok := hfcache.ParseLocalNote(name); ok {
+				if noted := beneath(path, file); pl == nil || !pl.settled.has(noted) {
+					td.noted = append(td.noted, noted)
+				} else {
+					p.repo.tree.lean = true
+				}
+			} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
+				td.partials = append(td.partials, partialName{beneath(path, name), partial})
+			} else if item.Dir && isDir(d, name, item) {
 				td.subs = append(td.subs, beneath(path, name))
-			case isLock && e.Regular():
-				td.locks = append(td.locks, lockFile{etag: beneath(path, file), dev: e.Dev, ino: e.Inode})
+			} else if strings.HasSuffix(name, ".lock") {
+				locks = append(locks, name)
 			}
 		}
-		return entries < maxStaged
+		if entries += len(items); entries >= maxStaged {
+			return errTooMany
+		}
+		return nil
 	})
-	if entries >= maxStaged {
-		return errTooMany
+	if err != nil || p.slim(td) {
+		return err
 	}
-	p.slim(td)
-	return err
+	for _, name := range locks {
+		if e, err := d.Lstat(name); err == nil && e.Regular() {
+			td.locks = append(td.locks, lockFile{etag: beneath(path, strings.TrimSuffix(name, ".lock")), dev: e.Dev, ino: e.Inode})
+		}
+	}
+	return nil
+}
+
+// isDir reports whether an entry that may be a directory is one.
+func isDir(d fsys.Dir, name string, item fsys.Item) bool {
+	if !item.Link {
+		return true
+	}
+	e, err := d.Lstat(name)
+	return err == nil && e.IsDir()
 }
 
 func beneath(path, name string) string {
@@ -404,15 +428,34 @@ func (t *tree) newest() []*treeDir {
 	return found
 }
 
-// slim gives up, of a directory that was listed just now, what nobody is at, where
-// there is more than is kept.
-func (p *pass) slim(td *treeDir) {
+// slim gives up, of a directory whose names were read just now, what nobody is at,
+// where there is more than is kept: its locks aren't needed then.
+func (p *pass) slim(td *treeDir) bool {
 	t := p.repo.tree
 	t.kept += len(td.noted)
 	if len(td.partials) > 0 || t.kept <= maxLinks || p.now.Sub(td.mark.mtime) < leanAfter {
-		return
+		return false
 	}
 	t.kept -= len(td.noted)
-	t.lean, td.unread = true, len(td.noted) > 0
-	td.noted, td.locks = nil, nil
+	t.lean, td.unread, td.noted = true, len(td.noted) > 0, nil
+	return true
 }
+
+// rests reports whether a directory among many need not be looked at now. Where
+// new ones may come is looked at each time, and so is what is at work.
+func (p *pass) rests(td *treeDir) bool {
+	t := p.repo.tree
+	busy := len(td.subs)+len(td.partials)+len(td.noted) > 0 || td.mark.young || td.unread
+	if p.thorough || len(t.dirs) <= maxKept || busy || p.now.Sub(td.changed()) < leanAfter {
+		return false
+	}
+	if left := td.due.Sub(p.now); left > 0 && left <= 2*restsFor {
+		return true
+	}
+	t.turn = (t.turn + 1) % turns
+	td.due = p.now.Add(restsFor + time.Duration(t.turn)*restsFor/turns)
+	return false
+}
+
+// turns is over how many looks those are spread that rest.
+const turns = 30
