@@ -56,7 +56,7 @@ func (p *pass) keptOf(pl *play) []string {
 // that came, or of its content, where a client writes that under its name
 // (swift).
 func (p *pass) told(pl *play) time.Time {
-	at := later(p.repo.since, p.blobsTime)
+	at := later(later(p.repo.since, p.blobsTime), pl.settled.newest)
 	for _, f := range pl.files {
 		if f.done && !f.loose {
 			at = later(at, f.came)
@@ -116,6 +116,7 @@ func (l *Look) list(f *file, paths int, expected bool) {
 }
 
 func (pl *play) describeFiles(p *pass, look *Look) {
+	look.FilesDone = pl.settled.paths
 	for _, f := range pl.files {
 		if !f.wanted {
 			continue
@@ -213,22 +214,18 @@ func (p *pass) brought(etag string) bool {
 // linkedPaths are the paths at which revisions in flight have a file: those of
 // links, and of files that lie there themselves where no link can be made.
 func (p *pass) linkedPaths(pl *play) []string {
-	count := 0
+	var paths []string
 	for _, commit := range pl.revisions {
 		rev := p.repo.revs.at(commit)
-		count += len(rev.links) + len(rev.places)
-	}
-	paths := make([]string, 0, count)
-	for _, commit := range pl.revisions {
-		rev := p.repo.revs.at(commit)
-		for _, l := range rev.links {
-			paths = append(paths, l.path)
-		}
+		paths = rev.appendPaths(paths)
 		if pl.linkless {
 			for path := range rev.places {
 				paths = append(paths, path)
 			}
 		}
+	}
+	if p.repo.tree != nil {
+		paths = append(paths, p.repo.tree.samples.paths...)
 	}
 	return paths
 }
@@ -241,6 +238,7 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	}
 	// What is looked at again here may have come since this look began, and
 	// would then seem new to the next: that one shall prove it.
+	p.thorough = true
 	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return NoProof
 	}

@@ -328,6 +328,7 @@ func (p *pass) stock(pl *play, look *Look) {
 
 // loaded checks the loader's weights against the disk, as prove does.
 func (p *pass) loaded(pl *play) bool {
+	p.thorough = true
 	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return false
 	}
