@@ -86,13 +86,17 @@ man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
 	mandoc -T lint -W warning docs/man/*
 
 # "security" counts tenths: 10 is an exposure of 1.0.
-unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0, 1.8 with a network (systemd 252 or newer)
+unit-check: $(BINARY) $(CLIENT) ## systemd-analyze verify, and an exposure of at most 1.0, 1.8 with a network, 0.3 of HTTP (systemd 252 or newer)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(call unit,progressd.service,$(abspath $(dir $(BINARY)))) >"$$dir/progressd.service" && mkdir "$$dir/user" && \
 	$(call unit,progressd.user.service,$(abspath $(dir $(BINARY)))) >"$$dir/user/progressd.service" && \
 	cp packaging/systemd/progressd.socket "$$dir" && cp packaging/systemd/progressd.user.socket "$$dir/user/progressd.socket" && \
-	$(call unit,examples/hf-download@.service,$(abspath $(dir $(BINARY)))) >"$$dir/hf-download@.service" && set -x && \
-	systemd-analyze verify --man=no "$$dir/progressd.service" "$$dir/progressd.socket" "$$dir/hf-download@org-model.service" && \
+	$(call unit,examples/hf-download@.service,$(abspath $(dir $(BINARY)))) >"$$dir/hf-download@.service" && \
+	$(call unit,progressd-http.service,$(abspath $(dir $(CLIENT)))) >"$$dir/progressd-http.service" && \
+	cp packaging/systemd/progressd-http.socket "$$dir" && set -x && \
+	systemd-analyze verify --man=no "$$dir/progressd.service" "$$dir/progressd.socket" "$$dir/hf-download@org-model.service" \
+		"$$dir/progressd-http.service" "$$dir/progressd-http.socket" && \
+	systemd-analyze security --offline=true --no-pager --threshold=3 "$$dir/progressd-http.service" && \
 	XDG_RUNTIME_DIR="$$dir" systemd-analyze --user verify --man=no "$$dir/user/progressd.service" "$$dir/user/progressd.socket" && \
 	systemd-analyze security --offline=true --no-pager --threshold=10 "$$dir/progressd.service" && \
 	mkdir "$$dir/progressd.service.d" && cp packaging/systemd/examples/hub-lookup.conf "$$dir/progressd.service.d" && \
@@ -166,6 +170,9 @@ install: $(BINARY) $(CLIENT) ## lay down binaries, units, configuration, man pag
 	$(call unit,progressd.service,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd.service'
 	$(call unit,progressd.user.service,$(BINDIR)) >'$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	chmod 644 '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
+	$(call unit,progressd-http.service,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd-http.service'
+	chmod 644 '$(DESTDIR)$(UNITDIR)/progressd-http.service'
+	install -m 644 packaging/systemd/progressd-http.socket '$(DESTDIR)$(UNITDIR)/progressd-http.socket'
 	install -m 644 packaging/systemd/progressd.socket '$(DESTDIR)$(UNITDIR)/progressd.socket'
 	install -m 644 packaging/systemd/progressd.user.socket '$(DESTDIR)$(USERUNITDIR)/progressd.socket'
 	install -D -m 644 packaging/systemd/progressd.sysusers '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf'
@@ -176,6 +183,8 @@ install: $(BINARY) $(CLIENT) ## lay down binaries, units, configuration, man pag
 	install -m 644 LICENSE config.example.toml '$(DESTDIR)$(DOCDIR)'
 	for example in $(EXAMPLES); do $(call unit,examples/$$example,$(BINDIR)) >'$(DESTDIR)$(DOCDIR)/examples/'$$example || exit; done
 	chmod 644 '$(DESTDIR)$(DOCDIR)/examples/'*
+	install -d '$(DESTDIR)$(DOCDIR)/prometheus'
+	install -m 644 packaging/prometheus/progressd.rules.yml packaging/prometheus/grafana.json '$(DESTDIR)$(DOCDIR)/prometheus'
 	$(call keep,packaging/systemd/config.toml,$(SYSCONFDIR)/progressd/config.toml)
 	$(call keep,packaging/logrotate/progressd,$(SYSCONFDIR)/logrotate.d/progressd)
 ifeq ($(DESTDIR),)
@@ -190,10 +199,11 @@ endif
 	rm -f '$(DESTDIR)$(BASHCOMPDIR)/progressctl' '$(DESTDIR)$(ZSHCOMPDIR)/_progressctl' '$(DESTDIR)$(FISHCOMPDIR)/progressctl.fish'
 	rm -f '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	rm -f '$(DESTDIR)$(UNITDIR)/progressd.socket' '$(DESTDIR)$(USERUNITDIR)/progressd.socket'
+	rm -f '$(DESTDIR)$(UNITDIR)/progressd-http.service' '$(DESTDIR)$(UNITDIR)/progressd-http.socket'
 	rm -f '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf' '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
 	rm -f $(foreach page,$(PAGES),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(page)')
-	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix examples/,$(EXAMPLES)))
-	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
+	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix prometheus/,progressd.rules.yml grafana.json) $(addprefix examples/,$(EXAMPLES)))
+	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)/prometheus' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
 	@if cmp -s packaging/logrotate/progressd '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; \
 	then set -x; rm -f '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; fi
 ifeq ($(DESTDIR),)

@@ -233,7 +233,7 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, by Peer) {
 		refuse(c, Answer{Refused: err.Error()})
 		return
 	}
-	if h.Watch != nil || h.Ask != nil {
+	if h.Watch != nil || h.Ask != nil || h.Facts {
 		s.read(ctx, c, h, by.UID)
 		return
 	}

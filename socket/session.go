@@ -271,10 +271,14 @@ func answer(c net.Conn, within time.Duration, a any) error {
 	if err != nil {
 		return err
 	}
+	return write(c, within, append(line, '\n'))
+}
+
+func write(c net.Conn, within time.Duration, text []byte) error {
 	if err := c.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return err
 	}
-	_, err = c.Write(append(line, '\n'))
+	_, err := c.Write(text)
 	return err
 }
 

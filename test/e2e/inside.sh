@@ -515,12 +515,62 @@ shows_downloads() {
 	ok "progressctl: everybody sees the own downloads, others by the journal or public logs alone"
 }
 
+# get USER PATH [PORT]: what progressd-http answers, its status first.
+get() {
+	as "$1" python3 - "${@:2}" <<-'END'
+		import http.client, socket, sys
+		class Connection(http.client.HTTPConnection):
+		    def connect(self):
+		        self.sock = socket.socket(socket.AF_UNIX)
+		        self.sock.connect("/run/progressd/http.sock")
+		c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[2])) if len(sys.argv) > 2 else Connection("localhost")
+		c.request("GET", sys.argv[1])
+		answer = c.getresponse()
+		print(answer.status, answer.read().decode())
+	END
+}
+http_is() { [[ $(systemctl show --property=ActiveState --value progressd-http.service) == "$1" ]]; }
+
+# It is there while somebody looks, sees what it may, and can do nothing else.
+serves_http() {
+	local out pid dropin=/etc/systemd/system/progressd-http.socket.d
+	systemd-analyze verify --man=no progressd-http.service progressd-http.socket || die "the units of HTTP do not verify"
+	systemctl enable --now progressd-http.socket || die "enable progressd-http.socket"
+	http_is inactive || die "it runs, and nobody looks"
+	out=$(get root /v1/downloads) && [[ $out == '200 {"version":'*'"downloads":'* ]] || die "root is answered: $out"
+	http_is active || die "somebody looks, and it does not run"
+	out=$(get bob /healthz 2>&1) && die "bob is answered: $out"
+	[[ $out == *PermissionError* ]] || die "bob is told: $out"
+	usermod --append --groups progressd bob
+	out=$(get bob /metrics) && [[ $out == 200*'progressd_process_cpu_seconds_total '*'progressd_root_up{root="/home/alice/'*'} 1'* && $out != *'/root/'* ]] || die "who is in the group is answered: $out"
+	gpasswd --delete bob progressd >/dev/null
+	pid=$(systemctl show --property=MainPID --value progressd-http)
+	[[ $(readlink "/proc/$pid/ns/net") != "$(readlink /proc/1/ns/net)" ]] || die "it has the machine's network"
+	grep -q '^CapEff:[[:space:]]*0*$' "/proc/$pid/status" || die "it has a capability"
+	# A port, which systemd listens at: the service has no network all the same.
+	install -D /usr/local/share/doc/progressd/examples/http-port.conf $dropin/http-port.conf
+	systemctl daemon-reload
+	systemctl stop progressd-http.service progressd-http.socket
+	systemctl start progressd-http.socket || die "start with a port"
+	out=$(get bob / 7764) && [[ $out == 200*'<title>Downloads</title>'* ]] || die "at the port: $out"
+	# Without the daemon it says so, and goes on when that is back.
+	systemctl stop progressd
+	out=$(get root /healthz 7764) && [[ $out == 503*'systemctl start progressd'* ]] || die "without a daemon: $out"
+	systemctl start progressd
+	eventually 10 eval '[[ $(get root /healthz 7764) == 200* ]]' || die "the daemon is back, and it is not heard"
+	rm -r $dropin
+	systemctl daemon-reload
+	eventually 75 http_is inactive || die "nobody looks, and it goes on"
+	out=$(get root /v1/downloads) && [[ $out == 200* ]] || die "it does not come again: $out"
+	ok "progressd-http.socket: starts what serves when somebody looks, without privilege and network, and it ends by itself"
+}
+
 uninstalls() {
 	systemctl start progressd
 	make --silent -C /src uninstall || die "make uninstall"
 	systemctl is-active --quiet progressd && die "still running"
 	[[ -z $(find /usr/local -name '*progress[dc]*' -print) ]] || die "left behind: $(find /usr/local -name '*progress[dc]*')"
-	[[ ! -e /run/progressd/progressd.sock ]] || die "the socket is left behind"
+	[[ ! -e /run/progressd/progressd.sock && ! -e /run/progressd/http.sock ]] || die "a socket is left behind"
 	[[ -e /etc/progressd/config.toml && -d $log && -d /var/lib/progressd ]] || die "took away what is the administrator's"
 	systemctl --quiet list-unit-files progressd.service | grep -q progressd && die "systemd still knows the unit"
 	ok "make uninstall: nothing of ours left, configuration and logs kept"
@@ -550,5 +600,6 @@ installs_the_service
 downloads_as_a_service
 reports_to_the_daemon
 extends_start_timeouts
+serves_http
 uninstalls
 echo "all $cases cases passed in $SECONDS s"
