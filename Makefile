@@ -44,7 +44,7 @@ compile = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -b
 all: build ## the same
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin $(DIST)
 
 ##@ Try
 .PHONY: demo
@@ -80,7 +80,8 @@ fuzz: ## every fuzz test, FUZZTIME (100000x) inputs each
 	@GO='$(GO)' test/fuzz.sh $(FUZZTIME)
 
 scripts-check: ## shellcheck on every script (Debian: shellcheck)
-	shellcheck --severity=warning .ci/run packaging/systemd/host.sh test/*.sh test/harness/*.sh test/e2e/*.sh
+	shellcheck --severity=warning .ci/run packaging/systemd/host.sh packaging/nfpm/*.sh packaging/nfpm/deb.* test/*.sh test/harness/*.sh test/e2e/*.sh
+	shellcheck --severity=warning --shell=sh packaging/nfpm/rpm.*
 
 man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
 	mandoc -T lint -W warning docs/man/*
@@ -201,6 +202,34 @@ ifeq ($(DESTDIR),)
 endif
 	@echo 'kept: $(SYSCONFDIR)/progressd, /var/log/progressd, /var/lib/progressd and the user progressd;'
 	@echo 'to be rid of them too: rm -r $(SYSCONFDIR)/progressd /var/log/progressd /var/lib/progressd; userdel progressd'
+
+##@ Release
+.PHONY: packages packages-check
+# Where packages and releases are made, and for which processors (Go's names).
+DIST  ?= dist
+ARCHS ?= amd64 arm64
+# The time that everything in a package has: that of the commit, so that two builds are the same to the byte.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md)
+
+packages: $(addprefix package-,$(ARCHS)) ## deb and rpm for ARCHS (amd64 arm64) in dist/, of what "make install" lays down
+
+# Of one processor: what is built for it, staged and packed.
+built = $(abspath $(DIST))/build/$*
+package-%: nfpm
+	rm -rf '$(built)'
+	GOARCH=$* $(MAKE) --no-print-directory build BINARY='$(built)/progressd' CLIENT='$(built)/progressctl'
+	$(MAKE) --no-print-directory --silent install DESTDIR='$(built)/stage' PREFIX=/usr BINARY='$(built)/progressd' CLIENT='$(built)/progressctl'
+	NFPM='$(abspath $(DIST))/build/nfpm' VERSION='$(VERSION)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' \
+		packaging/nfpm/build.sh '$*' '$(built)/stage' '$(abspath $(DIST))'
+
+# The second build starts from nothing but the sources, in another place.
+packages-check: packages ## the packages again: same bytes, what "make install" lays down, lintian, rpmlint (Debian: lintian rpmlint rpm cpio)
+	$(MAKE) --no-print-directory packages DIST='$(DIST)/again'
+	packaging/nfpm/check.sh '$(abspath $(DIST))' '$(abspath $(DIST))/again'
+
+.PHONY: nfpm
+nfpm:
+	$(GO) build -modfile=tools/nfpm/go.mod -o '$(DIST)/build/nfpm' github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 .PHONY: help
 help: ## this list
