@@ -204,7 +204,7 @@ endif
 	@echo 'to be rid of them too: rm -r $(SYSCONFDIR)/progressd /var/log/progressd /var/lib/progressd; userdel progressd'
 
 ##@ Release
-.PHONY: packages packages-check
+.PHONY: packages packages-check release releasable image sbom
 # Where packages and releases are made, and for which processors (Go's names).
 DIST  ?= dist
 ARCHS ?= amd64 arm64
@@ -219,8 +219,9 @@ package-%: nfpm
 	rm -rf '$(built)'
 	GOARCH=$* $(MAKE) --no-print-directory build BINARY='$(built)/progressd' CLIENT='$(built)/progressctl'
 	$(MAKE) --no-print-directory --silent install DESTDIR='$(built)/stage' PREFIX=/usr BINARY='$(built)/progressd' CLIENT='$(built)/progressctl'
+	GO='$(GO)' packaging/licenses.sh >'$(built)/third-party-licenses'
 	NFPM='$(abspath $(DIST))/build/nfpm' VERSION='$(VERSION)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' \
-		packaging/nfpm/build.sh '$*' '$(built)/stage' '$(abspath $(DIST))'
+		packaging/nfpm/build.sh '$*' '$(built)/stage' '$(built)/third-party-licenses' '$(abspath $(DIST))'
 
 # The second build starts from nothing but the sources, in another place.
 packages-check: packages ## the packages again: same bytes, what "make install" lays down, lintian, rpmlint (Debian: lintian rpmlint rpm cpio)
@@ -230,6 +231,27 @@ packages-check: packages ## the packages again: same bytes, what "make install" 
 .PHONY: nfpm
 nfpm:
 	$(GO) build -modfile=tools/nfpm/go.mod -o '$(DIST)/build/nfpm' github.com/goreleaser/nfpm/v2/cmd/nfpm
+
+image: packages ## a container image with both binaries and nothing else, as an OCI layout in one file, without a container engine
+	rm -f '$(DIST)'/*.oci.tar
+	$(GO) -C tools/release run ./image --out '$(abspath $(DIST))/progressd-$(VERSION:v%=%).oci.tar' --version '$(VERSION:v%=%)' \
+		--created '$(SOURCE_DATE_EPOCH)' $(foreach arch,$(ARCHS),'$(arch)=$(abspath $(DIST))/build/$(arch)')
+
+# From the binaries: what is in them, not what might be.
+sbom: packages ## what the binaries are made of, as CycloneDX
+	rm -f '$(DIST)'/*.cdx.json
+	for program in progressd progressctl; do \
+		$(GO) tool -modfile=tools/release/go.mod cyclonedx-gomod bin -json -std -noserial -notimestamp -version '$(VERSION:v%=%)' \
+			-output "$(DIST)/$$program-$(VERSION:v%=%).cdx.json" "$(DIST)/build/$(firstword $(ARCHS))/$$program" || exit; done
+
+releasable:
+	@echo '$(VERSION)' | grep -Eqx 'v[0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?' || \
+		{ echo 'make release: "$(VERSION)" is no release: commit everything, then "git tag -a v1.2.3"' >&2; exit 1; }
+	@grep -q '^## \[$(patsubst v%,%,$(firstword $(subst -, ,$(VERSION))))\] - 20' CHANGELOG.md || \
+		{ echo 'make release: CHANGELOG.md has no heading "## [$(patsubst v%,%,$(firstword $(subst -, ,$(VERSION))))] - DATE"' >&2; exit 1; }
+
+release: releasable packages image sbom ## everything that is published of a tag: packages, image, CycloneDX, and SHA256SUMS of all, in dist/
+	cd '$(DIST)' && sha256sum -- *.deb *.rpm *.oci.tar *.cdx.json >SHA256SUMS && cat SHA256SUMS
 
 .PHONY: help
 help: ## this list

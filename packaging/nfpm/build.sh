@@ -1,10 +1,10 @@
 #!/bin/bash
-# build.sh ARCH STAGE OUT: packs what "make install" has laid down in STAGE (usr and etc) into OUT, as deb
-# and rpm for ARCH (Go's name of it). The same tree, version and SOURCE_DATE_EPOCH make the same bytes.
+# build.sh ARCH STAGE LICENSES OUT: packs what "make install" has laid down in STAGE (usr and etc) into OUT, as
+# deb and rpm for ARCH (Go's name of it), with the file LICENSES, those of the libraries, among the documents. The same tree, version and SOURCE_DATE_EPOCH make the same bytes.
 # Called by "make packages", which sets NFPM (the binary), VERSION and SOURCE_DATE_EPOCH. Paths are absolute.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-readonly here=packaging/nfpm arch=$1 stage=$2 out=$3
+readonly here=packaging/nfpm arch=$1 stage=$2 licenses=$3 out=$4
 : "${NFPM:?}" "${VERSION:?}" "${SOURCE_DATE_EPOCH:?}"
 export SOURCE_DATE_EPOCH
 
@@ -42,6 +42,7 @@ documents() {
 	mv "$stage/usr/share/man" "$stage/usr/share/doc" "$stage/doc"
 	find "$stage/doc/man" -type f -exec gzip -9n {} +
 	rm "$stage/doc/doc/progressd/LICENSE" # each kind of package has a place of its own for it
+	install -m 644 "$licenses" "$stage/doc/doc/progressd/third-party-licenses"
 	install -m 644 LICENSE CHANGELOG.md "$here/lintian-overrides" "$here/nfpm.yaml" "$stage"
 	install -m 644 "$here/copyright" "$stage/deb"
 	gzip -9nc CHANGELOG.md >"$stage/deb/changelog.gz"
