@@ -56,7 +56,7 @@ func (d *download) interest() sizer.Interest {
 // whenever there is one.
 func (d *download) lookBy() time.Time {
 	switch {
-	case !d.active():
+	case !d.mayEnd():
 		return time.Time{}
 	case d.ep.Seq == 0 && !d.held.IsZero():
 		return d.held.Add(hubPatience)

@@ -43,10 +43,17 @@ type download struct {
 	held time.Time
 	// dozed is the end of a time in which nothing ran here, until a look
 	// tells what has come of it.
-	dozed  time.Time
-	clocks clocks
-	speed  Speed
-	minute minute
+	dozed time.Time
+	// unseen is since when, and why, no look could read the disk.
+	unseen unseen
+	// fellAt is when bytes were first missed of a downloader that has been at
+	// it ever since; else zero.
+	fellAt time.Time
+	// mismatch is the file that differs from the listing.
+	mismatch mismatch
+	clocks   clocks
+	speed    Speed
+	minute   minute
 	// run is the downloader's, where somebody watches it, else nil; lost is
 	// when the one who did was lost.
 	run  *run
@@ -132,8 +139,12 @@ func (d *download) judge(look sizer.Look) []Event {
 	case d.ep.Over:
 		return nil
 	case look.Unreadable != nil:
+		d.unseen.note(d.now, look.Unreadable)
 		d.clocks.blind()
 		return nil
+	}
+	d.unseen = unseen{}
+	switch {
 	case d.unplayed() && !look.InPlay: // it has made nothing yet
 		if d.run == nil {
 			return nil
@@ -166,6 +177,38 @@ func (d *download) judge(look sizer.Look) []Event {
 		line = slices.DeleteFunc(line, func(e Event) bool { return e.Kind == Progress })
 	}
 	return slices.Concat(events, line, end)
+}
+
+// unseen is a time in which the disk can't be read (mode 000, EIO, ESTALE): what
+// happens there meanwhile isn't known.
+type unseen struct {
+	since time.Time
+	why   string
+}
+
+// unanswered is how long a look may take until it counts as one that hangs, unless
+// that is how long they all take.
+const unanswered = 30 * time.Second
+
+// blindness is how long nothing of the disk has been seen, and why; 0 if it is.
+func (d *download) blindness() (lasts time.Duration, why string) {
+	if !d.unseen.since.IsZero() {
+		return d.now.Sub(d.unseen.since), d.unseen.why
+	}
+	if d.clocks.checked.IsZero() {
+		return 0, ""
+	}
+	if lasts = d.now.Sub(d.clocks.checked); lasts >= max(unanswered, 2*d.clocks.rhythm) {
+		return lasts, "no look at it has come back"
+	}
+	return 0, ""
+}
+
+func (u *unseen) note(now time.Time, err error) {
+	if u.since.IsZero() {
+		u.since = now
+	}
+	u.why = errorText(err)
 }
 
 // hubPatience is how long the first lines wait for the total that the hub was
@@ -221,11 +264,17 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.speed.reset()
 	}
 	d.look, d.seen = look, true
+	if newcomer || !working(look) {
+		d.fellAt = time.Time{}
+	}
 
 	if look.Bytes < d.ep.Bytes && letGo(d.ep.Memory.Revisions, look.Memory.Revisions) {
 		d.ep.Fell = 0 // what no longer counts is not lost
 		d.speed.reset()
 	} else if look.Bytes < d.ep.Bytes {
+		if d.ep.Fell == 0 && !newcomer && working(look) {
+			d.fellAt = d.now
+		}
 		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
 		d.speed.reset()
 	} else if look.Bytes >= d.ep.Fell {

@@ -90,8 +90,8 @@ type Event struct {
 	// bound; 0 if unknown. Neither is set where nothing moves.
 	Rate int64         `json:"rate,omitempty"`
 	Left time.Duration `json:"left,omitempty"`
-	// Silence is how long no byte has come; LastMinute what came in the
-	// last 60 s.
+	// Silence is how long no byte has come, for a Keepalive with a Reason how
+	// long the disk couldn't be read; LastMinute what came in the last 60 s.
 	Silence    time.Duration `json:"silence,omitempty"`
 	LastMinute int64         `json:"last_minute,omitempty"`
 	// Lost is, for Restarted, what was there before (Bytes is what was
@@ -129,8 +129,9 @@ type Event struct {
 	Needed int64 `json:"needed,omitempty"`
 	Free   int64 `json:"free,omitempty"`
 	// Reason is free text of our own making (never of a cache's) for
-	// events of a root and lines lost; for Failed, what went wrong and what
-	// to do, if its cause has such a text.
+	// events of a root and lines lost; for a Keepalive, why the disk can't be
+	// read; for Failed, what went wrong and what to do, if its cause has such a
+	// text.
 	Reason string `json:"reason,omitempty"`
 
 	// Program is the short name of the downloader that an Output or Failed

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/sizer"
 )
 
 // opening returns the lines with which an episode begins.
@@ -30,13 +31,32 @@ func (d *download) warnings() []Event {
 		dropped.Total, dropped.TotalSource = d.look.Total, d.look.TotalSource
 		events = append(events, dropped)
 	}
-	if d.look.Mismatched != nil && d.warn(SizeDiffers) {
+	if d.mismatch.lasts(d.now, d.look.Mismatched) >= d.set.QuietAfter && d.warn(SizeDiffers) {
 		differs := d.event(SizeDiffers)
 		mismatch := *d.look.Mismatched
 		differs.Mismatch = &mismatch
 		events = append(events, differs)
 	}
 	return events
+}
+
+// mismatch is a file of another size than listed, as it was first seen.
+type mismatch struct {
+	sizer.Mismatch
+	since time.Time
+}
+
+// lasts is for how long a file has been as it is now, 0 if none differs: one that
+// is being copied in by another program grows towards its size.
+func (m *mismatch) lasts(now time.Time, seen *sizer.Mismatch) time.Duration {
+	if seen == nil {
+		*m = mismatch{}
+		return 0
+	}
+	if m.since.IsZero() || m.Mismatch != *seen {
+		*m = mismatch{*seen, now}
+	}
+	return now.Sub(m.since)
 }
 
 // warn reports whether this warning is still due, and notes it.
@@ -58,6 +78,8 @@ func (d *download) line(news bool) []Event {
 	case d.ep.Fell > 0 && attempting(d.look):
 		d.revive()
 		return []Event{d.fell()}
+	case d.robbed():
+		return []Event{d.fell()}
 	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
@@ -76,7 +98,18 @@ func (d *download) line(news bool) []Event {
 	return []Event{d.event(Progress)}
 }
 
-// fell says once that bytes were lost to a new attempt.
+// lostAfter is how long a partial may be gone while its downloader is at it: one
+// that begins a file again has a new one sooner.
+const lostAfter = 10 * time.Second
+
+// robbed reports whether bytes are gone that no new attempt takes the place of,
+// while their downloader goes on: a partial was removed under it ("hf cache prune"),
+// and what it writes now goes into a file without a name.
+func (d *download) robbed() bool {
+	return d.ep.Fell > 0 && d.active() && !attempting(d.look) && !d.fellAt.IsZero() && d.now.Sub(d.fellAt) >= lostAfter
+}
+
+// fell says once that bytes were lost, to a new attempt or to nothing.
 func (d *download) fell() Event {
 	event := d.event(Restarted)
 	event.Lost = d.ep.Fell
@@ -94,6 +127,11 @@ func (d *download) keepalive() []Event {
 	}
 	if d.ep.Fell > 0 && working(d.look) {
 		return []Event{d.fell()} // there are fewer bytes than were told, and what comes can't be seen
+	}
+	if lasts, why := d.blindness(); why != "" { // neither that bytes come nor that none do is known
+		event := d.event(Keepalive)
+		event.Silence, event.Reason = lasts, why
+		return []Event{event}
 	}
 	silence, lastMinute := d.silence(), d.minute.sum(d.now)
 	if silence >= d.set.Keepalive || lastMinute == 0 {
