@@ -36,7 +36,9 @@ func (s *Store) noteVerdict(of repoKey, e tracker.Event) {
 	}
 	e.InFlight = nil
 	if p := e.Downloader; p != nil { // what it asked for is over
-		e.Downloader = &downloader.Process{PID: p.PID, Started: p.Started, Command: p.Command, Unit: p.Unit, Container: p.Container, User: p.User}
+		e.Downloader = &downloader.Process{
+			PID: p.PID, Started: p.Started, Command: p.Command, Unit: p.Unit, Container: p.Container, User: p.User, Namespace: p.Namespace, Pod: p.Pod,
+		}
 	}
 	s.addVerdict(Verdict{of.root, of.repo, e})
 	rec := s.repoRecord(of)
