@@ -52,7 +52,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-nightly e2e-loaders e2e-exec sim soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-packages e2e-clients e2e-nightly e2e-loaders e2e-exec sim soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 # It has each program that a test runs sleep for a second at its end, unless it is told not to.
 # Those of cmd/ wait for a minute, as users do: they take no turn from the others.
@@ -80,7 +80,7 @@ fuzz: ## every fuzz test, FUZZTIME (100000x) inputs each
 	@GO='$(GO)' test/fuzz.sh $(FUZZTIME)
 
 scripts-check: ## shellcheck on every script (Debian: shellcheck)
-	shellcheck --severity=warning .ci/run packaging/systemd/host.sh packaging/nfpm/*.sh packaging/nfpm/deb.* test/*.sh test/harness/*.sh test/e2e/*.sh
+	shellcheck --external-sources --severity=warning .ci/run packaging/systemd/host.sh packaging/nfpm/*.sh packaging/nfpm/deb.* test/*.sh test/harness/*.sh test/e2e/*.sh
 	shellcheck --severity=warning --shell=sh packaging/nfpm/rpm.*
 
 man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
@@ -104,6 +104,12 @@ e2e: e2e-systemd e2e-clients e2e-exec ## the three below: the whole, as it is us
 
 e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a real systemd (root, Debian, PyPI; SUITE=bookworm for that one)
 	GO='$(GO)' test/e2e/run.sh $(SUITE)
+
+# The older of the two is the same program under an older version.
+e2e-packages: ## the Debian package: install, upgrade in the middle of a download, remove, purge (as e2e-systemd)
+	for side in old:v0.0.1 new:v0.0.2; do \
+		$(MAKE) --no-print-directory packages ARCHS=$$($(GO) env GOARCH) VERSION=$${side#*:} DIST='$(DIST)'/e2e/$${side%:*} || exit; done
+	GO='$(GO)' test/e2e/run.sh --packages '$(DIST)/e2e' $(SUITE)
 
 e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI, npm, crates.io; some 7 min)
 	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
@@ -204,7 +210,7 @@ endif
 	@echo 'to be rid of them too: rm -r $(SYSCONFDIR)/progressd /var/log/progressd /var/lib/progressd; userdel progressd'
 
 ##@ Release
-.PHONY: packages packages-check release releasable image sbom
+.PHONY: packages packages-check release releasable image sbom kubernetes-check
 # Where packages and releases are made, and for which processors (Go's names).
 DIST  ?= dist
 ARCHS ?= amd64 arm64
@@ -243,6 +249,10 @@ sbom: packages ## what the binaries are made of, as CycloneDX
 	for program in progressd progressctl; do \
 		$(GO) tool -modfile=tools/release/go.mod cyclonedx-gomod bin -json -std -noserial -notimestamp -version '$(VERSION:v%=%)' \
 			-output "$(DIST)/$$program-$(VERSION:v%=%).cdx.json" "$(DIST)/build/$(firstword $(ARCHS))/$$program" || exit; done
+
+kubernetes-check: ## the manifests, as kustomize builds them
+	@for directory in deploy/kubernetes/base deploy/kubernetes/example; do \
+		$(GO) tool -modfile=tools/kustomize/go.mod kustomize build $$directory >/dev/null && echo "$$directory: kustomize builds it" || exit; done
 
 releasable:
 	@echo '$(VERSION)' | grep -Eqx 'v[0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?' || \
