@@ -17,6 +17,23 @@ began_as_system() { journalctl --sync; journalctl --quiet --no-pager --output=ca
 
 is_users_other_than() { [[ $(users_property ActiveState) == active && $(users_property MainPID) != "$1" ]]; }
 
+# What --check says of a configuration with roots of its own, as root beside the service.
+tells_what_it_cannot_see() {
+	local out
+	mkdir -p /tmp/hf/hub /var/lib/private/served/hub /srv/models/hub
+	useradd --create-home --home-dir /srv/erin erin
+	mkdir -p /srv/erin/.cache/huggingface/hub
+	echo 'roots = ["/tmp/hf/hub", "/var/lib/private/served/hub", "/srv/models/hub"]' >/etc/progressd/tried.toml
+	out=$(progressd --config /etc/progressd/tried.toml --check) || die "--check: $out"
+	[[ $out == *"/tmp/hf/hub is not seen by the packaged service"*tmp-caches.conf* ]] || die "nothing said of PrivateTmp=: $out"
+	[[ $out == *"/var/lib/private/served/hub is not seen by the running service (pid $(property MainPID))"* ]] || die "nothing said of what the unit keeps: $out"
+	[[ $out == *"/srv/erin/.cache/huggingface/hub is a cache, and no root covers it"* ]] || die "nothing said of a home elsewhere: $out"
+	[[ $out != *"/srv/models/hub is"* ]] || die "said of a root that is seen: $out"
+	rm -r /tmp/hf /var/lib/private/served /srv/models /etc/progressd/tried.toml
+	userdel --remove erin 2>/dev/null
+	ok "progressd --check: what the service does not see, and which caches no root covers"
+}
+
 is_users_gone() { ! as_alice systemctl --user is-active --quiet progressd; }
 
 makes_a_service() {
@@ -114,6 +131,7 @@ useradd --create-home --shell /bin/bash alice && chmod 700 /home/alice
 useradd --create-home --shell /bin/bash bob
 start_hub org/{upgraded,meanwhile,later}
 makes_a_service
+tells_what_it_cannot_see
 is_upgraded_in_the_middle
 is_upgraded_over_an_end
 keeps_what_was_decided
