@@ -71,6 +71,10 @@ type Event struct {
 	Root     string       `json:"root"`
 	Repo     hfcache.Repo `json:"repo"`
 	Revision string       `json:"revision,omitempty"`
+	// Namespace and Pod are those of Kubernetes that the root belongs to, if it is
+	// known of one; set on the way to the ledger.
+	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod,omitempty"`
 	// Log is the file name of the model's log; set by the state's ledger.
 	Log string `json:"log,omitempty"`
 	// Tenant is whom the root is watched for; set by the state's ledger, too.
