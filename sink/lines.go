@@ -164,6 +164,9 @@ func keepalive(e tracker.Event) string {
 	if e.Silence > 0 {
 		return "Still downloading: " + progress(e) + ", " + noNewData(e)
 	}
+	if e.LastMinute == 0 {
+		return "Still downloading: " + progress(e) + ", and perhaps more that can't be counted yet"
+	}
 	return "Still downloading: " + progress(e) + ", " + sizer.FormatBytes(e.LastMinute) + " in the last minute"
 }
 

@@ -56,7 +56,7 @@ func (p *pass) keptOf(pl *play) []string {
 // that came, or of its content, where a client writes that under its name
 // (swift).
 func (p *pass) told(pl *play) time.Time {
-	at := later(p.repo.since, p.blobsTime)
+	at := later(later(p.repo.since, p.blobsTime), pl.settled.newest)
 	for _, f := range pl.files {
 		if f.done && !f.loose {
 			at = later(at, f.came)
@@ -116,6 +116,7 @@ func (l *Look) list(f *file, paths int, expected bool) {
 }
 
 func (pl *play) describeFiles(p *pass, look *Look) {
+	look.FilesDone = pl.settled.paths
 	for _, f := range pl.files {
 		if !f.wanted {
 			continue
@@ -210,16 +211,21 @@ func (p *pass) brought(etag string) bool {
 	return err == nil
 }
 
+// linkedPaths are the paths at which revisions in flight have a file: those of
+// links, and of files that lie there themselves where no link can be made.
 func (p *pass) linkedPaths(pl *play) []string {
-	links := 0
+	var paths []string
 	for _, commit := range pl.revisions {
-		links += len(p.repo.revs.at(commit).links)
-	}
-	paths := make([]string, 0, links)
-	for _, commit := range pl.revisions {
-		for _, l := range p.repo.revs.at(commit).links {
-			paths = append(paths, l.path)
+		rev := p.repo.revs.at(commit)
+		paths = rev.appendPaths(paths)
+		if pl.linkless {
+			for path := range rev.places {
+				paths = append(paths, path)
+			}
 		}
+	}
+	if p.repo.tree != nil {
+		paths = append(paths, p.repo.tree.samples.paths...)
 	}
 	return paths
 }
@@ -232,6 +238,7 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	}
 	// What is looked at again here may have come since this look began, and
 	// would then seem new to the next: that one shall prove it.
+	p.thorough = true
 	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return NoProof
 	}
@@ -251,13 +258,13 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	return ProvenByListing
 }
 
-// refetching reports whether an attempt at a blob that is there has left its
-// partial: all may be there, and yet that attempt isn't done.
+// refetching reports whether somebody fetches a blob that is there: all may be
+// there, and yet that attempt isn't done. What one has left that is dead takes
+// nothing away from what is there.
 func (p *pass) refetching(pl *play) bool {
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]
-		moved := part.left || !part.grown.IsZero()
-		if moved && part.attached && f != nil && f.wanted && f.done && !p.mended(pl, f, part) {
+		if part.live && part.attached && f != nil && f.wanted && f.done && !p.mended(pl, f, part) {
 			return true
 		}
 	}

@@ -15,12 +15,19 @@ func (p *pass) rebuild(pl *play) error {
 	if err := p.readListings(pl.revisions, moving); err != nil {
 		return err
 	}
+	former := pl.revisions
 	p.chooseRevisions(pl)
 	if err := p.readListings(pl.revisions, moving); err != nil { // of those that were chosen
 		return err
 	}
+	alike := slices.Equal(former, pl.revisions)
+	if !alike || p.recountDue(pl) {
+		if err := p.recount(pl, alike); err != nil {
+			return err
+		}
+	}
 	for _, f := range pl.files {
-		f.paths, f.wanted, f.want, f.content = 0, f.wanted && f.known && f.want < 0 && !f.loose, -1, ""
+		f.paths, f.wanted, f.want, f.content = f.elsewhere, f.wanted && f.known && f.want < 0 && !f.loose, -1, ""
 	}
 	if err := p.addRevisions(pl); err != nil {
 		return err
@@ -32,10 +39,16 @@ func (p *pass) rebuild(pl *play) error {
 	}
 	p.addUnlinked(pl)
 	pl.addNew(p)
+	if err := p.repo.layout.rest(p, pl); err != nil {
+		return err
+	}
 	for _, f := range pl.files {
 		pl.listed = pl.listed && (f.want >= 0 || !f.wanted)
 	}
-	return p.findFinished(pl)
+	if err := p.findFinished(pl); err != nil {
+		return err
+	}
+	return p.settleFiles(pl)
 }
 
 // goesOn reports whether a partial that nobody writes to is what the next

@@ -29,6 +29,11 @@ type play struct {
 	unlinked  []string // those of them that no revision is known for
 	kept      []string // see Memory.Kept
 	files     map[string]*file
+	// settled are those of which no more is expected, where there are many;
+	// recounted is when they were last counted anew, moved when bytes or names
+	// last came.
+	settled          *settled
+	recounted, moved time.Time
 	// listed: every revision in flight has a listing; fromHub: of one of
 	// them only the hub has it.
 	listed, fromHub bool
@@ -79,7 +84,7 @@ type sighting struct {
 func newPlay(now, since time.Time) *play {
 	return &play{
 		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, changed: now,
-		files: make(map[string]*file), locked: make(map[string]sighting), unlocked: make(map[string]time.Time),
+		files: make(map[string]*file), settled: newSettled(), locked: make(map[string]sighting), unlocked: make(map[string]time.Time),
 		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
 }
@@ -121,8 +126,8 @@ func (p *pass) begin() bool {
 	since := p.repo.since
 	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
 	for _, part := range p.repo.partials {
-		if !part.live || !p.held.has(part.Etag) && p.spent(part) {
-			continue
+		if !part.live || (!p.held.has(part.Etag) || part.untouched()) && p.spent(part) {
+			continue // who holds its lock has looked whether the blob is there
 		}
 		sign = true
 		if part.midflight { // what is here now was here before
@@ -146,7 +151,7 @@ func (p *pass) playOn(look *Look) error {
 	news := pl.updateWanted(p.repo.name)
 	p.updateLoader(pl)
 	pl.note(p)
-	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= livelyAfter {
+	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= livelyAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
 		pl.guess.begun = -1
@@ -161,6 +166,9 @@ func (p *pass) playOn(look *Look) error {
 	p.reckon(pl)
 	p.noticeLanded()
 	arrived := pl.count(p.countTemps())
+	if arrived > 0 || p.relisted || pl.moved.IsZero() {
+		pl.moved = p.now
+	}
 	p.unseen(pl, look)
 	if arrived > 0 || p.held.any || look.Unseen {
 		pl.changed = p.now
@@ -217,9 +225,13 @@ func (p *pass) unseen(pl *play, look *Look) {
 		again := f != nil && f.finished() && part.grown.Equal(p.now)
 		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || again)
 	}
-	// Clients with locks, and with partials of their own, write no such file.
-	if !pl.lockSeen && !pl.partialSeen || pl.broughtUnseen(p.repo.opened) {
+	// Clients with partials of their own write no such file. One with locks may have
+	// left one that nobody saw grow.
+	switch {
+	case !pl.lockSeen && !pl.partialSeen, pl.broughtUnseen(p.repo.opened):
 		look.Unseen = look.Unseen || p.strangers.growing
+		look.Unclaimed = p.strangers.seen
+	case !pl.partialSeen && !p.strangers.growing:
 		look.Unclaimed = p.strangers.seen
 	}
 }

@@ -322,29 +322,13 @@ func (p *pass) stock(pl *play, look *Look) {
 	}
 	if look.Partials == 0 && !look.Locked {
 		look.Unlinked = p.unlinkedBlobs(pl)
-		look.Whole = !look.Lacking && p.kind(pl) == hfcache.Model && hfcache.Whole(paths)
+		look.Whole = !look.Lacking && p.mayBeModel(pl) && hfcache.Whole(paths)
 	}
-}
-
-// hadWeights reports whether another revision has weights of which it is known
-// that they are wanted: then one without any isn't whole, though its client may
-// have failed too soon to be seen.
-func (p *pass) hadWeights(pl *play) bool {
-	for commit, rev := range p.repo.revs.byCommit {
-		if slices.Contains(pl.revisions, commit) || rev.linked.IsZero() || p.repo.layout.links(p, rev) != nil {
-			continue
-		}
-		for _, l := range rev.links {
-			if hfcache.WeightFormat(l.path) != "" && pl.wants(l.path) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // loaded checks the loader's weights against the disk, as prove does.
 func (p *pass) loaded(pl *play) bool {
+	p.thorough = true
 	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return false
 	}

@@ -227,7 +227,7 @@ func (s *Store) settle(e *episode) {
 	if len(e.Pending) < before {
 		s.touchEpisode(e)
 	}
-	if e.Episode.Over && len(e.Pending) == 0 {
+	if e.Episode.Over() && len(e.Pending) == 0 {
 		s.close(e)
 	}
 }

@@ -86,7 +86,7 @@ func (s *Store) boundEpisodes() {
 	}
 	most := account.Most(by)
 	for _, e := range inOrder(s.episodes) {
-		if e.Episode.Over && e.of.owner == most {
+		if e.Episode.Over() && e.of.owner == most {
 			s.log.Warn("too many downloads wait for their last line to be written: the oldest is given up",
 				"uid", most.String(), "episode", e.Episode.ID, "limit", maxEpisodes)
 			s.close(e)

@@ -251,7 +251,7 @@ func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.
 	for _, e := range r.episodes {
 		switch {
 		case e.Episode.Repo != repo, !e.played(), !e.Episode.Home.Same(home):
-		case !e.Episode.Over:
+		case !e.Episode.Over():
 			return copyMemory(e.Episode.Memory), true
 		case e.Number > number:
 			last, number = sizer.Memory{Since: e.Episode.Memory.Since, CutOffs: e.Episode.Memory.CutOffs}, e.Number
@@ -280,7 +280,7 @@ func (s *Store) EpisodesOf(root string) []tracker.Episode {
 func copyOpen(all map[string]*episode) []tracker.Episode {
 	var open []tracker.Episode
 	for _, e := range inOrder(all) {
-		if !e.Episode.Over {
+		if !e.Episode.Over() {
 			open = append(open, copyEpisode(e.Episode))
 		}
 	}

@@ -36,7 +36,9 @@ func (s *Store) noteVerdict(of hfcache.Place, e tracker.Event) {
 	}
 	e.InFlight = nil
 	if p := e.Downloader; p != nil { // what it asked for is over
-		e.Downloader = &downloader.Process{PID: p.PID, Started: p.Started, Command: p.Command, Unit: p.Unit, Container: p.Container, User: p.User}
+		e.Downloader = &downloader.Process{
+			PID: p.PID, Started: p.Started, Command: p.Command, Unit: p.Unit, Container: p.Container, User: p.User, Namespace: p.Namespace, Pod: p.Pod,
+		}
 	}
 	s.addVerdict(Verdict{of.Root, of.Repo, e})
 	rec := s.repoRecord(of)

@@ -44,7 +44,7 @@ func (d *download) interest() sizer.Interest {
 	switch {
 	case d.active():
 		return sizer.Open
-	case d.ep.Over || d.now.Sub(d.lastLine) >= pauseLasts:
+	case d.ep.Over() || d.now.Sub(d.lastLine) >= pauseLasts:
 		return sizer.Settled
 	default:
 		return sizer.Paused

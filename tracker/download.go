@@ -39,6 +39,8 @@ type download struct {
 	// began, lastByte and lastLine are the record's times on the clock of
 	// this process. lastByte is only for texts: verdicts go by the clocks.
 	began, lastByte, lastLine time.Time
+	// unsure is when bytes may have come last that can't be counted.
+	unsure time.Time
 	// held is since when the first lines wait for the hub's answer.
 	held time.Time
 	// dozed is the end of a time in which nothing ran here, until a look
@@ -69,7 +71,7 @@ func newDownload(set Settings, look sizer.Look, base int64) *download {
 	}
 	d.ep = Episode{
 		ID:   episodeID(look.Root, look.Repo, look.At),
-		Root: look.Root, Repo: look.Repo, Play: look.Play,
+		Root: look.Root, Repo: look.Repo, Play: look.Play, Phase: PhaseHeld,
 		Began: look.At.Round(0), Base: base, Warned: map[Kind]bool{},
 		Memory: look.Memory,
 	}
@@ -124,7 +126,9 @@ func (d *download) episode() Episode {
 }
 
 // active reports whether the download is thought to be going on, or might.
-func (d *download) active() bool { return !d.ep.Over && !d.ep.Interrupted && !d.ep.Failed }
+func (d *download) active() bool {
+	return d.ep.Phase != PhaseInterrupted && d.ep.Phase != PhaseFailed && d.ep.Phase != PhaseOver
+}
 
 // observe takes in a look and returns the lines that are due, in order.
 func (d *download) observe(look sizer.Look) []Event { return d.tell(d.judge(look)) }
@@ -136,7 +140,7 @@ func (d *download) judge(look sizer.Look) []Event {
 		d.dozed = time.Time{}
 	}
 	switch {
-	case d.ep.Over:
+	case d.ep.Over():
 		return nil
 	case look.Unreadable != nil:
 		d.unseen.note(d.now, look.Unreadable)
@@ -152,7 +156,7 @@ func (d *download) judge(look sizer.Look) []Event {
 		d.run.absent = look.Gone
 		return d.conclude(look.At)
 	case look.Gone:
-		d.ep.Over = true
+		d.ep.Phase = PhaseOver
 		if d.ep.Seq == 0 { // nothing was told of it
 			return nil
 		}
@@ -167,7 +171,8 @@ func (d *download) judge(look sizer.Look) []Event {
 	}
 	news := d.take(look)
 	var events []Event
-	if first && !d.ep.Failed { // a failure is told sooner than the look that saw the beginning
+	if first && d.ep.Phase != PhaseFailed { // a failure is told sooner than the look that saw the beginning
+		d.ep.Phase = PhaseActive
 		events = d.opening()
 	}
 	events = append(events, d.warnings()...)
@@ -305,6 +310,9 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.clocks.silent.stop() // it has as long as its predecessor had
 		d.ep.TakenOverAt = d.now.Round(0)
 	}
+	if look.Unseen {
+		d.unsure = d.now
+	}
 	if news || look.Unseen {
 		d.clocks.moved()
 	}
@@ -390,7 +398,7 @@ func (d *download) wait() {
 // revive begins the waiting anew for a new attempt, which has as long to
 // bring its first byte as the one before had.
 func (d *download) revive() {
-	d.ep.Stalled, d.ep.Interrupted, d.ep.Failed = false, false, false
+	d.ep.Phase = PhaseActive
 	d.lastByte = d.now
 	d.clocks.moved()
 	d.clocks.silent.run(0)

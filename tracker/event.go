@@ -71,6 +71,10 @@ type Event struct {
 	Root     string       `json:"root"`
 	Repo     hfcache.Repo `json:"repo"`
 	Revision string       `json:"revision,omitempty"`
+	// Namespace and Pod are those of Kubernetes that the root belongs to, if it is
+	// known of one; set on the way to the ledger.
+	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod,omitempty"`
 	// Log is the file name of the model's log; set by the state's ledger.
 	Log string `json:"log,omitempty"`
 	// Tenant is whom the root is watched for; set by the state's ledger, too.
@@ -212,6 +216,7 @@ type Episode struct {
 	Home  fsys.Identity `json:"home,omitzero"`
 	Repo  hfcache.Repo  `json:"repo"`
 	Play  string        `json:"play"`
+	Phase Phase         `json:"phase"`
 	Began time.Time     `json:"began"`
 	// Seq numbers the events told so far.
 	Seq int `json:"seq"`
@@ -230,20 +235,16 @@ type Episode struct {
 	// nobody sets; Unwatched: it came while no daemon ran, so when isn't
 	// known. Ahead is how many bytes the first look found to have come
 	// already: how long they took isn't known.
-	Took        time.Duration `json:"took,omitempty"`
-	Unwatched   bool          `json:"unwatched,omitempty"`
-	Ahead       int64         `json:"ahead,omitempty"`
-	LastLineAt  time.Time     `json:"last_line_at"`
-	Stalled     bool          `json:"stalled,omitempty"`
-	Interrupted bool          `json:"interrupted,omitempty"`
+	Took       time.Duration `json:"took,omitempty"`
+	Unwatched  bool          `json:"unwatched,omitempty"`
+	Ahead      int64         `json:"ahead,omitempty"`
+	LastLineAt time.Time     `json:"last_line_at"`
 	// TakenOverAt is when the downloader that is at work was first seen: its
 	// silence is no older.
 	TakenOverAt time.Time `json:"taken_over_at,omitzero"`
 	// Stranger: bytes came when all downloaders that were seen were gone,
 	// so that it isn't known who downloads, nor when that one is gone.
 	Stranger bool `json:"stranger,omitempty"`
-	// Failed: its downloader, or how that ended, has told of a failure.
-	Failed bool `json:"failed,omitempty"`
 	// TotalDropped: bytes once passed the total; it is not used again.
 	TotalDropped bool `json:"total_dropped,omitempty"`
 	// Told is the highest percentage told, in tenths, 0 if none was.
@@ -253,8 +254,7 @@ type Episode struct {
 	// when the download last went on.
 	Room     Disk `json:"room,omitempty"`
 	DiskFull bool `json:"disk_full,omitempty"`
-	// Over: the episode has ended; Memory is then what remains of it.
-	Over   bool         `json:"over,omitempty"`
+	// Memory is what the reader of the disk is given back after a restart.
 	Memory sizer.Memory `json:"memory"`
 }
 

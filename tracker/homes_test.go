@@ -167,7 +167,7 @@ func TestADownloadBelongsToItsDirectoryOverARestart(t *testing.T) {
 }
 
 func over(rec *commits) bool {
-	return slices.ContainsFunc(rec.episodes, func(ep *Episode) bool { return ep != nil && ep.Over })
+	return slices.ContainsFunc(rec.episodes, func(ep *Episode) bool { return ep != nil && ep.Over() })
 }
 
 func TestADownloadWaitsForItsDirectoryForAMonth(t *testing.T) {

@@ -71,16 +71,16 @@ func (d *download) line(news bool) []Event {
 	switch {
 	case proven(d.look):
 		return d.finish(Completed)
-	case d.ep.Failed && !news:
+	case d.ep.Phase == PhaseFailed && !news:
 		return nil
-	case d.ep.Failed:
+	case d.ep.Phase == PhaseFailed:
 		return d.tryAgain()
 	case d.ep.Fell > 0 && attempting(d.look):
 		d.revive()
 		return []Event{d.fell()}
 	case d.robbed():
 		return []Event{d.fell()}
-	case d.ep.Stalled && news, d.ep.Interrupted && (news || fetching(d.look)):
+	case d.ep.Phase == PhaseStalled && news, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
 		return []Event{d.event(Moving)}
@@ -139,7 +139,10 @@ func (d *download) keepalive() []Event {
 	} else {
 		silence = 0
 	}
-	if lastMinute == 0 && silence < time.Second {
+	switch {
+	case lastMinute == 0 && d.look.Unseen: // of bytes that can't be counted nobody knows how long none has come
+		silence = 0
+	case lastMinute == 0 && silence < time.Second:
 		return nil // right after a restart: nothing can be said yet
 	}
 	event := d.event(Keepalive)
@@ -162,8 +165,14 @@ func (d *download) telling() bool {
 	return !from.IsZero() && late >= 0 && late < slack
 }
 
-// silence is how long no byte has come.
-func (d *download) silence() time.Duration { return max(d.now.Sub(d.lastByte), 0) }
+// silence is how long no byte has come, nor may have.
+func (d *download) silence() time.Duration {
+	last := d.lastByte
+	if d.unsure.After(last) {
+		last = d.unsure
+	}
+	return max(d.now.Sub(last), 0)
+}
 
 // event makes the next event of the episode from the facts as they stand.
 func (d *download) event(kind Kind) Event {

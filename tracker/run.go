@@ -117,7 +117,7 @@ func newRun(set Settings, r Report) *download {
 	d := &download{set: set, now: r.At, began: r.At, lastByte: r.At, lastLine: r.At}
 	d.ep = Episode{
 		ID:   episodeID(r.Root, r.Repo, r.At),
-		Root: r.Root, Repo: r.Repo, Began: r.At.Round(0), Warned: map[Kind]bool{},
+		Root: r.Root, Repo: r.Repo, Phase: PhaseAnnounced, Began: r.At.Round(0), Warned: map[Kind]bool{},
 	}
 	if r.Process.Request != nil {
 		d.ep.Memory.Name = r.Process.Request.Repo
@@ -161,7 +161,7 @@ func (d *download) said(r Report) []Event {
 
 // failure makes the verdict that the run has failed.
 func (d *download) failure(cause string) Event {
-	d.ep.Stalled, d.ep.Failed = false, true
+	d.ep.Phase = PhaseFailed
 	d.run.told[cause], d.run.failed = true, d.now
 	event := d.event(Failed)
 	event.Program, event.Cause = d.run.process.Command, cause
@@ -224,7 +224,7 @@ func (t *Tracker) beginRun(k hfcache.Place, r Report) {
 	switch {
 	case e != nil:
 		e.run = run
-		if r.Again && e.ep.Failed {
+		if r.Again && e.ep.Phase == PhaseFailed {
 			run.failed = r.At
 		}
 	case r.Again: // its download was told to its end meanwhile
@@ -238,7 +238,7 @@ func (t *Tracker) beginRun(k hfcache.Place, r Report) {
 
 // bury ends a download of which nothing was ever seen, without a word.
 func (t *Tracker) bury(k hfcache.Place, e *entry) {
-	e.ep.Over = true
+	e.ep.Phase = PhaseOver
 	t.commit(e, nil)
 	t.vanish(k, e)
 }
@@ -248,7 +248,7 @@ func (t *Tracker) endRun(k hfcache.Place) {
 	delete(t.runs, k)
 	if e := t.open[k]; e != nil {
 		e.run = nil
-		if e.unplayed() && !e.ep.Over { // what there was to say is said
+		if e.unplayed() && !e.ep.Over() { // what there was to say is said
 			t.bury(k, e)
 		}
 	}
@@ -259,7 +259,7 @@ func (t *Tracker) endRun(k hfcache.Place) {
 
 // settleRun forgets the run of a download once its end was weighed.
 func (t *Tracker) settleRun(k hfcache.Place, e *entry) {
-	if e.run != nil && (e.run.judged || e.ep.Over && e.run.exit != nil) {
+	if e.run != nil && (e.run.judged || e.ep.Over() && e.run.exit != nil) {
 		t.endRun(k)
 	}
 }

@@ -110,19 +110,9 @@ func phase(e *entry, look sizer.Look) string {
 	case e == nil && look.InPlay:
 		return "told" // what moves there is of a download that is over
 	case e == nil:
-		return "over"
-	case e.ep.Failed:
-		return "failed"
-	case e.ep.Interrupted:
-		return "interrupted"
-	case e.ep.Stalled:
-		return "stalled"
-	case e.unplayed():
-		return "announced" // by a run of which nothing shows on disk
-	case e.ep.Seq == 0:
-		return "held" // until the hub has answered
+		return string(PhaseOver)
 	default:
-		return "active"
+		return string(e.ep.Phase)
 	}
 }
 

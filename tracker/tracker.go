@@ -73,16 +73,17 @@ type entry struct {
 
 // noted is what of a record decides whether it is to be noted anew.
 type noted struct {
-	bytes, base, fell        int64
-	over, stranger, diskFull bool
-	home                     fsys.Identity
-	memory                   sizer.Memory
+	bytes, base, fell  int64
+	phase              Phase
+	stranger, diskFull bool
+	home               fsys.Identity
+	memory             sizer.Memory
 }
 
 func notedOf(ep *Episode) noted {
 	return noted{
 		bytes: ep.Bytes, base: ep.Base, fell: ep.Fell,
-		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull, home: ep.Home,
+		phase: ep.Phase, stranger: ep.Stranger, diskFull: ep.DiskFull, home: ep.Home,
 		memory: ep.Memory,
 	}
 }
@@ -107,7 +108,7 @@ func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 // looked at again.
 func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 	for _, ep := range episodes {
-		if ep.Over {
+		if ep.Over() {
 			continue
 		}
 		d := restoreDownload(t.set, ep, now)
@@ -203,7 +204,7 @@ func (t *Tracker) observe(look sizer.Look) {
 	}
 	t.note(e, e.observe(look))
 	t.settleRun(k, e)
-	if !e.ep.Over {
+	if !e.ep.Over() {
 		t.weigh(e)
 		t.attend(k, e)
 		return
@@ -271,7 +272,7 @@ func (t *Tracker) tick(now time.Time) {
 		if t.open[k] != e {
 			continue // buried
 		}
-		if e.ep.Over {
+		if e.ep.Over() {
 			t.close(k, e)
 			continue
 		}
@@ -297,7 +298,7 @@ func (t *Tracker) sinceClosed(k hfcache.Place, look sizer.Look) sizer.Look {
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
-	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
+	if len(events) == 0 && !old && e.ep.Phase == e.noted.phase && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
 		e.ep.DiskFull == e.noted.diskFull && e.ep.Home == e.noted.home && e.noted.memory.SameFacts(e.ep.Memory) {
 		t.showAgain(e)
 		return

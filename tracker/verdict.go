@@ -17,10 +17,10 @@ func (d *download) verdict() []Event {
 	case "":
 		return nil
 	case Stalled:
-		d.ep.Stalled = true
+		d.ep.Phase = PhaseStalled
 		return []Event{d.silent(Stalled)}
 	case Interrupted:
-		d.ep.Stalled, d.ep.Interrupted = false, true
+		d.ep.Phase = PhaseInterrupted
 		return append(d.orphans(), d.silent(Interrupted))
 	default:
 		return d.finish(kind)
@@ -52,7 +52,7 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 		kind, watch, limit = end, &d.clocks.quiet, d.set.QuietAfter
 		switch {
 		case d.look.Unclaimed > 0: // what was being written may be missing here
-			kind, watch, limit = Ended, &d.clocks.silent, d.set.StallAfter
+			kind, watch, limit = Ended, &d.clocks.silent, max(d.set.StallAfter, d.set.QuietAfter)
 		case d.uncertain(): // it may be about to go on
 			limit = max(d.set.StallAfter, d.set.QuietAfter)
 		}
@@ -61,7 +61,7 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 	} else if d.abandoned() {
 		watch, limit = &d.clocks.gone, d.set.InterruptAfter
 	}
-	if kind == Stalled && d.ep.Stalled {
+	if kind == Stalled && d.ep.Phase == PhaseStalled {
 		return "", nil, 0
 	}
 	return kind, watch, limit
@@ -75,7 +75,7 @@ func (d *download) mayEnd() bool { return d.active() || d.madeWhole() }
 // nothing tells what is whole, interrupted stands.
 func (d *download) madeWhole() bool {
 	end, ok := d.ending()
-	return d.ep.Interrupted && !d.ep.Over && ok && end == Completed && d.look.Whole
+	return d.ep.Phase == PhaseInterrupted && ok && end == Completed && d.look.Whole
 }
 
 // ending is the end that the facts point to, if they stay as they are: a tidy
@@ -103,15 +103,16 @@ func (d *download) ending() (Kind, bool) {
 }
 
 // uncertain reports whether more may come though nothing is in flight: who
-// downloads lives on, waiting for the hub perhaps, and nothing says that this
-// was all.
+// downloads lives on, waiting for the hub perhaps, or held locks and can't be
+// found, and nothing says that this was all.
 func (d *download) uncertain() bool {
 	if d.look.Awaited {
 		return true
 	}
-	_, alive := latest(d.look.Downloaders, d.look.Alive)
+	last, alive := latest(d.look.Downloaders, d.look.Alive)
 	alive = alive && !d.ep.Stranger || d.run != nil && d.run.exit == nil
-	return alive && !d.look.Whole && d.look.Settled == sizer.NoProof
+	hidden := last == nil && d.look.Memory.Locks
+	return (alive || hidden) && !d.look.Whole && d.look.Settled == sizer.NoProof
 }
 
 // rests reports whether, and in how much longer, it has to be said that nothing

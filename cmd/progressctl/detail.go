@@ -115,6 +115,9 @@ func owner(d record.Download) string {
 	if d.Container != "" {
 		parts = append(parts, "container "+d.Container)
 	}
+	if d.Pod != "" {
+		parts = append(parts, "pod "+d.Namespace+"/"+d.Pod)
+	}
 	return strings.Join(parts, ", ")
 }
 

@@ -35,6 +35,9 @@ func drawSetup(rng *rand.Rand) setup {
 	}
 	if chance(rng, 1, 2) {
 		s.Poll = oneOf(rng, 100*time.Millisecond, time.Second, 2*time.Second, 7*time.Second, 10*time.Second, 12*time.Second, 30*time.Second, time.Minute, 3*time.Minute, 10*time.Minute)
+		if s.Poll < time.Second && chance(rng, 3, 4) {
+			s.Poll = time.Second // ten looks a second cost ten times as much: seldom is enough
+		}
 	}
 	if chance(rng, 1, 2) {
 		s.Quiet = oneOf(rng, 100*time.Millisecond, time.Second, 3*time.Second, 10*time.Second, 15*time.Second, time.Minute, 5*time.Minute)
