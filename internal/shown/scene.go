@@ -42,6 +42,7 @@ func (d *Daemon) Scene(n int) {
 				st.State = kind
 			case tracker.Stalled:
 				st.Grown = time.Now().Add(-12 * time.Minute)
+			default:
 			}
 		})
 	}
