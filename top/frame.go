@@ -126,7 +126,7 @@ func (f frame) whose(d record.Download) string {
 		parts = append(parts, "container "+d.Container)
 	}
 	if d.Pod != "" {
-		parts = append(parts, "pod "+d.Pod)
+		parts = append(parts, "pod "+d.Namespace+"/"+d.Pod)
 	}
 	return strings.Join(parts, ", ")
 }
