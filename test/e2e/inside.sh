@@ -451,8 +451,8 @@ serves_http() {
 	# A port, which systemd listens at: the service has no network all the same.
 	install -D /usr/local/share/doc/progressd/examples/http-port.conf $dropin/http-port.conf
 	systemctl daemon-reload
-	systemctl stop progressd-http.service progressd-http.socket
-	systemctl start progressd-http.socket || die "start with a port"
+	get root /healthz >/dev/null || die "no answer"
+	systemctl restart progressd-http.socket || die "a restart while it serves"
 	out=$(get bob / 7764) && [[ $out == 200*'<title>Downloads</title>'* ]] || die "at the port: $out"
 	# Without the daemon it says so, and goes on when that is back.
 	systemctl stop progressd
