@@ -118,7 +118,7 @@ func ordinarySamples() []sample {
 		{"stalled, pid unknown", with(tracker.Stalled, func(e *tracker.Event) { e.Bytes, e.Silence = 350e6, 10*time.Minute })},
 		{"moving", with(tracker.Moving, moving)},
 		{"partials removed under their downloader", with(tracker.Restarted, func(e *tracker.Event) {
-			e.Bytes, e.Lost, e.DownloaderAlive = 120e6, 550e6, true
+			e.Bytes, e.Lost, e.DownloaderAlive, e.Cause = 120e6, 550e6, true, tracker.CauseRemoved
 			e.Downloader = &downloader.Process{PID: 4242, Command: "hf"}
 		})},
 		{"restarted", with(tracker.Restarted, func(e *tracker.Event) { e.Bytes, e.Lost = 120e6, 550e6 })},
