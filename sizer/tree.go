@@ -26,6 +26,7 @@ var local = layout{
 	snapshots: (*pass).readNotes,
 	rest:      (*pass).restNotes,
 	settled:   (*pass).dropNotes,
+	check:     (*checker).checkNote,
 	recount:   (*pass).recountTree,
 	links:     func(*pass, *revision) error { return nil },
 	linked:    func(*pass, *revision, func(string) bool) bool { return true },
