@@ -138,7 +138,7 @@ func (e *rootScanner) Came(folder string, absent time.Time) { e.root.Came(folder
 
 // Stirred implements watcher.Looker.
 func (e *rootScanner) Stirred(context.Context) (folders []string) {
-	metered(e.accounts, e.owner, func() { folders = e.root.Stirred(time.Now()) })
+	e.machine.metered(e.accounts, e.owner, func() { folders = e.root.Stirred(time.Now()) })
 	return folders
 }
 
@@ -146,7 +146,7 @@ func (e *rootScanner) Stirred(context.Context) (folders []string) {
 func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
 	var look sizer.Look
 	var pace sizer.Pace
-	metered(e.accounts, e.owner, func() { look, pace = e.root.Look(time.Now(), folder) })
+	e.machine.metered(e.accounts, e.owner, func() { look, pace = e.root.Look(time.Now(), folder) })
 	if !e.mayFollow(folder, look) {
 		e.root.Forget(folder)
 		return watcher.Slow

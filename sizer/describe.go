@@ -212,10 +212,18 @@ func (p *pass) brought(etag string) bool {
 	return err == nil
 }
 
+// linkedPaths are the paths at which revisions in flight have a file: those of
+// links, and of files that lie there themselves where no link can be made.
 func (p *pass) linkedPaths(pl *play) []string {
 	var paths []string
 	for _, commit := range pl.revisions {
-		paths = p.repo.revs.at(commit).appendPaths(paths)
+		rev := p.repo.revs.at(commit)
+		paths = rev.appendPaths(paths)
+		if pl.linkless {
+			for path := range rev.places {
+				paths = append(paths, path)
+			}
+		}
 	}
 	if p.repo.tree != nil {
 		paths = append(paths, p.repo.tree.samples.paths...)
@@ -254,13 +262,13 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 	return ProvenByListing
 }
 
-// refetching reports whether an attempt at a blob that is there has left its
-// partial: all may be there, and yet that attempt isn't done.
+// refetching reports whether somebody fetches a blob that is there: all may be
+// there, and yet that attempt isn't done. What one has left that is dead takes
+// nothing away from what is there.
 func (p *pass) refetching(pl *play) bool {
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]
-		moved := part.left || !part.grown.IsZero()
-		if moved && part.attached && f != nil && f.wanted && f.done && !p.mended(pl, f, part) {
+		if part.live && part.attached && f != nil && f.wanted && f.done && !p.mended(pl, f, part) {
 			return true
 		}
 	}

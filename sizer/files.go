@@ -93,6 +93,9 @@ func (pl *play) addListed(l *listing, key func(hfcache.ListedFile) string) (sele
 // findFinished looks which files are finished.
 func (p *pass) findFinished(pl *play) error {
 	home, err := p.top.Sub(p.repo.folder + p.repo.layout.home)
+	if fsys.Absent(err) {
+		pl.loseAll(p.now)
+	}
 	if err != nil {
 		return notAbsent(err)
 	}
@@ -122,6 +125,15 @@ func (p *pass) findFinished(pl *play) error {
 		}
 	}
 	return nil
+}
+
+// loseAll notes that the directory of the files is gone, with all of them.
+func (pl *play) loseAll(now time.Time) {
+	for _, f := range pl.files {
+		if f.done {
+			f.done, f.size, pl.changed = false, 0, now
+		}
+	}
 }
 
 // finish notes that a file is in its place, as it is there.
@@ -241,8 +253,8 @@ func (f *file) before() int64 {
 }
 
 // foundThere: it was there before the play, and only now is it known to be
-// part of it. Nothing was transferred.
-func (f *file) foundThere() bool { return f.finished() && !f.isNew && f.former == nil }
+// part of it, or that nobody fetches it anew any more. Nothing was transferred.
+func (f *file) foundThere() bool { return f.finished() && !f.isNew && (f.former == nil || !f.own) }
 
 // count adds up the files and what is staged elsewhere, of which some is fresh,
 // and gives what arrived since the last count.

@@ -43,7 +43,7 @@ func TestANewFileInTheRootReplacesTheOneOfADeadAttempt(t *testing.T) {
 	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
 	c.loose("aB3dE5g", 3*mib)
 	c.expect("first attempt", want{play: true, bytes: 3 * mib, arrived: 3 * mib, partials: 1})
-	c.now = c.now.Add(grace)
+	c.now = c.now.Add(outgrown)
 	c.loose("Z000000", mib)
 	c.expect("second", want{play: true, bytes: mib, arrived: mib, partials: 1})
 }
@@ -211,4 +211,52 @@ func TestWhatGrowsInTheRootMayBeASecondClientsOfThePlay(t *testing.T) {
 			t.Errorf("look %+v", l)
 		}
 	})
+}
+
+// What was left in the root while nobody could look, by a client that may have been
+// this one's, holds success back as if it had been seen to grow.
+func TestAFileThatWasWrittenInTheRootUnseenIsUnclaimed(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	c.nextTick()
+	c.whole("a", mib, commitA, "a.bin")
+	l := c.look()
+	if l.Unclaimed != 0 {
+		t.Fatalf("look %+v", l)
+	}
+	c.ticks()
+	c.loose("aB3dE5g", mib)
+	c.ticks()
+	c.restart(l.Memory)
+	if l := c.look(); l.Unclaimed != 1 || l.Unseen {
+		t.Errorf("look %+v", l)
+	}
+}
+
+// What a repository that is gone has left in the root is no download of the one
+// that comes in its place.
+func TestALeftoverInTheRootGoesWithItsRepository(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.loose("aB3dE5g", mib)
+	c.expect("counted", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	must(t, os.Rename(c.in(demo), filepath.Join(c.t.TempDir(), demo)))
+	if l := c.look(); !l.Gone {
+		t.Fatalf("look %+v", l)
+	}
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.expect("another one", want{})
+}
+
+// Who looks at a root seldom may find a file there whose writer is long gone.
+func TestAFileInTheRootThatIsFoundLateDoesNotGrow(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	c.loose("aB3dE5g", mib)
+	c.whole("a", mib, commitA, "a.bin")
+	c.now = c.now.Add(grace)
+	if l := c.look(); !l.InPlay || l.Unseen {
+		t.Errorf("look %+v", l)
+	}
 }

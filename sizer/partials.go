@@ -142,6 +142,9 @@ func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	}
 }
 
+// untouched: it was there before the watch began, and nothing was written to it.
+func (part *partial) untouched() bool { return part.midflight && part.grown.IsZero() }
+
 // bornOr is when a file was made: where that isn't kept, no later than when it
 // was last written to.
 func bornOr(born time.Time, e fsys.Entry) time.Time {
@@ -279,7 +282,17 @@ func (p *pass) alive(part *partial) bool {
 	if growing && !p.lockLost(part) && !p.outdone(part) {
 		return true
 	}
-	return part.live && !p.held.any && !p.held.seen && !p.bettered(part)
+	return part.live && !p.held.any && !p.held.seen && !p.bettered(part) && !p.refetched(part)
+}
+
+// refetched: somebody fetched anew what is there, and holds its lock no more.
+// Nothing is missing that could be waited for.
+func (p *pass) refetched(part *partial) bool {
+	if p.repo.play == nil {
+		return false
+	}
+	f := p.repo.play.files[part.Etag]
+	return f != nil && f.done && !p.locked(part.Etag)
 }
 
 // bettered: another attempt has finished the blob meanwhile.

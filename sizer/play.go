@@ -126,8 +126,8 @@ func (p *pass) begin() bool {
 	since := p.repo.since
 	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
 	for _, part := range p.repo.partials {
-		if !part.live || !p.held.has(part.Etag) && p.spent(part) {
-			continue
+		if !part.live || (!p.held.has(part.Etag) || part.untouched()) && p.spent(part) {
+			continue // who holds its lock has looked whether the blob is there
 		}
 		sign = true
 		if part.midflight { // what is here now was here before
@@ -225,9 +225,13 @@ func (p *pass) unseen(pl *play, look *Look) {
 		again := f != nil && f.finished() && part.grown.Equal(p.now)
 		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || again)
 	}
-	// Clients with locks, and with partials of their own, write no such file.
-	if !pl.lockSeen && !pl.partialSeen || pl.broughtUnseen(p.repo.opened) {
+	// Clients with partials of their own write no such file. One with locks may have
+	// left one that nobody saw grow.
+	switch {
+	case !pl.lockSeen && !pl.partialSeen, pl.broughtUnseen(p.repo.opened):
 		look.Unseen = look.Unseen || p.strangers.growing
+		look.Unclaimed = p.strangers.seen
+	case !pl.partialSeen && !p.strangers.growing:
 		look.Unclaimed = p.strangers.seen
 	}
 }

@@ -152,7 +152,7 @@ func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
 	p := &pass{root: r, repo: rp, now: now}
 	switch err := p.run(&look); {
 	case errors.Is(err, errGone):
-		r.drop(rp)
+		r.drop(rp, now)
 		// Another one may stand in its place already, at which nothing moves any more.
 		return Look{Root: r.opts.Path, Repo: name, At: now, Gone: true}, Fast
 	case err != nil:
@@ -213,9 +213,14 @@ func (r *Root) Forget(folder string) {
 	}
 }
 
-func (r *Root) drop(rp *repo) {
+func (r *Root) drop(rp *repo, now time.Time) {
 	delete(r.repos, rp.folder)
 	delete(r.since, rp.folder)
+	for t := range r.temps.all() {
+		if t.owner == rp.folder {
+			release(t, now)
+		}
+	}
 }
 
 // warn says something about a repository once. What it says is bounded: a
@@ -444,10 +449,14 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 		}
 		return len(p.arrivedNew) < enough && (!bounded || unknown < some)
 	})
-	if err != nil || p.repo.play != nil || len(p.arrivedNew) > 0 {
+	known := p.repo.play != nil && len(p.repo.play.revisions) > 0 // then its files are looked for
+	if err != nil || known || len(p.arrivedNew) > 0 {
 		return err
 	}
-	if p.placedNew, err = p.placedSince(since); err == nil && !p.placedNew && !p.repo.blobs.young && !p.root.opts.Vague {
+	p.placedNew, err = p.placedSince(since)
+	if pl := p.repo.play; pl != nil {
+		pl.linkless = pl.linkless || p.placedNew
+	} else if err == nil && !p.placedNew && !p.repo.blobs.young && !p.root.opts.Vague {
 		p.repo.since = p.blobsTime // deletions only: don't ask again
 	}
 	return err

@@ -6,13 +6,17 @@ import "time"
 // there stands for something that is missing, until another attempt has brought
 // it.
 
+// outgrown is how long nothing is written to a file before a later one takes its
+// place. Who only stands still for longer counts again as soon as he goes on.
+const outgrown = racy
+
 // supersede gives up what nobody writes to while another is written to that
 // was begun later: a new attempt begins with a file of its own.
 func (p *pass) supersede() {
 	for _, t := range p.root.temps.loose {
 		for _, next := range p.root.temps.loose {
 			later := next != t && !next.born.Before(t.mtime)
-			if later && t.owner == p.repo.folder && next.owner == t.owner && p.now.Sub(t.grown) >= grace {
+			if later && t.owner == p.repo.folder && next.owner == t.owner && p.now.Sub(t.grown) >= outgrown {
 				p.release(t)
 				p.held.temps--
 			}
@@ -26,7 +30,7 @@ func (p *pass) supersede() {
 // still: then this one counts again as soon as it grows.
 func (p *pass) supersedeByBlobs(pl *play) {
 	for t := range p.root.temps.all() {
-		if t.owner != p.repo.folder || t.live && (p.held.any || p.now.Sub(t.grown) < grace) {
+		if t.owner != p.repo.folder || t.live && (p.held.any || p.now.Sub(t.grown) < outgrown) {
 			continue
 		}
 		for _, f := range pl.files {
@@ -50,4 +54,6 @@ func (p *pass) began(f *file) time.Time {
 }
 
 // release gives a file up: it is this repository's again if it grows.
-func (p *pass) release(t *temp) { t.owner, t.claimed, t.live = "", p.now, false }
+func (p *pass) release(t *temp) { release(t, p.now) }
+
+func release(t *temp, now time.Time) { t.owner, t.claimed, t.live = "", now, false }

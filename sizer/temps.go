@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -157,8 +158,17 @@ func (p *pass) stageTemps() {
 		}
 		growing := p.now.Sub(t.grown) < grace
 		t.contested = t.contested || contested && !locks.none()
-		p.unsure = p.unsure || !locks.none() && growing
-		if pl := p.repo.play; pl == nil || !pl.lockSeen { // else its own lock would be seen
+		p.unsure = p.unsure || growing && (!locks.none() || len(locks.over) > 0)
+	}
+	p.meetTemps()
+}
+
+// meetTemps notes those that nobody claims. While one grows whose client has locks,
+// its lock would be seen.
+func (p *pass) meetTemps() {
+	for _, t := range p.root.temps.found {
+		growing := p.now.Sub(t.grown) < grace
+		if pl := p.repo.play; t.owner == "" && (pl == nil || !pl.lockSeen || !growing) {
 			p.meet(t, growing)
 		}
 	}
@@ -177,7 +187,7 @@ func (p *pass) measureTemps() (candidates []*temp) {
 			p.root.moved(t)
 			continue
 		}
-		t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
+		p.measureTemp(t, e)
 		switch {
 		case t.owner != "":
 			t.live = p.held.any
@@ -187,6 +197,16 @@ func (p *pass) measureTemps() (candidates []*temp) {
 		}
 	}
 	return candidates
+}
+
+// measureTemp is measure for a file that may not have been looked at for long: what
+// came meanwhile came when it was written to last.
+func (p *pass) measureTemp(t *temp, e fsys.Entry) {
+	before := t.partial.seen
+	t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
+	if t.grown.Equal(p.now) && p.now.Sub(later(before, t.seen)) >= grace && e.Mtime.Before(p.now) {
+		t.grown = e.Mtime
+	}
 }
 
 func (p *pass) anyUnowned() bool {
@@ -283,19 +303,24 @@ func (rp *repo) writes(etag string) bool {
 // stagingLocks are the held locks that may stand for a file in the root, of
 // holders that may write there: bare ones of blobs that have neither a partial
 // nor a finished blob, and those of blobs that are there, which may be fetched
-// again.
-type stagingLocks struct{ bare, again map[string]bool }
+// again. Those over a partial that an attempt before has left may be of one that goes
+// on with it, or of one that doesn't care for it.
+type stagingLocks struct{ bare, again, over map[string]bool }
 
 func (l stagingLocks) none() bool { return len(l.bare)+len(l.again) == 0 }
 
 func (p *pass) stagingLocks() stagingLocks {
-	locks := stagingLocks{make(map[string]bool), make(map[string]bool)}
+	locks := stagingLocks{make(map[string]bool), make(map[string]bool), make(map[string]bool)}
 	since, stagers := p.repo.since, p.newStagers()
 	if p.repo.play != nil {
 		since = p.repo.play.since
 	}
 	for etag := range p.held.by {
-		if p.repo.writes(etag) || p.held.outside[etag] || !stagers.may(etag) {
+		if p.held.outside[etag] || !stagers.may(etag) {
+			continue
+		}
+		if p.repo.writes(etag) {
+			locks.over[etag] = true
 			continue
 		}
 		switch e, err := p.blob(etag); {

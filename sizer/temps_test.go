@@ -258,3 +258,62 @@ func TestAFileInTheRootThatNobodyClaimsHoldsSuccessBack(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// A client that writes into the root has the lock of a blob of which another one has
+// left a partial beside the blobs: what grows may be its, and can't be counted.
+func TestALockOverALeftoverMayStandForAFileInTheRoot(t *testing.T) {
+	c := newCache(t)
+	c.partial("a", ".01234567.incomplete", kib)
+	c.age()
+	c.watch(c.now.Add(-time.Second), nil)
+	c.whole("b", kib, commitA, "b.bin")
+	c.runNow(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.look()
+	for size := mib; size < 4*mib; size += mib {
+		c.temp("12345678", size)
+		c.look()
+	}
+	if l := c.look(); !l.Unseen || !l.Locked {
+		t.Errorf("look %+v", l)
+	}
+}
+
+// A client that writes into the root was killed in the middle of many small files:
+// its locks were seen, and its last file was not.
+func TestAFileThatADeadClientHasLeftInTheRootIsUnclaimed(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.runNow(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.whole("a", kib, commitA, "a.json")
+	c.look()
+	c.ticks()
+	c.temp("abcdefgh", 500)
+	c.kill(42)
+	if l := c.look(); l.Unclaimed != 1 || l.Locked || l.Unseen {
+		t.Errorf("look %+v", l)
+	}
+}
+
+// What is locked only to see whether it is there begins no download, though a dead
+// attempt has left a partial of it.
+func TestAPartialThatWasLeftIsNoSignWhileItsBlobIsThere(t *testing.T) {
+	c := newCache(t)
+	c.whole("a", mib, commitA, "a.bin")
+	c.partial("a", ".01234567.incomplete", kib)
+	c.age()
+	c.watch(time.Now().Add(time.Second), nil)
+	c.expect("at rest", want{})
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	if l := c.look(); l.InPlay {
+		t.Errorf("look %+v", l)
+	}
+	c.partial("a", ".01234567.incomplete", 2*kib)
+	if l := c.look(); !l.InPlay {
+		t.Errorf("written to: look %+v", l)
+	}
+}

@@ -315,6 +315,9 @@ func (p *pass) stock(pl *play, look *Look) {
 		return
 	}
 	paths := p.linkedPaths(pl)
+	if len(paths) == 0 {
+		paths = p.newestPaths()
+	}
 	if pl.guess.loader != nil {
 		look.Lacking = pl.guess.loader.Lacks(paths)
 	} else {
@@ -322,24 +325,8 @@ func (p *pass) stock(pl *play, look *Look) {
 	}
 	if look.Partials == 0 && !look.Locked {
 		look.Unlinked = p.unlinkedBlobs(pl)
-		look.Whole = !look.Lacking && p.kind(pl) == hfcache.Model && hfcache.Whole(paths)
+		look.Whole = !look.Lacking && p.mayBeModel(pl) && hfcache.Whole(paths)
 	}
-}
-
-// hadWeights reports whether another revision has weights of which it is known
-// that they are wanted: then one without any isn't whole, though its client may
-// have failed too soon to be seen.
-func (p *pass) hadWeights(pl *play) bool {
-	for commit, rev := range p.repo.revs.byCommit {
-		if slices.Contains(pl.revisions, commit) || rev.linked.IsZero() || p.repo.layout.links(p, rev) != nil {
-			continue
-		}
-		weighs := func(path string) bool { return hfcache.WeightFormat(path) != "" && pl.wants(path) }
-		if slices.ContainsFunc(rev.appendPaths(nil), weighs) {
-			return true
-		}
-	}
-	return false
 }
 
 // loaded checks the loader's weights against the disk, as prove does.

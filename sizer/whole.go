@@ -17,17 +17,59 @@ func (p *pass) kind(pl *play) hfcache.RepoType {
 	return p.repo.name.Type
 }
 
+// newestPaths are those that the newest snapshot has, for a play of which no revision
+// is known: a blob was put in its place once more, say.
+func (p *pass) newestPaths() (paths []string) {
+	commit := p.repo.revs.newest()
+	if commit == "" {
+		return nil
+	}
+	rev := p.repo.revs.at(commit)
+	if p.repo.layout.links(p, rev) != nil {
+		return nil
+	}
+	for _, l := range rev.links {
+		paths = append(paths, l.path)
+	}
+	return paths
+}
+
+// mayBeModel reports whether it is a model as far as is known: what a program puts
+// into a directory of its own may be of any kind.
+func (p *pass) mayBeModel(pl *play) bool {
+	kind := p.kind(pl)
+	return kind == hfcache.Model || kind == ""
+}
+
 // lacksAll reports whether what has come is only what stands beside what a
 // repository of its kind is for, where nobody asked for just that.
 func (p *pass) lacksAll(pl *play, paths []string) bool {
-	switch p.kind(pl) {
-	case hfcache.Model:
-		return hfcache.Weightless(paths) && (pl.wanted == nil || p.hadWeights(pl))
-	case hfcache.Dataset:
-		return hfcache.Dataless(paths) && pl.wanted == nil
+	without := p.withoutContent(pl)
+	return without != nil && without(paths) && !pl.asksOnlyFor(without)
+}
+
+// withoutContent tells of files whether all of them stand beside what a kind of
+// repository is for; nil where there is no such thing.
+func (p *pass) withoutContent(pl *play) func(files []string) bool {
+	switch {
+	case p.mayBeModel(pl):
+		return hfcache.Weightless
+	case p.kind(pl) == hfcache.Dataset:
+		return hfcache.Dataless
 	default:
-		return false
+		return nil
 	}
+}
+
+// asksOnlyFor reports whether all who download have asked for such files alone,
+// by name or ending. Who names none asks for the whole repository.
+func (pl *play) asksOnlyFor(such func(files []string) bool) bool {
+	for _, filter := range pl.wanted {
+		if !such(filter.Include) {
+			return false
+		}
+	}
+	return len(pl.wanted) > 0
 }
 
 // unlinkedAge is how long it serves which finished blobs have no link.

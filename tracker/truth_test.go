@@ -28,7 +28,7 @@ import (
 //	blob     whether the finished file is there, with its link. A partial
 //	         beside it that isn't locked, where locks are seen, is nobody's.
 //
-// Where the process lives on, what it has brought is a file of a model, and no whole
+// Where the process lives on, or nobody knows whether it does, what it has brought is a file of a model, and no whole
 // one: it may be about to go on.
 //
 // alive: keepalives and steps go on, no verdict. silent: no keepalive speaks
@@ -64,11 +64,11 @@ hidden still   yes  | stalled 10m       stalled 10m       -
 hidden none    no   | stalled 10m       stalled 10m       -
 hidden none    yes  | stalled 10m       stalled 10m       -
 lost   grows   no   | alive             alive             -
-lost   grows   yes  | complete 30s      ended 30s         -
+lost   grows   yes  | complete 10m      ended 10m         -
 lost   still   no   | interrupted 10m   interrupted 10m   -
-lost   still   yes  | complete 30s      ended 30s         -
+lost   still   yes  | complete 10m      ended 10m         -
 lost   none    no   | interrupted 10m   interrupted 10m   -
-lost   none    yes  | complete 30s      ended 30s         -
+lost   none    yes  | complete 10m      ended 10m         -
 never  grows   no   | alive             alive             -
 never  grows   yes  | alive             alive             -
 never  still   no   | interrupted 10m   interrupted 10m   -

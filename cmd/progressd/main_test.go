@@ -395,7 +395,7 @@ func TestCheckNamesABorrowedLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	check(config.Settings{Roots: []string{link, hub}}, &out)
+	thisHost.check(config.Settings{Roots: []string{link, hub}}, &out)
 	if text := out.String(); !strings.Contains(text, "belongs to uid 1001") || !strings.Contains(text, "0 repositories") {
 		t.Error(text)
 	}

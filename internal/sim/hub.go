@@ -50,7 +50,11 @@ func publish(rng *rand.Rand, s shape) *revision {
 			r.add(rng, fmt.Sprintf("data/train-%05d-of-%05d.parquet", i, n), 20_000_000+rng.Int64N(400_000_000), true)
 		}
 	case manySmall:
-		for i := range 400 + rng.IntN(1600) {
+		count := 400 + rng.IntN(1600)
+		if chance(rng, 1, 10) {
+			count = 10_000
+		}
+		for i := range count {
 			r.add(rng, fmt.Sprintf("part-%d/%05d.json", i%20, i), 2_000+rng.Int64N(200_000), false)
 		}
 	default:

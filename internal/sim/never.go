@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,7 +76,8 @@ func (j *judge) cause(ep *episode, l line) {
 	// The last end may have been told before the client had done the very last.
 	since = since.Add(-2*look - j.notice())
 	for _, r := range j.repo.truth.records {
-		if r.visible().Before(l.at.Add(look)) && (r.lastByteAt.After(since) || r.visible().After(since) || r.linkedAt.After(since)) {
+		anew := r.bytes > 0 && (r.doneAt.IsZero() || r.doneAt.After(since)) // perhaps what was there
+		if r.visible().Before(l.at.Add(look)) && (anew || r.lastByteAt.After(since) || r.visible().After(since) || r.linkedAt.After(since)) {
 			return
 		}
 	}
@@ -110,7 +113,7 @@ func (j *judge) amounts(ep *episode, l line, i int) {
 		}
 		ep.percent = percent
 	}
-	if e.Bytes < ep.high && !j.lapse(e.Kind) && !j.renewed(ep, l) {
+	if e.Bytes < ep.high && !j.lapse(e.Kind) && !j.renewed(ep, l) && !j.disturbed(l.at) {
 		j.blame(l.at, "monotone", "%q after %d bytes were told", l.text, ep.high)
 	}
 	if !j.lapse(e.Kind) {
@@ -122,6 +125,11 @@ func (j *judge) amounts(ep *episode, l line, i int) {
 // lapse: a verdict on a client that is gone counts what it left behind.
 func (j *judge) lapse(k tracker.Kind) bool {
 	return k == tracker.Interrupted || k == tracker.Unlisted || final(k) || k == tracker.Started
+}
+
+// disturbed: an operator is at it, and what a look finds is half done.
+func (j *judge) disturbed(at time.Time) bool {
+	return slices.ContainsFunc(j.repo.truth.deeds, func(d deed) bool { return !d.at.After(at) && at.Sub(d.at) < j.notice()+look })
 }
 
 // renewed: a client has come for another revision in this episode. What counts
@@ -157,6 +165,9 @@ func (j *judge) step(ep *episode, l line) {
 // most is how many bytes there can be: those of the revisions that clients
 // are or were at, each content once, and what was lost since the last look.
 func (j *judge) most(ep *episode, l line) int64 {
+	if l.disk.gone && j.blindIn(l.at.Add(-look), l.at) {
+		return math.MaxInt64 // what lies there can't be seen
+	}
 	since := ep.endAt
 	revisions := j.revisions(since, l.at)
 	for _, r := range j.repo.revisions {
@@ -183,6 +194,9 @@ func (j *judge) most(ep *episode, l line) int64 {
 	for _, r := range j.repo.truth.records {
 		if r.habit.Stage == hfcache.InRoot || r.habit.Stage == hfcache.InRootTmp {
 			most += r.bytes // what lies in the root isn't in the survey
+			if r.habit.Fill == hfcache.Scattered {
+				most += int64(r.plan.Ahead) * 4096 // each piece takes whole blocks
+			}
 		}
 	}
 	return most

@@ -35,6 +35,9 @@ func (o operator) do(kind deedKind) {
 	truth := o.repo.truth
 	switch kind {
 	case remove:
+		if o.barred.Load() {
+			return // it isn't there
+		}
 		truth.did("rm -rf %s", o.repo.dir())
 		o.removeAll(o.repo.dir())
 		o.removeAll(o.repo.root + "/" + hfcache.LockDir(o.repo.repo.Folder()))
@@ -43,12 +46,8 @@ func (o operator) do(kind deedKind) {
 		}
 	case prune:
 		o.prune()
-	case renameAway:
-		truth.did("mv %s %s", o.repo.dir(), o.aside())
-		_ = o.fs.Rename(o.repo.dir(), o.aside())
-	case renameBack:
-		truth.did("mv %s %s", o.aside(), o.repo.dir())
-		_ = o.fs.Rename(o.aside(), o.repo.dir())
+	case renameAway, renameBack:
+		o.rename(kind)
 	case lockUp:
 		truth.did("chmod 000 %s", o.repo.dir())
 		_ = o.fs.Break(o.repo.dir(), unix.EACCES) // for its client as well: that isn't root
@@ -69,7 +68,28 @@ func (o operator) do(kind deedKind) {
 	}
 }
 
-func (o operator) aside() string { return o.repo.dir() + ".bak" }
+// rename moves the folder aside, or back.
+func (o operator) rename(kind deedKind) {
+	from, to := o.repo.dir(), o.aside()
+	if kind == renameBack {
+		from, to = to, from
+	}
+	if o.barred.Load() {
+		return // it isn't there
+	}
+	o.repo.truth.did("mv %s %s", from, to)
+	_ = o.fs.Rename(from, to)
+}
+
+// aside is where a folder is moved to: another name beside it, or out of the root.
+func (o operator) aside() string { return o.repo.aside() }
+
+func (r *repository) aside() string {
+	if out := path.Dir(r.root); out != "/" && digest(r.repo.ID)%2 == 0 {
+		return out + "/" + path.Base(r.dir())
+	}
+	return r.dir() + ".bak"
+}
 
 func (o operator) removeAll(p string) {
 	for _, f := range o.repo.truth.survey().partials {

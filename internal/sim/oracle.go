@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"progressd/hfcache"
@@ -89,7 +90,7 @@ func judgeLife(l *life) []fault {
 		faults = append(faults, j.faults...)
 	}
 	for _, line := range lines {
-		if line.key == (hfcache.Repo{}) && line.event.Repo.ID != "" {
+		if line.key == (hfcache.Repo{}) && line.event.Repo.ID != "" && !l.mayBeNew(line) {
 			faults = append(faults, fault{rule: "known", at: line.at, text: fmt.Sprintf("%q is about something that isn't there", line.text)})
 		}
 	}
@@ -98,6 +99,25 @@ func judgeLife(l *life) []fault {
 	}
 	slices.SortStableFunc(faults, func(a, b fault) int { return a.at.Compare(b.at) })
 	return faults
+}
+
+// mayBeNew reports whether a line is about a folder that was renamed right after
+// bytes had come there: nothing tells that their client is gone, and they weren't
+// brought to the new name.
+func (l *life) mayBeNew(said line) bool {
+	const fresh = 30 * time.Second
+	for _, r := range l.repos {
+		aside := r.aside()
+		if said.event.Root != aside && said.event.Root+"/"+said.event.Repo.Folder() != aside {
+			continue
+		}
+		for _, d := range r.truth.deeds {
+			if strings.HasPrefix(d.what, "mv ") && d.at.Before(said.at) && d.at.Sub(r.truth.lastByte) < fresh {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (j *judge) blame(at time.Time, rule, format string, args ...any) {
@@ -111,21 +131,29 @@ const look = 1200 * time.Millisecond
 
 // notice is how late the daemon may notice what begins while it is at rest.
 func (j *judge) notice() time.Duration {
+	copied := slices.ContainsFunc(j.repo.truth.records, func(r *record) bool { return r.copies })
 	switch {
+	case j.repo.local != "" && copied: // what a client fills isn't known before that
+		return j.set.Poll + look
 	case j.life.story.Disk == nfs, j.life.story.Disk == rclone, j.life.story.Events == noEvents:
 		return j.set.Poll + look
-	case j.life.story.Events == someEvents:
+	case j.life.story.Events == someEvents, j.unmounted():
 		return 5*j.set.Poll + look // a watch is believed for four polls
 	default:
 		return look
 	}
 }
 
+// unmounted: a watch goes with what is unmounted, and nothing is heard of that.
+func (j *judge) unmounted() bool {
+	return slices.ContainsFunc(j.life.story.Ills, func(i ill) bool { return i.Kind == unmounted })
+}
+
 // blind are the times in which the daemon couldn't see, from the first to
 // the last: it didn't run, or the root couldn't be looked at, or the
 // repository. After an error of the file system it rests for up to a minute.
 func (j *judge) blind() []span {
-	const rest = 65 * time.Second
+	rest := max(65*time.Second, j.set.Poll+look) // which may be the next time that it is asked for
 	var all []span
 	all = append(all, j.life.daemon.downs()...)
 	for _, s := range j.life.blind {
@@ -156,14 +184,35 @@ func (j *judge) blindIn(from, to time.Time) bool {
 
 // deadline is when something is due at the latest that has to wait since a
 // moment: the waiting begins anew after each time in which the daemon was
-// blind.
+// blind, and in which what came may have been of this repository.
 func (j *judge) deadline(since time.Time, wait time.Duration) time.Time {
-	for _, s := range j.blind() {
+	spans := append(j.blind(), j.staged()...)
+	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
+	for _, s := range spans {
 		if s.from.Before(since.Add(wait)) && s.to.After(since) {
 			since = s.to
 		}
 	}
 	return since.Add(wait)
+}
+
+// staged are the times in which a client writes to the root, and what it writes to
+// counts as growing: that may be of any repository there.
+func (j *judge) staged() (all []span) {
+	const growing = 30 * time.Second
+	for _, repo := range j.life.repos {
+		for _, r := range repo.truth.records {
+			inRoot := r.habit.Stage == hfcache.InRoot || r.habit.Stage == hfcache.InRootTmp
+			if inRoot && j.repo.local == "" && !r.visibleAt.IsZero() {
+				last := r.visibleAt
+				if r.lastByteAt.After(last) {
+					last = r.lastByteAt
+				}
+				all = append(all, span{r.visibleAt, last.Add(growing + look)})
+			}
+		}
+	}
+	return all
 }
 
 // downs are the times in which the daemon didn't run.

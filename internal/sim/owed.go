@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -136,7 +137,7 @@ func (j *judge) alone(r *record, from, to time.Time) bool {
 func (r *record) pauses() []span {
 	var all []span
 	if r.stoppedAt.After(r.visible()) && r.stoppedAt.Before(r.doneAt) {
-		all = append(all, span{r.lastBefore, r.proceededAt})
+		all = append(all, span{r.stoppedAt, r.proceededAt})
 	}
 	return all
 }
@@ -150,8 +151,8 @@ type rest struct {
 	newest   *record   // that of all which was
 	records  []*record
 	disk     disk
-	// living: the program of the last one goes on.
-	living bool
+	// failed: one has made a partial, and brought nothing.
+	failed bool
 	// deeds were done by an operator since the rest before.
 	deeds []deed
 }
@@ -206,9 +207,9 @@ func (r *rest) add(rec *record) {
 			r.disk = rec.disk
 		}
 		r.newest = rec
-		r.living = rec.goneAt.IsZero() || rec.goneAt.Sub(rec.doneAt) > 3*time.Second
 	}
 	r.records = append(r.records, rec)
+	r.failed = r.failed || rec.bytes == 0 && rec.outcome != nil && !rec.visibleAt.IsZero()
 	if rec.bytes == 0 && (r.last == nil || rec.linkedAt.IsZero()) {
 		return // what brings nothing is silent
 	}
@@ -218,6 +219,33 @@ func (r *rest) add(rec *record) {
 	if r.last == nil || rec.doneAt.After(r.last.doneAt) {
 		r.last = rec
 	}
+}
+
+// over is when all is done, and every command has ended that says what it wants:
+// until then it may be about to go on.
+func (r *rest) over() time.Time {
+	over := r.from
+	for _, rec := range r.records {
+		if rec.plan.By == command && rec.goneAt.After(over) {
+			over = rec.goneAt
+		}
+	}
+	return over
+}
+
+// living: the program of one of them goes on when all is done.
+func (r *rest) living() bool {
+	return slices.ContainsFunc(r.records, func(rec *record) bool {
+		return rec.goneAt.IsZero() || rec.goneAt.Sub(r.from) > 3*time.Second
+	})
+}
+
+// cut: a client died that copies files under their own names. Nothing tells a
+// whole one from half of one, if that was the last that it did.
+func (r *rest) cut() bool {
+	return slices.ContainsFunc(r.records, func(rec *record) bool {
+		return rec.habit.Stage == hfcache.Outside && errors.Is(rec.outcome, errKilled)
+	})
 }
 
 // longest is how long any verdict may take.
@@ -239,14 +267,25 @@ func (j *judge) settle(r rest) {
 		j.settleDeeds(r)
 		return
 	}
-	if r.last.copies {
+	brought := slices.ContainsFunc(r.records, func(rec *record) bool { return !rec.copies && rec.bytes > 0 })
+	if r.last.copies || !brought {
 		return // what is owed of a copy, the contract doesn't say
 	}
+	if r.disk.gone { // it was covered when it was looked at
+		r.disk = j.diskAfter(r.from)
+	}
 	c := j.claim(r)
+	// Until a proof is settled takes a moment, in which that may fall due.
+	if r.failed || j.set.Interrupt < early {
+		c.kinds = append(c.kinds, tracker.Interrupted)
+	}
+	if j.undone(r.last, r.disk, r.from) {
+		c.kinds, c.wait = append(c.kinds, tracker.Interrupted), max(c.wait, j.set.Stall, j.set.Interrupt)
+	}
 	if j.besides(r) {
 		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
 	}
-	due := j.deadline(r.from, c.wait+j.notice()+slack)
+	due := j.deadline(r.over(), c.wait+j.notice()+slack)
 	if due.After(r.to) {
 		return // another one came before it was due
 	}
@@ -254,6 +293,8 @@ func (j *judge) settle(r rest) {
 	for i, l := range j.lines {
 		if !l.at.Before(r.begun.Add(-early)) && l.at.Before(due) && (final(l.event.Kind) || l.event.Kind == tracker.Interrupted) {
 			found = &j.lines[i]
+		} else if l.event.Kind == tracker.Moving && l.at.Before(due) {
+			found = nil // what was interrupted goes on
 		}
 	}
 	names := strings.Trim(fmt.Sprint(c.kinds), "[]")
@@ -264,6 +305,24 @@ func (j *judge) settle(r rest) {
 	case !slices.Contains(c.kinds, found.event.Kind):
 		j.blame(found.at, "wrong-verdict", "%q, expected %s (%s)", found.text, names, c.why)
 	}
+}
+
+// diskAfter is what was there when a line was said first after some time.
+func (j *judge) diskAfter(at time.Time) disk {
+	for _, l := range j.lines {
+		if l.at.After(at) && !l.disk.gone {
+			return l.disk
+		}
+	}
+	return disk{gone: true}
+}
+
+// undone: a client at another revision, without a listing, left its work undone:
+// nothing tells that its files aren't wanted any more (docs/reliability.md).
+func (j *judge) undone(last *record, d disk, at time.Time) bool {
+	return slices.ContainsFunc(j.repo.truth.records, func(o *record) bool {
+		return o.rev != last.rev && o.outcome != nil && o.bytes > 0 && o.beganAt.Before(at) && !d.listings[o.rev.commit]
+	})
 }
 
 // besides: another client has brought all that it wanted. Files of both are one
@@ -291,7 +350,7 @@ func (j *judge) claim(r rest) claim {
 		patience = max(j.set.Stall, j.set.Interrupt)
 	}
 	quiet := j.set.Quiet
-	if r.living || !seen {
+	if r.living() || !seen || !rec.locks() {
 		quiet = max(j.set.Stall, j.set.Quiet)
 	}
 	switch {
@@ -299,13 +358,14 @@ func (j *judge) claim(r rest) claim {
 		return claim{kinds: []tracker.Kind{tracker.Completed}, why: "all of the listing is there"}
 	case listed && wanted && rec.plan.By == command && rec.plan.partly():
 		c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "all that was asked for is there"}
-		if !seen || len(r.records) > 1 { // what it wanted isn't known, or what another one did
+		if !seen || !rec.locks() || len(r.records) > 1 { // what it wanted isn't known, or what another one did
 			c.kinds, c.wait, c.silence = append(c.kinds, tracker.Ended, tracker.Interrupted), max(quiet, patience), !seen
 		}
 		return c
 	case rec.outcome == nil && !wanted: // it took for whole what an attempt before had left half done
 		c := claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: fmt.Sprintf("not whole, and its client doesn't know: %q", d.missing(rec.rev, rec.plan.wants))}
-		if !listed && !seen { // nor can anybody
+		copied := slices.ContainsFunc(r.records, func(r *record) bool { return r.copies })
+		if !listed && (!seen || copied) { // nor can anybody
 			c.kinds = append(c.kinds, tracker.Completed)
 		}
 		return c
@@ -344,11 +404,13 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		paths = append(paths, path)
 	}
 	for path := range d.places {
-		paths = append(paths, path)
+		if slices.ContainsFunc(r.last.rev.files, func(f hubFile) bool { return f.path == path }) { // not what rsync has left
+			paths = append(paths, path)
+		}
 	}
 	whole := j.substantial(paths)
 	switch {
-	case d.loose() > 0 || d.strays > 0: // of an attempt before, which may be wanted yet
+	case d.loose() > 0 || d.strays > 0 || d.unlinked() > 0 || r.cut(): // of an attempt before, which may be wanted yet
 		return claim{kinds: []tracker.Kind{tracker.Completed, tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "no listing, and something unfinished lies beside"}
 	case hfcache.ShardGap(paths):
 		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "shards are missing"}
@@ -359,7 +421,7 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "a configuration or a card alone"}
 	case j.repo.repo.Type != hfcache.Model || !r.last.locks():
 		quiet = max(quiet, patience) // whether it is whole, or somebody lives, can't be known
-	case r.living && j.wholeByKind(paths):
+	case r.living() && j.wholeByKind(paths):
 		quiet = j.set.Quiet
 	}
 	c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "nothing speaks against it, and no listing is there"}
@@ -383,11 +445,18 @@ func (j *judge) seen(r rest) bool {
 	return true
 }
 
+// elsewhere: what was removed while nobody looked may lie in another directory,
+// as far as is known, where none says when it was made.
+func (j *judge) elsewhere(at time.Time) bool {
+	return j.life.traits().NoBirth && j.blindIn(at.Add(-look), at.Add(look))
+}
+
 // settleDeeds: what an operator did decides.
 func (j *judge) settleDeeds(r rest) {
 	last := r.deeds[len(r.deeds)-1]
 	due := j.deadline(r.from, j.notice()+slack)
-	if last.what != "it is removed" || due.After(r.to) || r.last.doneAt.After(last.at) {
+	again := slices.ContainsFunc(j.repo.truth.records, func(rec *record) bool { return rec.doneAt.After(last.at) && rec.beganAt.Before(due) })
+	if last.what != "it is removed" || due.After(r.to) || again || j.elsewhere(last.at) {
 		return
 	}
 	if j.openAt(due) {

@@ -26,7 +26,11 @@ func (l *life) logs() string {
 func (l *life) print(faults []fault) string {
 	s := l.story
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d life %d: %s; disk: %s; %s; root %s\n", s.Seed, s.Number, s.Setup, s.Disk, s.Events, l.root)
+	hidden := ""
+	if s.Hidden {
+		hidden = "; processes hidden"
+	}
+	fmt.Fprintf(&b, "seed %d life %d: %s; disk: %s; %s; root %s%s\n", s.Seed, s.Number, s.Setup, s.Disk, s.Events, l.root, hidden)
 	for _, r := range l.repos {
 		for _, rev := range r.revisions {
 			fmt.Fprintf(&b, "%s (%s) %.7s: %d bytes in %d files:", r.key().ID, r.shape, rev.commit, rev.size(all), len(rev.files))

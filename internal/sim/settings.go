@@ -35,12 +35,16 @@ func drawSetup(rng *rand.Rand) setup {
 	}
 	if chance(rng, 1, 2) {
 		s.Poll = oneOf(rng, 100*time.Millisecond, time.Second, 2*time.Second, 7*time.Second, 10*time.Second, 12*time.Second, 30*time.Second, time.Minute, 3*time.Minute, 10*time.Minute)
+		if s.Poll < time.Second && chance(rng, 3, 4) {
+			s.Poll = time.Second // ten looks a second cost ten times as much: seldom is enough
+		}
 	}
 	if chance(rng, 1, 2) {
-		s.Quiet = oneOf(rng, 100*time.Millisecond, time.Second, 3*time.Second, 10*time.Second, 15*time.Second, time.Minute, 5*time.Minute)
+		// Below what clients pause between two files nothing tells an end.
+		s.Quiet = oneOf(rng, 3*time.Second, 5*time.Second, 10*time.Second, 15*time.Second, time.Minute, 5*time.Minute)
 	}
 	if chance(rng, 1, 2) {
-		s.Interrupt = oneOf(rng, 100*time.Millisecond, time.Second, 5*time.Second, 20*time.Second, 3*time.Minute, 10*time.Minute)
+		s.Interrupt = oneOf(rng, time.Second, 2*time.Second, 5*time.Second, 20*time.Second, 3*time.Minute, 10*time.Minute)
 	}
 	if chance(rng, 1, 2) {
 		s.Stall = oneOf(rng, 10*time.Second, 15*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 5*time.Minute, 20*time.Minute)

@@ -129,6 +129,9 @@ func TestLives(t *testing.T) {
 					for _, f := range res.faults {
 						if k := f.known(); k != nil && !slices.Contains(seen[k], n) {
 							seen[k] = append(seen[k], n)
+							if *tally {
+								fmt.Println("~", res.story.summary(f.name()))
+							}
 						}
 					}
 					names := namesOf(news(res.faults))

@@ -18,7 +18,7 @@ func (j *judge) verdicts(ep *episode, l line) {
 		if ep.halted == tracker.Interrupted {
 			j.blame(l.at, "twice", "%q, which was told", l.text)
 		}
-		j.interrupted(l)
+		j.interrupted(ep, l)
 		ep.halted = tracker.Interrupted
 	case tracker.Ended:
 		j.ended(l)
@@ -73,7 +73,7 @@ func (j *judge) completed(l line) {
 // listing of what the newest attempt was at. A client that is at work speaks against it,
 // unless it has been silent for as long as the contract waits for it (3c).
 func (j *judge) tidy(r *record, d disk, at time.Time) bool {
-	if d.listings[r.rev.commit] || d.loose() > 0 || d.unlinked() > 0 || d.strays > 0 {
+	if d.listings[r.rev.commit] || d.loose() > 0 || d.unlinked() > 0 || d.strays > 0 && j.stages() {
 		return false // of what is in the root nothing tells that it isn't this one's
 	}
 	var linked []string
@@ -84,12 +84,19 @@ func (j *judge) tidy(r *record, d disk, at time.Time) bool {
 		linked = append(linked, p)
 	}
 	for _, other := range j.repo.truth.records {
-		waits := other.working(at) && other.visible().Before(at.Add(-look)) && at.Sub(other.sign(at)) < j.set.Stall-look
+		waits := other.working(at) && j.known(other, at) && other.visible().Before(at.Add(-look)) && at.Sub(other.sign(at)) < j.set.Stall-look
 		if waits && !j.wholeByKind(linked) {
 			return false
 		}
 	}
 	return len(linked) > 0 && !hfcache.ShardGap(linked) && j.substantial(linked)
+}
+
+// stages: some client of the repository writes into the root.
+func (j *judge) stages() bool {
+	return slices.ContainsFunc(j.repo.truth.records, func(r *record) bool {
+		return r.habit.Stage == hfcache.InRoot || r.habit.Stage == hfcache.InRootTmp
+	})
 }
 
 // wholeByKind: a model's weights, numbered and all there or unnumbered at the
@@ -117,8 +124,8 @@ func (j *judge) substantial(paths []string) bool {
 // hasty: what only quiet proves comes after quiet_after.
 func (j *judge) hasty(l line) {
 	for _, r := range j.repo.truth.records {
-		if r.visible().After(l.at.Add(-j.notice())) {
-			continue // it needn't be known yet
+		if r.visible().After(l.at.Add(-j.notice())) || r.bytes == 0 || r.copies {
+			continue // it needn't be known yet, or there was nothing to see; of a copy the contract says nothing
 		}
 		if quiet := l.at.Sub(r.sign(l.at)); quiet < j.set.Quiet-early {
 			j.blame(l.at, "hasty", "%q, and %s gave a sign %v ago", l.text, r.name(), quiet)
@@ -143,10 +150,10 @@ func (r *record) sign(at time.Time) time.Time {
 const early = 2 * time.Second
 
 // interrupted: nobody is at it, and wasn't for as long as the verdict waits.
-func (j *judge) interrupted(l line) {
+func (j *judge) interrupted(ep *episode, l line) {
 	for _, r := range j.repo.truth.records {
-		if r.visible().After(l.at.Add(-early)) || r.beganAt.After(l.at) || r.habit.Stage == hfcache.InRootTmp {
-			continue // it needn't be known yet, or nothing tells whose its file is
+		if r.visible().After(l.at.Add(-early)) || r.beganAt.After(l.at) || r.habit.Stage == hfcache.InRootTmp || r.copies {
+			continue // it needn't be known yet, or nothing tells whose its file is; what rsync writes to is nobody's
 		}
 		if !r.locks() {
 			if last := r.byteBefore(l.at); r.working(l.at) && l.at.Sub(last) < j.set.Stall-early && !r.halted(last, l.at) {
@@ -156,11 +163,11 @@ func (j *judge) interrupted(l line) {
 		}
 		if r.working(l.at) && r.holdsOn(l.at) {
 			j.blame(l.at, "false-interrupted", "%q, and %s works", l.text, r.name())
-		} else if r.outcome != nil && !r.goneAt.IsZero() && !r.goneAt.After(l.at) && r.bytes > 0 && l.at.Sub(r.goneAt) < j.patience(r)-early {
+		} else if r.outcome != nil && r.goneAt.Sub(r.lockedAt) > look && !r.goneAt.IsZero() && !r.goneAt.After(l.at) && r.bytes > 0 && !r.goneAt.Before(ep.openedAt) && l.at.Sub(r.goneAt) < j.patience(r)-early {
 			j.blame(l.at, "false-interrupted", "%q %v after the end of %s", l.text, l.at.Sub(r.goneAt), r.name())
 		}
 	}
-	if r := j.last(l.at); r != nil && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
+	if r := j.last(l.at); r != nil && j.set.Interrupt >= early && !j.undone(r, l.disk, l.at) && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-interrupted", "%q, and all is there", l.text)
 	}
 }
@@ -185,20 +192,28 @@ func all(string) bool { return true }
 func (j *judge) ended(l line) {
 	j.hasty(l)
 	for _, r := range j.repo.truth.records {
-		if !r.visible().Before(l.at.Add(-early)) {
+		if !r.visible().Before(l.at.Add(-early)) || r.copies {
 			continue
 		}
 		wait := j.set.Quiet
-		if r.working(l.at) && r.locks() { // else whether it lives can't be known
+		if r.working(l.at) && j.known(r, l.at) { // else whether it lives can't be told
 			wait = j.set.Stall
 		}
 		if quiet := l.at.Sub(r.sign(l.at)); quiet < wait-early && r.alive(l.at) {
 			j.blame(l.at, "false-ended", "%q, and %s gave a sign %v ago", l.text, r.name(), quiet)
 		}
 	}
-	if r := j.last(l.at); r != nil && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
+	// What a copy has put in the place of a client's file no note of the client vouches for.
+	copied := slices.ContainsFunc(j.repo.truth.records, func(r *record) bool { return r.copies })
+	if r := j.last(l.at); r != nil && !copied && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-ended", "%q, and all is there", l.text)
 	}
+}
+
+// known: the client has held a lock for long enough to be looked at. Who held it
+// can't be found out when it is given back.
+func (j *judge) known(r *record, at time.Time) bool {
+	return r.locks() && r.sign(at).Sub(r.lockedAt) >= j.notice() && !j.blindIn(r.lockedAt, r.sign(at))
 }
 
 // stalled: somebody is there, and no byte has come for stall_after.
@@ -210,15 +225,21 @@ func (j *judge) stalled(l line) {
 	if !alive {
 		j.blame(l.at, "false-stalled", "%q, and nobody is there", l.text)
 	}
-	if since := l.at.Sub(j.lastByte(l.at)); since < j.set.Stall-early {
+	// What came while nobody could look counts by what of it is found.
+	last := j.lastByte(l.at)
+	if since := l.at.Sub(last); since < j.set.Stall-early && !j.blindIn(last.Add(-look), last.Add(look)) {
 		j.blame(l.at, "false-stalled", "%q, and the last byte came %v ago", l.text, since)
 	}
 }
 
-// lastByte is when the last byte came before some time.
+// lastByte is when the last byte came before some time, but for copies: those of
+// rsync aren't under a name that anybody knows.
 func (j *judge) lastByte(at time.Time) time.Time {
 	var last time.Time
 	for _, r := range j.repo.truth.records {
+		if r.copies {
+			continue
+		}
 		if t := r.byteBefore(at); t.After(last) {
 			last = t
 		}
@@ -245,10 +266,10 @@ func (j *judge) keepalive(l line) {
 			continue
 		}
 		patience := grace
-		if !r.locks() || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < j.notice()+early {
+		if !j.known(r, l.at) || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < j.notice()+early {
 			patience = max(j.set.Stall, j.set.Quiet) + grace // its death can't be known
 		}
-		if r.alive(l.at) || l.at.Sub(r.goneAt) < patience || j.blindIn(r.beganAt, l.at) {
+		if r.alive(l.at) || l.at.Before(j.deadline(r.goneAt, patience)) || j.blindIn(r.beganAt, l.at) {
 			j.silence(l)
 			return
 		}

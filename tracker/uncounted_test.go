@@ -1,0 +1,99 @@
+package tracker
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"progressd/sizer"
+)
+
+// While bytes may come that can't be counted no line says how long none has come,
+// nor for how long none came before.
+func TestNoLineSaysHowLongNothingCameWhereThatIsNotKnown(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(bytes(50*mb), func(l *sizer.Look) { l.Partials, l.Unseen = 1, true }))
+	p.until(5 * time.Minute)
+	if e := p.last(Keepalive); p.count(Keepalive) < 4 || e.Silence != 0 || e.LastMinute != 0 {
+		t.Errorf("%d keepalives, the last says %v, %d", p.count(Keepalive), e.Silence, e.LastMinute)
+	}
+	p.see(func(l *sizer.Look) { l.Unseen = false })
+	p.until(7 * time.Minute)
+	if e := p.last(Keepalive); e.Silence < time.Minute || e.Silence > 2*time.Minute {
+		t.Errorf("it says %v", e.Silence)
+	}
+}
+
+// Who held a lock and can't be found may live on, and wait for the hub.
+func TestWhoHeldALockAndCannotBeFoundMayGoOn(t *testing.T) {
+	for what, tt := range map[string]struct {
+		locks, whole bool
+		end          string
+	}{
+		"locks were seen":              {locks: true, end: "10m0s completed 50"},
+		"and all is there by its kind": {locks: true, whole: true, end: "30s completed 50"},
+		"no lock was seen":             {end: "30s completed 50"},
+		"and all is there":             {whole: true, end: "30s completed 50"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			p := play(t, defaults)
+			p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.Memory.Locks, l.Whole = tt.locks, tt.whole }))
+			p.until(time.Hour)
+			if told := p.told(); told[len(told)-1] != tt.end {
+				t.Errorf("told %q, want %s", told, tt.end)
+			}
+		})
+	}
+}
+
+// What grew in the root unclaimed is no reason to end a download sooner than quiet
+// does, if it is waited for a stall for less.
+func TestAnUnclaimedFileEndsNothingBeforeQuietDoes(t *testing.T) {
+	set := defaults
+	set.StallAfter = 15 * time.Second
+	p := play(t, set)
+	p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.Unclaimed = 1 }))
+	p.until(time.Minute)
+	p.want("0s preparing 50", "0s started 50", "30s ended 50")
+}
+
+// Who left a file in the root is gone: nothing more comes of him.
+func TestAnUnclaimedFileOfOneWhoIsGoneEndsADownloadSoon(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb)))
+	p.see(also(tidy, func(l *sizer.Look) { l.Unclaimed = 1 }))
+	p.until(time.Hour)
+	p.want("0s preparing 50", "0s started 50", "30s ended 50")
+}
+
+// After a restart there are fewer bytes, since a client without locks has begun again
+// meanwhile, which shows as soon as it writes: no line tells of fewer before that.
+func TestFewerBytesAreToldByTheLineThatSaysWhy(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(bytes(500*mb), func(l *sizer.Look) { l.Partials = 1 }))
+	p.until(50 * time.Second)
+	p.restart(2 * time.Minute)
+	p.see(func(l *sizer.Look) { l.Bytes, l.Partials = 300*mb, 0 })
+	p.until(p.now.Sub(p.start) + 4*time.Minute)
+	p.see(also(bytes(310*mb), func(l *sizer.Look) { l.Partials = 1 }))
+	told := p.told()
+	if last := told[len(told)-1]; p.count(Keepalive) > 0 || p.count(Restarted) != 1 {
+		t.Errorf("the last is %s of %q", last, told)
+	}
+}
+
+// Nor while the disk can't be read.
+func TestNoLineSaysHowLongNothingCameWhileNothingCanBeRead(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb)))
+	p.look.Unreadable = errors.New("permission denied")
+	p.until(5 * time.Minute)
+	if e := p.last(Keepalive); e.Reason == "" || e.LastMinute != 0 {
+		t.Errorf("it says %+v", e)
+	}
+	p.look.Unreadable = nil
+	p.until(8 * time.Minute)
+	if e := p.last(Keepalive); e.Silence < time.Minute || e.Silence > 3*time.Minute {
+		t.Errorf("then it says %v", e.Silence)
+	}
+}
