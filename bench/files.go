@@ -37,9 +37,9 @@ type swarmKind struct {
 func swarmKinds() []swarmKind {
 	return []swarmKind{
 		{name: "--local-dir without a listing", local: true},
-		{name: "--local-dir with a listing", local: true, listed: true},
-		{name: "cache without a listing"},
 		{name: "cache with a listing", listed: true},
+		{name: "cache without a listing"},
+		{name: "--local-dir with a listing", local: true, listed: true},
 		{name: "--local-dir without a listing, killed", local: true, killed: true},
 		{name: "cache without a listing, killed", killed: true},
 	}

@@ -438,7 +438,7 @@ func (p *pass) slim(td *treeDir) bool {
 		return false
 	}
 	t.kept -= len(td.noted)
-	t.lean, td.unread, td.noted = true, len(td.noted) > 0, nil
+	td.unread, td.noted = len(td.noted) > 0, nil
 	return true
 }
 
