@@ -60,11 +60,13 @@ func bring(args []string) error {
 		return err
 	}
 	fmt.Println("most are there")
+	from := b.files - live
 	for _, to := range []int{b.files - live/2, b.files - 1} {
 		<-proceed
-		if err := b.part(to-live/2, min(to, b.files-1), pause); err != nil {
+		if err := b.part(from, to, pause); err != nil {
 			return err
 		}
+		from = to
 		fmt.Println("a half is there")
 	}
 	<-proceed

@@ -37,9 +37,9 @@ type swarmKind struct {
 func swarmKinds() []swarmKind {
 	return []swarmKind{
 		{name: "--local-dir without a listing", local: true},
-		{name: "--local-dir with a listing", local: true, listed: true},
-		{name: "cache without a listing"},
 		{name: "cache with a listing", listed: true},
+		{name: "cache without a listing"},
+		{name: "--local-dir with a listing", local: true, listed: true},
 		{name: "--local-dir without a listing, killed", local: true, killed: true},
 		{name: "cache without a listing, killed", killed: true},
 	}
@@ -164,10 +164,12 @@ func (m *swarmMeasure) come(ctx context.Context, d *daemon, when string) error {
 // verdict lets the client end, or ends it, and waits for the last line.
 func (m *swarmMeasure) verdict(ctx context.Context, lines *tail) (err error) {
 	defer func() { err = errors.Join(err, m.daemon.stop()) }()
-	log, want, signal := "org--swarm@dataset.log", "downloaded successfully", goOn
-	if m.kind.local {
-		log = "swarm.log"
+	want, signal := "downloaded successfully", goOn
+	logs, err := filepath.Glob(filepath.Join(m.at.logs, "*.log"))
+	if err != nil || len(logs) != 1 {
+		return fmt.Errorf("there is not one log: %q", logs)
 	}
+	log := filepath.Base(logs[0])
 	if m.kind.killed {
 		want, signal = "interrupted", syscall.SIGKILL
 	}
@@ -176,19 +178,15 @@ func (m *swarmMeasure) verdict(ctx context.Context, lines *tail) (err error) {
 	}
 	ended := time.Now()
 	at, err := lines.await(ctx, log, 0, want)
-	if err != nil {
-		all, _ := lines.lines(log)
-		for _, text := range texts(all) {
-			fmt.Fprintf(m.note, "      %s\n", text)
-		}
-		return err
-	}
 	all, _ := lines.lines(log)
-	for _, text := range texts(all) {
+	said := texts(all)
+	for _, text := range said {
 		fmt.Fprintf(m.note, "      %s\n", text)
 	}
+	if err != nil {
+		return err
+	}
 	m.out.add("verdict after the client's end", m.kind.name, seconds, series{at.Sub(ended).Seconds()}, "")
-	said := texts(all)
 	m.out.explain("%s: %q", m.kind.name, said[max(0, len(said)-2):])
 	return nil
 }

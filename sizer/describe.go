@@ -20,7 +20,8 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.WantedKnown = pl.wanted != nil
 	pl.describeFiles(p, look)
 	pl.describePartials(p, look)
-	if !pl.listed {
+	p.takeStock(pl, look)
+	if !pl.listed && p.inventoryOf(pl) == nil {
 		look.ShardGap = hfcache.ShardGap(p.linkedPaths(pl))
 		look.Asked = p.root.opts.Listing != nil && len(pl.revisions) > 0
 	}
@@ -233,7 +234,10 @@ func (p *pass) linkedPaths(pl *play) []string {
 // prove checks a complete listing against the disk: every wanted path is in
 // the snapshot and its blob, looked at again, has the listed size.
 func (p *pass) prove(pl *play, look *Look) Proof {
-	if !pl.listed || look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil || p.refetching(pl) {
+	if !pl.listed {
+		return p.check(pl, look)
+	}
+	if look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil || p.refetching(pl) {
 		return NoProof
 	}
 	// What is looked at again here may have come since this look began, and

@@ -71,7 +71,8 @@ func (pl *play) addNew(p *pass) {
 			pl.file(etag).wanted = true
 		}
 	}
-	if !pl.listed {
+	inventory := p.inventoryOf(pl)
+	if !pl.listed && (inventory == nil || p.repo.tree != nil) {
 		return
 	}
 	live := make(map[string]bool)
@@ -81,7 +82,8 @@ func (pl *play) addNew(p *pass) {
 		}
 	}
 	for _, f := range pl.files {
-		f.wanted = f.wanted && (f.want >= 0 || live[f.etag] || p.held.has(f.etag))
+		part := f.want >= 0 || !pl.listed && inventory.lists(f.etag)
+		f.wanted = f.wanted && (part || live[f.etag] || p.held.has(f.etag))
 	}
 }
 
@@ -152,7 +154,7 @@ func (p *pass) chooseRevisions(pl *play) {
 func (p *pass) writes(commit string) bool {
 	rev := p.repo.revs.at(commit)
 	for _, part := range p.repo.partials {
-		if part.live && rev.listed() && rev.list().byIndex[part.index()] {
+		if part.live && rev.lists(part.index()) {
 			return true
 		}
 	}

@@ -34,7 +34,9 @@ type layout struct {
 	// rest counts what of the revisions in flight isn't kept, settled gives up
 	// what is kept beside the files that are settled now, and recount has all
 	// read anew.
-	rest    func(*pass, *play) error
+	rest func(*pass, *play) error
+	// check checks one file of a listing that isn't kept.
+	check   func(*checker, *revision, hfcache.ListedFile) error
 	settled func(*pass, *play)
 	recount func(*pass, *play) error
 }
@@ -55,6 +57,7 @@ var cached = layout{
 	linked:    (*pass).linked,
 	rest:      func(*pass, *play) error { return nil },
 	settled:   (*pass).dropLinks,
+	check:     (*checker).checkLink,
 	recount:   (*pass).recountLinks,
 }
 

@@ -146,3 +146,106 @@ func TestManySmallFilesOfBeforeAreTheBase(t *testing.T) {
 		})
 	}
 }
+
+// listMany lists many files, and the one in flight.
+func (c *cache) listMany(k kind) (total int64) {
+	c.t.Helper()
+	files := map[string]listedFile{"last.bin": {"last", 1}}
+	for i := range many {
+		files[manyPath(i)] = listedFile{fmt.Sprint(i), eachSize}
+	}
+	if k.folder == llama {
+		c.listLocal(commitA, files)
+	} else {
+		c.list(commitA, files)
+	}
+	return many*eachSize + 1
+}
+
+// finishLast ends what is in flight.
+func (c *cache) finishLast(k kind) {
+	c.t.Helper()
+	if k.folder == llama {
+		c.put("last.bin", "last", 1, commitA)
+		return
+	}
+	c.finish("last", ".incomplete", commitA, "last.bin")
+	c.unlock("last")
+}
+
+func TestALongListingHasATotalAndIsProven(t *testing.T) {
+	for name, k := range kinds {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			total := c.listMany(k)
+			l := c.followMany(k, many)
+			if l.Total != total || l.Files != many+1 || l.Missing != 1 || l.TotalSource != FromListingAtMost || l.Proof != NoProof {
+				t.Fatalf("total %d in %d files from %q, %d missing, proof %q", l.Total, l.Files, l.TotalSource, l.Missing, l.Proof)
+			}
+			c.restart(l.Memory)
+			l, _ = c.lookAt(k.folder)
+			c.counts("after a restart", l, many)
+			if l.Total != total || l.Missing != 1 {
+				t.Errorf("after a restart: total %d, %d missing", l.Total, l.Missing)
+			}
+			c.finishLast(k)
+			l, _ = c.lookAt(k.folder)
+			for range 3 { // its links are found by the next
+				if l.Proof == NoProof {
+					l, _ = c.lookAt(k.folder)
+				}
+			}
+			if l.Proof != ProvenByListing || l.Bytes != total || l.FilesDone != many+1 || l.Missing != 0 {
+				t.Errorf("all there: %d bytes in %d files, %d missing, proof %q", l.Bytes, l.FilesDone, l.Missing, l.Proof)
+			}
+		})
+	}
+}
+
+func TestAFileThatIsNotAsALongListingSaysProvesNothing(t *testing.T) {
+	for name, k := range kinds {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			c.listMany(k)
+			k.hold(c)
+			for i := range many {
+				k.bring(c, i)
+			}
+			path := c.in(demo, "blobs", etag("77"))
+			if k.folder == llama {
+				path = c.in(llama, manyPath(77))
+			}
+			c.must(os.WriteFile(path, make([]byte, eachSize+1), 0o644))
+			c.lookAt(k.folder)
+			c.finishLast(k)
+			for range 5 {
+				if l, _ := c.lookAt(k.folder); l.Proof != NoProof || !l.InPlay {
+					t.Fatalf("proof %q, in play %v", l.Proof, l.InPlay)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsWantedOfALongListingIsItsTotal(t *testing.T) {
+	c := newCache(t)
+	k := kinds["local"]
+	c.listMany(k)
+	c.run(42, "hf", "download", "org/demo", "--local-dir=/x", "--include", "data/0001/*")
+	c.holdLocal(42, manyPath(10))
+	c.fetch(manyPath(10), "10", 1)
+	l, _ := c.lookAt(llama)
+	if l.Total != perFolder*eachSize || l.Files != perFolder || l.Missing != perFolder || l.TotalSource != FromListing {
+		t.Errorf("look %+v", l)
+	}
+	for i := range perFolder {
+		if i > 0 {
+			k.bring(c, perFolder+i)
+		}
+	}
+	c.put(manyPath(10), "10", eachSize, commitA)
+	c.kill(42)
+	if l, _ = c.lookAt(llama); l.Proof != ProvenByRequest {
+		t.Errorf("look %+v", l)
+	}
+}

@@ -190,7 +190,7 @@ func (rev *revision) listed() bool { return rev.list() != nil }
 // touched is when the downloader that wants the revision began: it writes the
 // listing first. Without one, the snapshot must do.
 func (rev *revision) touched() time.Time {
-	if rev.ownList() {
+	if rev.ownList() || rev.inventory() != nil {
 		return rev.written
 	}
 	return rev.linked
@@ -214,7 +214,7 @@ func (p *pass) of(pl *play, etag string, bare *revision) string {
 func (p *pass) lister(index string) *revision {
 	var found *revision
 	for _, rev := range p.repo.revs.byCommit {
-		if rev.listed() && rev.list().byIndex[index] && rev.newerThan(found) {
+		if rev.lists(index) && rev.newerThan(found) {
 			found = rev
 		}
 	}
@@ -239,6 +239,9 @@ func (p *pass) worksFor(pl *play, rev *revision) bool {
 
 // lacks reports whether something of a listed revision isn't there yet.
 func (p *pass) lacks(pl *play, rev *revision) bool {
+	if !rev.listed() {
+		return true // as far as is known
+	}
 	return slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
 		f := pl.files[p.repo.layout.key(listed)]
 		return pl.wants(listed.Path) && (f == nil || !f.done)

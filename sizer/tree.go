@@ -26,6 +26,7 @@ var local = layout{
 	snapshots: (*pass).readNotes,
 	rest:      (*pass).restNotes,
 	settled:   (*pass).dropNotes,
+	check:     (*checker).checkNote,
 	recount:   (*pass).recountTree,
 	links:     func(*pass, *revision) error { return nil },
 	linked:    func(*pass, *revision, func(string) bool) bool { return true },
@@ -437,7 +438,7 @@ func (p *pass) slim(td *treeDir) bool {
 		return false
 	}
 	t.kept -= len(td.noted)
-	t.lean, td.unread, td.noted = true, len(td.noted) > 0, nil
+	td.unread, td.noted = len(td.noted) > 0, nil
 	return true
 }
 

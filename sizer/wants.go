@@ -311,7 +311,7 @@ func (p *pass) loading(pl *play, look *Look) {
 
 // stock says what is there where no listing tells what there should be.
 func (p *pass) stock(pl *play, look *Look) {
-	if pl.listed {
+	if pl.listed || p.inventoryOf(pl) != nil {
 		return
 	}
 	paths := p.linkedPaths(pl)
