@@ -170,11 +170,13 @@ func keepalive(e tracker.Event) string {
 	return "Still downloading: " + progress(e) + ", " + sizer.FormatBytes(e.LastMinute) + " in the last minute"
 }
 
-// restarted says what is left of the bytes. Where no file is in flight, no attempt
-// has begun: somebody has removed what was being written.
+// restarted says what is left of the bytes.
 func restarted(e tracker.Event) string {
 	kept, of := sizer.FormatBytes(e.Bytes), sizer.FormatBytes(e.Lost)
-	if e.Partials == 0 && e.DownloaderAlive {
+	if kept == of { // less than a size shows
+		kept, of = strconv.FormatInt(e.Bytes, 10), fmt.Sprintf("%d bytes", e.Lost)
+	}
+	if e.Cause == tracker.CauseRemoved {
 		return fmt.Sprintf("Partial files were removed, %s of %s left: downloader %s%s", kept, of, doing(e), process(e))
 	}
 	return fmt.Sprintf("Download began again: %s of %s kept", kept, of)

@@ -66,8 +66,8 @@ func (p *pass) newLoose(dir fsys.Dir, name string, e fsys.Entry) *temp {
 	}}
 	if t.born.Before(p.root.opts.Opened) {
 		t.base = t.bytes
-	} else {
-		t.grown = p.now
+	} else if t.grown = p.now; t.mtime.Before(p.now) { // it may long be over, and nobody looked
+		t.grown = t.mtime
 	}
 	return t
 }
@@ -87,7 +87,7 @@ func (p *pass) stageLoose() {
 			p.root.moved(t)
 			continue
 		}
-		t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
+		p.measureTemp(t, e)
 		p.claimLoose(t)
 	}
 	p.supersede()

@@ -248,3 +248,15 @@ func TestALeftoverInTheRootGoesWithItsRepository(t *testing.T) {
 	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
 	c.expect("another one", want{})
 }
+
+// Who looks at a root seldom may find a file there whose writer is long gone.
+func TestAFileInTheRootThatIsFoundLateDoesNotGrow(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	c.loose("aB3dE5g", mib)
+	c.whole("a", mib, commitA, "a.bin")
+	c.now = c.now.Add(grace)
+	if l := c.look(); !l.InPlay || l.Unseen {
+		t.Errorf("look %+v", l)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -186,7 +187,7 @@ func (p *pass) measureTemps() (candidates []*temp) {
 			p.root.moved(t)
 			continue
 		}
-		t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
+		p.measureTemp(t, e)
 		switch {
 		case t.owner != "":
 			t.live = p.held.any
@@ -196,6 +197,16 @@ func (p *pass) measureTemps() (candidates []*temp) {
 		}
 	}
 	return candidates
+}
+
+// measureTemp is measure for a file that may not have been looked at for long: what
+// came meanwhile came when it was written to last.
+func (p *pass) measureTemp(t *temp, e fsys.Entry) {
+	before := t.partial.seen
+	t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
+	if t.grown.Equal(p.now) && p.now.Sub(later(before, t.seen)) >= grace && e.Mtime.Before(p.now) {
+		t.grown = e.Mtime
+	}
 }
 
 func (p *pass) anyUnowned() bool {

@@ -315,6 +315,9 @@ func (p *pass) stock(pl *play, look *Look) {
 		return
 	}
 	paths := p.linkedPaths(pl)
+	if len(paths) == 0 {
+		paths = p.newestPaths()
+	}
 	if pl.guess.loader != nil {
 		look.Lacking = pl.guess.loader.Lacks(paths)
 	} else {

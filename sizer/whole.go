@@ -17,6 +17,23 @@ func (p *pass) kind(pl *play) hfcache.RepoType {
 	return p.repo.name.Type
 }
 
+// newestPaths are those that the newest snapshot has, for a play of which no revision
+// is known: a blob was put in its place once more, say.
+func (p *pass) newestPaths() (paths []string) {
+	commit := p.repo.revs.newest()
+	if commit == "" {
+		return nil
+	}
+	rev := p.repo.revs.at(commit)
+	if p.repo.layout.links(p, rev) != nil {
+		return nil
+	}
+	for _, l := range rev.links {
+		paths = append(paths, l.path)
+	}
+	return paths
+}
+
 // mayBeModel reports whether it is a model as far as is known: what a program puts
 // into a directory of its own may be of any kind.
 func (p *pass) mayBeModel(pl *play) bool {

@@ -144,6 +144,7 @@ func (d *download) judge(look sizer.Look) []Event {
 		return nil
 	case look.Unreadable != nil:
 		d.unseen.note(d.now, look.Unreadable)
+		d.unsure = d.now
 		d.clocks.blind()
 		return nil
 	}

@@ -77,9 +77,11 @@ func (d *download) line(news bool) []Event {
 		return d.tryAgain()
 	case d.ep.Fell > 0 && attempting(d.look):
 		d.revive()
-		return []Event{d.fell()}
+		return []Event{d.beganAgain()}
 	case d.robbed():
-		return []Event{d.fell()}
+		lost := d.beganAgain()
+		lost.Cause = CauseRemoved
+		return []Event{lost}
 	case d.ep.Phase == PhaseStalled && news, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
@@ -109,8 +111,8 @@ func (d *download) robbed() bool {
 	return d.ep.Fell > 0 && d.active() && !attempting(d.look) && !d.fellAt.IsZero() && d.now.Sub(d.fellAt) >= lostAfter
 }
 
-// fell says once that bytes were lost, to a new attempt or to nothing.
-func (d *download) fell() Event {
+// beganAgain says once that bytes were lost to a new attempt.
+func (d *download) beganAgain() Event {
 	event := d.event(Restarted)
 	event.Lost = d.ep.Fell
 	event.Bytes = d.ep.Bytes - d.look.Arrived
@@ -125,13 +127,16 @@ func (d *download) keepalive() []Event {
 	if !d.seen && !d.running() || d.abandoned() || d.now.Sub(d.lastLine) < d.set.Keepalive || d.telling() {
 		return nil
 	}
-	if d.ep.Fell > 0 && working(d.look) {
-		return []Event{d.fell()} // there are fewer bytes than were told, and what comes can't be seen
-	}
 	if lasts, why := d.blindness(); why != "" { // neither that bytes come nor that none do is known
 		event := d.event(Keepalive)
 		event.Silence, event.Reason = lasts, why
 		return []Event{event}
+	}
+	switch {
+	case d.ep.Fell > 0 && working(d.look):
+		return []Event{d.beganAgain()} // there are fewer bytes than were told, and what comes can't be seen
+	case d.ep.Fell > 0:
+		return nil // nor is anybody seen: who begins again says why, or the verdict does
 	}
 	silence, lastMinute := d.silence(), d.minute.sum(d.now)
 	if silence >= d.set.Keepalive || lastMinute == 0 {
@@ -140,7 +145,7 @@ func (d *download) keepalive() []Event {
 		silence = 0
 	}
 	switch {
-	case lastMinute == 0 && d.look.Unseen: // of bytes that can't be counted nobody knows how long none has come
+	case lastMinute == 0 && (d.look.Unseen || d.clocks.checked.IsZero()): // of bytes that can't be counted nobody knows how long none has come
 		silence = 0
 	case lastMinute == 0 && silence < time.Second:
 		return nil // right after a restart: nothing can be said yet

@@ -88,6 +88,7 @@ const (
 	CauseIncomplete = "incomplete" // it says that all is well, and files are missing
 	CauseSize       = "size"       // likewise, and a file has another size than listed
 	CauseAbsent     = "absent"     // likewise, and there is nothing at all
+	CauseRemoved    = "removed"    // its partial files were removed while it wrote to them
 	CauseStall      = "stall"      // no byte came any more, and it was stopped for that
 )
 

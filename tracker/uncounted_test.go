@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -54,4 +55,45 @@ func TestAnUnclaimedFileEndsNothingBeforeQuietDoes(t *testing.T) {
 	p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.Unclaimed = 1 }))
 	p.until(time.Minute)
 	p.want("0s preparing 50", "0s started 50", "30s ended 50")
+}
+
+// Who left a file in the root is gone: nothing more comes of him.
+func TestAnUnclaimedFileOfOneWhoIsGoneEndsADownloadSoon(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb)))
+	p.see(also(tidy, func(l *sizer.Look) { l.Unclaimed = 1 }))
+	p.until(time.Hour)
+	p.want("0s preparing 50", "0s started 50", "30s ended 50")
+}
+
+// After a restart there are fewer bytes, since a client without locks has begun again
+// meanwhile, which shows as soon as it writes: no line tells of fewer before that.
+func TestFewerBytesAreToldByTheLineThatSaysWhy(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(bytes(500*mb), func(l *sizer.Look) { l.Partials = 1 }))
+	p.until(50 * time.Second)
+	p.restart(2 * time.Minute)
+	p.see(func(l *sizer.Look) { l.Bytes, l.Partials = 300*mb, 0 })
+	p.until(p.now.Sub(p.start) + 4*time.Minute)
+	p.see(also(bytes(310*mb), func(l *sizer.Look) { l.Partials = 1 }))
+	told := p.told()
+	if last := told[len(told)-1]; p.count(Keepalive) > 0 || p.count(Restarted) != 1 {
+		t.Errorf("the last is %s of %q", last, told)
+	}
+}
+
+// Nor while the disk can't be read.
+func TestNoLineSaysHowLongNothingCameWhileNothingCanBeRead(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb)))
+	p.look.Unreadable = errors.New("permission denied")
+	p.until(5 * time.Minute)
+	if e := p.last(Keepalive); e.Reason == "" || e.LastMinute != 0 {
+		t.Errorf("it says %+v", e)
+	}
+	p.look.Unreadable = nil
+	p.until(8 * time.Minute)
+	if e := p.last(Keepalive); e.Silence < time.Minute || e.Silence > 3*time.Minute {
+		t.Errorf("then it says %v", e.Silence)
+	}
 }

@@ -51,6 +51,8 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 	} else if end, ok := d.ending(); ok {
 		kind, watch, limit = end, &d.clocks.quiet, d.set.QuietAfter
 		switch {
+		case d.look.Unclaimed > 0 && d.abandoned(): // it may be of the one who is gone
+			kind = Ended
 		case d.look.Unclaimed > 0: // what was being written may be missing here
 			kind, watch, limit = Ended, &d.clocks.silent, max(d.set.StallAfter, d.set.QuietAfter)
 		case d.uncertain(): // it may be about to go on

@@ -97,7 +97,7 @@ func TestAPartialThatIsRemovedUnderItsDownloaderIsReported(t *testing.T) {
 		}
 		p.until(50 * time.Second)
 		for _, e := range p.events {
-			removed := e.Kind == Restarted && e.Partials == 0
+			removed := e.Kind == Restarted && e.Cause == CauseRemoved
 			switch {
 			case removed && (c.want == 0 || e.At.Sub(p.start) > c.want || !e.DownloaderAlive || e.Lost != 50*mb):
 				t.Errorf("%s: %v after the start: %+v", what, e.At.Sub(p.start), e)

@@ -43,6 +43,8 @@ func (j *judge) kind(at time.Time) string {
 		h := r.plan.Hub
 		return h.Wait > 0 && r.waiting && !r.waitedAt.After(at) && at.Before(r.waitedAt.Add(h.Wait+look))
 	}), "hub waits")
+	stages := func(in hfcache.Stage) bool { return records(func(r *record) bool { return r.habit.Stage == in && !r.copies }) }
+	add(stages(hfcache.InBlobs) && (stages(hfcache.InRoot) || stages(hfcache.InRootTmp)), "two ways to write")
 	d := j.diskAt(at)
 	add(d.unlinked() > 0, "unlinked blobs")
 	add(d.strays > 0, "strays in the root")

@@ -76,7 +76,8 @@ func (j *judge) cause(ep *episode, l line) {
 	// The last end may have been told before the client had done the very last.
 	since = since.Add(-2*look - j.notice())
 	for _, r := range j.repo.truth.records {
-		if r.visible().Before(l.at.Add(look)) && (r.lastByteAt.After(since) || r.visible().After(since) || r.linkedAt.After(since)) {
+		anew := r.bytes > 0 && (r.doneAt.IsZero() || r.doneAt.After(since)) // perhaps what was there
+		if r.visible().Before(l.at.Add(look)) && (anew || r.lastByteAt.After(since) || r.visible().After(since) || r.linkedAt.After(since)) {
 			return
 		}
 	}

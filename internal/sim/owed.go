@@ -267,7 +267,8 @@ func (j *judge) settle(r rest) {
 		j.settleDeeds(r)
 		return
 	}
-	if r.last.copies {
+	brought := slices.ContainsFunc(r.records, func(rec *record) bool { return !rec.copies && rec.bytes > 0 })
+	if r.last.copies || !brought {
 		return // what is owed of a copy, the contract doesn't say
 	}
 	if r.disk.gone { // it was covered when it was looked at
@@ -403,7 +404,9 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		paths = append(paths, path)
 	}
 	for path := range d.places {
-		paths = append(paths, path)
+		if slices.ContainsFunc(r.last.rev.files, func(f hubFile) bool { return f.path == path }) { // not what rsync has left
+			paths = append(paths, path)
+		}
 	}
 	whole := j.substantial(paths)
 	switch {

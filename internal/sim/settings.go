@@ -40,10 +40,11 @@ func drawSetup(rng *rand.Rand) setup {
 		}
 	}
 	if chance(rng, 1, 2) {
-		s.Quiet = oneOf(rng, 100*time.Millisecond, time.Second, 3*time.Second, 10*time.Second, 15*time.Second, time.Minute, 5*time.Minute)
+		// Below what clients pause between two files nothing tells an end.
+		s.Quiet = oneOf(rng, 3*time.Second, 5*time.Second, 10*time.Second, 15*time.Second, time.Minute, 5*time.Minute)
 	}
 	if chance(rng, 1, 2) {
-		s.Interrupt = oneOf(rng, 100*time.Millisecond, time.Second, 5*time.Second, 20*time.Second, 3*time.Minute, 10*time.Minute)
+		s.Interrupt = oneOf(rng, time.Second, 2*time.Second, 5*time.Second, 20*time.Second, 3*time.Minute, 10*time.Minute)
 	}
 	if chance(rng, 1, 2) {
 		s.Stall = oneOf(rng, 10*time.Second, 15*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 5*time.Minute, 20*time.Minute)

@@ -26,6 +26,7 @@ func (tr *transfer) run() (err error) {
 		how = simfs.Trunc
 	}
 	if tr.habit.Fill == hfcache.Scattered && tr.habit.Has(hfcache.RemovesFailed) && !tr.habit.Has(hfcache.RandomName) && tr.fs.Has(tr.partial) {
+		tr.record.discarding(tr.file.etag, tr.partial)
 		if err := tr.try(func() error { return tr.fs.Remove(tr.partial) }); err != nil {
 			return err
 		}

@@ -192,7 +192,7 @@ func all(string) bool { return true }
 func (j *judge) ended(l line) {
 	j.hasty(l)
 	for _, r := range j.repo.truth.records {
-		if !r.visible().Before(l.at.Add(-early)) {
+		if !r.visible().Before(l.at.Add(-early)) || r.copies {
 			continue
 		}
 		wait := j.set.Quiet
@@ -203,7 +203,9 @@ func (j *judge) ended(l line) {
 			j.blame(l.at, "false-ended", "%q, and %s gave a sign %v ago", l.text, r.name(), quiet)
 		}
 	}
-	if r := j.last(l.at); r != nil && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
+	// What a copy has put in the place of a client's file no note of the client vouches for.
+	copied := slices.ContainsFunc(j.repo.truth.records, func(r *record) bool { return r.copies })
+	if r := j.last(l.at); r != nil && !copied && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-ended", "%q, and all is there", l.text)
 	}
 }
@@ -264,7 +266,7 @@ func (j *judge) keepalive(l line) {
 			continue
 		}
 		patience := grace
-		if !r.locks() || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < j.notice()+early {
+		if !j.known(r, l.at) || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < j.notice()+early {
 			patience = max(j.set.Stall, j.set.Quiet) + grace // its death can't be known
 		}
 		if r.alive(l.at) || l.at.Before(j.deadline(r.goneAt, patience)) || j.blindIn(r.beganAt, l.at) {
