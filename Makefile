@@ -245,6 +245,7 @@ package-%: nfpm
 # The second build starts from nothing but the sources, in another place.
 packages-check: packages ## the packages again: same bytes, what "make install" lays down, lintian, rpmlint (Debian: lintian rpmlint rpm cpio)
 	$(MAKE) --no-print-directory packages DIST='$(DIST)/again'
+	$(GO) -C tools/release test ./...
 	packaging/nfpm/check.sh '$(abspath $(DIST))' '$(abspath $(DIST))/again'
 
 .PHONY: nfpm
