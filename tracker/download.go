@@ -270,22 +270,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.speed.reset()
 	}
 	d.look, d.seen = look, true
-	if newcomer || !working(look) {
-		d.fellAt = time.Time{}
-	}
-
-	if look.Bytes < d.ep.Bytes && letGo(d.ep.Memory.Revisions, look.Memory.Revisions) {
-		d.ep.Fell = 0 // what no longer counts is not lost
-		d.speed.reset()
-	} else if look.Bytes < d.ep.Bytes {
-		if d.ep.Fell == 0 && !newcomer && working(look) {
-			d.fellAt = d.now
-		}
-		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
-		d.speed.reset()
-	} else if look.Bytes >= d.ep.Fell {
-		d.ep.Fell = 0
-	}
+	d.lose(look, newcomer)
 	// What came while no daemon ran shows in the count alone.
 	grown := d.ep.Seq > 0 && !another && look.Bytes-base > d.ep.Bytes-d.ep.Base
 	news = look.Arrived > 0 || grown
@@ -319,6 +304,31 @@ func (d *download) take(look sizer.Look) (news bool) {
 	}
 	d.wait()
 	return news
+}
+
+// lose notes from how many bytes on there are fewer than before, and since when.
+//
+//nolint:revive // newcomer is a fact about the look
+func (d *download) lose(look sizer.Look, newcomer bool) {
+	same := !newcomer && working(look)
+	if !same {
+		d.fellAt = time.Time{}
+	}
+	switch {
+	case look.Bytes >= d.ep.Bytes:
+		if look.Bytes >= d.ep.Fell {
+			d.ep.Fell = 0
+		}
+		return
+	case letGo(d.ep.Memory.Revisions, look.Memory.Revisions):
+		d.ep.Fell = 0 // what no longer counts is not lost
+	default:
+		if same && d.ep.Fell == 0 {
+			d.fellAt = d.now
+		}
+		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
+	}
+	d.speed.reset()
 }
 
 // newcomer reports whether a downloader is at work that wasn't there at the

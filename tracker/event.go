@@ -260,7 +260,7 @@ type Episode struct {
 
 // Named is what the repository is called: itself, or what is known to be
 // downloaded into the directory that it is.
-func (ep Episode) Named() hfcache.Repo {
+func (ep *Episode) Named() hfcache.Repo {
 	switch {
 	case ep.Repo.Type != hfcache.Local:
 		return ep.Repo

@@ -72,6 +72,7 @@ func (d *download) state() Kind {
 		return Interrupted
 	case PhaseStalled:
 		return Stalled
+	case PhaseAnnounced, PhaseHeld, PhaseActive, PhaseOver:
 	}
 	if d.unplayed() {
 		return Preparing
