@@ -44,7 +44,7 @@ compile = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -b
 all: build ## the same
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin $(DIST)
 
 ##@ Try
 .PHONY: demo
@@ -52,7 +52,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-clients e2e-nightly e2e-loaders e2e-exec sim soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-daemon e2e-packages e2e-clients e2e-nightly e2e-loaders e2e-exec sim soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 # It has each program that a test runs sleep for a second at its end, unless it is told not to.
 # Those of cmd/ wait for a minute, as users do: they take no turn from the others.
@@ -80,32 +80,46 @@ fuzz: ## every fuzz test, FUZZTIME (100000x) inputs each
 	@GO='$(GO)' test/fuzz.sh $(FUZZTIME)
 
 scripts-check: ## shellcheck on every script (Debian: shellcheck)
-	shellcheck --severity=warning .ci/run packaging/systemd/host.sh test/*.sh test/harness/*.sh test/e2e/*.sh
+	shellcheck --external-sources --severity=warning .ci/run packaging/systemd/host.sh packaging/nfpm/*.sh packaging/nfpm/deb.* test/*.sh test/harness/*.sh test/e2e/*.sh
+	shellcheck --severity=warning --shell=sh packaging/nfpm/rpm.*
 
 man-check: ## the man pages, as mandoc reads them (Debian: mandoc)
 	mandoc -T lint -W warning docs/man/*
 
 # "security" counts tenths: 10 is an exposure of 1.0.
-unit-check: $(BINARY) ## systemd-analyze verify, and an exposure of at most 1.0, 1.8 with a network (systemd 252 or newer)
+unit-check: $(BINARY) $(CLIENT) ## systemd-analyze verify, and an exposure of at most 1.0, 1.8 with a network, 0.3 of HTTP (systemd 252 or newer)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(call unit,progressd.service,$(abspath $(dir $(BINARY)))) >"$$dir/progressd.service" && mkdir "$$dir/user" && \
 	$(call unit,progressd.user.service,$(abspath $(dir $(BINARY)))) >"$$dir/user/progressd.service" && \
 	cp packaging/systemd/progressd.socket "$$dir" && cp packaging/systemd/progressd.user.socket "$$dir/user/progressd.socket" && \
-	$(call unit,examples/hf-download@.service,$(abspath $(dir $(BINARY)))) >"$$dir/hf-download@.service" && set -x && \
-	systemd-analyze verify --man=no "$$dir/progressd.service" "$$dir/progressd.socket" "$$dir/hf-download@org-model.service" && \
+	$(call unit,examples/hf-download@.service,$(abspath $(dir $(BINARY)))) >"$$dir/hf-download@.service" && \
+	$(call unit,progressd-http.service,$(abspath $(dir $(CLIENT)))) >"$$dir/progressd-http.service" && \
+	cp packaging/systemd/progressd-http.socket "$$dir" && set -x && \
+	systemd-analyze verify --man=no "$$dir/progressd.service" "$$dir/progressd.socket" "$$dir/hf-download@org-model.service" \
+		"$$dir/progressd-http.service" "$$dir/progressd-http.socket" && \
+	systemd-analyze security --offline=true --no-pager --threshold=3 "$$dir/progressd-http.service" && \
 	XDG_RUNTIME_DIR="$$dir" systemd-analyze --user verify --man=no "$$dir/user/progressd.service" "$$dir/user/progressd.socket" && \
 	systemd-analyze security --offline=true --no-pager --threshold=10 "$$dir/progressd.service" && \
 	mkdir "$$dir/progressd.service.d" && cp packaging/systemd/examples/hub-lookup.conf "$$dir/progressd.service.d" && \
 	systemd-analyze verify --man=no "$$dir/progressd.service" && \
 	systemd-analyze security --offline=true --no-pager --threshold=18 "$$dir/progressd.service"
 
-e2e: e2e-systemd e2e-clients e2e-exec ## the three below: the whole, as it is used
+e2e: e2e-systemd e2e-daemon e2e-clients e2e-exec ## the four below: the whole, as it is used
 
 e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a real systemd (root, Debian, PyPI; SUITE=bookworm for that one)
 	GO='$(GO)' test/e2e/run.sh $(SUITE)
 
+# The older of the two is the same program under an older version.
+e2e-packages: ## the Debian package: install, upgrade in the middle of a download, remove, purge (as e2e-systemd)
+	for side in old:v0.0.1 new:v0.0.2; do \
+		$(MAKE) --no-print-directory packages ARCHS=$$($(GO) env GOARCH) VERSION=$${side#*:} DIST='$(DIST)'/e2e/$${side%:*} || exit; done
+	GO='$(GO)' test/e2e/run.sh --packages '$(DIST)/e2e' $(SUITE)
+
 e2e-clients: build ## every release of the client in every way, with a real journald (root, PyPI, npm, crates.io; some 7 min)
 	test/harness/journald-alone.sh $(GO) run ./test/clients --progressd $(abspath $(BINARY))
+
+e2e-daemon: ## mount points that come and go, directories whose times stand still: the daemon alone, at the shipped timings (root; some 3 min)
+	PROGRESSD_E2E=1 $(GO) test -count=1 -run='MountPoint|StandStill' ./cmd/progressd
 
 # The plays end with eleven minutes of silence; the tests are done by then.
 e2e-nightly: build ## the verdicts that wait for ten minutes, of real clients and of made-up ones of every kind (root, as e2e-clients; some 25 min)
@@ -166,6 +180,9 @@ install: $(BINARY) $(CLIENT) ## lay down binaries, units, configuration, man pag
 	$(call unit,progressd.service,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd.service'
 	$(call unit,progressd.user.service,$(BINDIR)) >'$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	chmod 644 '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
+	$(call unit,progressd-http.service,$(BINDIR)) >'$(DESTDIR)$(UNITDIR)/progressd-http.service'
+	chmod 644 '$(DESTDIR)$(UNITDIR)/progressd-http.service'
+	install -m 644 packaging/systemd/progressd-http.socket '$(DESTDIR)$(UNITDIR)/progressd-http.socket'
 	install -m 644 packaging/systemd/progressd.socket '$(DESTDIR)$(UNITDIR)/progressd.socket'
 	install -m 644 packaging/systemd/progressd.user.socket '$(DESTDIR)$(USERUNITDIR)/progressd.socket'
 	install -D -m 644 packaging/systemd/progressd.sysusers '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf'
@@ -176,6 +193,8 @@ install: $(BINARY) $(CLIENT) ## lay down binaries, units, configuration, man pag
 	install -m 644 LICENSE config.example.toml '$(DESTDIR)$(DOCDIR)'
 	for example in $(EXAMPLES); do $(call unit,examples/$$example,$(BINDIR)) >'$(DESTDIR)$(DOCDIR)/examples/'$$example || exit; done
 	chmod 644 '$(DESTDIR)$(DOCDIR)/examples/'*
+	install -d '$(DESTDIR)$(DOCDIR)/prometheus'
+	install -m 644 packaging/prometheus/progressd.rules.yml packaging/prometheus/grafana.json '$(DESTDIR)$(DOCDIR)/prometheus'
 	$(call keep,packaging/systemd/config.toml,$(SYSCONFDIR)/progressd/config.toml)
 	$(call keep,packaging/logrotate/progressd,$(SYSCONFDIR)/logrotate.d/progressd)
 ifeq ($(DESTDIR),)
@@ -190,10 +209,11 @@ endif
 	rm -f '$(DESTDIR)$(BASHCOMPDIR)/progressctl' '$(DESTDIR)$(ZSHCOMPDIR)/_progressctl' '$(DESTDIR)$(FISHCOMPDIR)/progressctl.fish'
 	rm -f '$(DESTDIR)$(UNITDIR)/progressd.service' '$(DESTDIR)$(USERUNITDIR)/progressd.service'
 	rm -f '$(DESTDIR)$(UNITDIR)/progressd.socket' '$(DESTDIR)$(USERUNITDIR)/progressd.socket'
+	rm -f '$(DESTDIR)$(UNITDIR)/progressd-http.service' '$(DESTDIR)$(UNITDIR)/progressd-http.socket'
 	rm -f '$(DESTDIR)$(LIBDIR)/sysusers.d/progressd.conf' '$(DESTDIR)$(LIBDIR)/systemd/catalog/progressd.catalog'
 	rm -f $(foreach page,$(PAGES),'$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(page)')
-	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix examples/,$(EXAMPLES)))
-	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
+	rm -f $(addprefix '$(DESTDIR)$(DOCDIR)'/,LICENSE config.example.toml $(addprefix prometheus/,progressd.rules.yml grafana.json) $(addprefix examples/,$(EXAMPLES)))
+	rmdir '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)/prometheus' '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
 	@if cmp -s packaging/logrotate/progressd '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; \
 	then set -x; rm -f '$(DESTDIR)$(SYSCONFDIR)/logrotate.d/progressd'; fi
 ifeq ($(DESTDIR),)
@@ -201,6 +221,61 @@ ifeq ($(DESTDIR),)
 endif
 	@echo 'kept: $(SYSCONFDIR)/progressd, /var/log/progressd, /var/lib/progressd and the user progressd;'
 	@echo 'to be rid of them too: rm -r $(SYSCONFDIR)/progressd /var/log/progressd /var/lib/progressd; userdel progressd'
+
+##@ Release
+.PHONY: packages packages-check release releasable image sbom kubernetes-check
+# Where packages and releases are made, and for which processors (Go's names).
+DIST  ?= dist
+ARCHS ?= amd64 arm64
+# The time that everything in a package has: that of the commit, so that two builds are the same to the byte.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat --format=%Y CHANGELOG.md)
+
+packages: $(addprefix package-,$(ARCHS)) ## deb and rpm for ARCHS (amd64 arm64) in dist/, of what "make install" lays down
+
+# Of one processor: what is built for it, staged and packed.
+built = $(abspath $(DIST))/build/$*
+package-%: nfpm
+	rm -rf '$(built)'
+	GOARCH=$* $(MAKE) --no-print-directory build BINARY='$(built)/progressd' CLIENT='$(built)/progressctl'
+	$(MAKE) --no-print-directory --silent install DESTDIR='$(built)/stage' PREFIX=/usr BINARY='$(built)/progressd' CLIENT='$(built)/progressctl'
+	GO='$(GO)' packaging/licenses.sh >'$(built)/third-party-licenses'
+	NFPM='$(abspath $(DIST))/build/nfpm' VERSION='$(VERSION)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' \
+		packaging/nfpm/build.sh '$*' '$(built)/stage' '$(built)/third-party-licenses' '$(abspath $(DIST))'
+
+# The second build starts from nothing but the sources, in another place.
+packages-check: packages ## the packages again: same bytes, what "make install" lays down, lintian, rpmlint (Debian: lintian rpmlint rpm cpio)
+	$(MAKE) --no-print-directory packages DIST='$(DIST)/again'
+	$(GO) -C tools/release test ./...
+	packaging/nfpm/check.sh '$(abspath $(DIST))' '$(abspath $(DIST))/again'
+
+.PHONY: nfpm
+nfpm:
+	$(GO) build -modfile=tools/nfpm/go.mod -o '$(DIST)/build/nfpm' github.com/goreleaser/nfpm/v2/cmd/nfpm
+
+image: packages ## a container image with both binaries and nothing else, as an OCI layout in one file, without a container engine
+	rm -f '$(DIST)'/*.oci.tar
+	$(GO) -C tools/release run ./image --out '$(abspath $(DIST))/progressd-$(VERSION:v%=%).oci.tar' --version '$(VERSION:v%=%)' \
+		--created '$(SOURCE_DATE_EPOCH)' $(foreach arch,$(ARCHS),'$(arch)=$(abspath $(DIST))/build/$(arch)')
+
+# From the binaries: what is in them, not what might be.
+sbom: packages ## what the binaries are made of, as CycloneDX
+	rm -f '$(DIST)'/*.cdx.json
+	for program in progressd progressctl; do \
+		$(GO) tool -modfile=tools/release/go.mod cyclonedx-gomod bin -json -std -noserial -notimestamp -version '$(VERSION:v%=%)' \
+			-output "$(DIST)/$$program-$(VERSION:v%=%).cdx.json" "$(DIST)/build/$(firstword $(ARCHS))/$$program" || exit; done
+
+kubernetes-check: ## the manifests, as kustomize builds them
+	@for directory in deploy/kubernetes/base deploy/kubernetes/example; do \
+		$(GO) tool -modfile=tools/kustomize/go.mod kustomize build $$directory >/dev/null && echo "$$directory: kustomize builds it" || exit; done
+
+releasable:
+	@echo '$(VERSION)' | grep -Eqx 'v[0-9]+\.[0-9]+\.[0-9]+(-rc[0-9]+)?' || \
+		{ echo 'make release: "$(VERSION)" is no release: commit everything, then "git tag -a v1.2.3"' >&2; exit 1; }
+	@grep -q '^## \[$(patsubst v%,%,$(firstword $(subst -, ,$(VERSION))))\] - 20' CHANGELOG.md || \
+		{ echo 'make release: CHANGELOG.md has no heading "## [$(patsubst v%,%,$(firstword $(subst -, ,$(VERSION))))] - DATE"' >&2; exit 1; }
+
+release: releasable packages image sbom ## everything that is published of a tag: packages, image, CycloneDX, and SHA256SUMS of all, in dist/
+	cd '$(DIST)' && sha256sum -- *.deb *.rpm *.oci.tar *.cdx.json >SHA256SUMS && cat SHA256SUMS
 
 .PHONY: help
 help: ## this list

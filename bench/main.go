@@ -55,7 +55,9 @@ func workloads() []workload {
 		{name: "million", of: func(b *bench) measure { return b.million }},
 		{name: "busy", of: func(b *bench) measure { return b.busy }},
 		{name: "scale", of: func(b *bench) measure { return b.many }},
+		{name: "files", of: func(b *bench) measure { return b.swarm }},
 		{name: "steady", of: func(b *bench) measure { return b.steady }},
+		{name: "watched", of: func(b *bench) measure { return b.watched }},
 		{name: "latency", of: func(b *bench) measure { return b.latency }},
 		{name: "exec", of: func(b *bench) measure { return b.exec }},
 		{name: "estimator", alone: true, of: func(b *bench) measure { return b.estimator }},
@@ -89,6 +91,7 @@ type scale struct {
 	starts            int
 	million, millions int // blobs of the one large repository, repetitions
 	rounds            int // of the busy workload
+	swarm             swarm
 	busyFile          int64
 	blocks, pairs     int // of its fine part: blocks for each root, pairs in each
 	windows           int // of 5 s, of the steady workload
@@ -98,6 +101,8 @@ type scale struct {
 	// scale workload
 	atRest, atOnce []int
 	restPolls      int
+	// downloads under way while others look on, and verdicts told to those
+	watchedAtOnce, watchedVerdicts int
 }
 
 func fullScale() scale {
@@ -106,6 +111,8 @@ func fullScale() scale {
 		interval: usualInterval, polls: 12, walks: 5, largeWalks: 1, starts: 5,
 		million: 1_000_000, millions: 3, rounds: 7, busyFile: 512 << 20, blocks: 3, pairs: 24, windows: 6, latencies: 500, prints: 15,
 		atRest: []int{10, 100, 1000, 10_000, 100_000}, atOnce: []int{1, 10, 100, 1000}, restPolls: 4,
+		swarm:         swarm{files: 300_000, folders: 20_000, live: 12_000, rate: 200},
+		watchedAtOnce: 100, watchedVerdicts: 200,
 	}
 }
 
@@ -115,6 +122,8 @@ func quickScale() scale {
 		interval: time.Second, polls: 3, walks: 2, largeWalks: 1, starts: 2,
 		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, blocks: 1, pairs: 8, windows: 1, latencies: 8, prints: 5,
 		atRest: []int{10, 100, 1000}, atOnce: []int{1, 10}, restPolls: 3,
+		swarm:         swarm{files: 20_000, folders: 1500, live: 4000, rate: 200},
+		watchedAtOnce: 100, watchedVerdicts: 50,
 	}
 }
 
@@ -140,6 +149,7 @@ func main() {
 var parts = map[string]func(args []string) error{
 	"plain-watcher": plainWatcher,
 	"writer":        writer,
+	"bringer":       bring,
 	"overwriter":    overwrite,
 }
 

@@ -148,6 +148,7 @@ func (a *asker) judge(root watcher.RootStatus, look sizer.Look, last *tracker.Ev
 	if last != nil && look.Repo.Type == hfcache.Local {
 		e.Repo = last.Repo
 	}
+	e.Namespace, e.Pod = a.p.podOf(root.Path)
 	d := record.Download{State: record.Partial, Record: a.p.form.Record(e)}
 	switch {
 	case whole:

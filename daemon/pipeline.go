@@ -21,6 +21,7 @@ import (
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/hublist"
+	"progressd/kubepod"
 	"progressd/record"
 	"progressd/sink"
 	"progressd/sizer"
@@ -94,6 +95,7 @@ type Pipeline struct {
 	ledger   *state.Ledger
 	hub      *hublist.Hub // nil if it is switched off
 	board    *stream.Board
+	pods     *podNames
 	queues   map[string]*sink.Queue
 	looks    chan sizer.Look
 	roots    chan tracker.RootChange
@@ -120,7 +122,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend,
 		Shown: p.shown, Watched: func() bool { return p.board.Watched() || p.server.Watched() },
 	}
-	p.tracker = tracker.New(limits(set), p.ledger, opts.Machine.hooked(hooks), p.log)
+	p.tracker = tracker.New(limits(set), podRecorder{p.ledger, p.pods}, opts.Machine.hooked(hooks), p.log)
 	p.tracker.Hear(p.reports)
 	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
@@ -168,7 +170,7 @@ func newPipeline(opts Options, attended *Attendance) *Pipeline {
 	}
 	return &Pipeline{
 		opts: opts, set: opts.Settings, form: form(opts.Settings), attended: attended, sd: opts.Systemd, log: opts.Log,
-		queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
+		pods: newPodNames(kubepod.Logs), queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
 	}
 }
 
@@ -257,6 +259,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 	}
 	if p.opts.Machine == nil { // else the process is a simulation's, and isn't ours to make small
 		Start(ctx, "slim", p.slim, p.log)
+		Start(ctx, "pods", p.pods.run, p.log)
 	}
 	hearing := Start(ctx, "socket", p.hear, p.log)
 	p.Carry(ctx, Start(ctx, "watcher", p.watcher.Run, p.log))
@@ -421,6 +424,7 @@ func (p *Pipeline) changed(ctx context.Context, c watcher.RootChange) {
 	change := tracker.RootChange{Root: c.Root.Path, At: time.Now(), Home: c.Root.Home}
 	switch c.Kind {
 	case watcher.Found, watcher.Back:
+		p.pods.of(c.Root.Path) // it will be asked for: its name is read meanwhile
 	case watcher.Gone:
 		change.Gone = true
 	default: // of interest to diagnostics only, and the watcher has said it

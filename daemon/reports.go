@@ -21,10 +21,10 @@ import (
 // of the console.
 func (p *Pipeline) newServer(store *state.Store) *socket.Server {
 	return socket.NewServer(socket.Options{
-		Find:    func(run socket.Run) (socket.Place, error) { return p.find(run) },
-		Name:    func(at socket.Place) string { return store.LogName(at.Root, at.Repo) },
+		Find:    func(run socket.Run) (socket.Watched, error) { return p.find(run) },
+		Name:    func(at socket.Watched) string { return store.LogName(at.Root, at.Repo) },
 		Report:  p.report,
-		Ask:     func(at socket.Place) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
+		Ask:     func(at socket.Watched) { p.watcher.Ask(at.Root, at.Repo.Folder()) },
 		Line:    p.form.Line,
 		Streams: newAsker(p), Accounts: p.opts.Accounts,
 		Log: p.log,
@@ -32,21 +32,21 @@ func (p *Pipeline) newServer(store *state.Store) *socket.Server {
 }
 
 // find compares what a run names with what is watched, and looks up nothing.
-func (p *Pipeline) find(run socket.Run) (socket.Place, error) {
+func (p *Pipeline) find(run socket.Run) (socket.Watched, error) {
 	for _, root := range p.watcher.Status() {
 		if repo, ok := within(root, run); ok {
-			return socket.Place{Root: root.Path, Repo: repo, Owner: root.Owner}, nil
+			return socket.Watched{Place: hfcache.Place{Root: root.Path, Repo: repo}, Owner: root.Owner}, nil
 		}
 		if root.Present && root.Path == run.Root { // of another mount namespace: a container's
-			return socket.Place{}, socket.ErrUnwatched
+			return socket.Watched{}, socket.ErrUnwatched
 		}
 	}
 	for _, pattern := range p.set.Roots {
 		if ok, _ := filepath.Match(pattern, run.Root); ok { // its form was checked with the configuration
-			return socket.Place{}, socket.ErrNotYet
+			return socket.Watched{}, socket.ErrNotYet
 		}
 	}
-	return socket.Place{}, socket.ErrUnwatched
+	return socket.Watched{}, socket.ErrUnwatched
 }
 
 // within gives the repository of a run as one of a root, if it is there.

@@ -36,6 +36,7 @@ func (p *Pipeline) rights() stream.Rights {
 // shown passes on what the tracker publishes: to those who watch, and to those
 // who report on that download.
 func (p *Pipeline) shown(s tracker.Standing) {
+	s.Now.Namespace, s.Now.Pod = p.podOf(s.Root)
 	p.board.Shown(s)
 	p.server.Shown(s.Root, s.Repo, func() record.Download { return record.StandingOf(s, nil) })
 }

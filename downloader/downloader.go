@@ -19,6 +19,10 @@ type Process struct {
 	// Container is the first 12 digits of its container's id, or the
 	// container's name; empty if it is in none that is known.
 	Container string `json:"container,omitempty"`
+	// Namespace and Pod are those of Kubernetes that it runs in; empty if it
+	// runs in none that this machine knows by its name.
+	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod,omitempty"`
 	// User is the name of its effective user, or the number where this
 	// machine has no name for it, as for a container's users.
 	User string `json:"user,omitempty"`

@@ -18,6 +18,10 @@ const (
 	// kernel goes through the locks from the beginning, those first that were
 	// taken last: 2.9 s for 60 000 of them (seen), in which nobody gets one.
 	locksPatience = 250 * time.Millisecond
+	// manyLocks is how long a text has to be, in bytes, for its length to be why
+	// reading it takes long: some 4000 locks. Shorter ones are read whole however
+	// long it takes, since what takes long there is the load of the machine.
+	manyLocks = 256 << 10
 )
 
 // Locks are the exclusive flock(2) locks that were held on this machine at
@@ -31,8 +35,9 @@ type Locks struct {
 	// byInode has only files on devices without a number of their own;
 	// several holders of one inode number are noted as ambiguous.
 	byInode map[uint64]int
-	// cut: there are more than were read.
-	cut bool
+	// cut: there are more than were read. many: reading them takes long by their
+	// number.
+	cut, many bool
 	// crowd is the process that holds the most of all locks, where they were cut.
 	crowd int
 }
@@ -51,11 +56,14 @@ func (d ProcDir) Locks() (Locks, error) {
 }
 
 func (d ProcDir) locksWithin(patience time.Duration) (Locks, error) {
-	text, cut, err := readWithin(filepath.Join(string(d), "locks"), maxLocks, patience)
+	text, cut, err := readWithin(filepath.Join(string(d), "locks"), maxLocks, func(read int, took time.Duration) bool {
+		return read >= manyLocks && took > patience
+	})
 	if err != nil {
 		return Locks{}, fmt.Errorf("cannot read locks: %w", err)
 	}
 	l := ParseLocks(text)
+	l.many = len(text) >= manyLocks
 	if l.cut = cut; cut {
 		l.crowd = crowd(text)
 	}
@@ -65,6 +73,10 @@ func (d ProcDir) locksWithin(patience time.Duration) (Locks, error) {
 // Cut reports whether there are more locks than could be read, and which process
 // holds the most of those that were; 0 if unknown.
 func (l Locks) Cut() (cut bool, crowd int) { return l.cut, l.crowd }
+
+// Many reports whether there are so many locks, of any kind, that each reading
+// takes long, in which nobody gets one.
+func (l Locks) Many() bool { return l.many }
 
 // crowd is the process that holds the most locks of any kind.
 func crowd(text string) (most int) {
@@ -205,15 +217,15 @@ func parseFileID(s string) (fileID, bool) {
 
 // readBounded reads at most limit bytes of a file of /proc, which has no size.
 func readBounded(path string, limit int64) (string, error) {
-	text, _, err := readWithin(path, limit, time.Hour)
+	text, _, err := readWithin(path, limit, func(int, time.Duration) bool { return false })
 	return text, err
 }
 
-// readWithin reads at most limit bytes of a file of /proc, and no longer than
-// patience; cut is true if there may be more. It is called for each look at a
+// readWithin reads at most limit bytes of a file of /proc, until enough says that
+// what was read took long enough; cut is true if there may be more. It is called for each look at a
 // download, and does no more than it must: a file of package os is also made known
 // to the runtime's poller.
-func readWithin(path string, limit int64, patience time.Duration) (read string, cut bool, err error) {
+func readWithin(path string, limit int64, enough func(read int, took time.Duration) bool) (read string, cut bool, err error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", false, fmt.Errorf("cannot open %s: %w", path, err)
@@ -234,7 +246,7 @@ func readWithin(path string, limit int64, patience time.Duration) (read string, 
 			text.Write(buf[:n])
 			left -= int64(n)
 		}
-		if time.Since(start) > patience {
+		if enough(text.Len(), time.Since(start)) {
 			return text.String(), true, nil
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"progressd/kubepod"
 )
 
 const (
@@ -34,7 +36,9 @@ func (d ProcDir) Process(pid int) (Process, error) {
 		Request: ParseRequest(argv),
 		Loader:  ParseLoader(argv),
 	}
-	p.Unit, p.Container = d.readCgroup(pid)
+	cgroup, _ := readBounded(d.file(pid, "cgroup"), maxProcFile) // one that can't be read names nothing
+	p.Unit, p.Container = parseUnit(cgroup), parseContainer(cgroup)
+	p.Namespace, p.Pod = podName(kubepod.Logs, kubepod.OfProcess(cgroup))
 	if p.Container == "" {
 		p.User = userName(passwd, p.User)
 	}
@@ -49,7 +53,7 @@ func (d ProcDir) Process(pid int) (Process, error) {
 		return Process{}, fmt.Errorf("cannot read process %d: it ended: %w", pid, fs.ErrNotExist)
 	}
 	// It is kept as long as the download: not so the files these are parts of.
-	for _, part := range []*string{&p.Command, &p.Unit, &p.Container, &p.User} {
+	for _, part := range []*string{&p.Command, &p.Unit, &p.Container, &p.User, &p.Namespace, &p.Pod} {
 		*part = strings.Clone(*part)
 	}
 	return p, nil
@@ -156,12 +160,16 @@ func (d ProcDir) readCommandLine(pid int) []string {
 	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
 }
 
-func (d ProcDir) readCgroup(pid int) (unit, container string) {
-	text, err := readBounded(d.file(pid, "cgroup"), maxProcFile)
+// podName is what the pod of that uid is called; empty if this machine doesn't say.
+func podName(logs, uid string) (namespace, name string) {
+	if uid == "" {
+		return "", ""
+	}
+	pods, err := kubepod.All(logs)
 	if err != nil {
 		return "", ""
 	}
-	return parseUnit(text), parseContainer(text)
+	return pods[uid].Namespace, pods[uid].Name
 }
 
 // parseUnit finds the unit in the lines of /proc/PID/cgroup: the innermost

@@ -45,6 +45,11 @@ func DefaultLimits() Limits {
 	return Limits{Bytes: 64 << 20, Entries: 200_000, Path: 4096}
 }
 
+// LargeLimits are for EachListed, which keeps nothing.
+func LargeLimits() Limits {
+	return Limits{Bytes: 512 << 20, Entries: 1 << 20, Path: 4096}
+}
+
 var (
 	// ErrListingVersion is returned for a format_version that is not 1: a
 	// newer client wrote it, and clients ignore it, too.
@@ -62,12 +67,36 @@ const listingVersion = "1"
 // wrong in it is an error as a whole, since a total of the rest would be a
 // wrong total.
 func ParseListing(r io.Reader, limits Limits) (Listing, error) {
-	p := listingParser{max: limits}
+	var files []ListedFile
+	err := eachListed(r, limits, func(f ListedFile) error {
+		files = append(files, f)
+		return nil
+	})
+	if err != nil {
+		return Listing{}, err
+	}
+	return NewListing(files)
+}
+
+// EachListed is ParseListing for as many files as there may be: it calls use for
+// each, in the order of the text. That no path comes twice is for the caller to
+// see.
+func EachListed(r io.Reader, limits Limits, use func(ListedFile) error) error {
+	return eachListed(r, limits, func(f ListedFile) error {
+		if err := f.check(); err != nil {
+			return fmt.Errorf("cannot use listing: %w", err)
+		}
+		return use(f)
+	})
+}
+
+func eachListed(r io.Reader, limits Limits, use func(ListedFile) error) error {
+	p := listingParser{max: limits, use: use}
 	p.dec = json.NewDecoder(&guard{r: r, left: limits.Bytes, outer: entryDepth})
 	if err := p.top(); err != nil {
-		return Listing{}, fmt.Errorf("cannot parse listing: %w", err)
+		return fmt.Errorf("cannot parse listing: %w", err)
 	}
-	return NewListing(p.files)
+	return nil
 }
 
 // NewListing sorts files and checks that each path and etag is what
@@ -122,7 +151,8 @@ func clip(s string) string {
 type listingParser struct {
 	dec     *json.Decoder
 	max     Limits
-	files   []ListedFile
+	use     func(ListedFile) error
+	count   int
 	version bool
 	listed  bool
 }
@@ -180,7 +210,7 @@ func (p *listingParser) readFiles() error {
 	}
 	p.listed = true
 	return p.object(func(path string) error {
-		if len(p.files) == p.max.Entries {
+		if p.count++; p.count > p.max.Entries {
 			return fmt.Errorf("%w: more than %d files", ErrListingTooBig, p.max.Entries)
 		}
 		if len(path) > p.max.Path {
@@ -194,8 +224,7 @@ func (p *listingParser) readFiles() error {
 		if err != nil {
 			return fmt.Errorf("path %+q: %w", clip(path), err)
 		}
-		p.files = append(p.files, f)
-		return nil
+		return p.use(f)
 	})
 }
 

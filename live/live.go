@@ -26,7 +26,8 @@ type Wish struct {
 	Past bool
 }
 
-// An Update is one thing that is heard. One of its fields is set.
+// An Update is one thing that is heard: one of Standing, Event, Level, Gone and
+// Lost is set.
 type Update struct {
 	// Standing are all downloads as they stand: at the beginning, and when a
 	// daemon was found again.
@@ -35,6 +36,9 @@ type Update struct {
 	// none.
 	Event *record.Record
 	Key   string
+	// Place is where in the daemon's stream an Event or a Standing is,
+	// EPOCH-SEQ; empty of an Event that was made up for.
+	Place string
 	// Level is how one download stands now.
 	Level *record.Download
 	// Gone is the key of a download that ended without a line.
@@ -51,6 +55,8 @@ type Standing struct {
 	// Reset: some of what was told since the last Update may not have been
 	// heard, and never will.
 	Reset bool
+	// From is the place since which all that was told is still known.
+	From string
 }
 
 // Lost is why no daemon answers, and since when.
@@ -139,12 +145,12 @@ func (f *follower) listen(ctx context.Context) error {
 		}
 		switch {
 		case frame.Watching != nil:
-			standing.Version, standing.Reset = frame.Watching.Version, frame.Watching.Reset && f.again
+			standing.Version, standing.From, standing.Reset = frame.Watching.Version, frame.Watching.From, frame.Watching.Reset && f.again
 		case frame.Download != nil && !live:
 			standing.Downloads = append(standing.Downloads, *frame.Download)
 		case frame.Live:
 			live, f.found, f.lost = true, true, time.Time{}
-			err = f.stands(standing)
+			err = f.stands(standing, frame.ID)
 		default:
 			err = f.pass(frame)
 		}
@@ -157,7 +163,7 @@ func (f *follower) listen(ctx context.Context) error {
 
 // stands passes on how all stand. Ends that were told while no daemon was heard
 // are told before.
-func (f *follower) stands(s *Standing) error {
+func (f *follower) stands(s *Standing, place string) error {
 	for _, d := range s.Downloads {
 		if !d.State.Over() || f.told.has(d.ID) {
 			continue
@@ -171,7 +177,7 @@ func (f *follower) stands(s *Standing) error {
 		}
 	}
 	f.again = true
-	return f.hear(Update{Standing: s})
+	return f.hear(Update{Standing: s, Place: place})
 }
 
 // pass passes on what has happened.
@@ -182,7 +188,7 @@ func (f *follower) pass(frame socket.Frame) error {
 			return nil
 		}
 		f.told.add(frame.Event.ID)
-		return f.hear(Update{Event: frame.Event, Key: frame.Key})
+		return f.hear(Update{Event: frame.Event, Key: frame.Key, Place: frame.ID})
 	case frame.Download != nil:
 		return f.hear(Update{Level: frame.Download})
 	case frame.Gone != "":
@@ -238,6 +244,19 @@ func Ask(ctx context.Context, sockets []string, model string) ([]socket.Answered
 		all, err := socket.AskAt(ctx, path, model)
 		if err == nil {
 			return all, nil
+		}
+		failed = append(failed, err)
+	}
+	return nil, &NobodyError{sockets, failed}
+}
+
+// Facts asks how the daemon itself fares; nil if the user may not know.
+func Facts(ctx context.Context, sockets []string) (*socket.Facts, error) {
+	var failed []error
+	for _, path := range sockets {
+		facts, err := socket.FactsAt(ctx, path)
+		if err == nil {
+			return facts, nil
 		}
 		failed = append(failed, err)
 	}

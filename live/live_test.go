@@ -82,6 +82,8 @@ func (d *daemon) start() {
 
 type answers struct{ *stream.Board }
 
+func (a answers) Facts(by socket.Reader) *socket.Facts { return a.Board.Facts(by) }
+
 func (answers) Answer(socket.Reader, hfcache.Repo, <-chan struct{}) []socket.Answered {
 	return []socket.Answered{{Download: record.Download{State: record.Completed}}}
 }

@@ -3,7 +3,6 @@ package live
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"progressd/record"
 )
@@ -115,13 +114,4 @@ func rank(d record.Download) int {
 // Of are the downloads of a repository, by its name and type.
 func (v *View) Of(model, repoType string) []record.Download {
 	return slices.DeleteFunc(v.Downloads(), func(d record.Download) bool { return d.Model != model || d.RepoType != repoType })
-}
-
-// Silence is how long no byte of a download has come, by the clock of this
-// machine; 0 if that isn't known.
-func Silence(d record.Download, now time.Time) time.Duration {
-	if d.Grown.IsZero() {
-		return 0
-	}
-	return max(now.Sub(d.Grown), 0)
 }

@@ -80,10 +80,4 @@ func TestTheOrderOfDownloads(t *testing.T) {
 	if got := strings.Join(names, " "); got != "org/a org/z org/cut org/new org/old" {
 		t.Error(got)
 	}
-	if s := Silence(of("x", record.Downloading, time.Minute), now); s != time.Minute {
-		t.Error(s)
-	}
-	if s := Silence(record.Download{}, now); s != 0 {
-		t.Error(s)
-	}
 }

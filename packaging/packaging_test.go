@@ -277,6 +277,8 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/bin/progressctl -rwxr-xr-x",
 		"/usr/bin/progressd -rwxr-xr-x",
 		"/usr/lib/systemd/catalog/progressd.catalog -rw-r--r--",
+		"/usr/lib/systemd/system/progressd-http.service -rw-r--r--",
+		"/usr/lib/systemd/system/progressd-http.socket -rw-r--r--",
 		"/usr/lib/systemd/system/progressd.service -rw-r--r--",
 		"/usr/lib/systemd/system/progressd.socket -rw-r--r--",
 		"/usr/lib/systemd/user/progressd.service -rw-r--r--",
@@ -286,13 +288,17 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 		"/usr/share/doc/progressd/LICENSE -rw-r--r--",
 		"/usr/share/doc/progressd/config.example.toml -rw-r--r--",
 		"/usr/share/doc/progressd/examples/hf-download@.service -rw-r--r--",
+		"/usr/share/doc/progressd/examples/http-port.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/hub-lookup.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/notify-reload.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/public-logs.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/tmp-caches.conf -rw-r--r--",
 		"/usr/share/doc/progressd/examples/vllm-exec.conf -rw-r--r--",
+		"/usr/share/doc/progressd/prometheus/grafana.json -rw-r--r--",
+		"/usr/share/doc/progressd/prometheus/progressd.rules.yml -rw-r--r--",
 		"/usr/share/fish/vendor_completions.d/progressctl.fish -rw-r--r--",
 		"/usr/share/man/man1/progressctl-exec.1 -rw-r--r--",
+		"/usr/share/man/man1/progressctl-serve.1 -rw-r--r--",
 		"/usr/share/man/man1/progressctl.1 -rw-r--r--",
 		"/usr/share/man/man5/progressd.toml.5 -rw-r--r--",
 		"/usr/share/man/man8/progressd.8 -rw-r--r--",
@@ -304,6 +310,8 @@ func TestInstallLaysDownFilesAndUninstallTakesThemAway(t *testing.T) {
 	for path, start := range map[string]string{
 		"usr/lib/systemd/system/progressd.service": "/usr/bin/progressd --config /etc/progressd/config.toml",
 		"usr/lib/systemd/user/progressd.service":   "/usr/bin/progressd",
+
+		"usr/lib/systemd/system/progressd-http.service": "/usr/bin/progressctl serve",
 
 		"usr/share/doc/progressd/examples/hf-download@.service": "/usr/bin/progressctl exec -- hf download %I",
 	} {

@@ -101,6 +101,7 @@ func Last(e tracker.Event, told Record) Download {
 // download it is, where, and the names of files.
 func (r Record) Public() Record {
 	r.Root, r.Revision, r.InFlight, r.Unit, r.User, r.Container = "", "", nil, "", "", ""
+	r.Namespace, r.Pod = "", ""
 	return r
 }
 

@@ -49,6 +49,8 @@ type Record struct {
 	Unit      string `json:"unit,omitempty"`
 	User      string `json:"user,omitempty"`
 	Container string `json:"container,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod,omitempty"`
 
 	Proof          string `json:"proof,omitempty"`
 	Cause          string `json:"cause,omitempty"`
@@ -87,6 +89,7 @@ func Of(e tracker.Event, message string) Record {
 		Event: text(string(e.Kind)), Level: levels[e.Level()], Message: message,
 		Root: text(e.Root), Reason: text(e.Reason), Count: int64(e.Count),
 	}
+	r.Namespace, r.Pod = text(e.Namespace), text(e.Pod)
 	if e.Repo.ID == "" {
 		return r
 	}
@@ -138,6 +141,9 @@ func addDownloader(r *Record, e tracker.Event) {
 			r.Command = text(p.Command)
 		}
 		r.Unit, r.User, r.Container = text(p.Unit), text(p.User), text(p.Container)
+		if p.Pod != "" { // who downloads says more than where to
+			r.Namespace, r.Pod = text(p.Namespace), text(p.Pod)
+		}
 	}
 }
 

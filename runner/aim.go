@@ -14,15 +14,9 @@ import (
 	"progressd/state"
 )
 
-// A target is one download: the root of a cache, and a repository in it.
-type target struct {
-	root string
-	repo hfcache.Repo
-}
-
 // An aim is which download a program is after, as far as that is known.
 type aim struct {
-	target
+	hfcache.Place
 	// name is what the repository is called: of a directory filled by
 	// --local-dir, what is downloaded into it.
 	name hfcache.Repo
@@ -39,13 +33,13 @@ type aim struct {
 	loader  *downloader.Loader
 }
 
-func (p *aim) known() bool { return p.root != "" && p.repo.ID != "" }
+func (p *aim) known() bool { return p.Root != "" && p.Repo.ID != "" }
 
 // suppose takes the likeliest root, where nothing was seen to tell. It is
 // false if that doesn't help.
 func (p *aim) suppose() bool {
-	if p.root == "" {
-		p.root = p.home
+	if p.Root == "" {
+		p.Root = p.home
 	}
 	return p.known()
 }
@@ -65,12 +59,12 @@ func aimOf(opts Options, set config.Settings, getenv func(string) string) aim {
 	default:
 		p.name, _ = downloader.LlamaRepo(opts.Argv)
 	}
-	p.repo = p.name
+	p.Repo = p.name
 	p.only = p.request != nil || isDownload(opts.Argv)
 	if dir := localDir(p.request, opts.Argv); dir != "" {
-		p.root, _ = config.Directory(dir, getenv)
-		p.repo, _ = hfcache.LocalRepo(".")
-		p.root = resolved(p.root)
+		p.Root, _ = config.Directory(dir, getenv)
+		p.Repo, _ = hfcache.LocalRepo(".")
+		p.Root = resolved(p.Root)
 		return p
 	}
 	if dir, err := config.Directory(cacheOption(opts.Argv), getenv); err == nil && cacheOption(opts.Argv) != "" {
@@ -79,7 +73,7 @@ func aimOf(opts Options, set config.Settings, getenv func(string) string) aim {
 		p.home = dir
 	}
 	p.home = resolved(p.home)
-	p.root = p.home
+	p.Root = p.home
 	if opts.Config != "" && len(set.Roots) > 0 {
 		p.configured(set.Roots)
 	}
@@ -97,9 +91,9 @@ func (p *aim) configured(patterns []string) {
 			}
 		}
 	}
-	p.root, p.roots = "", patterns
+	p.Root, p.roots = "", patterns
 	if len(patterns) == 1 && !strings.ContainsAny(patterns[0], `*?[\`) {
-		p.root = resolved(patterns[0])
+		p.Root = resolved(patterns[0])
 	}
 }
 
@@ -176,13 +170,13 @@ func newNames(set *config.Settings) names {
 }
 
 // of gives the log of a download its name.
-func (n names) of(t target) string {
+func (n names) of(t hfcache.Place) string {
 	store := open(n.stateDir, nameTries)
 	if store == nil { // others keep it: a name that is nobody else's
-		return t.repo.Slug() + "@" + strconv.Itoa(os.Getpid()) + ".log"
+		return t.Repo.Slug() + "@" + strconv.Itoa(os.Getpid()) + ".log"
 	}
 	defer func() { _ = store.Close() }()
-	return store.LogName(t.root, t.repo)
+	return store.LogName(t.Root, t.Repo)
 }
 
 // nameTries is how often another progressctl exec may be at the names just now.

@@ -77,26 +77,26 @@ func (r *hearing) begin() {
 }
 
 func (r *hearing) report(report tracker.Report) {
-	report.Root, report.Repo, report.At = r.aim.root, r.aim.repo, time.Now()
+	report.Root, report.Repo, report.At = r.aim.Root, r.aim.Repo, time.Now()
 	report.Words.Remedy = strings.ReplaceAll(report.Words.Remedy, "%s", r.aim.name.ID)
 	report.Exit.Remedy = strings.ReplaceAll(report.Exit.Remedy, "%s", r.aim.name.ID)
 	r.put(report, r.aim.name)
 }
 
 // target is the download, once that is known.
-func (r *hearing) target() target {
+func (r *hearing) target() hfcache.Place {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.aim.target
+	return r.aim.Place
 }
 
 // found is told by which download the program was seen at work.
-func (r *hearing) found(t target) {
+func (r *hearing) found(t hfcache.Place) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.began {
-		r.aim.target = t
-		r.aim.name = t.repo
+		r.aim.Place = t
+		r.aim.name = t.Repo
 		r.begin()
 	}
 }

@@ -81,7 +81,7 @@ func (l *lookout) Run(ctx context.Context) error {
 		if !began || !l.wanted.Load() {
 			continue
 		}
-		look := l.at(aim.root, aim.repo)
+		look := l.at(aim.Root, aim.Repo)
 		if !look.InPlay {
 			look.Orphans = 0 // those are not of this run
 		}
@@ -123,8 +123,8 @@ func (l *lookout) root(path string) (*daemon.Root, error) {
 // search looks through the roots for a download that a process of the program
 // is at.
 func (l *lookout) search(p aim, pid int) {
-	roots := []string{p.root}
-	if p.root == "" {
+	roots := []string{p.Root}
+	if p.Root == "" {
 		roots = nil
 		for _, pattern := range p.roots {
 			found, _ := filepath.Glob(pattern)
@@ -134,13 +134,13 @@ func (l *lookout) search(p aim, pid int) {
 	for _, root := range roots {
 		root = resolved(root)
 		for _, repo := range l.repos(root) {
-			if p.repo.ID != "" && p.repo != repo {
+			if p.Repo.ID != "" && p.Repo != repo {
 				continue
 			}
 			look := l.at(root, repo)
 			for i, process := range look.Downloaders {
 				if look.Alive[i] && belongs(process.PID, pid) {
-					l.run.found(target{root, repo})
+					l.run.found(hfcache.Place{Root: root, Repo: repo})
 					return
 				}
 			}

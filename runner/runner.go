@@ -166,7 +166,7 @@ func (x *execution) giveUp() {
 func (x *execution) carry(ctx context.Context, looking <-chan struct{}) chan<- tracker.Report {
 	names, store := newNames(&x.set), state.Volatile(x.log)
 	t := x.run.target()
-	store.NameLog(t.root, t.repo, names.of(t))
+	store.NameLog(t.Root, t.Repo, names.of(t))
 	p := daemon.NewJudge(daemon.Options{
 		Settings: x.set, Store: store, Console: x.console, Getenv: x.w.Getenv, Log: x.log, Shown: x.shown(),
 	}, x.look.looks, x.look.attended, x.look.hub, x.run.concluded)

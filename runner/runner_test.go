@@ -29,28 +29,28 @@ func TestAims(t *testing.T) {
 		name, argv string
 		opts       Options
 		set        config.Settings
-		want       target
+		want       hfcache.Place
 		only       bool
 	}{
-		{"hf download", "hf download org/demo", Options{}, config.Settings{}, target{hubDir, model}, true},
-		{"of a dataset", "hf download org/demo --repo-type dataset", Options{}, config.Settings{}, target{hubDir, hfcache.Repo{Type: hfcache.Dataset, ID: "org/demo"}}, true},
-		{"that isn't understood", "hf download --new-option org/demo", Options{}, config.Settings{}, target{root: hubDir}, true},
-		{"another cache", "hf download org/demo --cache-dir " + other, Options{}, config.Settings{}, target{other, model}, true},
-		{"another cache, relative", "hf download org/demo --cache-dir=/tmp/../" + other, Options{}, config.Settings{}, target{other, model}, true},
-		{"a directory", "hf download org/demo --local-dir " + other, Options{}, config.Settings{}, target{other, local}, true},
-		{"vllm", "vllm serve org/demo --download-dir " + other, Options{}, config.Settings{}, target{other, model}, false},
-		{"unknown", "python3 fetch.py", Options{}, config.Settings{}, target{root: hubDir}, false},
-		{"unknown, named", "python3 fetch.py", Options{Model: model}, config.Settings{}, target{hubDir, model}, false},
-		{"one root of a configuration", "hf download org/demo", Options{Config: "x"}, with(other), target{other, model}, true},
-		{"its own root is configured", "hf download org/demo", Options{Config: "x"}, with(other, dir+"/h*"), target{hubDir, model}, true},
-		{"several others are configured", "hf download org/demo", Options{Config: "x"}, with(dir + "/o*"), target{"", model}, true},
-		{"a configuration that is there by itself", "hf download org/demo", Options{}, with(other), target{hubDir, model}, true},
+		{"hf download", "hf download org/demo", Options{}, config.Settings{}, hfcache.Place{Root: hubDir, Repo: model}, true},
+		{"of a dataset", "hf download org/demo --repo-type dataset", Options{}, config.Settings{}, hfcache.Place{Root: hubDir, Repo: hfcache.Repo{Type: hfcache.Dataset, ID: "org/demo"}}, true},
+		{"that isn't understood", "hf download --new-option org/demo", Options{}, config.Settings{}, hfcache.Place{Root: hubDir}, true},
+		{"another cache", "hf download org/demo --cache-dir " + other, Options{}, config.Settings{}, hfcache.Place{Root: other, Repo: model}, true},
+		{"another cache, relative", "hf download org/demo --cache-dir=/tmp/../" + other, Options{}, config.Settings{}, hfcache.Place{Root: other, Repo: model}, true},
+		{"a directory", "hf download org/demo --local-dir " + other, Options{}, config.Settings{}, hfcache.Place{Root: other, Repo: local}, true},
+		{"vllm", "vllm serve org/demo --download-dir " + other, Options{}, config.Settings{}, hfcache.Place{Root: other, Repo: model}, false},
+		{"unknown", "python3 fetch.py", Options{}, config.Settings{}, hfcache.Place{Root: hubDir}, false},
+		{"unknown, named", "python3 fetch.py", Options{Model: model}, config.Settings{}, hfcache.Place{Root: hubDir, Repo: model}, false},
+		{"one root of a configuration", "hf download org/demo", Options{Config: "x"}, with(other), hfcache.Place{Root: other, Repo: model}, true},
+		{"its own root is configured", "hf download org/demo", Options{Config: "x"}, with(other, dir+"/h*"), hfcache.Place{Root: hubDir, Repo: model}, true},
+		{"several others are configured", "hf download org/demo", Options{Config: "x"}, with(dir + "/o*"), hfcache.Place{Root: "", Repo: model}, true},
+		{"a configuration that is there by itself", "hf download org/demo", Options{}, with(other), hfcache.Place{Root: hubDir, Repo: model}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.opts.Argv = strings.Fields(c.argv)
 			got := aimOf(c.opts, c.set, getenv)
-			if got.target != c.want || got.only != c.only {
-				t.Errorf("%+v, only %v, want %+v", got.target, got.only, c.want)
+			if got.Place != c.want || got.only != c.only {
+				t.Errorf("%+v, only %v, want %+v", got.Place, got.only, c.want)
 			}
 		})
 	}

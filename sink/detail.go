@@ -75,6 +75,8 @@ func ownerDetails(e tracker.Event) []string {
 	switch {
 	case p == nil:
 		return nil
+	case p.Pod != "":
+		parts = append(parts, "pod "+record.Clean(p.Namespace)+"/"+record.Clean(p.Pod))
 	case p.Container != "":
 		parts = append(parts, "container "+record.Clean(p.Container))
 	case p.Unit != "":

@@ -94,7 +94,7 @@ func Message(e tracker.Event) string {
 	case tracker.Moving:
 		return "Download moving again: " + progress(e)
 	case tracker.Restarted:
-		return fmt.Sprintf("Download began again: %s of %s kept", sizer.FormatBytes(e.Bytes), sizer.FormatBytes(e.Lost))
+		return restarted(e)
 	case tracker.Interrupted:
 		return interrupted(e) + disk(e)
 	case tracker.Failed:
@@ -158,6 +158,9 @@ func started(e tracker.Event) string {
 }
 
 func keepalive(e tracker.Event) string {
+	if e.Reason != "" {
+		return fmt.Sprintf("Download can't be seen for %s%s: %s before", sizer.FormatDuration(e.Silence), because(e), progress(e))
+	}
 	if e.Silence > 0 {
 		return "Still downloading: " + progress(e) + ", " + noNewData(e)
 	}
@@ -165,6 +168,18 @@ func keepalive(e tracker.Event) string {
 		return "Still downloading: " + progress(e) + ", and perhaps more that can't be counted yet"
 	}
 	return "Still downloading: " + progress(e) + ", " + sizer.FormatBytes(e.LastMinute) + " in the last minute"
+}
+
+// restarted says what is left of the bytes.
+func restarted(e tracker.Event) string {
+	kept, of := sizer.FormatBytes(e.Bytes), sizer.FormatBytes(e.Lost)
+	if kept == of { // less than a size shows
+		kept, of = strconv.FormatInt(e.Bytes, 10), fmt.Sprintf("%d bytes", e.Lost)
+	}
+	if e.Cause == tracker.CauseRemoved {
+		return fmt.Sprintf("Partial files were removed, %s of %s left: downloader %s%s", kept, of, doing(e), process(e))
+	}
+	return fmt.Sprintf("Download began again: %s of %s kept", kept, of)
 }
 
 // interrupted never claims more than is known of the downloader.

@@ -100,6 +100,9 @@ func ordinarySamples() []sample {
 		{"progress of files without a name", with(tracker.Progress, func(e *tracker.Event) { e.Bytes, e.Partials = 350e6, 2 })},
 		{"progress beyond its total", with(tracker.Progress, func(e *tracker.Event) { e.Bytes, e.Total = 1300e6, 1200e6 })},
 		{"keepalive silent", with(tracker.Keepalive, func(e *tracker.Event) { e.Bytes, e.Silence = 350e6, 65*time.Second })},
+		{"keepalive of a disk that can't be read", with(tracker.Keepalive, func(e *tracker.Event) {
+			e.Bytes, e.Total, e.Silence, e.Reason = 350e6, 1.2e9, 175*time.Second, "permission denied"
+		})},
 		{"keepalive moving", with(tracker.Keepalive, func(e *tracker.Event) {
 			e.Bytes, e.Total, e.LastMinute = 350e6, 1.2e9, 12.1e6
 		})},
@@ -114,6 +117,11 @@ func ordinarySamples() []sample {
 		})},
 		{"stalled, pid unknown", with(tracker.Stalled, func(e *tracker.Event) { e.Bytes, e.Silence = 350e6, 10*time.Minute })},
 		{"moving", with(tracker.Moving, moving)},
+		{"partials removed under their downloader", with(tracker.Restarted, func(e *tracker.Event) {
+			e.Bytes, e.Lost, e.DownloaderAlive, e.Cause = 120e6, 550e6, true, tracker.CauseRemoved
+			e.Downloader = &downloader.Process{PID: 4242, Command: "hf"}
+		})},
+		{"restarted with a little less", with(tracker.Restarted, func(e *tracker.Event) { e.Bytes, e.Lost = 2_000_100, 2_000_700 })},
 		{"restarted", with(tracker.Restarted, func(e *tracker.Event) { e.Bytes, e.Lost = 120e6, 550e6 })},
 		{"completed", event(tracker.Completed, "e1")},
 		{"completed with mean", with(tracker.Completed, func(e *tracker.Event) {

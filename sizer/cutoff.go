@@ -108,7 +108,7 @@ func (p *pass) linkedAt(etag string, size int64) (first time.Time, ok bool) {
 		if !rev.bareLinked() {
 			continue
 		}
-		if err := p.readLinks(rev); err != nil || len(rev.links) >= maxLinks {
+		if err := p.readLinks(rev); err != nil || rev.cut || len(rev.samples.paths) > 0 {
 			return first, false
 		}
 		for _, e := range rev.places {

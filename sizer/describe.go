@@ -20,7 +20,8 @@ func (pl *play) describe(p *pass, look *Look) {
 	look.WantedKnown = pl.wanted != nil
 	pl.describeFiles(p, look)
 	pl.describePartials(p, look)
-	if !pl.listed {
+	p.takeStock(pl, look)
+	if !pl.listed && p.inventoryOf(pl) == nil {
 		look.ShardGap = hfcache.ShardGap(p.linkedPaths(pl))
 		look.Asked = p.root.opts.Listing != nil && len(pl.revisions) > 0
 	}
@@ -56,7 +57,7 @@ func (p *pass) keptOf(pl *play) []string {
 // that came, or of its content, where a client writes that under its name
 // (swift).
 func (p *pass) told(pl *play) time.Time {
-	at := later(p.repo.since, p.blobsTime)
+	at := later(later(p.repo.since, p.blobsTime), pl.settled.newest)
 	for _, f := range pl.files {
 		if f.done && !f.loose {
 			at = later(at, f.came)
@@ -116,6 +117,7 @@ func (l *Look) list(f *file, paths int, expected bool) {
 }
 
 func (pl *play) describeFiles(p *pass, look *Look) {
+	look.FilesDone = pl.settled.paths
 	for _, f := range pl.files {
 		if !f.wanted {
 			continue
@@ -213,22 +215,18 @@ func (p *pass) brought(etag string) bool {
 // linkedPaths are the paths at which revisions in flight have a file: those of
 // links, and of files that lie there themselves where no link can be made.
 func (p *pass) linkedPaths(pl *play) []string {
-	count := 0
+	var paths []string
 	for _, commit := range pl.revisions {
 		rev := p.repo.revs.at(commit)
-		count += len(rev.links) + len(rev.places)
-	}
-	paths := make([]string, 0, count)
-	for _, commit := range pl.revisions {
-		rev := p.repo.revs.at(commit)
-		for _, l := range rev.links {
-			paths = append(paths, l.path)
-		}
+		paths = rev.appendPaths(paths)
 		if pl.linkless {
 			for path := range rev.places {
 				paths = append(paths, path)
 			}
 		}
+	}
+	if p.repo.tree != nil {
+		paths = append(paths, p.repo.tree.samples.paths...)
 	}
 	return paths
 }
@@ -236,11 +234,15 @@ func (p *pass) linkedPaths(pl *play) []string {
 // prove checks a complete listing against the disk: every wanted path is in
 // the snapshot and its blob, looked at again, has the listed size.
 func (p *pass) prove(pl *play, look *Look) Proof {
-	if !pl.listed || look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil || p.refetching(pl) {
+	if !pl.listed {
+		return p.check(pl, look)
+	}
+	if look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil || p.refetching(pl) {
 		return NoProof
 	}
 	// What is looked at again here may have come since this look began, and
 	// would then seem new to the next: that one shall prove it.
+	p.thorough = true
 	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return NoProof
 	}

@@ -108,6 +108,9 @@ func (p *pass) awaits(etag string) bool {
 // untied are those of some listed files of a revision of which its snapshot has
 // neither a link nor, where links can't be made, the file itself.
 func (p *pass) untied(rev *revision, asked func(hfcache.ListedFile) bool) (untied []hfcache.ListedFile) {
+	if !rev.listed() {
+		return nil
+	}
 	snapshot, err := p.top.Sub(p.repo.folder + "/snapshots/" + rev.commit)
 	if err == nil {
 		defer snapshot.Close()

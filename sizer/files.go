@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"math"
 	"time"
 
 	"progressd/fsys"
@@ -16,6 +17,8 @@ type file struct {
 
 	path  string
 	paths int32
+	// elsewhere is how many of its paths are not kept.
+	elsewhere int32
 	// wanted: it is part of the download. loose: it has no etag that is
 	// known, but lies in a snapshot itself. out: it is left out of the total
 	// as long as nothing comes of it.
@@ -30,6 +33,8 @@ type file struct {
 	size  int64 // of a finished file, without its holes
 	holes int64
 	came  time.Time // when it was put in its place
+	// checked is when it was last looked at there.
+	checked time.Time
 	// born is when it was made, as it was asked for when it came at bornAt.
 	born, bornAt time.Time
 
@@ -43,11 +48,21 @@ func (pl *play) file(etag string) *file {
 	if f == nil {
 		f = &file{etag: etag, want: -1}
 		pl.files[etag] = f
+		if was, known, counted := pl.settled.take(etag); known {
+			f.known, f.counted = true, was.size
+			f.wanted, f.done = counted, counted
+			if counted {
+				f.size, f.elsewhere = was.size, int32(min(was.paths, math.MaxInt32)) //nolint:gosec // it fits
+				f.paths = f.elsewhere
+			}
+		}
 	}
 	return f
 }
 
-func (pl *play) has(etag string) bool { return pl != nil && pl.files[etag] != nil }
+func (pl *play) has(etag string) bool {
+	return pl != nil && (pl.files[etag] != nil || pl.settled.has(etag))
+}
 
 func (f *file) name(path string) {
 	f.wanted = true
@@ -87,6 +102,10 @@ func (p *pass) findFinished(pl *play) error {
 	defer home.Close()
 	scans := 0
 	for _, f := range pl.files {
+		if !p.dueAgain(f.checked, len(pl.files)) && f.done && f.part == nil && !f.anew && !p.held.has(f.etag) {
+			continue
+		}
+		f.checked = p.now
 		e, err := p.repo.layout.finished(p, home, f)
 		if f.done && fsys.Absent(err) && scans < maxScans {
 			scans++
@@ -263,7 +282,12 @@ func (pl *play) count(staged, fresh int64) int64 {
 		}
 		f.counted = cur
 	}
-	bytes = addSaturating(bytes, staged)
+	came, found := pl.settled.drain()
+	if !pl.restored || pl.looked {
+		pl.base = addSaturating(pl.base, found)
+	}
+	arrived = addSaturating(arrived, came)
+	bytes = addSaturating(addSaturating(bytes, pl.settled.bytes), staged)
 	settled := min(pl.tempDebt, arrived)
 	pl.tempDebt -= settled
 	arrived = addSaturating(arrived-settled, fresh)

@@ -17,12 +17,19 @@ func (p *pass) rebuild(pl *play) error {
 	if err := p.readListings(pl.revisions, moving); err != nil {
 		return err
 	}
+	former := pl.revisions
 	p.chooseRevisions(pl)
 	if err := p.readListings(pl.revisions, moving); err != nil { // of those that were chosen
 		return err
 	}
+	alike := slices.Equal(former, pl.revisions)
+	if !alike || p.recountDue(pl) {
+		if err := p.recount(pl, alike); err != nil {
+			return err
+		}
+	}
 	for _, f := range pl.files {
-		f.paths, f.wanted, f.want, f.content = 0, f.wanted && f.known && f.want < 0 && !f.loose, -1, ""
+		f.paths, f.wanted, f.want, f.content = f.elsewhere, f.wanted && f.known && f.want < 0 && !f.loose, -1, ""
 	}
 	if err := p.addRevisions(pl); err != nil {
 		return err
@@ -34,10 +41,16 @@ func (p *pass) rebuild(pl *play) error {
 	}
 	p.addUnlinked(pl)
 	pl.addNew(p)
+	if err := p.repo.layout.rest(p, pl); err != nil {
+		return err
+	}
 	for _, f := range pl.files {
 		pl.listed = pl.listed && (f.want >= 0 || !f.wanted)
 	}
-	return p.findFinished(pl)
+	if err := p.findFinished(pl); err != nil {
+		return err
+	}
+	return p.settleFiles(pl)
 }
 
 // goesOn reports whether a partial that nobody writes to is what the next
@@ -60,7 +73,8 @@ func (pl *play) addNew(p *pass) {
 			pl.file(etag).wanted = true
 		}
 	}
-	if !pl.listed {
+	inventory := p.inventoryOf(pl)
+	if !pl.listed && (inventory == nil || p.repo.tree != nil) {
 		return
 	}
 	live := make(map[string]bool)
@@ -70,7 +84,8 @@ func (pl *play) addNew(p *pass) {
 		}
 	}
 	for _, f := range pl.files {
-		f.wanted = f.wanted && (f.want >= 0 || live[f.etag] || p.held.has(f.etag))
+		part := f.want >= 0 || !pl.listed && inventory.lists(f.etag)
+		f.wanted = f.wanted && (part || live[f.etag] || p.held.has(f.etag))
 	}
 }
 
@@ -141,7 +156,7 @@ func (p *pass) chooseRevisions(pl *play) {
 func (p *pass) writes(commit string) bool {
 	rev := p.repo.revs.at(commit)
 	for _, part := range p.repo.partials {
-		if part.live && rev.listed() && rev.list().byIndex[part.index()] {
+		if part.live && rev.lists(part.index()) {
 			return true
 		}
 	}

@@ -47,7 +47,7 @@ func (p *Procs) read(now time.Time, oldest time.Duration) (downloader.Locks, err
 		start := time.Now()
 		p.locks, p.err = p.proc.Locks()
 		p.at, p.rest = now, 0
-		if took := time.Since(start); took >= slowReading {
+		if took := time.Since(start); took >= slowReading && p.locks.Many() {
 			p.rest = locksShare * took
 		}
 	}
@@ -55,9 +55,10 @@ func (p *Procs) read(now time.Time, oldest time.Duration) (downloader.Locks, err
 }
 
 const (
-	// slowReading is a reading of /proc/locks that takes long for want of nothing
-	// but the number of locks; it is followed by locksShare times as long without
-	// another: nobody on the machine gets a lock meanwhile.
+	// slowReading is how long a reading of very many locks may take. A longer one is
+	// followed by locksShare times as long without another: nobody on the machine gets
+	// a lock while they are read. Of few locks each reading counts, however long it
+	// took: on a busy machine the very first one tells who downloads.
 	slowReading = 50 * time.Millisecond
 	locksShare  = 20
 )

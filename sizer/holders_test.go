@@ -201,6 +201,7 @@ func TestWhoHeldALockBeyondTheListStillMay(t *testing.T) {
 // slowProc takes long for its list of locks.
 type slowProc struct {
 	downloader.Proc
+	locks downloader.Locks
 	takes time.Duration
 	reads int
 }
@@ -208,30 +209,48 @@ type slowProc struct {
 func (p *slowProc) Locks() (downloader.Locks, error) {
 	p.reads++
 	<-time.After(p.takes)
-	return downloader.Locks{}, nil
+	return p.locks, nil
 }
 
-func TestASlowListOfLocksIsReadSeldom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		proc := &slowProc{takes: 200 * time.Millisecond}
-		procs := NewProcs(proc)
-		start := time.Now()
-		for time.Since(start) < time.Minute {
-			if _, err := procs.read(time.Now(), 0); err != nil {
-				t.Fatal(err)
+// listOf gives so many locks as ProcDir reads them.
+func listOf(t *testing.T, locks int) downloader.Locks {
+	dir := t.TempDir()
+	text := strings.Repeat("2: POSIX  ADVISORY  WRITE 666 08:02:999 0 0\n", locks)
+	if err := os.WriteFile(filepath.Join(dir, "locks"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	list, err := downloader.ProcDir(dir).Locks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestALongListOfLocksThatIsSlowIsReadSeldom(t *testing.T) {
+	long, short := listOf(t, 20_000), listOf(t, 100)
+	for _, c := range []struct {
+		what        string
+		locks       downloader.Locks
+		takes       time.Duration
+		least, most int // readings in a minute of two looks a second
+	}{
+		{"long and slow", long, 200 * time.Millisecond, 8, 16},
+		{"long and quick", long, 7 * time.Millisecond, 110, 121},
+		{"short and slow, on a busy machine", short, 200 * time.Millisecond, 80, 121},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			proc := &slowProc{locks: c.locks, takes: c.takes}
+			procs := NewProcs(proc)
+			start := time.Now()
+			for time.Since(start) < time.Minute {
+				if _, err := procs.read(time.Now(), 0); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(500 * time.Millisecond)
 			}
-			<-time.After(500 * time.Millisecond)
-		}
-		if most := int(time.Minute/(locksShare*proc.takes)) + 1; proc.reads > most || proc.reads < most/2 {
-			t.Errorf("read %d times in a minute, want at most %d", proc.reads, most)
-		}
-		proc.takes, proc.reads = 7*time.Millisecond, 0
-		<-time.After(10 * time.Second)
-		for range 10 {
-			_, _ = procs.read(time.Now(), 0)
-		}
-		if proc.reads < 9 {
-			t.Errorf("a quick list was read %d times of 10", proc.reads)
-		}
-	})
+			if proc.reads < c.least || proc.reads > c.most {
+				t.Errorf("%s: read %d times in a minute, want %d to %d", c.what, proc.reads, c.least, c.most)
+			}
+		})
+	}
 }

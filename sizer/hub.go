@@ -37,7 +37,7 @@ func (p *pass) hubAnswered(pl *play) bool {
 // one in the cache, and reports whether there is one now.
 // Options.Listing waits for nobody, so this may be asked at every look.
 func (p *pass) askHub(rev *revision) bool {
-	if p.root.opts.Listing == nil || rev.listed() {
+	if p.root.opts.Listing == nil || rev.listed() || rev.inventory() != nil {
 		return false
 	}
 	found, ok := p.root.opts.Listing(p.repo.name, rev.commit)

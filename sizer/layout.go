@@ -31,6 +31,14 @@ type layout struct {
 	snapshots func(*pass, *revisions) error
 	links     func(*pass, *revision) error
 	linked    func(p *pass, rev *revision, wants func(path string) bool) bool
+	// rest counts what of the revisions in flight isn't kept, settled gives up
+	// what is kept beside the files that are settled now, and recount has all
+	// read anew.
+	rest func(*pass, *play) error
+	// check checks one file of a listing that isn't kept.
+	check   func(*checker, *revision, hfcache.ListedFile) error
+	settled func(*pass, *play)
+	recount func(*pass, *play) error
 }
 
 // cached is the layout of a repository in a cache: files are blobs, named by
@@ -47,6 +55,10 @@ var cached = layout{
 	snapshots: (*pass).readSnapshots,
 	links:     (*pass).readLinks,
 	linked:    (*pass).linked,
+	rest:      func(*pass, *play) error { return nil },
+	settled:   (*pass).dropLinks,
+	check:     (*checker).checkLink,
+	recount:   (*pass).recountLinks,
 }
 
 // layoutOf gives the repository's layout, and what that keeps between looks.

@@ -2,6 +2,7 @@ package sizer
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"runtime"
 	"slices"
@@ -31,6 +32,8 @@ type listing struct {
 	files []hfcache.ListedFile
 	// byIndex has the index that the layout gives each file.
 	byIndex map[string]bool
+	// inventory stands for the files where they are too many to be kept.
+	inventory *inventory
 	// read is when it was; refused, when there was no memory for it, else zero.
 	read, refused time.Time
 }
@@ -95,8 +98,8 @@ func (p *pass) readListings(inFlight, moving []string) error {
 				return err
 			}
 		}
-		if rev.listed() && !rev.unread() {
-			moving = slices.DeleteFunc(moving, func(index string) bool { return rev.list().byIndex[index] })
+		if !rev.unread() {
+			moving = slices.DeleteFunc(moving, rev.lists)
 		}
 	}
 	return nil
@@ -156,13 +159,17 @@ func (p *pass) parseListing(d fsys.Dir, f treeFile) *listing {
 	}
 	defer file.Close()
 	limits := hfcache.DefaultLimits()
-	limits.Bytes = min(limits.Bytes, e.Size)
-	most := memoryOf(min(int(e.Size/shortest), limits.Entries), e.Size)
+	limits.Bytes, limits.Entries = min(limits.Bytes, e.Size), maxListed
+	most := memoryOf(min(int(e.Size/shortest), limits.Entries), min(e.Size, maxListed*longEntry))
 	if !p.root.reserve(most) {
 		unusable.refused = p.now
 		return unusable
 	}
 	parsed, err := hfcache.ParseListing(file, limits)
+	if errors.Is(err, hfcache.ErrListingTooBig) {
+		p.root.release(most)
+		return p.longListing(f, e, unusable)
+	}
 	if err != nil {
 		p.root.release(most)
 		p.root.warn(p.repo.folder, "cannot use the listing "+f.name+": progress is told without a total", err)
@@ -171,6 +178,32 @@ func (p *pass) parseListing(d fsys.Dir, f treeFile) *listing {
 	l := newListing(parsed.Files, p.repo.layout.index)
 	l.file, l.size, l.read = p.mark(e), e.Size, p.now
 	p.root.keep(l, most)
+	return l
+}
+
+// longEntry is what an entry takes of a listing's text, as a rule, at most.
+const longEntry = 512
+
+// longListing reads a listing that is too long to be kept.
+func (p *pass) longListing(f treeFile, e fsys.Entry, unusable *listing) *listing {
+	limits := hfcache.LargeLimits()
+	most := countedBytes * min(e.Size/shortest, int64(limits.Entries))
+	if !p.root.reserve(most) {
+		unusable.refused = p.now
+		return unusable
+	}
+	var wanted []hfcache.Filter
+	if p.repo.play != nil {
+		wanted = p.repo.play.wanted
+	}
+	i, err := p.takeInventory(f, wanted)
+	if err != nil {
+		p.root.release(most)
+		p.root.warn(p.repo.folder, "cannot use the listing "+f.name+": progress is told without a total", err)
+		return unusable
+	}
+	l := &listing{file: p.mark(e), size: e.Size, read: p.now, inventory: i}
+	p.root.keepAs(l, inventoryBytes*int64(i.all), most)
 	return l
 }
 
@@ -207,7 +240,15 @@ func (r *Root) keep(l *listing, reserved int64) {
 	for _, f := range l.files {
 		text += int64(len(f.Path) + len(f.Etag))
 	}
-	takes := min(memoryOf(len(l.files), text), reserved)
+	r.keepAs(l, memoryOf(len(l.files), text), reserved)
+}
+
+// keepAs is keep for a listing that takes so much.
+func (r *Root) keepAs(l *listing, takes, reserved int64) {
+	if r.opts.Reserve == nil {
+		return
+	}
+	takes = min(takes, reserved)
 	r.release(reserved - takes)
 	runtime.AddCleanup(l, func(n int64) { r.opts.Reserve(-n) }, takes)
 }

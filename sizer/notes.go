@@ -1,8 +1,11 @@
 package sizer
 
 import (
+	"cmp"
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"progressd/downloader"
@@ -15,6 +18,8 @@ type note struct {
 	mark         mark
 	size         int64
 	commit, etag string
+	// checked is when it was last looked whether it is so.
+	checked time.Time
 }
 
 // vouches reports whether the file is as it was when its note was written: the
@@ -39,6 +44,9 @@ func (p *pass) treeFinished(home fsys.Dir, f *file) (fsys.Entry, error) {
 		return e, nil
 	}
 	n, ok := p.repo.tree.notes[f.etag]
+	if !ok {
+		n, ok = p.noteOf(f.etag)
+	}
 	if !ok || !vouches(n.mark.mtime, e) || f.content != "" && n.etag != f.content {
 		return e, fs.ErrNotExist
 	}
@@ -54,7 +62,7 @@ func (p *pass) treeMoved() bool {
 	for path, td := range p.repo.tree.dirs {
 		e, err := down.Stat()
 		if path != "" {
-			e, err = down.LstatPath(path)
+			e, err = down.Peek(path)
 		}
 		if err != nil || !e.Mtime.Equal(td.mark.mtime) {
 			return true
@@ -77,7 +85,11 @@ func (p *pass) treeEvidence(pl *play) map[string]bool {
 		}
 	}
 	for _, path := range append(pl.justDone, p.arrivedNew...) {
-		commits[p.repo.tree.notes[path].commit] = true
+		n, ok := p.repo.tree.notes[path]
+		if !ok {
+			n, _ = p.noteOf(path)
+		}
+		commits[n.commit] = true
 	}
 	pl.justDone = nil
 	delete(commits, "")
@@ -97,8 +109,8 @@ func (part *partial) belongs(f *file) bool {
 	return part.content == "" || f.content == "" || part.content == f.content
 }
 
-// readNotes reads what metadata there are. They say what files a revision
-// has, of those that are there.
+// readNotes reads what metadata are kept, and can have changed. They say what
+// files a revision has, of those that are there.
 func (p *pass) readNotes(revs *revisions) error {
 	for _, rev := range revs.byCommit {
 		rev.linked, rev.links = time.Time{}, nil
@@ -110,56 +122,216 @@ func (p *pass) readNotes(revs *revisions) error {
 	defer down.Close()
 	former := p.repo.tree.notes
 	notes := make(map[string]note)
-	for _, td := range p.repo.tree.dirs {
-		for _, path := range td.noted {
-			if len(notes) >= maxLinks {
-				p.root.warn(p.repo.folder, "more files than are looked up: what was there before is not all counted", nil)
-				break
-			}
-			n, ok := p.readNote(down, path, former[path])
-			if !ok {
-				continue
-			}
-			notes[path] = n
-			rev := revs.at(n.commit)
-			rev.links, rev.linked = append(rev.links, link{path, path}), later(rev.linked, n.mark.mtime)
+	for _, td := range p.repo.tree.newest() {
+		if td.beyond = td.unread || len(notes) >= maxLinks; td.beyond {
+			continue
 		}
+		p.readNotesIn(down, td, former, notes, revs)
 	}
 	p.repo.tree.notes = notes
 	for commit, rev := range revs.byCommit {
 		sortLinks(rev.links)
-		if !rev.hasTree && len(rev.links) == 0 {
+		if !rev.hasTree && len(rev.links) == 0 && !p.repo.play.inFlight(commit) {
 			delete(revs.byCommit, commit) // whoever writes metadata may write new ones for ever
 		}
 	}
 	return nil
 }
 
-// readNote reads the metadata of one file, if they have changed.
-func (p *pass) readNote(down fsys.Dir, path string, former note) (n note, ok bool) {
-	err := down.Below(hfcache.LocalNote(path), func(parent fsys.Dir, name string) error {
-		e, err := parent.Lstat(name)
+// readNotesIn reads the metadata in one directory, where they are due.
+func (p *pass) readNotesIn(down fsys.Dir, td *treeDir, former, notes map[string]note, revs *revisions) {
+	var d fsys.Dir
+	opened := false
+	for _, path := range td.noted {
+		n := former[path]
+		if n.commit == "" || p.dueAgain(n.checked, len(former)) {
+			if !opened {
+				var err error
+				if d, err = down.Sub(cmp.Or(parentOf(path), ".")); err != nil {
+					return
+				}
+				defer d.Close()
+				opened = true
+			}
+			var ok bool
+			if n, ok = p.readNote(d, lastOf(path), n); !ok {
+				continue
+			}
+		}
+		notes[path] = n
+		rev := revs.at(n.commit)
+		rev.links, rev.linked = append(rev.links, link{path, path}), later(rev.linked, n.mark.mtime)
+	}
+}
+
+func lastOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+func parentOf(path string) string { return path[:max(strings.LastIndexByte(path, '/'), 0)] }
+
+// inFlight reports whether a revision is one of the play's.
+func (pl *play) inFlight(commit string) bool {
+	return pl != nil && slices.Contains(pl.revisions, commit)
+}
+
+// restNotes settles what the revisions in flight have in directories whose
+// metadata weren't read.
+func (p *pass) restNotes(pl *play) error {
+	down, err := p.top.Sub(p.repo.folder + stage)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer down.Close()
+	home, err := p.top.Sub(p.repo.folder)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer home.Close()
+	for at, td := range p.repo.tree.dirs {
+		if td.beyond {
+			if err := p.restNotesIn(pl, down, home, at, td); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// restNotesIn does so for one directory.
+func (p *pass) restNotesIn(pl *play, down, home fsys.Dir, at string, td *treeDir) error {
+	staged, err := down.Sub(cmp.Or(at, "."))
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer staged.Close()
+	placed, err := home.Sub(cmp.Or(at, "."))
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer placed.Close()
+	noted := td.noted
+	if td.unread {
+		err = staged.Names(func(name string) bool {
+			if file, ok := hfcache.ParseLocalNote(name); ok {
+				noted = append(noted, beneath(at, strings.Clone(file)))
+			}
+			return len(noted) < maxStaged
+		})
 		if err != nil {
 			return err
 		}
-		if former.commit != "" && !former.mark.rewritten(e) && former.size == e.Size {
-			n = former
-			return nil
-		}
-		f, e, err := parent.OpenRegular(name)
+	}
+	td.noted, td.locks, td.unread, td.beyond = nil, nil, false, false
+	p.repo.tree.lean = true
+	for _, path := range noted {
+		kept, err := p.restNote(pl, staged, placed, path)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxNote))
-		if err != nil {
-			return err
+		if kept {
+			td.noted = append(td.noted, path)
 		}
-		n = note{mark: p.mark(e), size: e.Size}
-		n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text))
+	}
+	return nil
+}
+
+// restNote settles one file, if it is one of the download's. kept: it is known one
+// by one, or will be.
+func (p *pass) restNote(pl *play, staged, placed fsys.Dir, path string) (kept bool, err error) {
+	if pl.files[path] != nil || pl.settled.has(path) {
+		return pl.files[path] != nil, nil
+	}
+	e, err := placed.Lstat(lastOf(path))
+	if err != nil || !e.Regular() {
+		return false, nil //nolint:nilerr // it is no file of the download, or not any more
+	}
+	if !pl.settled.unchanged(path, e.Size-p.root.fs.holes(e)) {
+		n, ok := p.readNote(staged, lastOf(path), note{})
+		if !ok || !vouches(n.mark.mtime, e) || !pl.inFlight(n.commit) || p.repo.revs.at(n.commit).listed() {
+			return false, nil
+		}
+	}
+	p.repo.tree.samples.add(path)
+	return false, p.settle(pl, path, e)
+}
+
+// dropNotes gives up what is kept beside the files that are settled.
+func (p *pass) dropNotes(pl *play) {
+	t := p.repo.tree
+	for _, td := range t.dirs {
+		before := len(td.noted)
+		td.noted = slices.DeleteFunc(td.noted, func(path string) bool {
+			drop := pl.files[path] == nil && pl.settled.has(path)
+			if drop {
+				t.samples.add(path)
+				delete(t.notes, path)
+			}
+			return drop
+		})
+		if t.lean = t.lean || len(td.noted) < before; len(td.noted) > 0 {
+			continue
+		}
+		td.noted = nil
+		if len(td.partials) == 0 && p.now.Sub(td.changed()) >= leanAfter {
+			td.locks, t.lean = nil, true
+		}
+	}
+}
+
+// recountTree has the whole tree read anew.
+func (p *pass) recountTree(*play) error {
+	down, err := p.top.Sub(p.repo.folder + stage)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer down.Close()
+	t := p.repo.tree
+	t.lean, t.samples = false, samples{}
+	for _, td := range t.dirs {
+		td.mark.young = true
+	}
+	relisted := p.relisted // of what hasn't changed no news comes
+	if err := p.walkTree(down); err != nil {
+		return err
+	}
+	p.relisted = relisted
+	return p.readNotes(&p.repo.revs)
+}
+
+// noteOf reads the metadata of a file whose directory wasn't read.
+func (p *pass) noteOf(path string) (n note, ok bool) {
+	err := p.top.Below(p.repo.folder+stage+"/"+path, func(d fsys.Dir, name string) error {
+		n, ok = p.readNote(d, name, note{})
 		return nil
 	})
-	return n, err == nil && n.commit != ""
+	return n, ok && err == nil
+}
+
+// readNote reads the metadata of a file of that name, if they have changed.
+func (p *pass) readNote(d fsys.Dir, name string, former note) (n note, ok bool) {
+	name = hfcache.LocalNote(name)
+	if former.commit != "" {
+		e, err := d.Lstat(name)
+		if err != nil {
+			return n, false
+		}
+		if !former.mark.rewritten(e) && former.size == e.Size {
+			former.checked = p.now
+			return former, true
+		}
+	}
+	f, e, err := d.OpenRegular(name)
+	if err != nil {
+		return n, false
+	}
+	defer f.Close()
+	var text [maxNote]byte
+	length, err := io.ReadAtLeast(f, text[:min(max(e.Size, 1), maxNote)], 1)
+	if err != nil {
+		return n, false
+	}
+	n = note{mark: p.mark(e), size: e.Size, checked: p.now}
+	n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text[:length]))
+	return n, n.commit != ""
 }
 
 // introduction is how long a sign waits for somebody who tells whose it is:

@@ -29,6 +29,11 @@ type play struct {
 	unlinked  []string // those of them that no revision is known for
 	kept      []string // see Memory.Kept
 	files     map[string]*file
+	// settled are those of which no more is expected, where there are many;
+	// recounted is when they were last counted anew, moved when bytes or names
+	// last came.
+	settled          *settled
+	recounted, moved time.Time
 	// listed: every revision in flight has a listing; fromHub: of one of
 	// them only the hub has it.
 	listed, fromHub bool
@@ -79,7 +84,7 @@ type sighting struct {
 func newPlay(now, since time.Time) *play {
 	return &play{
 		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, changed: now,
-		files: make(map[string]*file), locked: make(map[string]sighting), unlocked: make(map[string]time.Time),
+		files: make(map[string]*file), settled: newSettled(), locked: make(map[string]sighting), unlocked: make(map[string]time.Time),
 		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
 }
@@ -146,7 +151,7 @@ func (p *pass) playOn(look *Look) error {
 	news := pl.updateWanted(p.repo.name)
 	p.updateLoader(pl)
 	pl.note(p)
-	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= livelyAfter {
+	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= livelyAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
 		pl.guess.begun = -1
@@ -161,6 +166,9 @@ func (p *pass) playOn(look *Look) error {
 	p.reckon(pl)
 	p.noticeLanded()
 	arrived := pl.count(p.countTemps())
+	if arrived > 0 || p.relisted || pl.moved.IsZero() {
+		pl.moved = p.now
+	}
 	p.unseen(pl, look)
 	if arrived > 0 || p.held.any || look.Unseen {
 		pl.changed = p.now

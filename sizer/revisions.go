@@ -30,32 +30,23 @@ type revision struct {
 	listing *listing
 	// hub is what the hub lists; used only where the cache has no listing.
 	hub *listing
-	// links are those of the snapshot, in the order of their etags; read
-	// only where there is no listing.
+	// links are those of the snapshot that aren't settled, in the order of their
+	// etags; read only where there is no listing.
 	links []link
 	// places are the files in it that are no links, likewise.
 	places    map[string]fsys.Entry
 	linksMark mark
 	linksRead time.Time
+	// dirs are the directories of the snapshot, by path, samples some paths of
+	// what is settled. cut: not all links were read, for nothing is done for it.
+	// branched is when the last of them changed.
+	dirs     map[string]*linkDir
+	branched time.Time
+	samples  samples
+	cut      bool
 	// flat: there is nothing but links directly in the snapshot, so that its
 	// own mtime tells of all changes.
 	flat bool
-}
-
-// A link of a snapshot leads from a path in it to a blob. There may be
-// thousands: they are kept as tightly as can be.
-type link struct{ path, etag string }
-
-func sortLinks(links []link) {
-	slices.SortFunc(links, func(a, b link) int { return strings.Compare(a.etag, b.etag) })
-}
-
-// linksTo reports whether a link of the snapshot leads to a blob.
-func (rev *revision) linksTo(etag string) bool {
-	_, found := slices.BinarySearchFunc(rev.links, etag, func(l link, etag string) int {
-		return strings.Compare(l.etag, etag)
-	})
-	return found
 }
 
 // maxRevisions bounds how many revisions are known: the newest.
@@ -169,7 +160,8 @@ func (p *pass) readSnapshots(revs *revisions) error {
 		rev.linked = time.Time{}
 	}
 	for _, f := range found {
-		revs.at(f.name).linked = f.entry.Mtime
+		rev := revs.at(f.name)
+		rev.linked = later(f.entry.Mtime, rev.branched)
 	}
 	return nil
 }
@@ -198,7 +190,7 @@ func (rev *revision) listed() bool { return rev.list() != nil }
 // touched is when the downloader that wants the revision began: it writes the
 // listing first. Without one, the snapshot must do.
 func (rev *revision) touched() time.Time {
-	if rev.ownList() {
+	if rev.ownList() || rev.inventory() != nil {
 		return rev.written
 	}
 	return rev.linked
@@ -222,7 +214,7 @@ func (p *pass) of(pl *play, etag string, bare *revision) string {
 func (p *pass) lister(index string) *revision {
 	var found *revision
 	for _, rev := range p.repo.revs.byCommit {
-		if rev.listed() && rev.list().byIndex[index] && rev.newerThan(found) {
+		if rev.lists(index) && rev.newerThan(found) {
 			found = rev
 		}
 	}
@@ -247,6 +239,9 @@ func (p *pass) worksFor(pl *play, rev *revision) bool {
 
 // lacks reports whether something of a listed revision isn't there yet.
 func (p *pass) lacks(pl *play, rev *revision) bool {
+	if !rev.listed() {
+		return true // as far as is known
+	}
 	return slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
 		f := pl.files[p.repo.layout.key(listed)]
 		return pl.wants(listed.Path) && (f == nil || !f.done)
@@ -275,75 +270,4 @@ func (revs *revisions) newest() string {
 		return ""
 	}
 	return found.commit
-}
-
-// Bounds of a snapshot that is walked for its links: each may be a block read
-// from the disk, and nothing is told meanwhile.
-const (
-	maxLinks = 4000
-	maxDepth = 16
-)
-
-// readLinks walks a snapshot that no listing describes.
-func (p *pass) readLinks(rev *revision) error {
-	top, err := p.top.Sub(p.repo.folder + "/snapshots/" + rev.commit)
-	if err != nil {
-		rev.links, rev.places, rev.linksMark = nil, nil, mark{}
-		return notAbsent(err)
-	}
-	defer top.Close()
-	e, err := top.Stat()
-	if err != nil {
-		return err
-	}
-	if rev.linksRead.Equal(p.now) || (rev.flat || !p.relisted) && !rev.linksMark.stale(e) {
-		return nil
-	}
-	rev.linksMark, rev.linksRead = p.mark(e), p.now
-	var links []link
-	places := make(map[string]fsys.Entry)
-	if rev.flat, err = walkLinks(top, "", &links, places); err != nil {
-		return err
-	}
-	sortLinks(links)
-	if len(links) >= maxLinks || len(places) >= maxLinks {
-		p.root.warn(p.repo.folder, "snapshot "+rev.commit+" has no listing and more files than are looked up: what was there before is not all counted", nil)
-	}
-	rev.links, rev.places = links, places
-	return nil
-}
-
-// walkLinks fills in the links and what else there is beneath a directory;
-// flat: there is nothing else.
-func walkLinks(d fsys.Dir, prefix string, links *[]link, places map[string]fsys.Entry) (flat bool, err error) {
-	var below []string
-	err = d.Names(func(name string) bool {
-		text, err := d.Readlink(name)
-		if err != nil { // no link: perhaps a directory
-			below = append(below, strings.Clone(name))
-			return len(below) < maxLinks
-		}
-		if etag, ok := hfcache.SnapshotBlob(prefix+name, text); ok {
-			*links = append(*links, link{strings.Clone(prefix + name), strings.Clone(etag)})
-		}
-		return len(*links) < maxLinks
-	})
-	if err != nil || strings.Count(prefix, "/") >= maxDepth {
-		return false, err
-	}
-	for _, name := range below {
-		sub, err := d.Sub(name)
-		if err != nil { // a file, or gone
-			if e, err := d.Lstat(name); err == nil && e.Regular() && len(places) < maxLinks {
-				places[prefix+name] = e
-			}
-			continue
-		}
-		_, err = walkLinks(sub, prefix+name+"/", links, places)
-		sub.Close()
-		if err != nil {
-			return false, err
-		}
-	}
-	return len(below) == 0, nil
 }

@@ -249,6 +249,8 @@ type pass struct {
 	// unsure: a file grows in the root that may be this repository's, of
 	// which it holds the lock.
 	unsure bool
+	// thorough: each file is looked at.
+	thorough bool
 	// room is read in a play only.
 	room Room
 }

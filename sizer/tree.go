@@ -3,6 +3,7 @@ package sizer
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,10 @@ var local = layout{
 	index:     func(f hfcache.ListedFile) string { return indexed(f.Path, f.Etag) },
 	evidence:  (*pass).treeEvidence,
 	snapshots: (*pass).readNotes,
+	rest:      (*pass).restNotes,
+	settled:   (*pass).dropNotes,
+	check:     (*checker).checkNote,
+	recount:   (*pass).recountTree,
 	links:     func(*pass, *revision) error { return nil },
 	linked:    func(*pass, *revision, func(string) bool) bool { return true },
 }
@@ -39,8 +44,13 @@ type tree struct {
 	dirs map[string]*treeDir
 	// notes are the metadata of files by path, read while a play is on.
 	notes map[string]note
-	// stirring: some directory has changed just now.
-	stirring bool
+	// stirring: some directory has changed just now. lean: of some directories
+	// less is kept than there is.
+	stirring, lean bool
+	// kept is how many names of metadata are; samples are some of the others.
+	kept    int
+	turn    int
+	samples samples
 	// sign is when something came of which nobody knew the downloader.
 	sign time.Time
 }
@@ -54,8 +64,12 @@ type treeDir struct {
 	relisted bool
 	subs     []string // paths
 	locks    []lockFile
-	noted    []string // paths of files that have metadata
+	noted    []string // paths of files that have metadata, but for those that are settled
 	partials []partialName
+	// due is when it is looked at again, where there are many.
+	due time.Time
+	// unread: there are more noted ones. beyond: their metadata weren't read.
+	unread, beyond bool
 }
 
 // changed is when names last came or went, as far as is known.
@@ -74,8 +88,14 @@ type partialName struct {
 const (
 	// maxTreeDirs bounds how many directories beneath download/ are looked
 	// at, maxStaged how many entries of one.
-	maxTreeDirs = 256
-	maxStaged   = 2 * maxLocks
+	maxTreeDirs = maxBranches
+	maxStaged   = 4 * maxLocks
+	// leanAfter is how long after its last change of a directory among many
+	// nothing is kept but how many files it holds.
+	leanAfter = 30 * time.Second
+	// restsFor is at least how long, and no more than twice as long, a directory
+	// among many isn't looked at in which nothing has changed for a while.
+	restsFor = 15 * time.Second
 )
 
 // readTree brings the partials up to date and, at rest, finds files that came
@@ -152,7 +172,10 @@ func (p *pass) sayStageLink(err error) {
 // hold other names than before.
 func (p *pass) walkTree(down fsys.Dir) error {
 	t := p.repo.tree
-	t.stirring, p.blobsTime = false, time.Time{}
+	t.stirring, p.blobsTime, t.kept = false, time.Time{}, 0
+	for _, td := range t.dirs {
+		t.kept += len(td.noted)
+	}
 	queue := []string{""}
 	seen := make(map[string]bool)
 	for len(queue) > 0 {
@@ -172,8 +195,7 @@ func (p *pass) walkTree(down fsys.Dir) error {
 		t.stirring = t.stirring || age < racy && age > -racy
 		for _, sub := range td.subs {
 			if len(seen)+len(queue) >= maxTreeDirs || strings.Count(sub, "/") >= maxDepth {
-				p.root.warn(p.repo.folder, "more directories of a download than are looked at: files in the others are told late", nil)
-				break
+				return errTooMany
 			}
 			queue = append(queue, sub)
 		}
@@ -190,8 +212,12 @@ func (p *pass) walkTree(down fsys.Dir) error {
 // treeDir looks at one directory beneath download/.
 func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 	known := p.repo.tree.dirs[path]
+	if known != nil && p.rests(known) {
+		known.relisted = false
+		return known, nil
+	}
 	if known != nil && path != "" {
-		e, err := down.LstatPath(path)
+		e, err := down.Peek(path)
 		if err == nil && !e.IsDir() {
 			err = fsys.ErrNotRegular
 		}
@@ -219,6 +245,9 @@ func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 		return known, nil
 	}
 	td := &treeDir{mark: p.mark(e), relisted: true}
+	if known != nil {
+		p.repo.tree.kept -= len(known.noted)
+	}
 	if err := p.listTreeDir(d, path, td); err != nil {
 		return nil, err
 	}
@@ -233,30 +262,49 @@ func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 
 // listTreeDir reads the names of one directory.
 func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
-	entries := 0
-	err := d.Names(func(name string) bool {
-		name = strings.Clone(name)
-		entries++
-		td.names.Add(name)
-		if file, ok := hfcache.ParseLocalNote(name); ok {
-			td.noted = append(td.noted, beneath(path, file))
-		} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
-			td.partials = append(td.partials, partialName{beneath(path, name), partial})
-		} else if e, err := d.Lstat(name); err == nil {
-			file, isLock := strings.CutSuffix(name, ".lock")
-			switch {
-			case e.IsDir():
+	entries, pl := 0, p.repo.play
+	var locks []string
+	err := d.List(func(items []fsys.Item) error {
+		for _, item := range items {
+			name := string(item.Name)
+			td.names.Add(name)
+			if file, ok := hfcache.ParseLocalNote(name); ok {
+				if noted := beneath(path, file); pl == nil || !pl.settled.has(noted) {
+					td.noted = append(td.noted, noted)
+				} else {
+					p.repo.tree.lean = true
+				}
+			} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
+				td.partials = append(td.partials, partialName{beneath(path, name), partial})
+			} else if item.Dir && isDir(d, name, item) {
 				td.subs = append(td.subs, beneath(path, name))
-			case isLock && e.Regular():
-				td.locks = append(td.locks, lockFile{etag: beneath(path, file), dev: e.Dev, ino: e.Inode})
+			} else if strings.HasSuffix(name, ".lock") {
+				locks = append(locks, name)
 			}
 		}
-		return entries < maxStaged
+		if entries += len(items); entries >= maxStaged {
+			return errTooMany
+		}
+		return nil
 	})
-	if entries >= maxStaged {
-		p.root.warn(p.repo.folder, "more files of a download than are looked at", nil)
+	if err != nil || p.slim(td) {
+		return err
 	}
-	return err
+	for _, name := range locks {
+		if e, err := d.Lstat(name); err == nil && e.Regular() {
+			td.locks = append(td.locks, lockFile{etag: beneath(path, strings.TrimSuffix(name, ".lock")), dev: e.Dev, ino: e.Inode})
+		}
+	}
+	return nil
+}
+
+// isDir reports whether an entry that may be a directory is one.
+func isDir(d fsys.Dir, name string, item fsys.Item) bool {
+	if !item.Link {
+		return true
+	}
+	e, err := d.Lstat(name)
+	return err == nil && e.IsDir()
 }
 
 func beneath(path, name string) string {
@@ -326,8 +374,11 @@ func (p *pass) findNoted(down fsys.Dir, since time.Time) error {
 	}
 	defer home.Close()
 	unknown, young := 0, false
-	for _, td := range p.repo.tree.dirs {
+	for _, td := range p.repo.tree.newest() {
 		young = young || td.mark.young
+		if unknown >= some && !td.changed().After(since) {
+			break
+		}
 		for _, path := range td.noted {
 			if len(p.arrivedNew) >= enough || unknown >= some {
 				return nil
@@ -359,8 +410,53 @@ func noted(down, home fsys.Dir, path string, since time.Time) bool {
 
 func (p *pass) treeLocks() []lockFile {
 	var files []lockFile
-	for _, td := range p.repo.tree.dirs {
+	for _, td := range p.repo.tree.newest() {
 		files = append(files, td.locks...)
 	}
 	return files[:min(len(files), maxLocks)]
 }
+
+// newest gives the directories of which something is kept, the one first that
+// changed last.
+func (t *tree) newest() []*treeDir {
+	var found []*treeDir
+	for _, td := range t.dirs {
+		if len(td.noted)+len(td.locks)+len(td.partials) > 0 || td.unread || td.mark.young {
+			found = append(found, td)
+		}
+	}
+	slices.SortFunc(found, func(a, b *treeDir) int { return b.changed().Compare(a.changed()) })
+	return found
+}
+
+// slim gives up, of a directory whose names were read just now, what nobody is at,
+// where there is more than is kept: its locks aren't needed then.
+func (p *pass) slim(td *treeDir) bool {
+	t := p.repo.tree
+	t.kept += len(td.noted)
+	if len(td.partials) > 0 || t.kept <= maxLinks || p.now.Sub(td.mark.mtime) < leanAfter {
+		return false
+	}
+	t.kept -= len(td.noted)
+	td.unread, td.noted = len(td.noted) > 0, nil
+	return true
+}
+
+// rests reports whether a directory among many need not be looked at now. Where
+// new ones may come is looked at each time, and so is what is at work.
+func (p *pass) rests(td *treeDir) bool {
+	t := p.repo.tree
+	busy := len(td.subs)+len(td.partials)+len(td.noted) > 0 || td.mark.young || td.unread
+	if p.thorough || len(t.dirs) <= maxKept || busy || p.now.Sub(td.changed()) < leanAfter {
+		return false
+	}
+	if left := td.due.Sub(p.now); left > 0 && left <= 2*restsFor {
+		return true
+	}
+	t.turn = (t.turn + 1) % turns
+	td.due = p.now.Add(restsFor + time.Duration(t.turn)*restsFor/turns)
+	return false
+}
+
+// turns is over how many looks those are spread that rest.
+const turns = 30

@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -328,14 +329,18 @@ func TestALinkAtTheListedPathIsNoFile(t *testing.T) {
 	c.local("one of two", want{play: true, bytes: mib, arrived: mib, total: 2 * mib, files: 2, done: 1, missing: 1})
 }
 
-func TestAManyBranchedStageIsBounded(t *testing.T) {
+// What can't be counted to its end is not told in part.
+func TestOfATooDeepStageNothingIsTold(t *testing.T) {
 	c := newCache(t)
-	for i := range maxTreeDirs + 50 {
-		c.must(os.MkdirAll(c.staged(fmt.Sprintf("d%04d", i)), 0o755))
+	c.put("a.bin", "a", mib, commitA)
+	c.fetch(strings.Repeat("d/", maxDepth+2)+"b.bin", "b", mib)
+	for range 2 {
+		if l, _ := c.lookAt(llama); l.InPlay || !errors.Is(l.Unreadable, errTooMany) {
+			t.Errorf("look %+v", l)
+		}
 	}
-	c.local("at rest", want{})
-	if n := len(c.root.repos[llama].tree.dirs); n > maxTreeDirs || !strings.Contains(c.log.String(), "more directories") {
-		t.Errorf("%d directories, log %s", n, c.log)
+	if n := strings.Count(c.log.String(), "more files than are counted"); n != 1 {
+		t.Errorf("said %d times: %s", n, c.log)
 	}
 }
 

@@ -311,7 +311,7 @@ func (p *pass) loading(pl *play, look *Look) {
 
 // stock says what is there where no listing tells what there should be.
 func (p *pass) stock(pl *play, look *Look) {
-	if pl.listed {
+	if pl.listed || p.inventoryOf(pl) != nil {
 		return
 	}
 	paths := p.linkedPaths(pl)
@@ -331,6 +331,7 @@ func (p *pass) stock(pl *play, look *Look) {
 
 // loaded checks the loader's weights against the disk, as prove does.
 func (p *pass) loaded(pl *play) bool {
+	p.thorough = true
 	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return false
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"progressd/hfcache"
 	"progressd/tracker"
 )
 
@@ -52,7 +53,9 @@ func reportChild(path string) int {
 func TestAReporterOfAnotherPIDNamespaceIsUnderstood(t *testing.T) {
 	g := newRig(t, func(o *Options) {
 		o.Peer, o.Proc = nil, ""
-		o.Find = func(run Run) (Place, error) { return Place{Root: run.Root, Repo: run.Repo, Owner: os.Getuid()}, nil }
+		o.Find = func(run Run) (Watched, error) {
+			return Watched{Place: hfcache.Place{Root: run.Root, Repo: run.Repo}, Owner: os.Getuid()}, nil
+		}
 	})
 	reporter := exec.Command("/proc/self/exe")
 	reporter.Env, reporter.Stderr = []string{reporterEnv + "=" + g.path}, os.Stderr

@@ -5,6 +5,7 @@
 //
 //	{"v":1,"watch":{"since":"1f9k2-118","model":"org/name","levels":true}}
 //	{"v":1,"ask":{"model":"org/name"}}
+//	{"v":1,"facts":true}
 //
 // are answered by Frames. Who may see what, the peer's credentials tell, and a
 // reader without rights learns nothing. A run is
@@ -80,6 +81,8 @@ type hello struct {
 	Run   *Run   `json:"run,omitempty"`
 	Watch *Watch `json:"watch,omitempty"`
 	Ask   *Ask   `json:"ask,omitempty"`
+	// Facts asks how the daemon itself fares.
+	Facts bool `json:"facts,omitempty"`
 }
 
 // report is every other line of a client; one of the two is set.

@@ -52,19 +52,30 @@ func (s *Server) read(ctx context.Context, c *net.UnixConn, h hello, uid int) {
 	}()
 	defer func() { <-watched }()
 	defer func() { _ = c.Close() }()
-	if h.Ask != nil {
+	switch {
+	case h.Watch != nil:
+		sub := s.opts.Streams.Subscribe(by, *h.Watch, repo)
+		defer sub.End()
+		stream(ctx, c, sub)
+	case h.Ask != nil:
 		for _, answered := range s.opts.Streams.Answer(by, repo, ctx.Done()) {
 			if send(c, &Frame{Answer: &answered}) != nil {
 				return
 			}
 		}
 		_ = send(c, &Frame{V: Version, Over: true})
-		return
+	default:
+		_ = send(c, &Frame{V: Version, Facts: s.opts.Streams.Facts(by), Over: true})
 	}
-	sub := s.opts.Streams.Subscribe(by, *h.Watch, repo)
-	defer sub.End()
-	stream(ctx, c, sub)
 }
+
+// Levels wait for others for so long, so that a reader of a hundred downloads is
+// woken a few times a second; what was told waits for nothing, and takes with it
+// what has waited.
+const (
+	levelsWait = 200 * time.Millisecond
+	maxHeld    = 32 << 10 // bytes
+)
 
 // stream passes frames on until the reader is gone, or too slow.
 func stream(ctx context.Context, c net.Conn, sub *Subscription) {
@@ -74,19 +85,39 @@ func stream(ctx context.Context, c net.Conn, sub *Subscription) {
 		}
 	}
 	sub.Backlog = nil
+	var waiting []byte
+	var due <-chan time.Time
 	for {
+		var err error
 		select {
 		case f, ok := <-sub.Frames:
-			if !ok || send(c, f) != nil {
+			if !ok {
 				return
 			}
+			if waiting, err = f.appendTo(waiting); err == nil && f.Download != nil && len(waiting) < maxHeld {
+				if due == nil {
+					due = time.After(levelsWait)
+				}
+				continue
+			}
+		case <-due:
 		case <-ctx.Done():
 			return
 		}
+		if err != nil || write(c, writeTime, waiting) != nil {
+			return
+		}
+		waiting, due = waiting[:0], nil
 	}
 }
 
-func send(c net.Conn, f *Frame) error { return answer(c, writeTime, f) }
+func send(c net.Conn, f *Frame) error {
+	line, err := f.appendTo(nil)
+	if err != nil {
+		return err
+	}
+	return write(c, writeTime, line)
+}
 
 // idle waits until the other end hangs up. What it says is not heard: who says
 // too much is hung up on.

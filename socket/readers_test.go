@@ -26,6 +26,7 @@ type shows struct {
 	frames  []chan *Frame
 	ended   chan int // the number of a subscription
 	answers []Answered
+	facts   *Facts
 	aborted chan struct{}
 }
 
@@ -51,6 +52,13 @@ func (s *shows) Answer(by Reader, repo hfcache.Repo, abort <-chan struct{}) []An
 		close(s.aborted)
 	}
 	return answers
+}
+
+func (s *shows) Facts(by Reader) *Facts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by = append(s.by, by)
+	return s.facts
 }
 
 func (s *shows) frame(n int) chan *Frame {
@@ -374,4 +382,46 @@ func FuzzWish(f *testing.F) {
 			t.Errorf("%+v", repo)
 		}
 	})
+}
+
+func TestFactsAreForThoseWhoMayKnowThem(t *testing.T) {
+	g, shown := showing(t)
+	if f, err := FactsAt(t.Context(), g.path); f != nil || err != nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+	shown.facts = &Facts{Version: "v\x1b", Finished: map[string]int64{"completed": 3}, Dropped: map[string]int64{"jour\nnal": 1}, Roots: []RootFacts{{Path: "/r\x07", Up: true, Received: 5}}}
+	f, err := FactsAt(t.Context(), g.path)
+	if err != nil || f.Version != "v?" || f.Finished["completed"] != 3 || f.Dropped["jour?nal"] != 1 || f.Roots[0] != (RootFacts{Path: "/r?", Up: true, Received: 5}) {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if shown.by[0].UID != 1000 {
+		t.Errorf("%+v", shown.by)
+	}
+	if _, err := FactsAt(t.Context(), g.path+".none"); err == nil {
+		t.Error("none is there, and it answers")
+	}
+}
+
+// Levels come in bursts, for which nothing that was told waits; the order stays.
+func TestLevelsWaitForOthersAndEventsForNothing(t *testing.T) {
+	g, shown := showing(t)
+	s := g.watching(Watch{Levels: true})
+	frames := shown.frame(0)
+	level := (&Frame{Download: &record.Download{Key: "k", Record: record.Record{Model: "org/a"}}}).Seal()
+	frames <- level
+	began := time.Now()
+	if f, err := s.Next(); err != nil || f.Download.Key != "k" {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if waited := time.Since(began); waited < levelsWait/2 {
+		t.Errorf("a level alone comes after %v", waited)
+	}
+	frames <- level
+	frames <- &Frame{ID: "e-2", Event: &record.Record{Model: "org/b"}}
+	for _, want := range []string{"org/a", "org/b"} {
+		f, err := s.Next()
+		if err != nil || f.Download != nil && f.Download.Model != want || f.Event != nil && f.Event.Model != want {
+			t.Fatalf("%+v, %v, want %s", f, err, want)
+		}
+	}
 }

@@ -17,11 +17,9 @@ import (
 	"progressd/tracker"
 )
 
-// A Place is a download that the daemon watches.
-type Place struct {
-	// Root and Repo are those of its looks.
-	Root string
-	Repo hfcache.Repo
+// Watched is where a download is that the daemon watches.
+type Watched struct {
+	hfcache.Place
 	// Owner is the user whose root that is, by number, -1 if unknown.
 	Owner int
 }
@@ -39,14 +37,14 @@ var (
 type Options struct {
 	// Find gives the download that a run is about, or one of the errors
 	// above. It neither opens nor looks up what the run names.
-	Find func(Run) (Place, error)
+	Find func(Run) (Watched, error)
 	// Name gives the name of its log file, by which its lines are known. It
 	// is asked only for those who may report on it.
-	Name func(Place) string
+	Name func(Watched) string
 	// Report hands a report over to the tracker; what there is on disk is
 	// added to that of an end. Ask has a download looked at soon.
 	Report func(context.Context, tracker.Report)
-	Ask    func(Place)
+	Ask    func(Watched)
 	// Line renders an event for the client.
 	Line func(tracker.Event) string
 	// Peer tells who is at the other end; nil asks the kernel.
@@ -235,7 +233,7 @@ func (s *Server) attend(ctx context.Context, c *net.UnixConn, by Peer) {
 		refuse(c, Answer{Refused: err.Error()})
 		return
 	}
-	if h.Watch != nil || h.Ask != nil {
+	if h.Watch != nil || h.Ask != nil || h.Facts {
 		s.read(ctx, c, h, by.UID)
 		return
 	}
@@ -330,7 +328,9 @@ func (s *Server) Put(e tracker.Event) {
 
 // otherRoot reports whether what is known to be about one root is not about that
 // place.
-func otherRoot(about tracker.Tenant, at Place) bool { return about.Root != "" && about.Root != at.Root }
+func otherRoot(about tracker.Tenant, at Watched) bool {
+	return about.Root != "" && about.Root != at.Root
+}
 
 // miss keeps a verdict. Where there are too many, those of the user of whom most
 // are kept go.

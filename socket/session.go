@@ -38,7 +38,7 @@ const (
 // A session is one run that a client reports on.
 type session struct {
 	server  *Server
-	place   Place
+	place   Watched
 	process downloader.Process
 	run     Run
 	by      account.User // who reports
@@ -52,7 +52,7 @@ type session struct {
 	deaf     bool // nobody hears it any more; guarded by the server's mu
 }
 
-func newSession(s *Server, c net.Conn, place Place, process downloader.Process, run Run) *session {
+func newSession(s *Server, c net.Conn, place Watched, process downloader.Process, run Run) *session {
 	ss := &session{
 		server: s, c: c, place: place, process: process, run: run, id: run.Repo.ID,
 		out: make(chan Answer, maxWaiting), over: make(chan struct{}),
@@ -271,10 +271,14 @@ func answer(c net.Conn, within time.Duration, a any) error {
 	if err != nil {
 		return err
 	}
+	return write(c, within, append(line, '\n'))
+}
+
+func write(c net.Conn, within time.Duration, text []byte) error {
 	if err := c.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return err
 	}
-	_, err = c.Write(append(line, '\n'))
+	_, err := c.Write(text)
 	return err
 }
 

@@ -37,7 +37,7 @@ type rig struct {
 	server  *Server
 	l       *net.UnixListener
 	reports chan tracker.Report
-	find    func(Run) (Place, error)
+	find    func(Run) (Watched, error)
 	stop    context.CancelFunc
 	done    chan struct{}
 
@@ -53,11 +53,11 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	g := &rig{t: t, path: filepath.Join(dir, Name), reports: make(chan tracker.Report, 1000), peers: 1000}
-	g.find = func(run Run) (Place, error) {
+	g.find = func(run Run) (Watched, error) {
 		if run.Root != "/hub" {
-			return Place{}, ErrUnwatched
+			return Watched{}, ErrUnwatched
 		}
-		return Place{Root: "/hub", Repo: run.Repo, Owner: 1000}, nil
+		return Watched{Place: hfcache.Place{Root: "/hub", Repo: run.Repo}, Owner: 1000}, nil
 	}
 	if g.l, err = Listen(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -67,15 +67,15 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 		t.Fatal(err)
 	}
 	opts := Options{
-		Find: func(run Run) (Place, error) { return g.find(run) },
-		Name: func(p Place) string { return p.Repo.Slug() + ".log" },
+		Find: func(run Run) (Watched, error) { return g.find(run) },
+		Name: func(p Watched) string { return p.Repo.Slug() + ".log" },
 		Report: func(_ context.Context, r tracker.Report) {
 			select {
 			case g.reports <- r:
 			default:
 			}
 		},
-		Ask:  func(Place) {},
+		Ask:  func(Watched) {},
 		Line: func(e tracker.Event) string { return "told: " + e.Output },
 		Peer: func(*net.UnixConn) (Peer, error) {
 			g.mu.Lock()
@@ -251,7 +251,9 @@ func TestWhoIsRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g.as(tt.uid)
 			if strings.Contains(tt.name, "process belongs") || tt.name == "another user's process" {
-				g.find = func(r Run) (Place, error) { return Place{Root: "/hub", Repo: r.Repo, Owner: tt.uid}, nil }
+				g.find = func(r Run) (Watched, error) {
+					return Watched{Place: hfcache.Place{Root: "/hub", Repo: r.Repo}, Owner: tt.uid}, nil
+				}
 			}
 			_, err := g.dial(tt.change)
 			refused := new(RefusedError)

@@ -117,7 +117,7 @@ func TestLinesGoToTheRootThatTheyAreAbout(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	ss := newSession(s, a, Place{Root: "/mallory", Repo: hfcache.Repo{Type: hfcache.Model, ID: "a/b"}}, downloader.Process{}, run())
+	ss := newSession(s, a, Watched{Place: hfcache.Place{Root: "/mallory", Repo: hfcache.Repo{Type: hfcache.Model, ID: "a/b"}}}, downloader.Process{}, run())
 	s.runs["a--b.log"] = ss
 	for _, root := range []string{"/srv", "/mallory"} {
 		s.Put(tracker.Event{ID: root, Kind: tracker.Progress, Log: "a--b.log", Tenant: tracker.Tenant{Root: root}})

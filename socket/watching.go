@@ -76,6 +76,19 @@ func (s *Stream) Close() {
 	_ = s.c.Close()
 }
 
+// FactsAt asks the daemon at path how it fares; nil if the user may not know.
+func FactsAt(ctx context.Context, path string) (*Facts, error) {
+	ctx, stop := context.WithTimeout(ctx, answerTime)
+	defer stop()
+	s, err := open(ctx, path, hello{V: Version, Facts: true}, takeTime)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	f, err := s.Next()
+	return f.Facts, err
+}
+
 // answerTime is how long a daemon may look before it answers.
 const answerTime = 15 * time.Second
 

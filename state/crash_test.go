@@ -153,7 +153,7 @@ func (d *daemon) see(t *testing.T, dl download) {
 		ep.Memory.Since = since
 	}
 	end := ep
-	end.Over, end.Interrupted = true, true
+	end.Phase = tracker.PhaseOver
 	end.Memory.Since = dl.at
 	if dl.atOnce {
 		d.commit(end, tracker.Preparing, tracker.Completed)
@@ -163,8 +163,8 @@ func (d *daemon) see(t *testing.T, dl download) {
 		ep.Announced = 100
 		d.commit(ep, tracker.Preparing, tracker.Progress)
 	}
-	if !ep.Interrupted {
-		ep.Interrupted = true
+	if ep.Phase != tracker.PhaseInterrupted {
+		ep.Phase = tracker.PhaseInterrupted
 		d.commit(ep, tracker.Interrupted)
 	}
 	d.commit(end, tracker.Completed)

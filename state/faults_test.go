@@ -373,8 +373,8 @@ func testLogNames(t *testing.T) {
 		s, _ = openStore(t, dir, &testDisk{})
 	}
 	hash := hexHash("/z")
-	s.logs["org--name@"+hash[:8]+".log"] = repoKey{}
-	if got := s.logName(repoKey{"/z", cases[0].repo}); got != "org--name@"+hash[:16]+".log" {
+	s.logs["org--name@"+hash[:8]+".log"] = hfcache.Place{}
+	if got := s.logName(hfcache.Place{Root: "/z", Repo: cases[0].repo}); got != "org--name@"+hash[:16]+".log" {
 		t.Errorf("where a hash is taken: %q", got)
 	}
 }
@@ -418,10 +418,10 @@ func TestLogNamesFromDiskAreChecked(t *testing.T) {
 {"repo":{"type":"model","id":"org/qwen","log":"same.log"}}
 `)
 	s, _ := openStore(t, dir, &testDisk{})
-	if got := s.logName(repoKey{root, llama}); got != "org--llama.log" {
+	if got := s.logName(hfcache.Place{Root: root, Repo: llama}); got != "org--llama.log" {
 		t.Errorf("a path out of the directory: %q", got)
 	}
-	if got := s.logName(repoKey{root, qwen}); got != "org--qwen.log" {
+	if got := s.logName(hfcache.Place{Root: root, Repo: qwen}); got != "org--qwen.log" {
 		t.Errorf("another's name: %q", got)
 	}
 }

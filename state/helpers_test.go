@@ -228,14 +228,15 @@ func kill(s *Store) {
 func record(id string, repo hfcache.Repo, minute int) tracker.Episode {
 	at := day.Add(time.Duration(minute) * time.Minute)
 	return tracker.Episode{
-		ID: id, Root: root, Repo: repo, Play: id, Began: at,
+		Phase: tracker.PhaseActive,
+		ID:    id, Root: root, Repo: repo, Play: id, Began: at,
 		Memory: sizer.Memory{Since: at, Play: id, Revisions: []string{"abc"}, CutOffs: []sizer.CutOff{{Etag: id}}},
 	}
 }
 
 // over is that record after its end, a minute later.
 func over(ep tracker.Episode) tracker.Episode {
-	ep.Over = true
+	ep.Phase = tracker.PhaseOver
 	ep.Memory.Since, ep.Memory.Play = ep.Began.Add(time.Minute), ""
 	return ep
 }

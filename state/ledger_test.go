@@ -26,10 +26,10 @@ func TestStateIsOnDiskBeforeTheLine(t *testing.T) {
 	l.replay()
 	commit(l, ep, tracker.Progress)
 	commit(l, over(ep), tracker.Completed)
-	if len(seen) != 2 || seen[0].Episode.Announced != 100 || seen[0].Episode.Over {
+	if len(seen) != 2 || seen[0].Episode.Announced != 100 || seen[0].Episode.Over() {
 		t.Fatalf("at the first line the disk had %+v", seen)
 	}
-	if last := seen[1]; !last.Episode.Over || len(last.Pending) != 1 || last.Pending[0].Event.Log == "" {
+	if last := seen[1]; !last.Episode.Over() || len(last.Pending) != 1 || last.Pending[0].Event.Log == "" {
 		t.Errorf("at the verdict the disk had %+v", last)
 	}
 }

@@ -4,17 +4,18 @@ import (
 	"cmp"
 	"slices"
 
+	"progressd/hfcache"
 	"progressd/tracker"
 )
 
 // noteLeftovers remembers with its repository when leftovers were told.
-func (s *Store) noteLeftovers(of repoKey, e tracker.Event) {
+func (s *Store) noteLeftovers(of hfcache.Place, e tracker.Event) {
 	if e.Kind != tracker.OrphansFound {
 		return
 	}
 	rec := s.repoRecord(of)
 	rec.Leftovers = sane(e.At.Round(0))
-	s.touchRepo(of.root, rec)
+	s.touchRepo(of.Root, rec)
 }
 
 // Reported gives when the leftovers of each repository were told last.

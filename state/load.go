@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"progressd/hfcache"
+	"progressd/tracker"
 )
 
 // load reads the directory. What can't be used is noted in s.aside, so that
@@ -133,7 +134,7 @@ func (s *Store) apply(r *records, text []byte) error {
 // adopt takes over a repository's record, but no log name that could lead
 // elsewhere or that another repository has.
 func (s *Store) adopt(r *records, rec repoRecord) {
-	key := repoKey{r.root, rec.Repo}
+	key := hfcache.Place{Root: r.root, Repo: rec.Repo}
 	if holder, taken := s.logs[rec.Log]; !safeName(rec.Log) || taken && holder != key {
 		rec.Log = ""
 	}
@@ -184,14 +185,14 @@ func (s *Store) adoptEpisode(r *records, rec episodeRecord, size int) error {
 func (s *Store) endOlderTwins(r *records) {
 	newest := map[hfcache.Repo][]*episode{}
 	for _, e := range inOrder(r.episodes) {
-		if e.Episode.Over {
+		if e.Episode.Over() {
 			continue
 		}
 		others := slices.DeleteFunc(newest[e.Episode.Repo], func(older *episode) bool {
 			if !older.Episode.Home.Same(e.Episode.Home) {
 				return false
 			}
-			older.Episode.Over = true
+			older.Episode.Phase = tracker.PhaseOver
 			s.touchEpisode(older)
 			return true
 		})

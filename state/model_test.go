@@ -36,7 +36,7 @@ type model struct {
 
 func (m *model) open(repo hfcache.Repo) *modelEpisode {
 	for _, e := range m.all {
-		if e.ep.Repo == repo && !e.ep.Over {
+		if e.ep.Repo == repo && !e.ep.Over() {
 			return e
 		}
 	}
@@ -162,7 +162,7 @@ func (m *machine) written(rt *rapid.T) {
 func (m *machine) check(rt *rapid.T) {
 	want := []string{}
 	for _, e := range m.model.all {
-		if !e.ep.Over {
+		if !e.ep.Over() {
 			want = append(want, fmt.Sprint(e.ep))
 		}
 	}

@@ -11,25 +11,19 @@ import (
 // maxName is the longest file name that every Linux file system takes.
 const maxName = 255
 
-// repoKey tells a repository of one root from the same one of another.
-type repoKey struct {
-	root string
-	repo hfcache.Repo
-}
-
 // logName gives the repository's log file name: that which it was given
 // before, else the plain one, else one with a part of the root's hash. Two
 // repositories never have the same.
-func (s *Store) logName(key repoKey) string {
+func (s *Store) logName(key hfcache.Place) string {
 	rec := s.repoRecord(key)
 	if rec.Log != "" {
 		return rec.Log
 	}
-	slug, hash := key.repo.Slug(), hexHash(key.root)
-	if key.repo.Type == hfcache.Local {
+	slug, hash := key.Repo.Slug(), hexHash(key.Root)
+	if key.Repo.Type == hfcache.Local {
 		// Named by its directory, and so for ever: what is downloaded
 		// there may become known only later.
-		slug, hash = key.repo.LocalName(key.root).ID+"@"+string(hfcache.Local), hexHash(key.repo.Within(key.root))
+		slug, hash = key.Repo.LocalName(key.Root).ID+"@"+string(hfcache.Local), hexHash(key.Repo.Within(key.Root))
 	}
 	name := slug + ".log"
 	s.makeRoom(name, key)
@@ -38,7 +32,7 @@ func (s *Store) logName(key repoKey) string {
 	}
 	rec.Log, rec.given = name, true
 	s.logs[name] = key
-	s.touchRepo(key.root, rec)
+	s.touchRepo(key.Root, rec)
 	return name
 }
 
@@ -46,12 +40,12 @@ func (s *Store) logName(key repoKey) string {
 // configured by name: whoever may make a cache where the pattern looks could
 // otherwise have the log that others follow. Its file is given another name when
 // the first line of the one that has it now is written (sink).
-func (s *Store) makeRoom(name string, key repoKey) {
+func (s *Store) makeRoom(name string, key hfcache.Place) {
 	holder, taken := s.logs[name]
-	if !taken || !s.of(key.root).named || s.of(holder.root).named {
+	if !taken || !s.of(key.Root).named || s.of(holder.Root).named {
 		return
 	}
-	rec := s.roots[holder.root].repos[holder.repo]
+	rec := s.roots[holder.Root].repos[holder.Repo]
 	if rec == nil {
 		return
 	}

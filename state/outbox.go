@@ -125,9 +125,9 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 			t.event = s.addressed(t.event, key)
 			s.noteLeftovers(key, t.event)
 			s.noteVerdict(key, t.event)
-			if key.repo.Type == hfcache.Local && t.event.Repo == key.repo {
+			if key.Repo.Type == hfcache.Local && t.event.Repo == key.Repo {
 				// At rest, it is called by where it is.
-				t.event.Repo, t.event.Root = key.repo.LocalName(key.root), key.repo.Within(key.root)
+				t.event.Repo, t.event.Root = key.Repo.LocalName(key.Root), key.Repo.Within(key.Root)
 			}
 		} else {
 			t.event.Tenant = s.tenant(t.event.Root)
@@ -146,8 +146,8 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 }
 
 // addressed says which log an event goes to, and whose that is.
-func (s *Store) addressed(e tracker.Event, of repoKey) tracker.Event {
-	e.Log, e.Tenant = s.logName(of), s.tenant(of.root)
+func (s *Store) addressed(e tracker.Event, of hfcache.Place) tracker.Event {
+	e.Log, e.Tenant = s.logName(of), s.tenant(of.Root)
 	e.Tenant.Given = s.repoRecord(of).given
 	return e
 }
@@ -169,11 +169,11 @@ func (s *Store) tenant(root string) tracker.Tenant {
 
 // keyOf is whom an event is about: that of its episode, since the event says
 // what the repository is called.
-func (s *Store) keyOf(t telling) repoKey {
+func (s *Store) keyOf(t telling) hfcache.Place {
 	if e := s.episodes[t.episode]; e != nil {
 		return e.key()
 	}
-	return repoKey{t.event.Root, t.event.Repo}
+	return hfcache.Place{Root: t.event.Root, Repo: t.event.Repo}
 }
 
 // keep takes the newest record of an episode.
@@ -227,7 +227,7 @@ func (s *Store) settle(e *episode) {
 	if len(e.Pending) < before {
 		s.touchEpisode(e)
 	}
-	if e.Episode.Over && len(e.Pending) == 0 {
+	if e.Episode.Over() && len(e.Pending) == 0 {
 		s.close(e)
 	}
 }

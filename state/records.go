@@ -66,7 +66,9 @@ type episode struct {
 // the one before has left stands.
 func (e *episode) played() bool { return e.Episode.Play != "" }
 
-func (e *episode) key() repoKey { return repoKey{e.Episode.Root, e.Episode.Repo} }
+func (e *episode) key() hfcache.Place {
+	return hfcache.Place{Root: e.Episode.Root, Repo: e.Episode.Repo}
+}
 
 func byNumber(a, b *episode) int { return cmp.Compare(a.Number, b.Number) }
 

@@ -27,7 +27,7 @@ func TestARunWithoutATraceLeavesTheMemoryAlone(t *testing.T) {
 	failed.Play, failed.Memory = "", sizer.Memory{}
 	commit(l, failed, tracker.Preparing)
 	check("while it runs")
-	failed.Over = true
+	failed.Phase = tracker.PhaseOver
 	commit(l, failed, tracker.Failed)
 	check("while its verdict is pending")
 	confirm("e2-failed")

@@ -13,13 +13,13 @@ import (
 const maxEpisodes = 10_000
 
 // repoRecord gives the record of a repository, a new one if there is none.
-func (s *Store) repoRecord(key repoKey) *repoRecord {
-	r := s.of(key.root)
-	rec := r.repos[key.repo]
+func (s *Store) repoRecord(key hfcache.Place) *repoRecord {
+	r := s.of(key.Root)
+	rec := r.repos[key.Repo]
 	if rec == nil {
 		s.boundNames()
-		rec = &repoRecord{Repo: key.repo}
-		r.repos[key.repo] = rec
+		rec = &repoRecord{Repo: key.Repo}
+		r.repos[key.Repo] = rec
 		s.names[r.owner]++
 		s.allNames++
 	}
@@ -52,16 +52,16 @@ func (s *Store) boundNames() {
 		}
 	}
 	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.rec.Number, b.rec.Number) })
-	gone := make(map[repoKey]bool)
+	gone := make(map[hfcache.Place]bool)
 	for _, p := range all[:min(len(all), max(len(all)/10, 1))] {
-		gone[repoKey{p.of.root, p.rec.Repo}] = true
+		gone[hfcache.Place{Root: p.of.root, Repo: p.rec.Repo}] = true
 		p.of.forget(p.rec)
 		s.touch(p.of)
 		delete(s.logs, p.rec.Log)
 		s.names[most]--
 		s.allNames--
 	}
-	s.verdicts = slices.DeleteFunc(s.verdicts, func(v Verdict) bool { return gone[repoKey{v.Root, v.Repo}] })
+	s.verdicts = slices.DeleteFunc(s.verdicts, func(v Verdict) bool { return gone[hfcache.Place{Root: v.Root, Repo: v.Repo}] })
 	s.accounts.Refused(most, account.Names)
 }
 
@@ -86,7 +86,7 @@ func (s *Store) boundEpisodes() {
 	}
 	most := account.Most(by)
 	for _, e := range inOrder(s.episodes) {
-		if e.Episode.Over && e.of.owner == most {
+		if e.Episode.Over() && e.of.owner == most {
 			s.log.Warn("too many downloads wait for their last line to be written: the oldest is given up",
 				"uid", most.String(), "episode", e.Episode.ID, "limit", maxEpisodes)
 			s.close(e)

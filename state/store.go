@@ -55,11 +55,11 @@ type Store struct {
 	lock     *dirLock // nil while the directory can't be used
 	shut     bool     // Close was called
 	roots    map[string]*records
-	changed  map[*records]struct{} // those of which something is to be written
-	episodes map[string]*episode   // by id
-	pending  map[string]*episode   // by the id of a verdict that waits
-	logs     map[string]repoKey    // names given to log files
-	names    map[account.User]int  // repositories that are remembered
+	changed  map[*records]struct{}    // those of which something is to be written
+	episodes map[string]*episode      // by id
+	pending  map[string]*episode      // by the id of a verdict that waits
+	logs     map[string]hfcache.Place // names given to log files
+	names    map[account.User]int     // repositories that are remembered
 	allNames int
 	verdicts []Verdict // as they were told, at most one of a repository
 	last     uint64    // number of the newest episode
@@ -87,7 +87,7 @@ func newStore(dir string, accounts *account.Book, log *slog.Logger, on disk) *St
 		changed:  map[*records]struct{}{},
 		episodes: map[string]*episode{},
 		pending:  map[string]*episode{},
-		logs:     map[string]repoKey{},
+		logs:     map[string]hfcache.Place{},
 		names:    map[account.User]int{},
 		gone:     map[string]struct{}{},
 	}
@@ -251,7 +251,7 @@ func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.
 	for _, e := range r.episodes {
 		switch {
 		case e.Episode.Repo != repo, !e.played(), !e.Episode.Home.Same(home):
-		case !e.Episode.Over:
+		case !e.Episode.Over():
 			return copyMemory(e.Episode.Memory), true
 		case e.Number > number:
 			last, number = sizer.Memory{Since: e.Episode.Memory.Since, CutOffs: e.Episode.Memory.CutOffs}, e.Number
@@ -280,7 +280,7 @@ func (s *Store) EpisodesOf(root string) []tracker.Episode {
 func copyOpen(all map[string]*episode) []tracker.Episode {
 	var open []tracker.Episode
 	for _, e := range inOrder(all) {
-		if !e.Episode.Over {
+		if !e.Episode.Over() {
 			open = append(open, copyEpisode(e.Episode))
 		}
 	}

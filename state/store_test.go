@@ -222,10 +222,10 @@ func TestRepositoriesAreBounded(t *testing.T) {
 	s.Found(tracker.Tenant{Root: root, Owner: 1})
 	s.Found(tracker.Tenant{Root: "/victim", Owner: 2})
 	limit := int(account.Names.Limit().All)
-	victim := s.repoRecord(repoKey{"/victim", llama})
+	victim := s.repoRecord(hfcache.Place{Root: "/victim", Repo: llama})
 	victim.Number, victim.Since, victim.Log = 1, day, "org--llama.log"
 	for i := range limit + 1 {
-		rec := s.repoRecord(repoKey{root, repo(i)})
+		rec := s.repoRecord(hfcache.Place{Root: root, Repo: repo(i)})
 		rec.Number, rec.Since = uint64(i+2), day
 	}
 	_, oldest := s.Repo(root, home, repo(0))

@@ -28,7 +28,7 @@ type Verdict struct {
 
 // noteVerdict remembers what has ended a download. It is written when that is
 // closed, and pending until then.
-func (s *Store) noteVerdict(of repoKey, e tracker.Event) {
+func (s *Store) noteVerdict(of hfcache.Place, e tracker.Event) {
 	switch e.Kind {
 	case tracker.Completed, tracker.Ended, tracker.Removed:
 	default:
@@ -36,12 +36,14 @@ func (s *Store) noteVerdict(of repoKey, e tracker.Event) {
 	}
 	e.InFlight = nil
 	if p := e.Downloader; p != nil { // what it asked for is over
-		e.Downloader = &downloader.Process{PID: p.PID, Started: p.Started, Command: p.Command, Unit: p.Unit, Container: p.Container, User: p.User}
+		e.Downloader = &downloader.Process{
+			PID: p.PID, Started: p.Started, Command: p.Command, Unit: p.Unit, Container: p.Container, User: p.User, Namespace: p.Namespace, Pod: p.Pod,
+		}
 	}
-	s.addVerdict(Verdict{of.root, of.repo, e})
+	s.addVerdict(Verdict{of.Root, of.Repo, e})
 	rec := s.repoRecord(of)
 	rec.Verdict = &e
-	s.touchRepo(of.root, rec)
+	s.touchRepo(of.Root, rec)
 }
 
 // addVerdict adds one to those that are remembered. Where these are too many, the

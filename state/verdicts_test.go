@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/hfcache"
 	"progressd/tracker"
 )
 
@@ -52,11 +53,11 @@ func TestVerdictsAreBounded(t *testing.T) {
 	s, _ := openStore(t, t.TempDir(), &testDisk{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	failed := repoKey{root, qwen}
+	failed := hfcache.Place{Root: root, Repo: qwen}
 	s.noteVerdict(failed, tracker.Event{ID: "old", Kind: tracker.Ended, At: day})
 	for i := range maxVerdicts {
 		key := failed
-		key.repo.ID = fmt.Sprint("org/m", i)
+		key.Repo.ID = fmt.Sprint("org/m", i)
 		s.noteVerdict(key, tracker.Event{
 			ID: fmt.Sprint(i), Kind: tracker.Completed, At: day.Add(time.Hour + time.Duration(i)*time.Second), InFlight: []tracker.File{{}},
 			Downloader: &downloader.Process{PID: 7, Request: &downloader.Request{}},
@@ -73,9 +74,9 @@ func TestVerdictsAreBounded(t *testing.T) {
 	s.verdicts = s.verdicts[:0]
 	s.noteVerdict(failed, tracker.Event{ID: "old", Kind: tracker.Ended, At: day})
 	done := failed
-	done.repo.ID = "org/done"
+	done.Repo.ID = "org/done"
 	s.noteVerdict(done, tracker.Event{ID: "done", Kind: tracker.Completed, At: day})
-	s.noteVerdict(repoKey{root, llama}, tracker.Event{ID: "new", Kind: tracker.Ended, At: day.Add(verdictsKept + time.Second)})
+	s.noteVerdict(hfcache.Place{Root: root, Repo: llama}, tracker.Event{ID: "new", Kind: tracker.Ended, At: day.Add(verdictsKept + time.Second)})
 	if len(s.verdicts) != 2 || s.verdicts[0].Event.ID != "done" || s.verdicts[1].Event.ID != "new" {
 		t.Errorf("%+v", s.verdicts)
 	}

@@ -26,7 +26,7 @@ func (s *Store) pretend() {
 func (s *Store) LogName(root string, repo hfcache.Repo) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := s.logName(repoKey{root, repo})
+	name := s.logName(hfcache.Place{Root: root, Repo: repo})
 	s.syncUnlessBroken()
 	return name
 }
@@ -36,7 +36,7 @@ func (s *Store) LogName(root string, repo hfcache.Repo) string {
 func (s *Store) NameLog(root string, repo hfcache.Repo, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := repoKey{root, repo}
+	key := hfcache.Place{Root: root, Repo: repo}
 	rec := s.repoRecord(key)
 	if rec.Log != "" {
 		delete(s.logs, rec.Log)

@@ -15,7 +15,7 @@ func TestAVolatileStoreServesALedgerAndTouchesNoDisk(t *testing.T) {
 	s := Volatile(slog.New(slog.DiscardHandler))
 	repo := hfcache.Repo{Type: hfcache.Model, ID: "org/name"}
 	s.NameLog("/hub", repo, "given.log")
-	ep := tracker.Episode{ID: "e", Root: "/hub", Repo: repo, Over: true}
+	ep := tracker.Episode{ID: "e", Root: "/hub", Repo: repo, Phase: tracker.PhaseOver}
 	event := tracker.Event{ID: "e-1", Kind: tracker.Completed, Root: "/hub", Repo: repo}
 	s.await([]string{"log"})
 	told := s.note([]tracker.Episode{ep}, []telling{{"e", event}})

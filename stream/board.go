@@ -53,6 +53,7 @@ type Board struct {
 	seq   uint64
 	ring  ring
 	subs  map[*subscriber]struct{}
+	tally tally
 
 	levels atomic.Int64 // how many want them
 }
@@ -62,6 +63,8 @@ type open struct {
 	standing tracker.Standing
 	// told is what was told of it last, nil if that was in a former life.
 	told *record.Record
+	// base are the bytes with which it was first seen.
+	base int64
 	// levelAt is when a level was sent last.
 	levelAt time.Time
 }
@@ -83,7 +86,7 @@ type end struct {
 
 // NewBoard returns a Board.
 func NewBoard(opts Options) *Board {
-	b := &Board{opts: opts, open: map[string]*open{}, subs: map[*subscriber]struct{}{}}
+	b := &Board{opts: opts, open: map[string]*open{}, subs: map[*subscriber]struct{}{}, tally: newTally(time.Now())}
 	for _, e := range opts.Ended {
 		b.end(e, opts.Record(e))
 	}
@@ -111,6 +114,11 @@ func (b *Board) Shown(s tracker.Standing) {
 		b.open[s.Episode] = o
 		b.ended = slices.DeleteFunc(b.ended, func(e end) bool { return e.root == s.Now.Root && e.repo == s.Now.Repo })
 	}
+	if o.standing.Episode == "" {
+		o.base = s.Now.Bytes
+	} else {
+		b.tally.grew(s.Root, s.Now.Bytes-o.standing.Now.Bytes)
+	}
 	same := o.still(s)
 	o.standing = s
 	if s.Over || same && s.Now.At.Sub(o.levelAt) < levelsAtRest {
@@ -130,11 +138,15 @@ func (b *Board) Put(e tracker.Event) {
 	key := record.KeyOf(e)
 	if o := b.open[key]; o != nil {
 		o.told = &r
+		if e.Kind == tracker.Started { // nothing was there before
+			b.tally.grew(o.standing.Root, o.base)
+		}
 	}
 	if record.EndOf(e) != "" {
 		delete(b.open, key)
 		b.end(e, r)
 	}
+	b.tally.told(e)
 	b.seq++
 	item := &item{seq: b.seq, key: key, root: e.Root, repo: e.Repo, logged: e.Log != "", verdict: e.Verdict(), passing: passing(e.Kind), record: r}
 	b.ring.push(item)

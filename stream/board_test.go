@@ -335,6 +335,9 @@ func TestTheRingIsBoundedAndKeepsVerdicts(t *testing.T) {
 	if backlog[0] != "watching e1 false" {
 		t.Errorf("all is there: %s", backlog[0])
 	}
+	if from := sub.Backlog[0].Watching.From; from != fmt.Sprint("e1-", b.ring.lost) {
+		t.Errorf("all is known from %s on", from)
+	}
 	// Verdicts alone: the oldest goes.
 	for range ringSize + 1 {
 		one.tells(tracker.Interrupted)
@@ -414,5 +417,22 @@ func TestWhatEndsIsNeverMissing(t *testing.T) {
 	want(t, comes(sub), "e1-2 completed org/one")
 	if _, ok := b.Standing("/alice", one.repo); ok {
 		t.Error("it still goes on")
+	}
+}
+
+// What all get is made once.
+func TestAFrameIsMadeOnceForAllWhoSeeTheSame(t *testing.T) {
+	b := newBoard(func(o *Options) { o.Rights.Public = func() bool { return true } })
+	one := b.begin("/alice", "org/one", "k1")
+	var subs []*socket.Subscription
+	for _, by := range []socket.Reader{all, {UID: alice}, {UID: bob}} {
+		_, sub := b.watch(by, socket.Watch{})
+		t.Cleanup(sub.End)
+		subs = append(subs, sub)
+	}
+	one.tells(tracker.Progress)
+	full, own, public := <-subs[0].Frames, <-subs[1].Frames, <-subs[2].Frames
+	if full != own || full == public || public.Event.Root != "" {
+		t.Errorf("%p %p %p %+v", full, own, public, public.Event)
 	}
 }

@@ -39,10 +39,15 @@ func (v Visibility) Download(d record.Download) *record.Download {
 	return &d
 }
 
+// all reports whether a reader sees everything.
+func (r Rights) all(by socket.Reader) bool {
+	return by.UID == 0 || by.UID == r.User || slices.ContainsFunc(r.Groups(), func(gid int) bool { return slices.Contains(by.GIDs, gid) })
+}
+
 // Of says what one reader sees of the downloads in a cache. What holds for the
 // reader is asked once, whose cache it is each time.
 func (r Rights) Of(by socket.Reader) func(root string) Visibility {
-	if by.UID == 0 || by.UID == r.User || slices.ContainsFunc(r.Groups(), func(gid int) bool { return slices.Contains(by.GIDs, gid) }) {
+	if r.all(by) {
 		return func(string) Visibility { return Full }
 	}
 	others := Nothing

@@ -54,7 +54,7 @@ func (b *Board) Subscribe(by socket.Reader, w socket.Watch, repo hfcache.Repo) *
 // backlog is what a stream begins with.
 func (b *Board) backlog(s *subscriber, since string) []*socket.Frame {
 	items, reset := b.missed(since)
-	frames := []*socket.Frame{{V: socket.Version, Watching: &socket.Watching{Epoch: b.opts.Epoch, Version: b.opts.Version, Reset: reset}}}
+	frames := []*socket.Frame{{V: socket.Version, Watching: &socket.Watching{Epoch: b.opts.Epoch, Version: b.opts.Version, Reset: reset, From: b.id(b.ring.lost)}}}
 	for _, i := range items {
 		if v := s.visible(i.root, i.repo); v != Nothing && i.shownTo(s, v) {
 			frames = append(frames, b.frame(i, v))
@@ -93,13 +93,17 @@ func (s *subscriber) visible(root string, repo hfcache.Repo) Visibility {
 // publish gives a frame to all who want it, if they may see it. Who is too far
 // behind is cut off.
 func (b *Board) publish(root string, repo hfcache.Repo, wanted func(*subscriber, Visibility) bool, frame func(Visibility) *socket.Frame) {
+	var made [Full + 1]*socket.Frame
 	for s := range b.subs {
 		v := s.visible(root, repo)
 		if v == Nothing || wanted != nil && !wanted(s, v) {
 			continue
 		}
+		if made[v] == nil {
+			made[v] = frame(v).Seal()
+		}
 		select {
-		case s.frames <- frame(v):
+		case s.frames <- made[v]:
 		default:
 			delete(b.subs, s)
 			close(s.frames)

@@ -44,7 +44,7 @@ func (d *download) interest() sizer.Interest {
 	switch {
 	case d.active():
 		return sizer.Open
-	case d.ep.Over || d.now.Sub(d.lastLine) >= pauseLasts:
+	case d.ep.Over() || d.now.Sub(d.lastLine) >= pauseLasts:
 		return sizer.Settled
 	default:
 		return sizer.Paused
@@ -56,7 +56,7 @@ func (d *download) interest() sizer.Interest {
 // whenever there is one.
 func (d *download) lookBy() time.Time {
 	switch {
-	case !d.active():
+	case !d.mayEnd():
 		return time.Time{}
 	case d.ep.Seq == 0 && !d.held.IsZero():
 		return d.held.Add(hubPatience)
@@ -78,16 +78,16 @@ func (d *download) lookBy() time.Time {
 }
 
 // attendOpen is attend for what is open there, if anything is.
-func (t *Tracker) attendOpen(k key) {
+func (t *Tracker) attendOpen(k hfcache.Place) {
 	if e := t.open[k]; e != nil {
 		t.attend(k, e)
 	}
 }
 
 // attend tells how closely a download has to be looked at, if that has changed.
-func (t *Tracker) attend(k key, e *entry) {
-	a := Attention{Root: k.root, Repo: k.repo, Seen: e.judged, Interest: e.interest(), By: e.lookBy()}
-	if t.homes.away[k.root] {
+func (t *Tracker) attend(k hfcache.Place, e *entry) {
+	a := Attention{Root: k.Root, Repo: k.Repo, Seen: e.judged, Interest: e.interest(), By: e.lookBy()}
+	if t.homes.away[k.Root] {
 		a.By = time.Time{}
 	}
 	if a != e.attended {
@@ -98,8 +98,8 @@ func (t *Tracker) attend(k key, e *entry) {
 
 // release tells that nothing is waited for any more. by is for one look more,
 // which lets the repository be forgotten; zero where there is nothing to see.
-func (t *Tracker) release(k key, e *entry, by time.Time) {
-	t.order(Attention{Root: k.root, Repo: k.repo, Seen: e.judged, By: by})
+func (t *Tracker) release(k hfcache.Place, e *entry, by time.Time) {
+	t.order(Attention{Root: k.Root, Repo: k.Repo, Seen: e.judged, By: by})
 }
 
 func (t *Tracker) order(a Attention) {

@@ -45,10 +45,17 @@ type download struct {
 	held time.Time
 	// dozed is the end of a time in which nothing ran here, until a look
 	// tells what has come of it.
-	dozed  time.Time
-	clocks clocks
-	speed  Speed
-	minute minute
+	dozed time.Time
+	// unseen is since when, and why, no look could read the disk.
+	unseen unseen
+	// fellAt is when bytes were first missed of a downloader that has been at
+	// it ever since; else zero.
+	fellAt time.Time
+	// mismatch is the file that differs from the listing.
+	mismatch mismatch
+	clocks   clocks
+	speed    Speed
+	minute   minute
 	// run is the downloader's, where somebody watches it, else nil; lost is
 	// when the one who did was lost.
 	run  *run
@@ -64,7 +71,7 @@ func newDownload(set Settings, look sizer.Look, base int64) *download {
 	}
 	d.ep = Episode{
 		ID:   episodeID(look.Root, look.Repo, look.At),
-		Root: look.Root, Repo: look.Repo, Play: look.Play,
+		Root: look.Root, Repo: look.Repo, Play: look.Play, Phase: PhaseHeld,
 		Began: look.At.Round(0), Base: base, Warned: map[Kind]bool{},
 		Memory: look.Memory,
 	}
@@ -119,7 +126,9 @@ func (d *download) episode() Episode {
 }
 
 // active reports whether the download is thought to be going on, or might.
-func (d *download) active() bool { return !d.ep.Over && !d.ep.Interrupted && !d.ep.Failed }
+func (d *download) active() bool {
+	return d.ep.Phase != PhaseInterrupted && d.ep.Phase != PhaseFailed && d.ep.Phase != PhaseOver
+}
 
 // observe takes in a look and returns the lines that are due, in order.
 func (d *download) observe(look sizer.Look) []Event { return d.tell(d.judge(look)) }
@@ -131,12 +140,16 @@ func (d *download) judge(look sizer.Look) []Event {
 		d.dozed = time.Time{}
 	}
 	switch {
-	case d.ep.Over:
+	case d.ep.Over():
 		return nil
 	case look.Unreadable != nil:
+		d.unseen.note(d.now, look.Unreadable)
 		d.unsure = d.now
 		d.clocks.blind()
 		return nil
+	}
+	d.unseen = unseen{}
+	switch {
 	case d.unplayed() && !look.InPlay: // it has made nothing yet
 		if d.run == nil {
 			return nil
@@ -144,7 +157,7 @@ func (d *download) judge(look sizer.Look) []Event {
 		d.run.absent = look.Gone
 		return d.conclude(look.At)
 	case look.Gone:
-		d.ep.Over = true
+		d.ep.Phase = PhaseOver
 		if d.ep.Seq == 0 { // nothing was told of it
 			return nil
 		}
@@ -159,7 +172,8 @@ func (d *download) judge(look sizer.Look) []Event {
 	}
 	news := d.take(look)
 	var events []Event
-	if first && !d.ep.Failed { // a failure is told sooner than the look that saw the beginning
+	if first && d.ep.Phase != PhaseFailed { // a failure is told sooner than the look that saw the beginning
+		d.ep.Phase = PhaseActive
 		events = d.opening()
 	}
 	events = append(events, d.warnings()...)
@@ -169,6 +183,38 @@ func (d *download) judge(look sizer.Look) []Event {
 		line = slices.DeleteFunc(line, func(e Event) bool { return e.Kind == Progress })
 	}
 	return slices.Concat(events, line, end)
+}
+
+// unseen is a time in which the disk can't be read (mode 000, EIO, ESTALE): what
+// happens there meanwhile isn't known.
+type unseen struct {
+	since time.Time
+	why   string
+}
+
+// unanswered is how long a look may take until it counts as one that hangs, unless
+// that is how long they all take.
+const unanswered = 30 * time.Second
+
+// blindness is how long nothing of the disk has been seen, and why; 0 if it is.
+func (d *download) blindness() (lasts time.Duration, why string) {
+	if !d.unseen.since.IsZero() {
+		return d.now.Sub(d.unseen.since), d.unseen.why
+	}
+	if d.clocks.checked.IsZero() {
+		return 0, ""
+	}
+	if lasts = d.now.Sub(d.clocks.checked); lasts >= max(unanswered, 2*d.clocks.rhythm) {
+		return lasts, "no look at it has come back"
+	}
+	return 0, ""
+}
+
+func (u *unseen) note(now time.Time, err error) {
+	if u.since.IsZero() {
+		u.since = now
+	}
+	u.why = errorText(err)
 }
 
 // hubPatience is how long the first lines wait for the total that the hub was
@@ -224,16 +270,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.speed.reset()
 	}
 	d.look, d.seen = look, true
-
-	if look.Bytes < d.ep.Bytes && letGo(d.ep.Memory.Revisions, look.Memory.Revisions) {
-		d.ep.Fell = 0 // what no longer counts is not lost
-		d.speed.reset()
-	} else if look.Bytes < d.ep.Bytes {
-		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
-		d.speed.reset()
-	} else if look.Bytes >= d.ep.Fell {
-		d.ep.Fell = 0
-	}
+	d.lose(look, newcomer)
 	// What came while no daemon ran shows in the count alone.
 	grown := d.ep.Seq > 0 && !another && look.Bytes-base > d.ep.Bytes-d.ep.Base
 	news = look.Arrived > 0 || grown
@@ -267,6 +304,31 @@ func (d *download) take(look sizer.Look) (news bool) {
 	}
 	d.wait()
 	return news
+}
+
+// lose notes from how many bytes on there are fewer than before, and since when.
+//
+//nolint:revive // newcomer is a fact about the look
+func (d *download) lose(look sizer.Look, newcomer bool) {
+	same := !newcomer && working(look)
+	if !same {
+		d.fellAt = time.Time{}
+	}
+	switch {
+	case look.Bytes >= d.ep.Bytes:
+		if look.Bytes >= d.ep.Fell {
+			d.ep.Fell = 0
+		}
+		return
+	case letGo(d.ep.Memory.Revisions, look.Memory.Revisions):
+		d.ep.Fell = 0 // what no longer counts is not lost
+	default:
+		if same && d.ep.Fell == 0 {
+			d.fellAt = d.now
+		}
+		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
+	}
+	d.speed.reset()
 }
 
 // newcomer reports whether a downloader is at work that wasn't there at the
@@ -347,7 +409,7 @@ func (d *download) wait() {
 // revive begins the waiting anew for a new attempt, which has as long to
 // bring its first byte as the one before had.
 func (d *download) revive() {
-	d.ep.Stalled, d.ep.Interrupted, d.ep.Failed = false, false, false
+	d.ep.Phase = PhaseActive
 	d.lastByte = d.now
 	d.clocks.moved()
 	d.clocks.silent.run(0)

@@ -71,6 +71,10 @@ type Event struct {
 	Root     string       `json:"root"`
 	Repo     hfcache.Repo `json:"repo"`
 	Revision string       `json:"revision,omitempty"`
+	// Namespace and Pod are those of Kubernetes that the root belongs to, if it is
+	// known of one; set on the way to the ledger.
+	Namespace string `json:"namespace,omitempty"`
+	Pod       string `json:"pod,omitempty"`
 	// Log is the file name of the model's log; set by the state's ledger.
 	Log string `json:"log,omitempty"`
 	// Tenant is whom the root is watched for; set by the state's ledger, too.
@@ -90,8 +94,8 @@ type Event struct {
 	// bound; 0 if unknown. Neither is set where nothing moves.
 	Rate int64         `json:"rate,omitempty"`
 	Left time.Duration `json:"left,omitempty"`
-	// Silence is how long no byte has come; LastMinute what came in the
-	// last 60 s.
+	// Silence is how long no byte has come, for a Keepalive with a Reason how
+	// long the disk couldn't be read; LastMinute what came in the last 60 s.
 	Silence    time.Duration `json:"silence,omitempty"`
 	LastMinute int64         `json:"last_minute,omitempty"`
 	// Lost is, for Restarted, what was there before (Bytes is what was
@@ -129,8 +133,9 @@ type Event struct {
 	Needed int64 `json:"needed,omitempty"`
 	Free   int64 `json:"free,omitempty"`
 	// Reason is free text of our own making (never of a cache's) for
-	// events of a root and lines lost; for Failed, what went wrong and what
-	// to do, if its cause has such a text.
+	// events of a root and lines lost; for a Keepalive, why the disk can't be
+	// read; for Failed, what went wrong and what to do, if its cause has such a
+	// text.
 	Reason string `json:"reason,omitempty"`
 
 	// Program is the short name of the downloader that an Output or Failed
@@ -211,6 +216,7 @@ type Episode struct {
 	Home  fsys.Identity `json:"home,omitzero"`
 	Repo  hfcache.Repo  `json:"repo"`
 	Play  string        `json:"play"`
+	Phase Phase         `json:"phase"`
 	Began time.Time     `json:"began"`
 	// Seq numbers the events told so far.
 	Seq int `json:"seq"`
@@ -229,20 +235,16 @@ type Episode struct {
 	// nobody sets; Unwatched: it came while no daemon ran, so when isn't
 	// known. Ahead is how many bytes the first look found to have come
 	// already: how long they took isn't known.
-	Took        time.Duration `json:"took,omitempty"`
-	Unwatched   bool          `json:"unwatched,omitempty"`
-	Ahead       int64         `json:"ahead,omitempty"`
-	LastLineAt  time.Time     `json:"last_line_at"`
-	Stalled     bool          `json:"stalled,omitempty"`
-	Interrupted bool          `json:"interrupted,omitempty"`
+	Took       time.Duration `json:"took,omitempty"`
+	Unwatched  bool          `json:"unwatched,omitempty"`
+	Ahead      int64         `json:"ahead,omitempty"`
+	LastLineAt time.Time     `json:"last_line_at"`
 	// TakenOverAt is when the downloader that is at work was first seen: its
 	// silence is no older.
 	TakenOverAt time.Time `json:"taken_over_at,omitzero"`
 	// Stranger: bytes came when all downloaders that were seen were gone,
 	// so that it isn't known who downloads, nor when that one is gone.
 	Stranger bool `json:"stranger,omitempty"`
-	// Failed: its downloader, or how that ended, has told of a failure.
-	Failed bool `json:"failed,omitempty"`
 	// TotalDropped: bytes once passed the total; it is not used again.
 	TotalDropped bool `json:"total_dropped,omitempty"`
 	// Told is the highest percentage told, in tenths, 0 if none was.
@@ -252,14 +254,13 @@ type Episode struct {
 	// when the download last went on.
 	Room     Disk `json:"room,omitempty"`
 	DiskFull bool `json:"disk_full,omitempty"`
-	// Over: the episode has ended; Memory is then what remains of it.
-	Over   bool         `json:"over,omitempty"`
+	// Memory is what the reader of the disk is given back after a restart.
 	Memory sizer.Memory `json:"memory"`
 }
 
 // Named is what the repository is called: itself, or what is known to be
 // downloaded into the directory that it is.
-func (ep Episode) Named() hfcache.Repo {
+func (ep *Episode) Named() hfcache.Repo {
 	switch {
 	case ep.Repo.Type != hfcache.Local:
 		return ep.Repo

@@ -14,7 +14,7 @@ const exitPatience = 5 * time.Second
 // when the newest facts were looked at.
 func (d *download) conclude(seen time.Time) []Event {
 	r := d.run
-	if r == nil || r.exit == nil || r.judged || d.ep.Over {
+	if r == nil || r.exit == nil || r.judged || d.ep.Over() {
 		return nil
 	}
 	late := d.now.Sub(r.exitAt) >= exitPatience
@@ -71,7 +71,7 @@ func (d *download) broken() []Event {
 }
 
 // told: the failure of this run was, not only that of one before it.
-func (d *download) told() bool { return d.ep.Failed && !d.run.failed.IsZero() }
+func (d *download) told() bool { return d.ep.Phase == PhaseFailed && !d.run.failed.IsZero() }
 
 // arrived: the files prove that all came which was wanted, and nobody is at it.
 // A server that fails then (vLLM 0.32 does of a model that doesn't fit, seconds
@@ -200,6 +200,6 @@ func (d *download) finishAs(kind Kind, proof sizer.Proof, lead ...Kind) []Event 
 			d.mean(&last)
 		}
 	}
-	d.ep.Over = true
+	d.ep.Phase = PhaseOver
 	return append(events, last)
 }

@@ -83,16 +83,25 @@ func TestFaults(t *testing.T) {
 				l.Mismatched, l.Proof = &sizer.Mismatch{Path: "a", Got: 1, Want: 2}, sizer.ProvenByListing
 			}))
 			p.until(time.Hour)
-		}, []string{"0s preparing 950", "0s started 950", "0s progress 950", "10s size-differs 950", "40s ended 950"}},
+		}, []string{"0s preparing 950", "0s started 950", "0s progress 950", "40s size-differs 950", "40s ended 950"}},
 		{"D15 is said once over a restart, and proof doesn't outweigh it", func(p *player) {
 			wrong := func(l *sizer.Look) {
 				l.Mismatched, l.Proof = &sizer.Mismatch{Path: "a", Got: 1, Want: 2}, sizer.ProvenByListing
 			}
 			p.see(also(by(vllm), listing(gb, 9, 0), bytes(950*mb), wrong))
+			p.until(defaults.QuietAfter)
 			p.restart(5 * time.Second)
 			p.see(also(tidy, wrong))
 			p.until(time.Hour)
-		}, []string{"0s preparing 950", "0s started 950", "0s size-differs 950", "0s progress 950", "35s ended 950"}},
+		}, []string{"0s preparing 950", "0s started 950", "0s progress 950", "30s size-differs 950", "1m5s ended 950"}},
+		{"D15 a file that is copied in grows: it is accused when it no longer does", func(p *player) {
+			p.see(also(by(vllm), listing(gb, 9, 0), bytes(950*mb)))
+			for got := range int64(20) {
+				p.see(also(tidy, bytes(950*mb+got), func(l *sizer.Look) { l.Mismatched = &sizer.Mismatch{Path: "a", Got: got, Want: 21} }))
+				p.until(time.Duration(got+1) * 5 * time.Second)
+			}
+			p.see(also(tidy, func(l *sizer.Look) { l.Mismatched, l.Proof = nil, sizer.ProvenByListing }))
+		}, []string{"0s preparing 950", "0s started 950", "0s progress 950", "1m40s completed 950"}},
 		{"D16 wanted subset known", func(p *player) {
 			p.see(also(by(cli), listing(100*mb, 2, 2), func(l *sizer.Look) { l.WantedKnown = true }))
 			p.see(also(tidy, listing(100*mb, 2, 0), bytes(100*mb), func(l *sizer.Look) { l.Proof = sizer.ProvenByRequest }))

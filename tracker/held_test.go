@@ -41,7 +41,7 @@ func TestTheFirstLinesWaitAMomentForTheHubsTotal(t *testing.T) {
 		p.see(also(by(cli), asked))
 		p.see(func(l *sizer.Look) { l.Gone = true })
 		p.want()
-		if !p.d.ep.Over {
+		if !p.d.ep.Over() {
 			t.Error("it goes on")
 		}
 	})

@@ -36,17 +36,17 @@ type homes struct {
 	away map[string]bool
 	// absent are open downloads that are not in the directory that is there
 	// now: their home is another one, or it isn't sure that it is the same.
-	absent map[key][]*entry
+	absent map[hfcache.Place][]*entry
 }
 
 func newHomes() homes {
-	return homes{at: map[string]fsys.Identity{}, away: map[string]bool{}, absent: map[key][]*entry{}}
+	return homes{at: map[string]fsys.Identity{}, away: map[string]bool{}, absent: map[hfcache.Place][]*entry{}}
 }
 
 // root takes in what a root's path leads to now.
 func (t *Tracker) root(change RootChange) {
 	for k, e := range t.open {
-		if k.root == change.Root {
+		if k.Root == change.Root {
 			e.clocks.blind()
 			e.here = false
 		}
@@ -80,7 +80,7 @@ func (t *Tracker) root(change RootChange) {
 // now on.
 func (t *Tracker) attendRoot(root string) {
 	for k, e := range t.open {
-		if k.root == root {
+		if k.Root == root {
 			t.attend(k, e)
 		}
 	}
@@ -104,7 +104,7 @@ func (t *Tracker) sayRoot(kind Kind, change RootChange, reason string) {
 // them. Of a run of which nothing shows on disk yet none is known.
 func (t *Tracker) part(change RootChange) (waiting int) {
 	for k, e := range t.open {
-		if k.root != change.Root || e.unplayed() || e.ep.Home.Same(change.Home) {
+		if k.Root != change.Root || e.unplayed() || e.ep.Home.Same(change.Home) {
 			continue
 		}
 		if e.forgotten(change.At) {
@@ -114,7 +114,7 @@ func (t *Tracker) part(change RootChange) (waiting int) {
 		t.setAside(k, e)
 	}
 	for k, all := range t.homes.absent {
-		if k.root == change.Root {
+		if k.Root == change.Root {
 			waiting += len(all)
 			for _, e := range all {
 				if e.ep.Home.Same(change.Home) {
@@ -136,19 +136,19 @@ func (d *download) forgotten(now time.Time) bool {
 }
 
 // setAside takes a download out of what is watched until it is seen again.
-func (t *Tracker) setAside(k key, e *entry) {
+func (t *Tracker) setAside(k hfcache.Place, e *entry) {
 	e.run, e.here = nil, false
 	t.commit(e, nil)
 	delete(t.open, k)
 	t.release(k, e, time.Time{})
 	t.homes.absent[k] = append(t.homes.absent[k], e)
-	t.log.Debug("download set aside: its directory isn't there now", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+	t.log.Debug("download set aside: its directory isn't there now", "root", k.Root, "repo", k.Repo.ID, "episode", e.ep.ID)
 }
 
 // gather goes on with the downloads whose home is there again, and counts them.
 func (t *Tracker) gather(change RootChange) (returned int) {
 	for k := range t.homes.absent {
-		if k.root == change.Root && t.open[k] == nil && t.takeBack(k) {
+		if k.Root == change.Root && t.open[k] == nil && t.takeBack(k) {
 			returned++
 		}
 	}
@@ -157,10 +157,10 @@ func (t *Tracker) gather(change RootChange) (returned int) {
 
 // takeBack goes on with a download of that key whose home may be what is there
 // now. It reports whether there is one.
-func (t *Tracker) takeBack(k key) bool {
+func (t *Tracker) takeBack(k hfcache.Place) bool {
 	all := t.homes.absent[k]
 	for i, e := range all {
-		if !e.ep.Home.Same(t.homes.at[k.root]) {
+		if !e.ep.Home.Same(t.homes.at[k.Root]) {
 			continue
 		}
 		if all = append(all[:i:i], all[i+1:]...); len(all) > 0 {
@@ -177,9 +177,9 @@ func (t *Tracker) takeBack(k key) bool {
 }
 
 // sighted notes that a download was seen in the directory that is there now.
-func (t *Tracker) sighted(k key, e *entry) {
+func (t *Tracker) sighted(k hfcache.Place, e *entry) {
 	e.here = true
-	if home, known := t.homes.at[k.root]; known {
+	if home, known := t.homes.at[k.Root]; known {
 		e.ep.Home = home
 	}
 }
@@ -187,7 +187,7 @@ func (t *Tracker) sighted(k key, e *entry) {
 // deleted reports whether a repository that isn't there has been deleted, as
 // against lying in a directory that isn't there now: it was seen to vanish, or
 // this is surely the directory in which it was.
-func (t *Tracker) deleted(k key, e *entry) bool {
-	home, known := t.homes.at[k.root]
+func (t *Tracker) deleted(k hfcache.Place, e *entry) bool {
+	home, known := t.homes.at[k.Root]
 	return e.here || !known || e.ep.Home.Sure(home)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"progressd/fsys"
+	"progressd/hfcache"
 	"progressd/sizer"
 )
 
@@ -166,7 +167,7 @@ func TestADownloadBelongsToItsDirectoryOverARestart(t *testing.T) {
 }
 
 func over(rec *commits) bool {
-	return slices.ContainsFunc(rec.episodes, func(ep *Episode) bool { return ep != nil && ep.Over })
+	return slices.ContainsFunc(rec.episodes, func(ep *Episode) bool { return ep != nil && ep.Over() })
 }
 
 func TestADownloadWaitsForItsDirectoryForAMonth(t *testing.T) {
@@ -198,14 +199,14 @@ func TestARunIsTakenOffADownloadThatIsAway(t *testing.T) {
 			t.Fatal("it is still watched")
 		}
 		tr.root(RootChange{Root: "/a", Home: disk, At: now})
-		e := tr.open[key{"/a", model}]
+		e := tr.open[hfcache.Place{Root: "/a", Repo: model}]
 		if e == nil || e.run == nil {
 			t.Fatal("the run is not attached to its download")
 		}
 		tr.root(RootChange{Root: "/a", Home: below, At: now})
 		tr.report(Report{Root: "/a", Repo: model, At: now, Kind: RunEnded})
 		tr.root(RootChange{Root: "/a", Home: disk, At: now})
-		if e := tr.open[key{"/a", model}]; e == nil || e.run != nil {
+		if e := tr.open[hfcache.Place{Root: "/a", Repo: model}]; e == nil || e.run != nil {
 			t.Error("a run that has ended is attached to its download")
 		}
 	})

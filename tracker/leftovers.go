@@ -25,7 +25,7 @@ type Reported struct {
 
 // reports remembers what was told of leftovers.
 type reports struct {
-	at   map[key]time.Time
+	at   map[hfcache.Place]time.Time
 	last time.Time
 }
 
@@ -33,13 +33,13 @@ type reports struct {
 // before Run.
 func (t *Tracker) Remember(reported []Reported) {
 	for _, r := range reported {
-		t.reports.at[key{r.Root, r.Repo}] = r.At
+		t.reports.at[hfcache.Place{Root: r.Root, Repo: r.Repo}] = r.At
 	}
 }
 
 // leftovers tells once a day what dead attempts have left in a repository in
 // which no download is going on.
-func (t *Tracker) leftovers(k key, look sizer.Look) {
+func (t *Tracker) leftovers(k hfcache.Place, look sizer.Look) {
 	if look.Gone {
 		delete(t.reports.at, k)
 		return
@@ -48,8 +48,8 @@ func (t *Tracker) leftovers(k key, look sizer.Look) {
 		return
 	}
 	event := Event{
-		Kind: OrphansFound, At: look.At, Root: k.root, Repo: k.repo,
-		ID:    episodeID(k.root, k.repo, look.At) + "-" + string(OrphansFound),
+		Kind: OrphansFound, At: look.At, Root: k.Root, Repo: k.Repo,
+		ID:    episodeID(k.Root, k.Repo, look.At) + "-" + string(OrphansFound),
 		Count: look.Orphans, Resumable: look.Resumable, Lost: look.OrphanBytes, Age: look.OrphanAge,
 	}
 	t.reports.at[k], t.reports.last = look.At, look.At
@@ -58,7 +58,7 @@ func (t *Tracker) leftovers(k key, look sizer.Look) {
 
 // reportDue reports whether leftovers are to be told now. A report of the
 // future was made by a clock that was set back since, and holds nothing up.
-func (t *Tracker) reportDue(k key, look sizer.Look) bool {
+func (t *Tracker) reportDue(k hfcache.Place, look sizer.Look) bool {
 	at, told := t.reports.at[k]
 	age := look.At.Sub(at)
 	old := !told || age < 0 || age >= leftoversEvery

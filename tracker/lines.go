@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/sizer"
 )
 
 // opening returns the lines with which an episode begins.
@@ -30,13 +31,32 @@ func (d *download) warnings() []Event {
 		dropped.Total, dropped.TotalSource = d.look.Total, d.look.TotalSource
 		events = append(events, dropped)
 	}
-	if d.look.Mismatched != nil && d.warn(SizeDiffers) {
+	if d.mismatch.lasts(d.now, d.look.Mismatched) >= d.set.QuietAfter && d.warn(SizeDiffers) {
 		differs := d.event(SizeDiffers)
 		mismatch := *d.look.Mismatched
 		differs.Mismatch = &mismatch
 		events = append(events, differs)
 	}
 	return events
+}
+
+// mismatch is a file of another size than listed, as it was first seen.
+type mismatch struct {
+	sizer.Mismatch
+	since time.Time
+}
+
+// lasts is for how long a file has been as it is now, 0 if none differs: one that
+// is being copied in by another program grows towards its size.
+func (m *mismatch) lasts(now time.Time, seen *sizer.Mismatch) time.Duration {
+	if seen == nil {
+		*m = mismatch{}
+		return 0
+	}
+	if m.since.IsZero() || m.Mismatch != *seen {
+		*m = mismatch{*seen, now}
+	}
+	return now.Sub(m.since)
 }
 
 // warn reports whether this warning is still due, and notes it.
@@ -51,14 +71,18 @@ func (d *download) line(news bool) []Event {
 	switch {
 	case proven(d.look):
 		return d.finish(Completed)
-	case d.ep.Failed && !news:
+	case d.ep.Phase == PhaseFailed && !news:
 		return nil
-	case d.ep.Failed:
+	case d.ep.Phase == PhaseFailed:
 		return d.tryAgain()
 	case d.ep.Fell > 0 && attempting(d.look):
 		d.revive()
 		return []Event{d.beganAgain()}
-	case d.ep.Stalled && news && d.ep.Fell == 0, d.ep.Interrupted && (news || fetching(d.look)):
+	case d.robbed():
+		lost := d.beganAgain()
+		lost.Cause = CauseRemoved
+		return []Event{lost}
+	case d.ep.Phase == PhaseStalled && news && d.ep.Fell == 0, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
 		return []Event{d.event(Moving)}
@@ -76,6 +100,17 @@ func (d *download) line(news bool) []Event {
 	return []Event{d.event(Progress)}
 }
 
+// lostAfter is how long a partial may be gone while its downloader is at it: one
+// that begins a file again has a new one sooner.
+const lostAfter = 10 * time.Second
+
+// robbed reports whether bytes are gone that no new attempt takes the place of,
+// while their downloader goes on: a partial was removed under it ("hf cache prune"),
+// and what it writes now goes into a file without a name.
+func (d *download) robbed() bool {
+	return d.ep.Fell > 0 && d.active() && !attempting(d.look) && !d.fellAt.IsZero() && d.now.Sub(d.fellAt) >= lostAfter
+}
+
 // beganAgain says once that bytes were lost to a new attempt.
 func (d *download) beganAgain() Event {
 	event := d.event(Restarted)
@@ -91,6 +126,11 @@ func (d *download) beganAgain() Event {
 func (d *download) keepalive() []Event {
 	if !d.seen && !d.running() || d.abandoned() || d.now.Sub(d.lastLine) < d.set.Keepalive || d.telling() {
 		return nil
+	}
+	if lasts, why := d.blindness(); why != "" { // neither that bytes come nor that none do is known
+		event := d.event(Keepalive)
+		event.Silence, event.Reason = lasts, why
+		return []Event{event}
 	}
 	switch {
 	case d.ep.Fell > 0 && working(d.look):

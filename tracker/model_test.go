@@ -25,7 +25,7 @@ func TestRandomHistories(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(rt, "moves") {
 			o.move()
 			o.check()
-			if p.d.ep.Over {
+			if p.d.ep.Over() {
 				break
 			}
 		}
@@ -262,7 +262,7 @@ func (o *oracle) speeds(e Event) {
 // keepalive interval, however often the daemon was restarted.
 func (o *oracle) noLongSilence() {
 	p := o.p
-	if o.over || o.interrupted || !p.look.Locked || p.d.ep.Interrupted {
+	if o.over || o.interrupted || !p.look.Locked || p.d.ep.Phase == PhaseInterrupted {
 		return
 	}
 	from := slices.MaxFunc([]time.Time{o.restarted, o.liveSince, o.lastLine}, time.Time.Compare)

@@ -59,15 +59,32 @@ func (p *player) see(change func(l *sizer.Look)) {
 	if p.d == nil {
 		p.d = newDownload(p.set, p.look, p.look.Base)
 	}
-	p.events = append(p.events, p.d.observe(p.look)...)
+	p.follow(func() []Event { return p.d.observe(p.look) })
 	p.look.Arrived = 0
+}
+
+// follow lets the download do something, and holds the phases that it goes through
+// against the table of them.
+func (p *player) follow(do func() []Event) {
+	p.t.Helper()
+	from := p.d.ep.Phase
+	p.events = append(p.events, do()...)
+	if to := p.d.ep.Phase; !reaches(from, to) {
+		p.t.Errorf("from %s to %s", from, to)
+	}
+}
+
+// reaches reports whether the table leads from one phase to another, by way of
+// Active where a new attempt comes to its end at the look that shows it.
+func reaches(from, to Phase) bool {
+	return to.mayFollow(from) || PhaseActive.mayFollow(from) && to.mayFollow(PhaseActive)
 }
 
 // until lets time pass to so long after the start, looking and ticking.
 func (p *player) until(at time.Duration) {
 	for end := p.start.Add(at); p.now.Before(end); {
 		p.now = p.now.Add(time.Second)
-		p.events = append(p.events, p.d.tick(p.now)...)
+		p.follow(func() []Event { return p.d.tick(p.now) })
 		if p.now.Sub(p.start)%p.every == 0 {
 			p.see(nil)
 		}

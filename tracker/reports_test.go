@@ -184,7 +184,7 @@ func TestRunsOfOneDownload(t *testing.T) {
 				t.Errorf("%d times over, want %d", d.over, tt.over)
 			}
 			for id, ep := range d.eps {
-				if ep.Play == "" && !ep.Over && d.tr.open[key{"/hub", model}] == nil {
+				if ep.Play == "" && !ep.Over() && d.tr.open[hfcache.Place{Root: "/hub", Repo: model}] == nil {
 					t.Errorf("episode %s is left open", id)
 				}
 			}

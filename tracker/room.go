@@ -120,7 +120,7 @@ type demand struct {
 func (t *Tracker) demand(dev uint64) demand {
 	var sum demand
 	for k, e := range t.open {
-		if t.homes.away[k.root] || !e.writing() || e.look.Room.Dev != dev {
+		if t.homes.away[k.Root] || !e.writing() || e.look.Room.Dev != dev {
 			continue
 		}
 		sum.free = max(sum.free, e.look.Room.Free)
@@ -210,7 +210,7 @@ func (t *Tracker) share(dev uint64, said Disk) {
 		said = DiskUnknown
 	}
 	for k, e := range t.open {
-		if !t.homes.away[k.root] && e.writing() && e.look.Room.Dev == dev && e.ep.Room != said {
+		if !t.homes.away[k.Root] && e.writing() && e.look.Room.Dev == dev && e.ep.Room != said {
 			e.ep.Room = said
 			t.commit(e, nil)
 		}

@@ -48,7 +48,7 @@ func (c *commits) record() []Episode {
 	}
 	var open []Episode
 	for _, ep := range newest {
-		if !ep.Over {
+		if !ep.Over() {
 			open = append(open, ep)
 		}
 	}

@@ -88,6 +88,7 @@ const (
 	CauseIncomplete = "incomplete" // it says that all is well, and files are missing
 	CauseSize       = "size"       // likewise, and a file has another size than listed
 	CauseAbsent     = "absent"     // likewise, and there is nothing at all
+	CauseRemoved    = "removed"    // its partial files were removed while it wrote to them
 	CauseStall      = "stall"      // no byte came any more, and it was stopped for that
 )
 
@@ -117,7 +118,7 @@ func newRun(set Settings, r Report) *download {
 	d := &download{set: set, now: r.At, began: r.At, lastByte: r.At, lastLine: r.At}
 	d.ep = Episode{
 		ID:   episodeID(r.Root, r.Repo, r.At),
-		Root: r.Root, Repo: r.Repo, Began: r.At.Round(0), Warned: map[Kind]bool{},
+		Root: r.Root, Repo: r.Repo, Phase: PhaseAnnounced, Began: r.At.Round(0), Warned: map[Kind]bool{},
 	}
 	if r.Process.Request != nil {
 		d.ep.Memory.Name = r.Process.Request.Repo
@@ -161,7 +162,7 @@ func (d *download) said(r Report) []Event {
 
 // failure makes the verdict that the run has failed.
 func (d *download) failure(cause string) Event {
-	d.ep.Stalled, d.ep.Failed = false, true
+	d.ep.Phase = PhaseFailed
 	d.run.told[cause], d.run.failed = true, d.now
 	event := d.event(Failed)
 	event.Program, event.Cause = d.run.process.Command, cause
@@ -186,7 +187,7 @@ func (d *download) tryAgain() []Event {
 
 // report takes in what is told of a run.
 func (t *Tracker) report(r Report) {
-	k := key{r.Root, r.Repo}
+	k := hfcache.Place{Root: r.Root, Repo: r.Repo}
 	e := t.open[k]
 	defer t.attendOpen(k)
 	switch r.Kind {
@@ -213,7 +214,7 @@ func (t *Tracker) report(r Report) {
 }
 
 // beginRun attaches a run to its download, beginning one where none is open.
-func (t *Tracker) beginRun(k key, r Report) {
+func (t *Tracker) beginRun(k hfcache.Place, r Report) {
 	e := t.open[k]
 	if e != nil && e.unplayed() && !r.Again {
 		t.bury(k, e)
@@ -224,7 +225,7 @@ func (t *Tracker) beginRun(k key, r Report) {
 	switch {
 	case e != nil:
 		e.run = run
-		if r.Again && e.ep.Failed {
+		if r.Again && e.ep.Phase == PhaseFailed {
 			run.failed = r.At
 		}
 	case r.Again: // its download was told to its end meanwhile
@@ -237,29 +238,29 @@ func (t *Tracker) beginRun(k key, r Report) {
 }
 
 // bury ends a download of which nothing was ever seen, without a word.
-func (t *Tracker) bury(k key, e *entry) {
-	e.ep.Over = true
+func (t *Tracker) bury(k hfcache.Place, e *entry) {
+	e.ep.Phase = PhaseOver
 	t.commit(e, nil)
 	t.vanish(k, e)
 }
 
 // endRun forgets a run of which all is said.
-func (t *Tracker) endRun(k key) {
+func (t *Tracker) endRun(k hfcache.Place) {
 	delete(t.runs, k)
 	if e := t.open[k]; e != nil {
 		e.run = nil
-		if e.unplayed() && !e.ep.Over { // what there was to say is said
+		if e.unplayed() && !e.ep.Over() { // what there was to say is said
 			t.bury(k, e)
 		}
 	}
 	if t.hooks.RunOver != nil {
-		t.hooks.RunOver(k.root, k.repo)
+		t.hooks.RunOver(k.Root, k.Repo)
 	}
 }
 
 // settleRun forgets the run of a download once its end was weighed.
-func (t *Tracker) settleRun(k key, e *entry) {
-	if e.run != nil && (e.run.judged || e.ep.Over && e.run.exit != nil) {
+func (t *Tracker) settleRun(k hfcache.Place, e *entry) {
+	if e.run != nil && (e.run.judged || e.ep.Over() && e.run.exit != nil) {
 		t.endRun(k)
 	}
 }

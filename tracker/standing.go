@@ -59,24 +59,25 @@ func (t *Tracker) showAgain(e *entry) {
 func (d *download) standing() Standing {
 	return Standing{
 		Episode: d.ep.ID, Root: d.ep.Root, Repo: d.ep.Repo,
-		State: d.state(), Over: d.ep.Over, Began: d.began.Round(0), Grown: d.lastByte.Round(0),
+		State: d.state(), Over: d.ep.Over(), Began: d.began.Round(0), Grown: d.lastByte.Round(0),
 		Now: d.present(), Device: d.look.Room.Dev,
 	}
 }
 
 func (d *download) state() Kind {
-	switch {
-	case d.ep.Failed:
+	switch d.ep.Phase {
+	case PhaseFailed:
 		return Failed
-	case d.ep.Interrupted:
+	case PhaseInterrupted:
 		return Interrupted
-	case d.ep.Stalled:
+	case PhaseStalled:
 		return Stalled
-	case d.unplayed():
-		return Preparing
-	default:
-		return Progress
+	case PhaseAnnounced, PhaseHeld, PhaseActive, PhaseOver:
 	}
+	if d.unplayed() {
+		return Preparing
+	}
+	return Progress
 }
 
 // present is an event of no kind with the facts of now.

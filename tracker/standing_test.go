@@ -21,7 +21,7 @@ func (s *shown) show(standing Standing) { s.all = append(s.all, standing) }
 func (s *shown) Commit(ep *Episode, events []Event) {
 	if ep != nil && len(events) > 0 {
 		last := s.all[len(s.all)-1]
-		if last.Episode != ep.ID || last.Now.Bytes != ep.Bytes || last.Over != ep.Over || last.Silent {
+		if last.Episode != ep.ID || last.Now.Bytes != ep.Bytes || last.Over != ep.Over() || last.Silent {
 			panic("a line is told of what was not published")
 		}
 	}
@@ -81,9 +81,9 @@ func TestWhatIsRestoredIsPublishedAsItStood(t *testing.T) {
 	tr, s := publishing()
 	now := time.Now()
 	tr.Restore([]Episode{
-		{ID: "e1", Root: "/r", Repo: model, Play: "1", Seq: 3, Bytes: 5 * mb, Began: now.Add(-time.Hour), LastByteAt: now.Add(-time.Minute), Stalled: true},
-		{ID: "e2", Root: "/r2", Repo: model, Play: "1", Seq: 3, Interrupted: true},
-		{ID: "e3", Root: "/r3", Repo: model, Play: "1", Seq: 3, Failed: true},
+		{ID: "e1", Root: "/r", Repo: model, Play: "1", Seq: 3, Bytes: 5 * mb, Began: now.Add(-time.Hour), LastByteAt: now.Add(-time.Minute), Phase: PhaseStalled},
+		{ID: "e2", Root: "/r2", Repo: model, Play: "1", Seq: 3, Phase: PhaseInterrupted},
+		{ID: "e3", Root: "/r3", Repo: model, Play: "1", Seq: 3, Phase: PhaseFailed},
 		{ID: "e4", Root: "/r4", Repo: model, Seq: 1},
 	}, now)
 	var states []string

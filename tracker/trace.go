@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"progressd/hfcache"
 	"progressd/sizer"
 )
 
@@ -39,7 +40,7 @@ func (t *Tracker) trace(ctx context.Context, look sizer.Look) {
 		clear(t.traces)
 		return
 	}
-	k := key{look.Root, look.Repo}
+	k := hfcache.Place{Root: look.Root, Repo: look.Repo}
 	e := t.open[k]
 	last, told := t.traces[k]
 	if e == nil && !look.InPlay && !told {
@@ -54,7 +55,7 @@ func (t *Tracker) trace(ctx context.Context, look sizer.Look) {
 	if e == nil && !look.InPlay {
 		delete(t.traces, k)
 	}
-	line := []slog.Attr{slog.String("root", quoted(k.root)), slog.String("repo", quoted(k.repo.ID))}
+	line := []slog.Attr{slog.String("root", quoted(k.Root)), slog.String("repo", quoted(k.Repo.ID))}
 	t.log.LogAttrs(ctx, slog.LevelDebug, "look", slices.Concat(line, facts, numbersOf(e, look))...)
 }
 
@@ -109,19 +110,9 @@ func phase(e *entry, look sizer.Look) string {
 	case e == nil && look.InPlay:
 		return "told" // what moves there is of a download that is over
 	case e == nil:
-		return "over"
-	case e.ep.Failed:
-		return "failed"
-	case e.ep.Interrupted:
-		return "interrupted"
-	case e.ep.Stalled:
-		return "stalled"
-	case e.unplayed():
-		return "announced" // by a run of which nothing shows on disk
-	case e.ep.Seq == 0:
-		return "held" // until the hub has answered
+		return string(PhaseOver)
 	default:
-		return "active"
+		return string(e.ep.Phase)
 	}
 }
 

@@ -43,26 +43,20 @@ type Tracker struct {
 	hooks Hooks
 	log   *slog.Logger
 
-	open map[key]*entry
+	open map[hfcache.Place]*entry
 	// closed are the plays whose episode is over: more looks of the same
 	// play are nothing new. One is forgotten as soon as it is at rest.
-	closed map[key]string
+	closed map[hfcache.Place]string
 	homes  homes
 	rooms  map[uint64]*room
 	// reports are those of leftovers.
 	reports reports
 	status  status
 	// runs are those that were reported, hears where reports come from.
-	runs  map[key]*run
+	runs  map[hfcache.Place]*run
 	hears <-chan Report
 	// traces are what the debug level has told last, empty where it is off.
-	traces map[key]traced
-}
-
-// key names a download: there is one per root and repository.
-type key struct {
-	root string
-	repo hfcache.Repo
+	traces map[hfcache.Place]traced
 }
 
 // entry is an open download and what of it was noted last.
@@ -79,16 +73,17 @@ type entry struct {
 
 // noted is what of a record decides whether it is to be noted anew.
 type noted struct {
-	bytes, base, fell        int64
-	over, stranger, diskFull bool
-	home                     fsys.Identity
-	memory                   sizer.Memory
+	bytes, base, fell  int64
+	phase              Phase
+	stranger, diskFull bool
+	home               fsys.Identity
+	memory             sizer.Memory
 }
 
 func notedOf(ep *Episode) noted {
 	return noted{
 		bytes: ep.Bytes, base: ep.Base, fell: ep.Fell,
-		over: ep.Over, stranger: ep.Stranger, diskFull: ep.DiskFull, home: ep.Home,
+		phase: ep.Phase, stranger: ep.Stranger, diskFull: ep.DiskFull, home: ep.Home,
 		memory: ep.Memory,
 	}
 }
@@ -98,13 +93,13 @@ func notedOf(ep *Episode) noted {
 func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 	return &Tracker{
 		set: set, rec: rec, hooks: hooks, log: log,
-		open:    map[key]*entry{},
-		closed:  map[key]string{},
+		open:    map[hfcache.Place]*entry{},
+		closed:  map[hfcache.Place]string{},
 		homes:   newHomes(),
 		rooms:   map[uint64]*room{},
-		runs:    map[key]*run{},
-		reports: reports{at: map[key]time.Time{}},
-		traces:  map[key]traced{},
+		runs:    map[hfcache.Place]*run{},
+		reports: reports{at: map[hfcache.Place]time.Time{}},
+		traces:  map[hfcache.Place]traced{},
 	}
 }
 
@@ -113,11 +108,11 @@ func New(set Settings, rec Recorder, hooks Hooks, log *slog.Logger) *Tracker {
 // looked at again.
 func (t *Tracker) Restore(episodes []Episode, now time.Time) {
 	for _, ep := range episodes {
-		if ep.Over {
+		if ep.Over() {
 			continue
 		}
 		d := restoreDownload(t.set, ep, now)
-		k, e := key{ep.Root, ep.Repo}, &entry{download: d, noted: notedOf(&ep), notedAt: now}
+		k, e := hfcache.Place{Root: ep.Root, Repo: ep.Repo}, &entry{download: d, noted: notedOf(&ep), notedAt: now}
 		if t.open[k] == nil {
 			t.open[k] = e
 			t.show(e, nil)
@@ -182,7 +177,7 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 
 // observe gives a look to its download, beginning one if it is due.
 func (t *Tracker) observe(look sizer.Look) {
-	k := key{look.Root, look.Repo}
+	k := hfcache.Place{Root: look.Root, Repo: look.Repo}
 	t.leftovers(k, look)
 	here := !look.Gone && look.Unreadable == nil
 	if t.open[k] == nil && here {
@@ -192,7 +187,7 @@ func (t *Tracker) observe(look sizer.Look) {
 	if e == nil {
 		if e = t.begin(k, look); e == nil {
 			if look.InPlay {
-				t.order(Attention{Root: k.root, Repo: k.repo, Seen: look.At})
+				t.order(Attention{Root: k.Root, Repo: k.Repo, Seen: look.At})
 			}
 			return
 		}
@@ -209,7 +204,7 @@ func (t *Tracker) observe(look sizer.Look) {
 	}
 	t.note(e, e.observe(look))
 	t.settleRun(k, e)
-	if !e.ep.Over {
+	if !e.ep.Over() {
 		t.weigh(e)
 		t.attend(k, e)
 		return
@@ -219,11 +214,11 @@ func (t *Tracker) observe(look sizer.Look) {
 	} else {
 		t.close(k, e)
 	}
-	t.log.Debug("download over", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+	t.log.Debug("download over", "root", k.Root, "repo", k.Repo.ID, "episode", e.ep.ID)
 }
 
 // close forgets a download that is over, but for its play.
-func (t *Tracker) close(k key, e *entry) {
+func (t *Tracker) close(k hfcache.Place, e *entry) {
 	delete(t.open, k)
 	if e.ep.Play != "" {
 		t.closed[k] = e.ep.Play
@@ -232,14 +227,14 @@ func (t *Tracker) close(k key, e *entry) {
 }
 
 // vanish forgets a download whose repository is no more: nothing of it can be seen.
-func (t *Tracker) vanish(k key, e *entry) {
+func (t *Tracker) vanish(k hfcache.Place, e *entry) {
 	delete(t.open, k)
 	t.release(k, e, time.Time{})
 }
 
 // begin opens an episode if the look shows a download that was not told yet,
 // and returns nil otherwise.
-func (t *Tracker) begin(k key, look sizer.Look) *entry {
+func (t *Tracker) begin(k hfcache.Place, look sizer.Look) *entry {
 	if look.Unreadable != nil {
 		return nil
 	}
@@ -259,14 +254,14 @@ func (t *Tracker) begin(k key, look sizer.Look) *entry {
 	e := &entry{download: newDownload(t.set, look, base)}
 	e.run = t.runs[k]
 	t.open[k] = e
-	t.log.Debug("download begins", "root", k.root, "repo", k.repo.ID, "episode", e.ep.ID)
+	t.log.Debug("download begins", "root", k.Root, "repo", k.Repo.ID, "episode", e.ep.ID)
 	return e
 }
 
 // tick lets time pass for every download whose root is there.
 func (t *Tracker) tick(now time.Time) {
 	for k, e := range t.open {
-		if t.homes.away[k.root] {
+		if t.homes.away[k.Root] {
 			continue
 		}
 		t.note(e, e.tick(now))
@@ -277,7 +272,7 @@ func (t *Tracker) tick(now time.Time) {
 		if t.open[k] != e {
 			continue // buried
 		}
-		if e.ep.Over {
+		if e.ep.Over() {
 			t.close(k, e)
 			continue
 		}
@@ -287,7 +282,7 @@ func (t *Tracker) tick(now time.Time) {
 
 // sinceClosed is what of a look is new to a run that has begun when the play
 // that it shows was told already.
-func (t *Tracker) sinceClosed(k key, look sizer.Look) sizer.Look {
+func (t *Tracker) sinceClosed(k hfcache.Place, look sizer.Look) sizer.Look {
 	play, told := t.closed[k]
 	switch {
 	case !told || play != look.Play || !look.InPlay:
@@ -303,7 +298,7 @@ func (t *Tracker) sinceClosed(k key, look sizer.Look) sizer.Look {
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
-	if len(events) == 0 && !old && e.ep.Over == e.noted.over && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
+	if len(events) == 0 && !old && e.ep.Phase == e.noted.phase && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
 		e.ep.DiskFull == e.noted.diskFull && e.ep.Home == e.noted.home && e.noted.memory.SameFacts(e.ep.Memory) {
 		t.showAgain(e)
 		return
@@ -314,7 +309,7 @@ func (t *Tracker) note(e *entry, events []Event) {
 func (t *Tracker) commit(e *entry, events []Event) {
 	for _, event := range events {
 		if event.Kind == OrphansFound {
-			t.reports.at[key{event.Root, event.Repo}] = event.At
+			t.reports.at[hfcache.Place{Root: event.Root, Repo: event.Repo}] = event.At
 		}
 	}
 	t.show(e, events)
@@ -336,7 +331,7 @@ func (t *Tracker) ticking() bool {
 		return true
 	}
 	for k, e := range t.open {
-		if (e.active() || e.run != nil && e.run.exit != nil) && !t.homes.away[k.root] || e.waits() {
+		if (e.active() || e.run != nil && e.run.exit != nil) && !t.homes.away[k.Root] || e.waits() {
 			return true
 		}
 	}

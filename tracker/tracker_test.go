@@ -273,7 +273,7 @@ func TestBytesAreNotedNowAndThen(t *testing.T) {
 		}
 		e.see("/a", "o/m", by(vllm), bytes(200), func(l *sizer.Look) { l.Memory.Failed = 1 })
 		e.stop()
-		if last := e.episodes[len(e.episodes)-1]; last.Bytes != 200 || last.Over {
+		if last := e.episodes[len(e.episodes)-1]; last.Bytes != 200 || last.Over() {
 			t.Errorf("stopped at %+v", last)
 		}
 	})
@@ -296,7 +296,7 @@ func TestRestoredEpisodesGoOn(t *testing.T) {
 		next.see("/a", "o/m", by(vllm), bytes(200*mb))
 		next.stop()
 		next.want(t, "o/m progress")
-		if last := next.episodes[len(next.episodes)-1]; !last.Over && last.ID != records[0].ID {
+		if last := next.episodes[len(next.episodes)-1]; !last.Over() && last.ID != records[0].ID {
 			t.Errorf("the episode became another one: %s", last.ID)
 		}
 	})

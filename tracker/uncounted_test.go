@@ -88,8 +88,8 @@ func TestNoLineSaysHowLongNothingCameWhileNothingCanBeRead(t *testing.T) {
 	p.see(also(by(vllm), bytes(50*mb)))
 	p.look.Unreadable = errors.New("permission denied")
 	p.until(5 * time.Minute)
-	if e := p.last(Keepalive); e.Silence != 0 || e.LastMinute != 0 {
-		t.Errorf("it says %v, %d", e.Silence, e.LastMinute)
+	if e := p.last(Keepalive); e.Reason == "" || e.LastMinute != 0 {
+		t.Errorf("it says %+v", e)
 	}
 	p.look.Unreadable = nil
 	p.until(8 * time.Minute)

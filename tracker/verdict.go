@@ -17,10 +17,10 @@ func (d *download) verdict() []Event {
 	case "":
 		return nil
 	case Stalled:
-		d.ep.Stalled = true
+		d.ep.Phase = PhaseStalled
 		return []Event{d.silent(Stalled)}
 	case Interrupted:
-		d.ep.Stalled, d.ep.Interrupted = false, true
+		d.ep.Phase = PhaseInterrupted
 		return append(d.orphans(), d.silent(Interrupted))
 	default:
 		return d.finish(kind)
@@ -29,7 +29,8 @@ func (d *download) verdict() []Event {
 
 // pending is the verdict that the facts earn if they stay as they are, and how
 // much longer they have to; empty if none. None comes once the download is known
-// to be interrupted: only bytes, a new attempt or proof can change that.
+// to be interrupted: only bytes, a new attempt, proof or a model that is whole
+// can change that.
 func (d *download) pending() (Kind, time.Duration) {
 	kind, watch, limit := d.awaited()
 	if kind == "" {
@@ -41,7 +42,7 @@ func (d *download) pending() (Kind, time.Duration) {
 // awaited is the verdict of pending, the clock by which it falls due, and the
 // limit on that.
 func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) {
-	if !d.active() {
+	if !d.mayEnd() {
 		return "", nil, 0
 	}
 	kind, watch, limit = Interrupted, &d.clocks.silent, d.set.StallAfter
@@ -65,10 +66,21 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 	} else if d.abandoned() {
 		watch, limit = &d.clocks.gone, d.set.InterruptAfter
 	}
-	if kind == Stalled && d.ep.Stalled {
+	if kind == Stalled && d.ep.Phase == PhaseStalled {
 		return "", nil, 0
 	}
 	return kind, watch, limit
+}
+
+// mayEnd reports whether a verdict may fall due by waiting.
+func (d *download) mayEnd() bool { return d.active() || d.madeWhole() }
+
+// madeWhole reports whether what was interrupted is whole by now, though no byte
+// was seen to come: rsync has brought it, say, with times from elsewhere. Where
+// nothing tells what is whole, interrupted stands.
+func (d *download) madeWhole() bool {
+	end, ok := d.ending()
+	return d.ep.Phase == PhaseInterrupted && ok && end == Completed && d.look.Whole
 }
 
 // ending is the end that the facts point to, if they stay as they are: a tidy

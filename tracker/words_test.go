@@ -1,7 +1,9 @@
 package tracker
 
 import (
+	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,4 +43,70 @@ func TestEmptyLeftoversAreNoMatter(t *testing.T) {
 	p.see(also(by(vllm), bytes(50*mb)))
 	p.see(also(tidy, proof, func(l *sizer.Look) { l.Orphans = 2 }))
 	p.want("0s preparing 50", "0s started 50", "0s completed 50")
+}
+
+// What can't be seen isn't said to bring nothing: bytes may come all the while.
+func TestWhatCannotBeReadIsNotCalledSilent(t *testing.T) {
+	for what, c := range map[string]struct {
+		hide func(p *player)
+		why  string
+	}{
+		"a cache that can't be read": {func(p *player) {
+			p.see(func(l *sizer.Look) { l.Unreadable = fmt.Errorf("open /hub/a: %w", syscall.EACCES) })
+			p.until(3 * time.Minute)
+		}, "permission denied"},
+		"a disk that hangs": {func(p *player) { p.blind(3 * time.Minute) }, "no look at it has come back"},
+	} {
+		p := play(t, defaults)
+		p.see(also(by(vllm), bytes(50*mb)))
+		p.until(5 * time.Second)
+		c.hide(p)
+		e := p.last(Keepalive)
+		if e.Reason != c.why || e.Silence < 30*time.Second || e.Silence > 3*time.Minute || e.Rate != 0 {
+			t.Errorf("%s: %+v", what, e)
+		}
+		if n := p.count(Keepalive); n != 2 && n != 3 {
+			t.Errorf("%s: told %d times in 3 minutes", what, n)
+		}
+		p.see(func(l *sizer.Look) { l.Unreadable = nil })
+		p.until(5 * time.Minute)
+		if e := p.last(Keepalive); e.Reason != "" {
+			t.Errorf("%s: after its end: %+v", what, e)
+		}
+	}
+}
+
+// "hf cache prune" under a client takes the partial from under it: that is said at
+// once, and not that a new attempt has begun.
+func TestAPartialThatIsRemovedUnderItsDownloaderIsReported(t *testing.T) {
+	for what, c := range map[string]struct {
+		after func(p *player)
+		want  time.Duration // 0: not said
+	}{
+		"it holds its lock":    {nil, 25 * time.Second},
+		"it has begun another": {func(p *player) { p.see(also(by(cli), bytes(mb))) }, 0},
+		"it is gone":           {func(p *player) { p.see(killed) }, 0},
+	} {
+		p := play(t, defaults)
+		p.see(also(by(cli), bytes(50*mb)))
+		p.until(10 * time.Second)
+		p.see(also(by(cli), bytes(700), func(l *sizer.Look) { l.Partials = 0 }))
+		p.until(13 * time.Second)
+		if c.after != nil {
+			c.after(p)
+		}
+		p.until(50 * time.Second)
+		for _, e := range p.events {
+			removed := e.Kind == Restarted && e.Cause == CauseRemoved
+			switch {
+			case removed && (c.want == 0 || e.At.Sub(p.start) > c.want || !e.DownloaderAlive || e.Lost != 50*mb):
+				t.Errorf("%s: %v after the start: %+v", what, e.At.Sub(p.start), e)
+			case removed:
+				c.want = 0
+			}
+		}
+		if c.want != 0 {
+			t.Errorf("%s: not said: %v", what, p.told())
+		}
+	}
 }

@@ -141,7 +141,7 @@ func (p *repo) settle(t time.Duration) {
 func (p *repo) pay(start, end, used time.Duration) {
 	plan := p.planned()
 	if p.looked {
-		plan.paid = max(plan.paid, start) + (share+1)*used
+		plan.paid = max(plan.paid, start) + (lookShare+1)*used
 	}
 	plan.rest = max(end+eventGap, end+(end-start), plan.paid-credit)
 }

@@ -20,10 +20,13 @@ const (
 	// share: what took d of a core is followed by share*d of rest, so that
 	// nothing, however large, takes more than a tenth of it for long.
 	share = 9
+	// lookShare is the same for the looks at one repository, of which there may be
+	// hundreds of thousands of files: no more than a fiftieth.
+	lookShare = 49
 	// credit is how much of that rest a repository may owe: a look at a
 	// million blobs takes a second, and a download that begins right after
-	// one shall not wait for nine.
-	credit = 12 * time.Second
+	// one, or a verdict, shall not wait for fifty.
+	credit = 2 * time.Minute
 	// costly is a look of which Options.AfterCostly is told.
 	costly = 250 * time.Millisecond
 	// drainGap bounds how often a storm of events wakes a root.

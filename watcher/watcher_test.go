@@ -217,10 +217,10 @@ func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
 		now = look(now)
 		used += costly
 	}
-	if most := (now - began + credit) / (share + 1); used > most+costly {
+	if most := (now - began + credit) / (lookShare + 1); used > most+costly {
 		t.Errorf("looks used %v in %v, at most %v is allowed", used, now-began, most)
 	}
-	if least := (now - began) / (share + 2); used < least {
+	if least := (now - began) / (lookShare + 2); used < least {
 		t.Errorf("looks used %v in %v, they may use %v", used, now-began, least)
 	}
 	calm := now + credit
@@ -238,7 +238,7 @@ func TestTheFirstLookOwesNothing(t *testing.T) {
 	}
 	p.looked = true
 	p.pay(p.plan.rest, p.plan.rest+costly, costly)
-	if p.plan.rest < share*costly {
+	if p.plan.rest < lookShare*costly {
 		t.Errorf("after the second look the third comes as soon as at %v", p.plan.rest)
 	}
 }

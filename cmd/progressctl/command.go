@@ -50,7 +50,7 @@ and runs a downloader so that what it prints is heard as well.`,
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
 	root.PersistentFlags().StringVar(&c.socket, "socket", "", "`PATH` of the daemon's socket; else the system's, else your own daemon's")
-	root.AddCommand(c.status(), c.wait(), c.events(), c.exec())
+	root.AddCommand(c.status(), c.wait(), c.events(), c.exec(), c.serve(), c.top())
 	root.InitDefaultCompletionCmd()
 	withoutPowershell(root)
 	return root

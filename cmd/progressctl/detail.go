@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"progressd/display"
 	"progressd/record"
 	"progressd/sizer"
 	"progressd/socket"
@@ -15,7 +16,7 @@ import (
 // detail prints all that is known of a repository in one cache.
 func detail(out io.Writer, a socket.Answered, now time.Time) {
 	d := a.Download
-	fmt.Fprintf(out, "%s - %s\n", named(d.Record), stateText(d, now))
+	fmt.Fprintf(out, "%s - %s\n", display.Name(d.Record), stateText(d, now))
 	entry := func(name, text string) {
 		if text != "" {
 			fmt.Fprintf(out, "%10s: %s\n", name, text)
@@ -30,9 +31,9 @@ func detail(out io.Writer, a socket.Answered, now time.Time) {
 		entry("Disk", roomText(d))
 	}
 	if d.FilesInFlight > 0 {
-		entry("Writing", count(int(d.FilesInFlight), "file"))
+		entry("Writing", display.Count(int(d.FilesInFlight), "file"))
 		for _, f := range d.InFlight {
-			fmt.Fprintf(out, "%12s%s\n", "", inFlight(f))
+			fmt.Fprintf(out, "%12s%s\n", "", display.InFlight(f))
 		}
 	}
 	if len(a.Lines) > 0 {
@@ -51,10 +52,10 @@ func stateText(d record.Download, now time.Time) string {
 		text += " (" + proofs[d.Proof] + ")"
 	case d.State == record.Downloading || d.State == record.Preparing:
 		if !d.Started.IsZero() {
-			text += ", begun " + ago(d.Started, now)
+			text += ", begun " + display.Ago(d.Started, now)
 		}
 	case (d.State == record.Stalled || d.State == record.Interrupted || d.State == record.Failed) && !d.Grown.IsZero():
-		text += ", last byte " + ago(d.Grown, now)
+		text += ", last byte " + display.Ago(d.Grown, now)
 	}
 	return text
 }
@@ -72,25 +73,25 @@ func onDisk(d record.Download) string {
 	if d.Bytes == nil {
 		return ""
 	}
-	text := size(d)
+	text := display.Size(d)
 	if d.Percent != "" {
-		text += " ~ " + percent(d)
+		text += " ~ " + display.Percent(d)
 	}
 	if d.FilesDone == nil {
 		return text
 	}
 	if d.Files > 0 {
-		return text + fmt.Sprintf(", %d of %s", *d.FilesDone, count(int(d.Files), "file"))
+		return text + fmt.Sprintf(", %d of %s", *d.FilesDone, display.Count(int(d.Files), "file"))
 	}
-	return text + ", " + count(int(*d.FilesDone), "file")
+	return text + ", " + display.Count(int(*d.FilesDone), "file")
 }
 
 func speedText(d record.Download) string {
-	text := speed(d)
-	if text == unknown {
+	text := display.Speed(d)
+	if text == display.Unknown {
 		return ""
 	}
-	if l := left(d); l != unknown {
+	if l := display.Left(d); l != display.Unknown {
 		text += ", " + strings.Replace(l, "<", "at most ", 1) + " left"
 	}
 	return text
@@ -114,6 +115,9 @@ func owner(d record.Download) string {
 	if d.Container != "" {
 		parts = append(parts, "container "+d.Container)
 	}
+	if d.Pod != "" {
+		parts = append(parts, "pod "+d.Namespace+"/"+d.Pod)
+	}
 	return strings.Join(parts, ", ")
 }
 
@@ -121,15 +125,6 @@ func roomText(d record.Download) string {
 	text := sizer.FormatBytes(*d.FreeBytes) + " free"
 	if d.NeededBytes > 0 {
 		text = sizer.FormatBytes(d.NeededBytes) + " left to download, " + text
-	}
-	return text
-}
-
-// inFlight is "model-00004-of-00009.safetensors 45.8MB/100MB ~ 45.8%, 1.5MB/s".
-func inFlight(f record.File) string {
-	text := f.Name + " " + sizer.FormatProgress(f.Bytes, f.Size)
-	if f.Rate > 0 {
-		text += ", " + sizer.FormatRate(f.Rate)
 	}
 	return text
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"progressd/display"
 	"progressd/live"
 	"progressd/record"
 )
@@ -127,7 +128,7 @@ func (t *teller) print(r record.Record) {
 		printJSON(t.c.stdout, r)
 		return
 	}
-	fmt.Fprintln(t.c.stdout, line(r))
+	fmt.Fprintln(t.c.stdout, display.Line(r))
 }
 
 // lastOf are the last n of some records, all if n is negative.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/bits"
 	"os"
 	"strings"
 	"time"
@@ -10,9 +9,9 @@ import (
 	"golang.org/x/term"
 
 	"progressd/child"
+	"progressd/display"
 	"progressd/live"
 	"progressd/record"
-	"progressd/sizer"
 )
 
 // progress shows on standard error what wait waits for: a bar on a terminal,
@@ -43,7 +42,7 @@ func (p *progress) hear(u live.Update, w *waiter) {
 	}
 	for _, t := range w.targets {
 		if t.is(*u.Event) && !t.over {
-			fmt.Fprintln(p.out, line(*u.Event))
+			fmt.Fprintln(p.out, display.Line(*u.Event))
 		}
 	}
 }
@@ -93,15 +92,15 @@ func barText(w *waiter, now time.Time, width int) string {
 
 // amounts are a bar where there is a total and room, and what is known besides.
 func amounts(d record.Download, now time.Time, room int) string {
-	parts := []string{size(d)}
-	if s := speed(d); s != unknown {
+	parts := []string{display.Size(d)}
+	if s := display.Speed(d); s != display.Unknown {
 		parts = append(parts, s)
 	}
-	if l := left(d); l != unknown {
+	if l := display.Left(d); l != display.Unknown {
 		parts = append(parts, l+" left")
 	}
-	if silence := live.Silence(d, now); silence >= time.Minute {
-		parts = append(parts, "no new data for "+sizer.FormatDuration(silence))
+	if silence := display.Silence(d, now); silence != "" {
+		parts = append(parts, silence)
 	}
 	if d.State != record.Downloading {
 		parts = append(parts, string(d.State))
@@ -110,23 +109,16 @@ func amounts(d record.Download, now time.Time, room int) string {
 	if d.Percent == "" {
 		return text
 	}
-	text = percent(d) + "  " + text
+	text = display.Percent(d) + "  " + text
 	const least, most = 10, 40
-	if cells := min(room-len(text)-len("[]  "), most); cells >= least && d.Bytes != nil && d.Total > 0 {
-		full := filled(*d.Bytes, d.Total, cells)
+	if cells := min(room-len(text)-len("[]  "), most); cells >= least {
+		full, ok := display.Filled(d, cells)
+		if !ok {
+			return text
+		}
 		text = "[" + strings.Repeat("#", full) + strings.Repeat(".", cells-full) + "]  " + text
 	}
 	return text
-}
-
-// filled is how many cells of a bar are full.
-func filled(bytes, total int64, cells int) int {
-	if bytes <= 0 || bytes >= total {
-		return cells * int(min(max(bytes, 0), 1))
-	}
-	hi, lo := bits.Mul64(uint64(bytes), uint64(cells)) //nolint:gosec // neither is negative
-	full, _ := bits.Div64(hi, lo, uint64(total))       //nolint:gosec // it is more than bytes
-	return int(full)                                   //nolint:gosec // less than cells
 }
 
 func cut(text string, width int) string { return text[:min(len(text), max(width, 0))] }

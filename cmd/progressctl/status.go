@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"progressd/display"
 	"progressd/hfcache"
 	"progressd/live"
 	"progressd/record"
-	"progressd/sizer"
 	"progressd/socket"
 )
 
@@ -132,9 +131,12 @@ func (c *ctl) showAll(opts statusOptions) int {
 		}
 		return exitOK
 	}
-	rows := tableRows(shown)
+	var rows [][]string
+	for _, d := range shown {
+		rows = append(rows, display.Row(d))
+	}
 	if !opts.noLegend && len(rows) > 0 {
-		rows = slices.Insert(rows, 0, tableHead)
+		rows = slices.Insert(rows, 0, display.Head())
 	}
 	table(c.stdout, rows)
 	if !opts.noLegend {
@@ -151,17 +153,6 @@ func printJSON(out io.Writer, value any) {
 	fmt.Fprintf(out, "%s\n", text)
 }
 
-var tableHead = []string{"MODEL", "STATE", "BYTES", "%", "SPEED", "LEFT", "FILES", "BY"}
-
-// tableRows are the cells of each download.
-func tableRows(all []record.Download) [][]string {
-	var rows [][]string
-	for _, d := range all {
-		rows = append(rows, []string{named(d.Record), string(d.State), size(d), percent(d), speed(d), left(d), files(d), by(d)})
-	}
-	return rows
-}
-
 // table prints rows in columns.
 func table(out io.Writer, rows [][]string) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -171,37 +162,9 @@ func table(out io.Writer, rows [][]string) {
 	_ = w.Flush() // who can't be told can't be told that, either
 }
 
-// summary is the last line of the table: what is left to download, and what
-// each disk that is written to has free.
+// summary is the last line of the table.
 func summary(all []record.Download, ended int) string {
-	running, missing := 0, int64(0)
-	free := map[string]int64{}
-	for _, d := range all {
-		if d.State.Running() {
-			running++
-			missing += d.NeededBytes
-			if d.Device != "" && d.FreeBytes != nil {
-				free[d.Device] = *d.FreeBytes
-			}
-		}
-	}
-	text := "no downloads"
-	if running > 0 {
-		text = count(running, "download")
-	}
-	if missing > 0 {
-		text += ", " + sizer.FormatBytes(missing) + " left"
-	}
-	var disks []string
-	for _, device := range slices.Sorted(maps.Keys(free)) {
-		disks = append(disks, sizer.FormatBytes(free[device])+" free")
-		if len(free) > 1 {
-			disks[len(disks)-1] += " on disk " + device
-		}
-	}
-	if len(disks) > 0 {
-		text += "; " + strings.Join(disks, ", ")
-	}
+	text := display.Summary(all)
 	if ended > 0 {
 		text += fmt.Sprintf("; %d ended within 24 hours (--all shows them)", ended)
 	}
@@ -260,7 +223,7 @@ func (c *ctl) completeModels(*cobra.Command, []string, string) ([]string, cobra.
 	}
 	var names []string
 	for _, d := range all {
-		names = append(names, named(d.Record))
+		names = append(names, display.Name(d.Record))
 	}
 	slices.Sort(names)
 	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"progressd/display"
 	"progressd/live"
 	"progressd/record"
 	"progressd/socket"
@@ -182,7 +183,9 @@ func (c *ctl) askFor(ctx context.Context, t *target, answers chan<- asked) {
 }
 
 // sayLine prints the line of a verdict.
-func (c *ctl) sayLine(t *target) { fmt.Fprintln(c.stdout, line(worded(t.known(time.Now()), t.status))) }
+func (c *ctl) sayLine(t *target) {
+	fmt.Fprintln(c.stdout, display.Line(worded(t.known(time.Now()), t.status)))
+}
 
 // sayJSON prints all that is known.
 func (c *ctl) sayJSON(t *target) { printJSON(c.stdout, t.known(time.Now())) }

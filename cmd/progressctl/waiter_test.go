@@ -351,14 +351,6 @@ func TestBars(t *testing.T) {
 	}
 }
 
-func TestBarsOfAnySize(t *testing.T) {
-	for _, c := range []struct{ bytes, total int64 }{{0, 1}, {1, 1}, {1<<63 - 2, 1<<63 - 1}, {-1, 5}, {6, 5}, {1, 1 << 60}} {
-		if n := filled(c.bytes, c.total, 40); n < 0 || n > 40 || c.bytes < c.total && n == 40 {
-			t.Errorf("%d of %d: %d cells", c.bytes, c.total, n)
-		}
-	}
-}
-
 func demoOf(id string) hfcache.Repo { return hfcache.Repo{Type: hfcache.Model, ID: id} }
 
 func TestTimesOfThePast(t *testing.T) {

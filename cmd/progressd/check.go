@@ -15,9 +15,9 @@ import (
 )
 
 // check prints what would be watched, where the lines would go, and what to do
-// about what is not as it should be. The exit status is that of a failure if a root
-// is there and can't be one.
-func check(set config.Settings, out io.Writer) int {
+// about what is not as it should be, or not seen. The exit status is that of a failure
+// if a root is there and can't be one.
+func (h host) check(set config.Settings, out io.Writer) int {
 	file := set.File
 	if file == "" {
 		file = "(none: defaults)"
@@ -31,7 +31,7 @@ func check(set config.Settings, out io.Writer) int {
 	if set.Hub.Enabled {
 		fmt.Fprintf(w, "hub look-up\t%s\n", set.Hub.Endpoint)
 	}
-	status, owned := exitOK, shares{}
+	status, owned, service := exitOK, shares{}, h.service()
 	var hints []string
 	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
@@ -41,7 +41,7 @@ func check(set config.Settings, out io.Writer) int {
 		for _, path := range found {
 			r := checkRoot(path, set.Roots)
 			fmt.Fprintf(w, "root\t%s\t%s\n", record.Clean(path), r.says())
-			hints = append(hints, r.hints...)
+			hints = append(append(hints, r.hints...), service.hints(path, h.isSystem(set))...)
 			owned[r.owner] += r.repos
 			if r.wrong != nil {
 				status = exitFailed
@@ -50,6 +50,11 @@ func check(set config.Settings, out io.Writer) int {
 	}
 	if hint := daemon.ProcessesHidden(set); hint != "" {
 		hints = append(hints, hint)
+	}
+	hints = append(hints, h.uncovered(set)...)
+	hints = append(hints, h.shortOfWatches(owned)...)
+	if service.shut {
+		hints = append(hints, fmt.Sprintf("what the running service (pid %d) sees of this is shown to root only: ask as root", service.pid))
 	}
 	for _, line := range owned.over() {
 		fmt.Fprintf(w, "over budget\t%s\n", line)

@@ -43,7 +43,7 @@ func checkRoot(path string, roots []string) *rootCheck {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		r.unseen = err
+		r.refused(err)
 	case err != nil:
 		r.wrong = err
 	case !info.IsDir():
@@ -52,6 +52,15 @@ func checkRoot(path string, roots []string) *rootCheck {
 		r.look()
 	}
 	return r
+}
+
+// refused notes that this user may not look.
+func (r *rootCheck) refused(err error) {
+	r.unseen = err
+	if os.Geteuid() == 0 {
+		r.hint("%s is kept even from root, as by FUSE without allow_other, or NFS with root_squash: mount it with allow_other, or have the service run "+
+			"in a group that may read it (systemctl edit progressd: SupplementaryGroups=)", r.path)
+	}
 }
 
 func (r *rootCheck) look() {
@@ -63,7 +72,7 @@ func (r *rootCheck) look() {
 	}
 	err := entries(r.path, r.entry)
 	if errors.Is(err, fs.ErrPermission) {
-		r.unseen = err
+		r.refused(err)
 	} else {
 		r.wrong = err
 	}

@@ -109,7 +109,7 @@ func run(args []string, w world) int {
 		return exitUsage
 	}
 	if opts.check {
-		return check(set, w.stdout)
+		return thisHost.check(set, w.stdout)
 	}
 	if set.Homeless != nil {
 		fmt.Fprintf(w.stderr, "progressd: %v\n", set.Homeless)

@@ -395,7 +395,7 @@ func TestCheckNamesABorrowedLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	check(config.Settings{Roots: []string{link, hub}}, &out)
+	thisHost.check(config.Settings{Roots: []string{link, hub}}, &out)
 	if text := out.String(); !strings.Contains(text, "belongs to uid 1001") || !strings.Contains(text, "0 repositories") {
 		t.Error(text)
 	}
@@ -404,5 +404,14 @@ func TestCheckNamesABorrowedLink(t *testing.T) {
 func TestCheckNamesWhoHasMoreThanCanBeRemembered(t *testing.T) {
 	if got := (shares{1000: 7, 1001: 60_000}).over(); len(got) != 1 || got[0] != "uid 1001: 60000 repositories, 50000 in all are remembered" {
 		t.Errorf("%q", got)
+	}
+}
+
+// endToEnd skips what takes minutes at the shipped timings, unless make
+// e2e-daemon asks for it.
+func endToEnd(t *testing.T) {
+	t.Helper()
+	if os.Getenv("PROGRESSD_E2E") == "" {
+		t.Skip("takes minutes at the shipped timings: make e2e-daemon")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,9 @@ func (l *Listener) hear() {
 func (l *Listener) Environ() []string {
 	return append(Environ(), "NOTIFY_SOCKET="+l.address, "RUNTIME_DIRECTORY="+l.runDir)
 }
+
+// Socket is where the program makes the one at which it is asked.
+func (l *Listener) Socket() string { return filepath.Join(l.runDir, "progressd.sock") }
 
 // Environ is our own environment for a program that no manager starts.
 func Environ() []string {

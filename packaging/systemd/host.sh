@@ -29,9 +29,13 @@ installed)
 	else
 		echo 'to start it now and at every boot: systemctl enable --now progressd'
 	fi
+	echo 'downloads over HTTP, while somebody looks: systemctl enable --now progressd-http.socket'
 	echo 'for one user, without root: systemctl --user daemon-reload; systemctl --user enable --now progressd'
 	;;
 stop)
+	if command -v systemctl >/dev/null 2>&1 && systemctl cat progressd-http.socket >/dev/null 2>&1; then
+		if running; then systemctl disable --now progressd-http.socket progressd-http.service; else systemctl disable progressd-http.socket; fi
+	fi || exit
 	# Here a failure counts: the files of a running service are not taken away.
 	if command -v systemctl >/dev/null 2>&1 && systemctl cat progressd.service >/dev/null 2>&1; then
 		if running; then systemctl disable --now progressd.service; else systemctl disable progressd.service; fi

@@ -4,104 +4,8 @@
 # Unit and configuration are the packaged ones, with every wait that users have.
 set -u # not pipefail: "grep -q" leaves early
 
-log=/var/log/progressd
-cases=0
-
-say() { printf '    %s\n' "$*"; }
-ok() { cases=$((cases + 1)); echo "ok $cases - $*"; }
-die() {
-	echo "FAILED - $*"
-	journalctl --sync
-	systemctl status progressd --no-pager --lines=0
-	journalctl --no-pager --lines=60 SYSLOG_IDENTIFIER=progressd
-	exit 1
-}
-
-# eventually SECONDS CMD...: waits until CMD succeeds.
-eventually() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS <= end)) || return 1
-		sleep 0.1
-	done
-}
-
-# reload: until the new configuration rules. "systemctl reload" has returned as soon as the signal is sent.
-reload() {
-	local before
-	before=$(greetings)
-	systemctl reload progressd || die "reload"
-	eventually 10 greeted_since "$before" || die "the reload is not carried out"
-}
-greetings() { journalctl --sync; journalctl --quiet --no-pager --output=cat --unit=progressd | grep -c 'msg=watching'; }
-greeted_since() { (($(greetings) > $1)); }
-
-property() { systemctl show --property="$1" --value progressd; }
-has() { grep -q -- "$2" "$1"; }
-# Over rotations, too.
-count() { cat "$1" "$1".[0-9]* 2>/dev/null | grep -c -- "$2"; }
-in_journal() { journalctl --sync; journalctl --quiet --no-pager --output=json --unit=progressd "$@" | grep -q .; }
-
-# entry EVENT=... MODEL=... FIELD=PATTERN...: the journal has one entry of that event and model, with
-# these fields. Only ours are named without their prefix.
-entry() {
-	local field fields=()
-	for field; do
-		case $field in MESSAGE*=* | PRIORITY=* | SYSLOG_* | _*) ;; *) field=PROGRESSD_$field ;; esac
-		fields+=("$field")
-	done
-	in_journal "${fields[@]:0:2}" || return 1
-	journalctl --quiet --no-pager --output=json --unit=progressd "${fields[@]:0:2}" | python3 /src/test/e2e/fields.py "${fields[@]}"
-}
-
-# as USER CMD...
-as() {
-	local user=$1 home
-	shift
-	home=$(getent passwd "$user" | cut -d: -f6)
-	runuser -u "$user" -- env HOME="$home" XDG_RUNTIME_DIR="/run/user/$(id -u "$user")" "$@"
-}
-
-# start_hub ORG/NAME...: what there is to download.
-start_hub() {
-	coproc HUB { exec /tools/hub "$@"; }
-	hub_commands=${HUB[1]}
-	read -r endpoint <&"${HUB[0]}" || die "the hub does not start"
-	install -d -m 1777 /var/tmp/python
-}
-
-logfile() { echo "$log/${1/\//--}.log"; }
-
-# What the line of the step says: a look may fall into the write of 10 MiB that passes 100 MB.
-middle='10[0-5]MB/130MB ~ \(7[6-9]\|80\)\.[0-9]%'
-
-# start_client USER ORG/NAME FILE...: the real client. start_download is that, of all files, to the
-# middle, where the hub holds it; finish_download lets it go on to its end.
-start_client() {
-	model=$2
-	as "$1" HF_ENDPOINT="$endpoint" HF_HUB_DISABLE_XET=1 HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DOWNLOAD_TIMEOUT=300 \
-		PYTHONPATH=/hf PYTHONPYCACHEPREFIX=/var/tmp/python python3 /hf/bin/hf download "${@:2}" >/var/tmp/client.log 2>&1 </dev/null &
-	client=$!
-}
-start_download() {
-	start_client "$1" "$2"
-	eventually 90 has "$(logfile "$model")" "Download progress: $middle$" || { ls -laR --time-style=full-iso /home/*/.cache/huggingface/hub; date --iso=ns; cat /var/tmp/client.log; die "no progress line of $model"; }
-}
-finish_download() {
-	echo "open $model" >&"$hub_commands"
-	wait "$client" || { cat /var/tmp/client.log; die "the client failed"; }
-}
-is_completed() { (($(count "$(logfile "$1")" '\[SUCCESS\] Model downloaded successfully$') > 0)); }
-
-# once ORG/NAME: completed, and whatever was done to the daemon meanwhile, no line twice.
-once() {
-	local line
-	eventually 90 is_completed "$1" || die "no completed line of $1"
-	for line in 'Preparing to download model: ' 'Download progress: ' 'Model downloaded successfully'; do
-		[[ $(count "$(logfile "$1")" "$line") == 1 ]] || { cat "$(logfile "$1")"; die "not once: $line"; }
-	done
-}
+# shellcheck source=test/e2e/lib.sh
+. /src/test/e2e/lib.sh
 
 installs() {
 	make --silent -C /src install || die "make install"
@@ -120,7 +24,30 @@ is_confined() {
 	ok "systemd-analyze security: $(tail -1 <<<"$measured" | grep -o '[0-9]\.[0-9]')"
 }
 
+# is_kept_from_secrets looks with the eyes of the running service, through its own mounts, and with all that
+# root may: what isn't there for root isn't there for the daemon, were it taken over.
+is_kept_from_secrets() {
+	local eyes path seen=0
+	eyes=/proc/$(property MainPID)/root
+	for path in /etc/shadow /etc/gshadow /etc/ssh/ssh_host_secret_key /root/.ssh/id_secret /root/.cache/huggingface/token /run/log/journal /run/dbus /run/systemd/private; do
+		[[ -e $path ]] || continue
+		seen=$((seen + 1))
+		if [[ -d $path ]]; then
+			[[ -z $(ls -A "$eyes$path" 2>/dev/null) ]] || die "the service sees into $path"
+		else
+			[[ -z $(head -c 1 "$eyes$path" 2>/dev/null | tr -d '\0') ]] || die "the service can read $path"
+		fi
+	done
+	((seen >= 5)) || die "only $seen secrets are there to be kept"
+	[[ $(head -c 4 "$eyes/etc/progressd/config.toml") ]] || die "nothing is seen at all"
+	touch "$eyes/home/alice/written" 2>/dev/null && die "the service can write into a home"
+	ok "secrets that the service has no use for are not there for it: $seen of $seen"
+}
+
 starts() {
+	# What is_kept_from_secrets looks for: it has to be there when the service starts.
+	mkdir -p /etc/ssh /root/.ssh /root/.cache/huggingface
+	echo secret | tee /etc/ssh/ssh_host_secret_key /root/.ssh/id_secret >/root/.cache/huggingface/token
 	# Homes are seldom on the overlay that this container has for its root.
 	mount -t tmpfs -o mode=755 tmpfs /home || die "mount"
 	useradd --create-home --shell /bin/bash alice && chmod 700 /home/alice
@@ -328,9 +255,6 @@ asks_the_hub() {
 	ok "the drop-in hub-lookup.conf: total and proof of a file without a listing, by a token of systemd's"
 }
 
-as_alice() { as alice "$@"; }
-users_property() { as_alice systemctl --user show --property="$1" --value progressd; }
-
 # The user's journal: what alice herself can see.
 in_users_journal() { journalctl --sync; as_alice journalctl --user --quiet --no-pager --unit=progressd "$@" | grep -q .; }
 
@@ -515,12 +439,62 @@ shows_downloads() {
 	ok "progressctl: everybody sees the own downloads, others by the journal or public logs alone"
 }
 
+# get USER PATH [PORT]: what progressd-http answers, its status first.
+get() {
+	as "$1" python3 - "${@:2}" <<-'END'
+		import http.client, socket, sys
+		class Connection(http.client.HTTPConnection):
+		    def connect(self):
+		        self.sock = socket.socket(socket.AF_UNIX)
+		        self.sock.connect("/run/progressd/http.sock")
+		c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[2])) if len(sys.argv) > 2 else Connection("localhost")
+		c.request("GET", sys.argv[1])
+		answer = c.getresponse()
+		print(answer.status, answer.read().decode())
+	END
+}
+http_is() { [[ $(systemctl show --property=ActiveState --value progressd-http.service) == "$1" ]]; }
+
+# It is there while somebody looks, sees what it may, and can do nothing else.
+serves_http() {
+	local out pid dropin=/etc/systemd/system/progressd-http.socket.d
+	systemd-analyze verify --man=no progressd-http.service progressd-http.socket || die "the units of HTTP do not verify"
+	systemctl enable --now progressd-http.socket || die "enable progressd-http.socket"
+	http_is inactive || die "it runs, and nobody looks"
+	out=$(get root /v1/downloads) && [[ $out == '200 {"version":'*'"downloads":'* ]] || die "root is answered: $out"
+	http_is active || die "somebody looks, and it does not run"
+	out=$(get bob /healthz 2>&1) && die "bob is answered: $out"
+	[[ $out == *PermissionError* ]] || die "bob is told: $out"
+	usermod --append --groups progressd bob
+	out=$(get bob /metrics) && [[ $out == 200*'progressd_process_cpu_seconds_total '*'progressd_root_up{root="/home/alice/'*'} 1'* && $out != *'/root/'* ]] || die "who is in the group is answered: $out"
+	gpasswd --delete bob progressd >/dev/null
+	pid=$(systemctl show --property=MainPID --value progressd-http)
+	[[ $(readlink "/proc/$pid/ns/net") != "$(readlink /proc/1/ns/net)" ]] || die "it has the machine's network"
+	grep -q '^CapEff:[[:space:]]*0*$' "/proc/$pid/status" || die "it has a capability"
+	# A port, which systemd listens at: the service has no network all the same.
+	install -D /usr/local/share/doc/progressd/examples/http-port.conf $dropin/http-port.conf
+	systemctl daemon-reload
+	get root /healthz >/dev/null || die "no answer"
+	systemctl restart progressd-http.socket || die "a restart while it serves"
+	out=$(get bob / 7764) && [[ $out == 200*'<title>Downloads</title>'* ]] || die "at the port: $out"
+	# Without the daemon it says so, and goes on when that is back.
+	systemctl stop progressd
+	out=$(get root /healthz 7764) && [[ $out == 503*'systemctl start progressd'* ]] || die "without a daemon: $out"
+	systemctl start progressd
+	eventually 10 eval '[[ $(get root /healthz 7764) == 200* ]]' || die "the daemon is back, and it is not heard"
+	rm -r $dropin
+	systemctl daemon-reload
+	eventually 75 http_is inactive || die "nobody looks, and it goes on"
+	out=$(get root /v1/downloads) && [[ $out == 200* ]] || die "it does not come again: $out"
+	ok "progressd-http.socket: starts what serves when somebody looks, without privilege and network, and it ends by itself"
+}
+
 uninstalls() {
 	systemctl start progressd
 	make --silent -C /src uninstall || die "make uninstall"
 	systemctl is-active --quiet progressd && die "still running"
 	[[ -z $(find /usr/local -name '*progress[dc]*' -print) ]] || die "left behind: $(find /usr/local -name '*progress[dc]*')"
-	[[ ! -e /run/progressd/progressd.sock ]] || die "the socket is left behind"
+	[[ ! -e /run/progressd/progressd.sock && ! -e /run/progressd/http.sock ]] || die "a socket is left behind"
 	[[ -e /etc/progressd/config.toml && -d $log && -d /var/lib/progressd ]] || die "took away what is the administrator's"
 	systemctl --quiet list-unit-files progressd.service | grep -q progressd && die "systemd still knows the unit"
 	ok "make uninstall: nothing of ours left, configuration and logs kept"
@@ -534,6 +508,7 @@ starts
 tells
 shows_downloads
 waits
+is_kept_from_secrets
 keeps_private
 one_at_a_time
 reloads
@@ -550,5 +525,6 @@ installs_the_service
 downloads_as_a_service
 reports_to_the_daemon
 extends_start_timeouts
+serves_http
 uninstalls
 echo "all $cases cases passed in $SECONDS s"

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"progressd/config"
+)
+
+// made is a host that is made up below a directory, with a service that runs as
+// process 42, and the settings of that machine's service, with one root.
+func made(t *testing.T) (host, config.Settings) {
+	t.Helper()
+	dir := t.TempDir()
+	h := host{
+		proc: filepath.Join(dir, "proc"), cgroups: []string{filepath.Join(dir, "none"), filepath.Join(dir, "cgroup.procs")},
+		passwd: filepath.Join(dir, "passwd"), environment: filepath.Join(dir, "environment"),
+	}
+	file(t, h.cgroups[1], "42\n43\n")
+	file(t, filepath.Join(h.proc, "sys/fs/inotify/max_user_watches"), "2\n")
+	root := filepath.Join(dir, "srv", "hub")
+	mkdir(t, root)
+	return h, config.Settings{File: "/etc/progressd/config.toml", Roots: []string{root}}
+}
+
+func file(t *testing.T, path, text string) {
+	t.Helper()
+	mkdir(t, filepath.Dir(path))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// says is what a check prints.
+func says(t *testing.T, h host, set config.Settings) string {
+	t.Helper()
+	var out bytes.Buffer
+	if status := h.check(set, &out); status != exitOK {
+		t.Errorf("status %d", status)
+	}
+	return out.String()
+}
+
+func TestCheckTellsWhatTheRunningServiceDoesNotSee(t *testing.T) {
+	t.Parallel()
+	h, set := made(t)
+	root := set.Roots[0]
+	view := filepath.Join(h.proc, "42/root")
+	mkdir(t, filepath.Join(view, filepath.Dir(root)))
+	unseen := root + " is not seen by the "
+	if out := says(t, h, set); !strings.Contains(out, unseen) {
+		t.Errorf("it isn't there for the service:\n%s", out)
+	}
+	mkdir(t, filepath.Join(view, root)) // a directory of that name, and another one
+	if out := says(t, h, set); !strings.Contains(out, unseen) {
+		t.Errorf("another is there for the service:\n%s", out)
+	}
+	if err := os.Remove(filepath.Join(view, root)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(root, filepath.Join(view, root)); err != nil { // the same one
+		t.Fatal(err)
+	}
+	if out := says(t, h, set); strings.Contains(out, "not seen") {
+		t.Errorf("the service sees it:\n%s", out)
+	}
+}
+
+func TestCheckTellsThatTheServiceHasATmpOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		root   string
+		system bool
+		want   string
+	}{
+		{"/tmp", true, ""}, {"/tmp/../tmp", true, ""}, // not below it
+		{os.TempDir(), false, ""},
+	} {
+		if got := strings.Join(running{}.hints(c.root, c.system), ""); got != c.want {
+			t.Errorf("of %s it says %q", c.root, got)
+		}
+	}
+	dir, err := os.MkdirTemp("/tmp", "progressd-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(dir) })
+	if got := strings.Join(running{}.hints(dir, true), ""); !strings.Contains(got, "PrivateTmp=") || !strings.Contains(got, "tmp-caches.conf") {
+		t.Errorf("of a cache below /tmp it says %q", got)
+	}
+	if got := (running{}).hints(dir, false); got != nil {
+		t.Errorf("a user's own daemon sees it: %q", got)
+	}
+}
+
+func TestCheckTellsWhatTheUnitKeepsFromTheService(t *testing.T) {
+	t.Parallel()
+	s := running{pid: 42, view: t.TempDir()}
+	if got := strings.Join(s.hints("/usr", true), ""); !strings.Contains(got, "not seen by the running service (pid 42)") || !strings.Contains(got, "BindReadOnlyPaths=/usr ") {
+		t.Errorf("it says %q", got)
+	}
+	s.view = "/"
+	if got := s.hints("/usr", true); got != nil {
+		t.Errorf("of what it sees it says %q", got)
+	}
+}
+
+func TestCheckTellsOfCachesThatNoRootCovers(t *testing.T) {
+	t.Parallel()
+	h, set := made(t)
+	dir := filepath.Dir(h.passwd)
+	for _, cache := range []string{"data/carol/.cache/huggingface/hub", "models/hub"} {
+		mkdir(t, filepath.Join(dir, cache))
+	}
+	file(t, h.passwd, "carol:x:1000:1000::"+dir+"/data/carol:/bin/sh\ndave:x:1001:1001::"+dir+"/data/dave:/bin/sh\nbroken\n")
+	file(t, h.environment, "PATH=/bin\nHF_HOME=\""+dir+"/models\"\nHF_HUB_CACHE="+set.Roots[0]+"\n")
+	out := says(t, h, set)
+	for _, cache := range []string{"data/carol/.cache/huggingface/hub", "models/hub"} {
+		if strings.Count(out, dir+"/"+cache+" is a cache, and no root covers it") != 1 {
+			t.Errorf("%s isn't named once:\n%s", cache, out)
+		}
+	}
+	if strings.Contains(out, "dave") || strings.Contains(out, set.Roots[0]+" is a cache") {
+		t.Errorf("more is named:\n%s", out)
+	}
+	set.Roots = append(set.Roots, dir+"/data/*/.cache/huggingface/hub", dir+"/models/hub")
+	if out := says(t, h, set); strings.Contains(out, "no root covers") {
+		t.Errorf("all are covered:\n%s", out)
+	}
+}
+
+func TestCheckTellsWhereWatchesAreFew(t *testing.T) {
+	t.Parallel()
+	h, set := made(t)
+	for _, name := range []string{"a", "b"} {
+		mkdir(t, filepath.Join(set.Roots[0], "models--org--"+name))
+	}
+	if out := says(t, h, set); strings.Contains(out, "max_user_watches") {
+		t.Errorf("there are enough:\n%s", out)
+	}
+	mkdir(t, filepath.Join(set.Roots[0], "models--org--c"))
+	if out := says(t, h, set); !strings.Contains(out, "3 repositories, and the kernel lets a user watch 2") || !strings.Contains(out, "fs.inotify.max_user_watches=6") {
+		t.Errorf("there are too few:\n%s", out)
+	}
+}

@@ -1,0 +1,364 @@
+package sizer
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"progressd/fsys"
+	"progressd/hfcache"
+)
+
+// A link of a snapshot leads from a path in it to a blob.
+type link struct{ path, etag string }
+
+func sortLinks(links []link) {
+	slices.SortFunc(links, func(a, b link) int { return strings.Compare(a.etag, b.etag) })
+}
+
+const (
+	// maxLinks bounds how many links of a snapshot are known for which nothing is
+	// done: each may be a block read from the disk, and nothing is told meanwhile.
+	maxLinks = 4000
+	maxDepth = 16
+	// maxOpen bounds how many files of one download are known that can't be
+	// settled, maxBranches in how many directories they lie.
+	maxOpen     = 1 << 15
+	maxBranches = 1 << 16
+)
+
+// A linkDir is one directory of a snapshot, as it was when it was last read.
+type linkDir struct {
+	mark mark
+	// links are those that aren't settled, places the files that are no links.
+	links  []link
+	places map[string]fsys.Entry
+	subs   []string // paths
+}
+
+// A linkWalk goes through a snapshot that no listing describes. What has changed
+// since the last one is read.
+type linkWalk struct {
+	*pass
+	rev *revision
+	top fsys.Dir
+	// play is the one that the revision is in flight in, nil if it isn't.
+	play *play
+	// special are blobs of which the links have to be known.
+	special map[string]bool
+	// open and others are how many links and files are known now.
+	open, others int
+	changed      bool
+}
+
+// linksTo reports whether a link of the snapshot leads to a blob.
+func (rev *revision) linksTo(etag string) bool {
+	_, found := slices.BinarySearchFunc(rev.links, etag, func(l link, etag string) int {
+		return strings.Compare(l.etag, etag)
+	})
+	return found
+}
+
+// readLinks brings the links of a snapshot up to date that no listing describes.
+func (p *pass) readLinks(rev *revision) error {
+	top, err := p.top.Sub(p.repo.folder + "/snapshots/" + rev.commit)
+	if err != nil {
+		rev.forgetLinks()
+		return notAbsent(err)
+	}
+	defer top.Close()
+	e, err := top.Stat()
+	if err != nil {
+		return err
+	}
+	w := linkWalk{pass: p, rev: rev, top: top}
+	if pl := p.repo.play; pl != nil && slices.Contains(pl.revisions, rev.commit) {
+		w.play = pl
+	}
+	if rev.cut && w.play != nil {
+		rev.forgetLinks()
+	}
+	if rev.linksRead.Equal(p.now) && rev.dirs != nil || (rev.flat || !p.relisted) && !rev.linksMark.stale(e) {
+		return nil
+	}
+	rev.linksMark, rev.linksRead = p.mark(e), p.now
+	if err := w.run(); err != nil {
+		rev.forgetLinks()
+		return err
+	}
+	return nil
+}
+
+// forgetLinks has all read anew.
+func (rev *revision) forgetLinks() {
+	rev.links, rev.places, rev.dirs, rev.samples = nil, nil, nil, samples{}
+	rev.linksMark, rev.linksRead, rev.cut, rev.branched = mark{}, time.Time{}, false, time.Time{}
+}
+
+func (w *linkWalk) run() error {
+	rev := w.rev
+	if rev.dirs == nil {
+		rev.dirs, w.changed = make(map[string]*linkDir), true
+	}
+	if w.play != nil {
+		w.special = w.expected(w.play)
+	}
+	for _, d := range rev.dirs {
+		w.open += len(d.links)
+		w.others += len(d.places)
+	}
+	former := rev.dirs
+	rev.dirs = make(map[string]*linkDir, len(former))
+	for queue := []string{""}; len(queue) > 0 && !rev.cut; {
+		at := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		d, err := w.dir(at, former[at])
+		if err != nil {
+			return err
+		}
+		if d == nil {
+			continue
+		}
+		rev.dirs[at] = d
+		if len(rev.dirs)+len(queue)+len(d.subs) > maxBranches {
+			return errTooMany
+		}
+		queue = append(queue, d.subs...)
+	}
+	if w.changed || len(rev.dirs) != len(former) {
+		rev.collect()
+	}
+	return nil
+}
+
+// dir brings one directory up to date; nil if it isn't there.
+func (w *linkWalk) dir(at string, known *linkDir) (*linkDir, error) {
+	if known != nil {
+		e, err := w.top.Peek(cmp.Or(at, "."))
+		if err == nil && e.IsDir() && !known.mark.stale(e) {
+			return known, nil
+		}
+		w.open -= len(known.links)
+		w.others -= len(known.places)
+	}
+	w.changed = true
+	d, err := w.top.Sub(cmp.Or(at, "."))
+	if err != nil {
+		return nil, notAbsent(err)
+	}
+	defer d.Close()
+	e, err := d.Stat()
+	if err != nil {
+		return nil, err
+	}
+	read := &linkDir{mark: w.mark(e)}
+	below, err := w.list(d, at, read)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range below {
+		e, err := d.Lstat(name)
+		switch {
+		case err != nil:
+		case e.IsDir() && strings.Count(at, "/") >= maxDepth:
+			return nil, errTooMany
+		case e.IsDir():
+			read.subs = append(read.subs, beneath(at, name))
+		case e.Regular():
+			if read.places == nil {
+				read.places = make(map[string]fsys.Entry)
+			}
+			read.places[beneath(at, name)] = e
+			if w.others++; w.others >= maxLinks {
+				return nil, errTooMany
+			}
+		}
+	}
+	return read, nil
+}
+
+// list reads the links directly in a directory and gives the names of what is
+// none.
+func (w *linkWalk) list(d fsys.Dir, at string, into *linkDir) (below []string, err error) {
+	var failed error
+	err = d.Names(func(name string) bool {
+		text, err := d.Readlink(name)
+		if err != nil { // no link: perhaps a directory
+			below = append(below, strings.Clone(name))
+			if len(below) > maxBranches {
+				failed = errTooMany
+			}
+			return failed == nil
+		}
+		linked := beneath(at, name)
+		etag, ok := hfcache.SnapshotBlob(linked, text)
+		if !ok {
+			return true
+		}
+		settled, err := w.settled(linked, etag)
+		if failed = err; settled || err != nil {
+			return failed == nil
+		}
+		into.links = append(into.links, link{strings.Clone(linked), strings.Clone(etag)})
+		if w.open++; w.play == nil && w.open >= maxLinks {
+			w.rev.cut = true
+		} else if w.open >= maxOpen {
+			failed = errTooMany
+		}
+		return failed == nil && !w.rev.cut
+	})
+	return below, cmp.Or(failed, err)
+}
+
+// settled reports whether a link is counted and need not be kept.
+func (w *linkWalk) settled(linked, etag string) (bool, error) {
+	if w.play == nil || w.special[etag] || w.play.files[etag] != nil {
+		return false, nil
+	}
+	s := w.play.settled
+	key := hashOf(w.rev.commit + "/" + linked)
+	if _, counted := s.links[key]; counted {
+		return true, nil
+	}
+	if s.has(etag) {
+		s.addPath(etag)
+	} else {
+		if w.open < maxKept {
+			return false, nil
+		}
+		e, err := w.finishedBlob(etag)
+		if err != nil || w.now.Sub(e.Ctime) < settledAfter || w.root.fs.holes(e) > 0 {
+			return false, nil //nolint:nilerr // what isn't there is no file of the download
+		}
+		if err := w.settle(w.play, etag, e); err != nil {
+			return false, err
+		}
+	}
+	s.links[key] = struct{}{}
+	w.rev.samples.add(linked)
+	return true, nil
+}
+
+// collect gives the revision what was found in its directories.
+func (rev *revision) collect() {
+	n := 0
+	rev.branched = time.Time{}
+	for _, d := range rev.dirs {
+		n += len(d.links)
+		rev.branched = later(rev.branched, d.mark.mtime)
+	}
+	rev.links, rev.places = make([]link, 0, n), make(map[string]fsys.Entry)
+	for _, d := range rev.dirs {
+		rev.links = append(rev.links, d.links...)
+		for at, e := range d.places {
+			rev.places[at] = e
+		}
+	}
+	sortLinks(rev.links)
+	if !rev.linked.IsZero() {
+		rev.linked = later(rev.linked, rev.branched)
+	}
+	top := rev.dirs[""]
+	rev.flat = top != nil && len(rev.dirs) == 1 && len(top.places) == 0
+}
+
+// finishedBlob tells of a finished blob.
+func (p *pass) finishedBlob(etag string) (e fsys.Entry, err error) {
+	err = p.top.Below(p.repo.folder+"/blobs/"+etag, func(blobs fsys.Dir, name string) error {
+		e, err = p.finished(blobs, name)
+		return err
+	})
+	return e, err
+}
+
+// expected are the blobs of which something is known that is not done with.
+func (p *pass) expected(pl *play) map[string]bool {
+	expected := make(map[string]bool)
+	for _, etag := range slices.Concat(p.arrivedNew, pl.justDone, pl.unlinked) {
+		expected[etag] = true
+	}
+	for _, part := range p.repo.partials {
+		expected[part.Etag] = true
+	}
+	for etag := range p.held.by {
+		expected[etag] = true
+	}
+	return expected
+}
+
+// dropLinks gives up the links of what is settled.
+func (p *pass) dropLinks(pl *play) {
+	s := pl.settled
+	for _, commit := range pl.revisions {
+		rev := p.repo.revs.at(commit)
+		for _, d := range rev.dirs {
+			d.links = slices.DeleteFunc(d.links, func(l link) bool {
+				drop := pl.files[l.etag] == nil && s.has(l.etag)
+				if drop {
+					s.links[hashOf(commit+"/"+l.path)] = struct{}{}
+					rev.samples.add(l.path)
+				}
+				return drop
+			})
+			d.links = slices.Clip(d.links)
+		}
+		if rev.dirs != nil {
+			rev.collect()
+		}
+	}
+}
+
+// recountLinks has the snapshots in flight read anew.
+func (p *pass) recountLinks(*play) error {
+	for _, rev := range p.repo.revs.byCommit {
+		rev.forgetLinks()
+	}
+	return nil
+}
+
+// samples are some of the paths that aren't kept: enough to tell what kind of
+// files there are, and all that are numbered or may be weights.
+type samples struct {
+	paths []string
+	kinds map[string]bool
+}
+
+const (
+	maxSamples = 1 << 15
+	maxKinds   = 1 << 10
+)
+
+func (s *samples) add(name string) {
+	base := path.Base(name)
+	_, numbered := hfcache.ShardGroup(name)
+	if !numbered && hfcache.WeightFormat(name) == "" {
+		kind := strings.ToLower(path.Ext(base))
+		if kind == ".json" || strings.HasPrefix(base, "LICENSE") {
+			kind = base
+		}
+		if !strings.Contains(name, "/") {
+			kind += "/"
+		}
+		if s.kinds[kind] || len(s.kinds) >= maxKinds {
+			return
+		}
+		if s.kinds == nil {
+			s.kinds = make(map[string]bool)
+		}
+		s.kinds[strings.Clone(kind)] = true
+	}
+	if len(s.paths) < maxSamples {
+		s.paths = append(s.paths, strings.Clone(name))
+	}
+}
+
+// appendPaths appends the paths of the revision that are known one by one.
+func (rev *revision) appendPaths(paths []string) []string {
+	paths = slices.Grow(paths, len(rev.links)+len(rev.samples.paths))
+	for _, l := range rev.links {
+		paths = append(paths, l.path)
+	}
+	return append(paths, rev.samples.paths...)
+}
