@@ -91,7 +91,7 @@ func (b *bench) looking(ctx context.Context, d *daemon, measure func(context.Con
 		if err != nil {
 			return nil, err
 		}
-		defer s.Close()
+		// It is closed with the context of the group.
 		group.Go(func() error {
 			for int(heard[i]) < b.scale.watchedVerdicts {
 				f, err := s.Next()

@@ -60,10 +60,11 @@ func (d Dir) List(piece func([]Item) error) error {
 		return err
 	}
 	defer listed.Close()
-	buf := make([]byte, listPiece)
+	buf := pieces.Get().(*[namesPiece]byte)
+	defer pieces.Put(buf)
 	var items []Item
 	for {
-		n, err := listed.read(buf)
+		n, err := listed.read(buf[:listPiece])
 		if err != nil || n <= 0 {
 			return err
 		}

@@ -173,6 +173,9 @@ func keepalive(e tracker.Event) string {
 // restarted says what is left of the bytes.
 func restarted(e tracker.Event) string {
 	kept, of := sizer.FormatBytes(e.Bytes), sizer.FormatBytes(e.Lost)
+	if kept == of { // less than a size shows
+		kept, of = strconv.FormatInt(e.Bytes, 10), fmt.Sprintf("%d bytes", e.Lost)
+	}
 	if e.Cause == tracker.CauseRemoved {
 		return fmt.Sprintf("Partial files were removed, %s of %s left: downloader %s%s", kept, of, doing(e), process(e))
 	}

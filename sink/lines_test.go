@@ -121,6 +121,7 @@ func ordinarySamples() []sample {
 			e.Bytes, e.Lost, e.DownloaderAlive, e.Cause = 120e6, 550e6, true, tracker.CauseRemoved
 			e.Downloader = &downloader.Process{PID: 4242, Command: "hf"}
 		})},
+		{"restarted with a little less", with(tracker.Restarted, func(e *tracker.Event) { e.Bytes, e.Lost = 2_000_100, 2_000_700 })},
 		{"restarted", with(tracker.Restarted, func(e *tracker.Event) { e.Bytes, e.Lost = 120e6, 550e6 })},
 		{"completed", event(tracker.Completed, "e1")},
 		{"completed with mean", with(tracker.Completed, func(e *tracker.Event) {

@@ -38,3 +38,14 @@ func (l *Look) addOrphan(part *partial, now time.Time) {
 	l.OrphanBytes = addSaturating(l.OrphanBytes, part.bytes)
 	l.OrphanAge = max(l.OrphanAge, now.Sub(part.mtime))
 }
+
+// drop forgets a repository that is gone, and what it had claimed in the root.
+func (r *Root) drop(rp *repo, now time.Time) {
+	delete(r.repos, rp.folder)
+	delete(r.since, rp.folder)
+	for t := range r.temps.all() {
+		if t.owner == rp.folder {
+			release(t, now)
+		}
+	}
+}

@@ -95,8 +95,12 @@ func (p *pass) stageLoose() {
 
 func (p *pass) claimLoose(t *temp) {
 	growing := t.grown.After(t.claimed) && p.now.Sub(t.grown) < grace
-	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks && p.sole() == p.repo.folder {
-		t.owner, t.claimed, t.live = p.repo.folder, p.now, true
+	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks {
+		alone := p.sole() == p.repo.folder
+		if alone && (!t.contested || t.grown.Equal(p.now)) { // else it may be of one that is removed
+			t.owner, t.claimed, t.live = p.repo.folder, p.now, true
+		}
+		t.contested = t.contested || !alone
 	}
 	if t.owner != "" {
 		p.held.temps++

@@ -260,3 +260,19 @@ func TestAFileInTheRootThatIsFoundLateDoesNotGrow(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// What a dead client has left in the root isn't another repository's because its own
+// was removed.
+func TestAFileInTheRootIsNotInherited(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.loose("aB3dE5g", mib)
+	c.expect("of one of two", want{})
+	must(t, os.RemoveAll(c.in(other)))
+	c.expect("of one that is gone", want{})
+	c.loose("aB3dE5g", 2*mib)
+	if l := c.look(); !l.InPlay {
+		t.Errorf("it grows: look %+v", l)
+	}
+}

@@ -212,16 +212,6 @@ func (r *Root) Forget(folder string) {
 	}
 }
 
-func (r *Root) drop(rp *repo, now time.Time) {
-	delete(r.repos, rp.folder)
-	delete(r.since, rp.folder)
-	for t := range r.temps.all() {
-		if t.owner == rp.folder {
-			release(t, now)
-		}
-	}
-}
-
 // warn says something about a repository once. What it says is bounded: a
 // hostile root must not fill the log.
 func (r *Root) warn(folder, what string, err error) {

@@ -427,7 +427,7 @@ func TestAFrameIsMadeOnceForAllWhoSeeTheSame(t *testing.T) {
 	var subs []*socket.Subscription
 	for _, by := range []socket.Reader{all, {UID: alice}, {UID: bob}} {
 		_, sub := b.watch(by, socket.Watch{})
-		defer sub.End()
+		t.Cleanup(sub.End)
 		subs = append(subs, sub)
 	}
 	one.tells(tracker.Progress)

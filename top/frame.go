@@ -125,6 +125,9 @@ func (f frame) whose(d record.Download) string {
 	if d.Container != "" {
 		parts = append(parts, "container "+d.Container)
 	}
+	if d.Pod != "" {
+		parts = append(parts, "pod "+d.Namespace+"/"+d.Pod)
+	}
 	return strings.Join(parts, ", ")
 }
 

@@ -110,10 +110,9 @@ func (o order) sort(all []record.Download) {
 		return // as live.Sort has it
 	}
 	slices.SortStableFunc(all, func(a, b record.Download) int {
-		ar, br := a.State.Running(), b.State.Running()
 		switch {
-		case !ar || !br:
-			return cmp.Compare(number(br), number(ar))
+		case !a.State.Running() || !b.State.Running():
+			return cmp.Compare(rank(a), rank(b))
 		case o == bySpeed:
 			return cmp.Compare(b.Rate, a.Rate)
 		default:
@@ -122,11 +121,12 @@ func (o order) sort(all []record.Download) {
 	})
 }
 
-func number(yes bool) int {
-	if yes {
-		return 1
+// rank is 0 for what goes on, 1 for the rest.
+func rank(d record.Download) int {
+	if d.State.Running() {
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // leftOf is the time left, the longest if it isn't known.

@@ -82,7 +82,7 @@ func (d *download) line(news bool) []Event {
 		lost := d.beganAgain()
 		lost.Cause = CauseRemoved
 		return []Event{lost}
-	case d.ep.Phase == PhaseStalled && news, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)):
+	case d.ep.Phase == PhaseStalled && news && d.ep.Fell == 0, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)):
 		d.revive()
 		d.announce(d.ep.Bytes)
 		return []Event{d.event(Moving)}

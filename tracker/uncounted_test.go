@@ -97,3 +97,25 @@ func TestNoLineSaysHowLongNothingCameWhileNothingCanBeRead(t *testing.T) {
 		t.Errorf("then it says %v", e.Silence)
 	}
 }
+
+// Who has stood still for long, and then lets go of his lock, may be about to go on:
+// what grew in the root unclaimed doesn't end his download at once.
+func TestAnUnclaimedFileEndsNothingAtOnceBehindAStall(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb), func(l *sizer.Look) { l.Unclaimed = 1 }))
+	p.until(20 * time.Minute)
+	p.see(idle)
+	p.until(30 * time.Minute)
+	p.want("0s preparing 50", "0s started 50", "10m0s stalled 50", "20m30s ended 50")
+}
+
+// Who gives up after a stall takes a partial with him, and may have finished another
+// file: that is no moving again.
+func TestWhoGivesUpAfterAStallIsNotMovingAgain(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(80*mb)))
+	p.until(20 * time.Minute)
+	p.see(also(tidy, func(l *sizer.Look) { l.Bytes, l.Arrived, l.Failed = 60*mb, 5*mb, 1 }))
+	p.until(time.Hour)
+	p.want("0s preparing 80", "0s started 80", "10m0s stalled 80", "21m0s interrupted 60")
+}

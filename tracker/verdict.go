@@ -55,6 +55,9 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 			kind = Ended
 		case d.look.Unclaimed > 0: // what was being written may be missing here
 			kind, watch, limit = Ended, &d.clocks.silent, max(d.set.StallAfter, d.set.QuietAfter)
+			if d.clocks.quiet.left(d.set.QuietAfter) > watch.left(limit) { // a lock was held until now
+				watch, limit = &d.clocks.quiet, d.set.QuietAfter
+			}
 		case d.uncertain(): // it may be about to go on
 			limit = max(d.set.StallAfter, d.set.QuietAfter)
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,13 @@ type report struct {
 	pattern string
 	seen    []sighting
 	survey  survey
+}
+
+// same reports whether it says of every root what another one says.
+func (r report) same(other report) bool {
+	return slices.Equal(r.seen, other.seen) &&
+		slices.EqualFunc(r.survey.refused, other.survey.refused, func(x, y refusal) bool { return x.path == y.path }) &&
+		slices.EqualFunc(r.survey.delayed, other.survey.delayed, func(x, y delay) bool { return x.path == y.path })
 }
 
 // A sighting is one root, by the path before links are resolved.

@@ -88,23 +88,28 @@ func (c *crew) run(ctx context.Context) {
 	last := time.NewTimer(readyPatience)
 	defer last.Stop()
 	for ctx.Err() == nil {
+		settled, news := c.settled, true
 		select {
 		case <-ctx.Done():
 			return
 		case <-first.C:
 			c.settled = true
 		case <-last.C:
-			c.unlisted = 0
+			c.unlisted, news = 0, false
 		case r := <-c.reports:
+			news = !r.same(c.latest[r.pattern])
 			c.latest[r.pattern] = r
 			c.settled = c.settled || len(c.latest) == len(c.finders)
 		case m := <-c.ended:
 			c.lose(m)
 		case <-c.listed:
-			c.unlisted--
+			c.unlisted, news = c.unlisted-1, false
+		}
+		// With hundreds of roots it costs more than to have looked for them.
+		if c.settled && (news || !settled) {
+			c.reconcile(ctx)
 		}
 		if c.settled {
-			c.reconcile(ctx)
 			c.sayReady()
 		}
 	}

@@ -232,3 +232,25 @@ func TestABorrowedLinkLeadsToNoRoot(t *testing.T) {
 		}
 	}
 }
+
+// A pattern that sees what it saw before is no reason to go through all roots.
+func TestAReportSaysTheSameOrNot(t *testing.T) {
+	t.Parallel()
+	at := func(path string, inode uint64) sighting { return sighting{Root{Path: path, Inode: inode}, path} }
+	before := report{"/a/*", []sighting{at("/a/b", 1), at("/a/c", 2)}, survey{delayed: []delay{{path: "/a/d"}}}}
+	if !before.same(report{"/a/*", []sighting{at("/a/b", 1), at("/a/c", 2)}, survey{delayed: []delay{{path: "/a/d", since: time.Now()}}}}) {
+		t.Error("the same isn't the same")
+	}
+	for name, other := range map[string]report{
+		"a root is gone":               {"/a/*", before.seen[:1], before.survey},
+		"a root is another":            {"/a/*", []sighting{at("/a/b", 1), at("/a/c", 3)}, before.survey},
+		"a place answers":              {"/a/*", before.seen, survey{}},
+		"a place may not be seen":      {"/a/*", before.seen, survey{delayed: before.survey.delayed, refused: []refusal{{path: "/a/e"}}}},
+		"nothing was seen until now":   {},
+		"another place doesn't answer": {"/a/*", before.seen, survey{delayed: []delay{{path: "/a/x"}}}},
+	} {
+		if before.same(other) {
+			t.Errorf("%s, and it says the same", name)
+		}
+	}
+}

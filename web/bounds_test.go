@@ -65,15 +65,10 @@ func TestThePastIsBounded(t *testing.T) {
 func TestManyStreamsLeaveRoomForOthers(t *testing.T) {
 	g := newRig(t)
 	g.daemon.Tells(tracker.Preparing, of("org/a", 0, 0))
-	var open []*http.Response
+	var open []*answer
 	for range maxStreams {
 		open = append(open, g.open(http.MethodGet, "/v1/events"))
 	}
-	defer func() {
-		for _, answer := range open {
-			_ = answer.Body.Close()
-		}
-	}()
 	for _, path := range []string{"/v1/events", "/page/rows"} {
 		if status, head, body := g.get(path); status != 503 || head.Get("Retry-After") == "" {
 			t.Errorf("%s: %d %s", path, status, body)
@@ -87,7 +82,6 @@ func TestManyStreamsLeaveRoomForOthers(t *testing.T) {
 	_ = open[0].Body.Close()
 	for end := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) {
 		again := g.open(http.MethodGet, "/v1/events")
-		open = append(open, again)
 		if again.StatusCode == 200 {
 			break
 		}
@@ -258,7 +252,10 @@ func TestAStreamOnWhichNothingHappensLives(t *testing.T) {
 			}
 			<-time.After(time.Second) // before the first keep, it is read
 			n := 0
-			for in, began := bufio.NewScanner(c), time.Now(); time.Since(began) < 5*time.Minute && in.Scan(); {
+			if err := c.SetReadDeadline(time.Now().Add(5 * time.Minute)); err != nil {
+				t.Error(err)
+			}
+			for in := bufio.NewScanner(c); in.Scan(); {
 				if in.Text() == keep {
 					n++
 				}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -52,14 +53,14 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) {
 
 // A stream is an answer without an end.
 type stream struct {
-	w      http.ResponseWriter
+	out    io.Writer
 	rc     *http.ResponseController
 	events bool // server-sent events
 	err    error
 }
 
 func newStream(w http.ResponseWriter, r *http.Request) *stream {
-	s := &stream{w: w, rc: http.NewResponseController(w), events: strings.Contains(r.Header.Get("Accept"), "text/event-stream")}
+	s := &stream{out: w, rc: http.NewResponseController(w), events: strings.Contains(r.Header.Get("Accept"), "text/event-stream")}
 	kind := "application/x-ndjson"
 	if s.events {
 		kind = "text/event-stream"
@@ -77,7 +78,7 @@ func (s *stream) put(parts ...string) {
 	}
 	for _, part := range parts {
 		if s.err == nil {
-			_, s.err = s.w.Write([]byte(part))
+			_, s.err = io.WriteString(s.out, part)
 		}
 	}
 }

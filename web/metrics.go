@@ -84,7 +84,7 @@ func counter(name, help string, labels ...string) metric {
 }
 
 var (
-	infoMetric = ofDownload("info", "1, with what else is known of a download.", "revision", "total_source", "command", "unit", "user", "container")
+	infoMetric = ofDownload("info", "1, with what else is known of a download.", "revision", "total_source", "command", "unit", "user", "container", "namespace", "pod")
 	stateOf    = ofDownload("state", "1 for the state that a download is in, 0 for the others.", "state")
 	written    = ofDownload("written_bytes", "Bytes of its files on disk.")
 	size       = ofDownload("size_bytes", "Bytes of its files when all are there; absent if unknown.")
@@ -140,7 +140,7 @@ func (c collected) put(m metric, value float64, labels ...string) {
 
 func (c collected) download(d record.Download) {
 	names := []string{d.Model, d.RepoType, d.Root}
-	c.put(infoMetric, 1, append(slices.Clone(names), d.Revision, d.TotalSource, d.Command, d.Unit, d.User, d.Container)...)
+	c.put(infoMetric, 1, append(slices.Clone(names), d.Revision, d.TotalSource, d.Command, d.Unit, d.User, d.Container, d.Namespace, d.Pod)...)
 	for _, state := range states {
 		value := 0.0
 		if d.State == state {

@@ -100,23 +100,21 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 
 // watch follows the daemon while anybody is connected.
 func (s *Server) watch(ctx context.Context) error {
-	for {
-		if !s.opts.IdleExit && s.door.occupied(ctx) != nil {
-			return nil // ctx is done
-		}
+	for s.opts.IdleExit || s.door.occupied(ctx) == nil {
 		watching, stop := context.WithCancel(ctx)
 		done := make(chan struct{})
 		go func() { defer close(done); s.relay.follow(watching) }()
-		err := s.door.deserted(ctx, idleAfter)
+		left := s.door.deserted(ctx, idleAfter) == nil
 		stop()
 		<-done
-		switch {
-		case err != nil:
-			return nil
-		case s.opts.IdleExit:
+		if s.opts.IdleExit && left {
 			return errIdle
 		}
+		if !left {
+			break
+		}
 	}
+	return nil // ctx is done
 }
 
 // Handler answers requests, without a listener.

@@ -92,7 +92,7 @@ func (g *rig) ask(method, path string, header ...string) (int, http.Header, stri
 	return r.StatusCode, r.Header, string(body)
 }
 
-func (g *rig) open(method, path string, header ...string) *http.Response {
+func (g *rig) open(method, path string, header ...string) *answer {
 	g.t.Helper()
 	r, err := http.NewRequestWithContext(g.t.Context(), method, "http://localhost"+path, nil)
 	if err != nil {
@@ -103,11 +103,19 @@ func (g *rig) open(method, path string, header ...string) *http.Response {
 			r.Host = header[i+1]
 		}
 	}
-	answer, err := g.client.Do(r)
+	got, err := g.client.Do(r)
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return answer
+	g.t.Cleanup(func() { _ = got.Body.Close() })
+	return &answer{got.StatusCode, got.Header, got.Body}
+}
+
+// An answer is one that is read by the test, and closed at its end.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+	Body       io.ReadCloser
 }
 
 // until asks for a path until the answer has a text in it.
@@ -224,7 +232,7 @@ func TestWhoIsLetIn(t *testing.T) {
 // A follower reads server-sent events.
 type follower struct {
 	t      *testing.T
-	answer *http.Response
+	answer *answer
 	in     *bufio.Reader
 }
 

@@ -50,6 +50,7 @@ func frozen(t *testing.T) *service {
 }
 
 func TestWhereTheTimesOfDirectoriesStandStill(t *testing.T) {
+	endToEnd(t)
 	for _, c := range []struct {
 		name string
 		gen  client.Generation

@@ -406,3 +406,12 @@ func TestCheckNamesWhoHasMoreThanCanBeRemembered(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// endToEnd skips what takes minutes at the shipped timings, unless make
+// e2e-daemon asks for it.
+func endToEnd(t *testing.T) {
+	t.Helper()
+	if os.Getenv("PROGRESSD_E2E") == "" {
+		t.Skip("takes minutes at the shipped timings: make e2e-daemon")
+	}
+}

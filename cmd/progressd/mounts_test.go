@@ -137,6 +137,7 @@ const (
 )
 
 func TestARootThatIsAMountPoint(t *testing.T) {
+	endToEnd(t)
 	for _, c := range []struct {
 		name string
 		play func(*testing.T)

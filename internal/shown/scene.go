@@ -34,41 +34,49 @@ const mb = 1_000_000
 // the rest are several of the same.
 func (d *Daemon) Scene(n int) {
 	for i := range n {
-		s := scene[i%len(scene)]
-		e := tracker.Event{
-			Repo: Model(s.model), Bytes: s.have * mb, Total: s.total * mb, Rate: s.rate * mb, Files: s.files, FilesDone: s.done,
-			Downloader: &downloader.Process{PID: 4242 + 17*i, Command: s.command, User: "alice"}, DownloaderAlive: true,
-			Needed: max(s.total-s.have, 0) * mb, Free: 1_320_000 * mb,
-		}
-		if round := i / len(scene); round > 0 {
-			e.Repo = Model(fmt.Sprintf("%s-%d", s.model, round))
-			e.Bytes -= e.Bytes / int64(3+round)
-		}
-		if s.kind == tracker.Interrupted {
-			e.DownloaderAlive, e.Silence = false, 67*time.Second
-		}
-		if s.total > 0 {
-			e.TotalSource = "listing"
-		}
-		if s.rate > 0 {
-			e.Partials = 2
-			for f := range 2 {
-				e.InFlight = append(e.InFlight, tracker.File{
-					Name: fmt.Sprintf("model-%05d-of-%05d.safetensors", s.done+f, max(s.files, 9)), Bytes: int64(1+f) * 1_205 * mb, Size: 4_300 * mb, Rate: s.rate * mb / 2,
-				})
-			}
-			if s.total > 0 {
-				e.Left = time.Duration((s.total-s.have)/s.rate) * time.Second
-			}
-		}
+		kind, e := scene[i%len(scene)].kind, actor(i)
 		d.Tells(tracker.Preparing, e)
-		d.Tells(s.kind, e, func(st *tracker.Standing) {
-			if s.kind == tracker.Preparing {
-				st.State = tracker.Preparing
-			}
-			if s.kind == tracker.Stalled {
+		d.Tells(kind, e, func(st *tracker.Standing) {
+			switch kind {
+			case tracker.Preparing:
+				st.State = kind
+			case tracker.Stalled:
 				st.Grown = time.Now().Add(-12 * time.Minute)
+			default:
 			}
 		})
 	}
+}
+
+// actor is how a download of the scene stands.
+func actor(i int) tracker.Event {
+	s := scene[i%len(scene)]
+	e := tracker.Event{
+		Repo: Model(s.model), Bytes: s.have * mb, Total: s.total * mb, Rate: s.rate * mb, Files: s.files, FilesDone: s.done,
+		Downloader: &downloader.Process{PID: 4242 + 17*i, Command: s.command, User: "alice"}, DownloaderAlive: s.kind != tracker.Interrupted,
+		Needed: max(s.total-s.have, 0) * mb, Free: 1_320_000 * mb,
+	}
+	if round := i / len(scene); round > 0 {
+		e.Repo = Model(fmt.Sprintf("%s-%d", s.model, round))
+		e.Bytes -= e.Bytes / int64(3+round)
+	}
+	if s.total > 0 {
+		e.TotalSource = "listing"
+	}
+	if s.kind == tracker.Interrupted {
+		e.Silence = 67 * time.Second
+	}
+	if s.rate == 0 {
+		return e
+	}
+	e.Partials = 2
+	for f := range 2 {
+		e.InFlight = append(e.InFlight, tracker.File{
+			Name: fmt.Sprintf("model-%05d-of-%05d.safetensors", s.done+f, max(s.files, 9)), Bytes: int64(1+f) * 1_205 * mb, Size: 4_300 * mb, Rate: s.rate * mb / 2,
+		})
+	}
+	if s.total > 0 {
+		e.Left = time.Duration((s.total-s.have)/s.rate) * time.Second
+	}
+	return e
 }

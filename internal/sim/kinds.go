@@ -43,7 +43,9 @@ func (j *judge) kind(at time.Time) string {
 		h := r.plan.Hub
 		return h.Wait > 0 && r.waiting && !r.waitedAt.After(at) && at.Before(r.waitedAt.Add(h.Wait+look))
 	}), "hub waits")
-	stages := func(in hfcache.Stage) bool { return records(func(r *record) bool { return r.habit.Stage == in && !r.copies }) }
+	stages := func(in hfcache.Stage) bool {
+		return records(func(r *record) bool { return r.habit.Stage == in && !r.copies })
+	}
 	add(stages(hfcache.InBlobs) && (stages(hfcache.InRoot) || stages(hfcache.InRootTmp)), "two ways to write")
 	d := j.diskAt(at)
 	add(d.unlinked() > 0, "unlinked blobs")
@@ -54,7 +56,7 @@ func (j *judge) kind(at time.Time) string {
 			linked = append(linked, p)
 		}
 	}
-	for p := range d.places {
+	for p := range d.places { // whatever revision they are of
 		linked = append(linked, p)
 	}
 	add(len(linked) > 0 && !j.substantial(linked), "no weights")

@@ -75,6 +75,11 @@ func (j *judge) cause(ep *episode, l line) {
 	}
 	// The last end may have been told before the client had done the very last.
 	since = since.Add(-2*look - j.notice())
+	for _, s := range j.blind() { // then what came before it may be told after it
+		if s.from.Before(since) && s.to.After(since.Add(-look)) {
+			since = s.from
+		}
+	}
 	for _, r := range j.repo.truth.records {
 		anew := r.bytes > 0 && (r.doneAt.IsZero() || r.doneAt.After(since)) // perhaps what was there
 		if r.visible().Before(l.at.Add(look)) && (anew || r.lastByteAt.After(since) || r.visible().After(since) || r.linkedAt.After(since)) {

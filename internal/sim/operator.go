@@ -118,14 +118,14 @@ func (o operator) copy(part float64) {
 	defer o.ended(part)
 	left := int64(part * float64(o.rev.size(func(string) bool { return true })))
 	dir := o.repo.dir()
+	if o.fs.Has(dir+"/blobs") || o.fs.Has(dir+"/"+hfcache.LocalStage) {
+		return // there is one already
+	}
 	if o.locals { // a plain directory of files
 		for _, f := range o.rev.files {
 			left = o.copyFile(dir+"/"+f.path, f, left, rsync, old)
 		}
 		return
-	}
-	if o.fs.Has(dir + "/blobs") {
-		return // there is one already
 	}
 	seen := map[string]bool{}
 	for _, f := range o.rev.files {

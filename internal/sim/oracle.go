@@ -132,8 +132,9 @@ const look = 1200 * time.Millisecond
 // notice is how late the daemon may notice what begins while it is at rest.
 func (j *judge) notice() time.Duration {
 	copied := slices.ContainsFunc(j.repo.truth.records, func(r *record) bool { return r.copies })
+	nested := slices.ContainsFunc(j.repo.newest().files, func(f hubFile) bool { return strings.Contains(f.path, "/") })
 	switch {
-	case j.repo.local != "" && copied: // what a client fills isn't known before that
+	case j.repo.local != "" && (copied || nested): // what a client fills isn't known before that; below it nothing is watched
 		return j.set.Poll + look
 	case j.life.story.Disk == nfs, j.life.story.Disk == rclone, j.life.story.Events == noEvents:
 		return j.set.Poll + look

@@ -203,7 +203,7 @@ func (j *judge) rests() []rest {
 
 func (r *rest) add(rec *record) {
 	if r.newest == nil || rec.doneAt.After(r.newest.doneAt) {
-		if r.newest == nil || rec.bytes > 0 || !rec.linkedAt.IsZero() { // else nothing has changed
+		if r.newest == nil || !rec.disk.gone { // else it was covered when it was looked at
 			r.disk = rec.disk
 		}
 		r.newest = rec
@@ -276,15 +276,7 @@ func (j *judge) settle(r rest) {
 	}
 	c := j.claim(r)
 	// Until a proof is settled takes a moment, in which that may fall due.
-	if r.failed || j.set.Interrupt < early {
-		c.kinds = append(c.kinds, tracker.Interrupted)
-	}
-	if j.undone(r.last, r.disk, r.from) {
-		c.kinds, c.wait = append(c.kinds, tracker.Interrupted), max(c.wait, j.set.Stall, j.set.Interrupt)
-	}
-	if j.besides(r) {
-		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
-	}
+	c = j.widened(c, r)
 	due := j.deadline(r.over(), c.wait+j.notice()+slack)
 	if due.After(r.to) {
 		return // another one came before it was due
@@ -305,6 +297,25 @@ func (j *judge) settle(r rest) {
 	case !slices.Contains(c.kinds, found.event.Kind):
 		j.blame(found.at, "wrong-verdict", "%q, expected %s (%s)", found.text, names, c.why)
 	}
+}
+
+// widened adds to a claim what is right as well for what others have done.
+func (j *judge) widened(c claim, r rest) claim {
+	for _, l := range j.lines { // what others have left in the root meanwhile may be of this one
+		if l.at.After(r.from) && l.disk.strays > 0 && final(l.event.Kind) {
+			c.kinds, c.wait = append(c.kinds, tracker.Ended), max(c.wait, j.set.Stall, j.set.Quiet)
+		}
+	}
+	if r.failed || j.set.Interrupt < early {
+		c.kinds = append(c.kinds, tracker.Interrupted)
+	}
+	if j.undone(r.last, r.disk, r.from) {
+		c.kinds, c.wait = append(c.kinds, tracker.Interrupted), max(c.wait, j.set.Stall, j.set.Interrupt)
+	}
+	if j.besides(r) {
+		c.kinds = append(c.kinds, tracker.Completed, tracker.Ended)
+	}
+	return c
 }
 
 // diskAfter is what was there when a line was said first after some time.
@@ -355,7 +366,14 @@ func (j *judge) claim(r rest) claim {
 	}
 	switch {
 	case listed && whole:
-		return claim{kinds: []tracker.Kind{tracker.Completed}, why: "all of the listing is there"}
+		c := claim{kinds: []tracker.Kind{tracker.Completed}, why: "all of the listing is there"}
+		if r.newest.bytes == 0 { // a listing is looked for each 5 s where nothing comes
+			c.wait = 5 * time.Second
+		}
+		if rec.plan.Force { // what it has left beside it may grow yet
+			c.wait = 30 * time.Second
+		}
+		return c
 	case listed && wanted && rec.plan.By == command && rec.plan.partly():
 		c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "all that was asked for is there"}
 		if !seen || !rec.locks() || len(r.records) > 1 { // what it wanted isn't known, or what another one did
@@ -371,7 +389,7 @@ func (j *judge) claim(r rest) claim {
 		return c
 	case listed && rec.outcome == nil:
 		c := claim{kinds: []tracker.Kind{tracker.Ended}, wait: quiet, why: "part of the listing is there, and nobody says what was wanted"}
-		if d.loose() > 0 || len(r.records) > 1 || rec.plan.By == serving {
+		if d.loose(j.repo) > 0 || len(r.records) > 1 || rec.plan.By == serving {
 			c.kinds, c.wait = append(c.kinds, tracker.Interrupted, tracker.Completed), max(quiet, patience)
 		}
 		return c
@@ -379,7 +397,7 @@ func (j *judge) claim(r rest) claim {
 		return j.unlisted(r, quiet, patience)
 	}
 	c := claim{kinds: []tracker.Kind{tracker.Interrupted}, wait: patience, why: "its work was left undone", silence: !seen}
-	if d.loose() == 0 || !seen {
+	if d.loose(j.repo) == 0 || !seen {
 		c.kinds = append(c.kinds, tracker.Ended)
 		c.wait = max(quiet, patience)
 	}
@@ -403,14 +421,10 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 	for path := range d.links[r.last.rev.commit] {
 		paths = append(paths, path)
 	}
-	for path := range d.places {
-		if slices.ContainsFunc(r.last.rev.files, func(f hubFile) bool { return f.path == path }) { // not what rsync has left
-			paths = append(paths, path)
-		}
-	}
+	paths = append(paths, d.placed(r.last.rev)...)
 	whole := j.substantial(paths)
 	switch {
-	case d.loose() > 0 || d.strays > 0 || d.unlinked() > 0 || r.cut(): // of an attempt before, which may be wanted yet
+	case d.loose(j.repo) > 0 || d.strays > 0 || d.unlinked() > 0 || r.cut(): // of an attempt before, which may be wanted yet
 		return claim{kinds: []tracker.Kind{tracker.Completed, tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: "no listing, and something unfinished lies beside"}
 	case hfcache.ShardGap(paths):
 		return claim{kinds: []tracker.Kind{tracker.Ended}, wait: max(quiet, patience), why: "shards are missing"}
@@ -425,6 +439,10 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 		quiet = j.set.Quiet
 	}
 	c := claim{kinds: []tracker.Kind{tracker.Completed}, wait: quiet, why: "nothing speaks against it, and no listing is there"}
+	told := slices.ContainsFunc(r.records, func(rec *record) bool { return rec.plan.By == command && rec.locks() })
+	if j.repo.local != "" && !told && hfcache.Weightless(paths) {
+		c.kinds = append(c.kinds, tracker.Ended) // what kind it is nothing tells
+	}
 	if len(r.records) > 1 {
 		c.kinds = append(c.kinds, tracker.Ended) // an attempt of before may have failed unseen to be made good
 	}

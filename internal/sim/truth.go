@@ -219,7 +219,8 @@ type disk struct {
 	partials []partialFile
 	// links are the etags in a snapshot, by commit and path.
 	links map[string]map[string]string
-	// places are the files of a directory of its own, and files that lie in a
+	// places are the files of a directory of its own by their paths, and by commit
+	// and path files that lie in a
 	// snapshot themselves, by path.
 	places   map[string]int64
 	listings map[string]bool
@@ -324,7 +325,7 @@ func (t *truth) surveySnapshot(d *disk, commit, beneath string) {
 			text := t.w.fs.Witness().Readlink(dir + "/" + rel)
 			d.links[commit][rel] = text[strings.LastIndexByte(text, '/')+1:]
 		default:
-			d.places[rel] = st.Size
+			d.places[commit+"/"+rel] = st.Size
 		}
 	}
 }
@@ -361,11 +362,29 @@ func (t *truth) surveyLocal(d *disk) {
 
 // has reports whether a file of a revision is in its place, with its size.
 func (d disk) has(commit string, f hubFile) bool {
-	if size, ok := d.places[f.path]; ok && size == f.size {
+	if size, ok := d.place(commit, f.path); ok && size == f.size {
 		return true
 	}
 	size, ok := d.blobs[f.etag]
 	return ok && size == f.size && d.links[commit][f.path] == f.etag
+}
+
+// place is how large the file is that lies itself at a path of a revision.
+func (d disk) place(commit, path string) (size int64, ok bool) {
+	if size, ok = d.places[commit+"/"+path]; !ok {
+		size, ok = d.places[path]
+	}
+	return size, ok
+}
+
+// placed are the paths of a revision at which files lie themselves.
+func (d disk) placed(r *revision) (paths []string) {
+	for _, f := range r.files {
+		if _, ok := d.place(r.commit, f.path); ok {
+			paths = append(paths, f.path)
+		}
+	}
+	return paths
 }
 
 // missing are the wanted files of a revision that aren't in their places.
@@ -380,11 +399,11 @@ func (d disk) missing(r *revision, want func(string) bool) []string {
 }
 
 // of is how many bytes of a file are there, finished or not.
-func (d disk) of(f hubFile) int64 {
+func (d disk) of(commit string, f hubFile) int64 {
 	if size, ok := d.blobs[f.etag]; ok {
 		return min(size, f.size)
 	}
-	if size, ok := d.places[f.path]; ok {
+	if size, ok := d.place(commit, f.path); ok {
 		return min(size, f.size)
 	}
 	var most int64
@@ -404,12 +423,12 @@ func (d disk) bytes(revisions []*revision, local bool) int64 { //nolint:revive /
 	for _, r := range revisions {
 		for _, f := range r.files {
 			key := f.etag
-			if _, placed := d.places[f.path]; placed || local {
+			if _, placed := d.place(r.commit, f.path); placed || local {
 				key += f.path
 			}
 			if !seen[key] {
 				seen[key] = true
-				sum += d.of(f)
+				sum += d.of(r.commit, f)
 			}
 		}
 	}
@@ -433,10 +452,12 @@ func (d disk) unlinked() int {
 	return count
 }
 
-// loose are the partials whose file isn't there.
-func (d disk) loose() int {
+// loose are the partials whose file isn't there, in blobs or at a path of its own.
+func (d disk) loose(r *repository) int {
 	return len(slices.DeleteFunc(slices.Clone(d.partials), func(p partialFile) bool {
 		_, there := d.blobs[p.etag]
-		return there
+		return there || slices.ContainsFunc(r.revisions, func(rev *revision) bool {
+			return slices.ContainsFunc(rev.files, func(f hubFile) bool { return f.etag == p.etag && d.has(rev.commit, f) })
+		})
 	}))
 }

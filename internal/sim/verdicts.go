@@ -73,16 +73,14 @@ func (j *judge) completed(l line) {
 // listing of what the newest attempt was at. A client that is at work speaks against it,
 // unless it has been silent for as long as the contract waits for it (3c).
 func (j *judge) tidy(r *record, d disk, at time.Time) bool {
-	if d.listings[r.rev.commit] || d.loose() > 0 || d.unlinked() > 0 || d.strays > 0 && j.stages() {
+	if d.listings[r.rev.commit] || d.loose(j.repo) > 0 || d.unlinked() > 0 || d.strays > 0 && j.stages() {
 		return false // of what is in the root nothing tells that it isn't this one's
 	}
 	var linked []string
 	for p := range d.links[r.rev.commit] {
 		linked = append(linked, p)
 	}
-	for p := range d.places {
-		linked = append(linked, p)
-	}
+	linked = append(linked, d.placed(r.rev)...)
 	for _, other := range j.repo.truth.records {
 		waits := other.working(at) && j.known(other, at) && other.visible().Before(at.Add(-look)) && at.Sub(other.sign(at)) < j.set.Stall-look
 		if waits && !j.wholeByKind(linked) {
@@ -175,7 +173,8 @@ func (j *judge) interrupted(ep *episode, l line) {
 // patience is how long interrupted has to wait at least after the end of a
 // client: where the daemon may not have seen it, by silence alone.
 func (j *judge) patience(r *record) time.Duration {
-	if r.goneAt.Sub(r.lockedAt) < j.notice()+early || j.blindIn(r.lockedAt, r.goneAt) {
+	followed := slices.ContainsFunc(j.repo.truth.records, func(o *record) bool { return o.beganAt.After(r.goneAt) && o.bytes > 0 })
+	if followed || r.goneAt.Sub(r.lockedAt) < j.notice()+early || j.blindIn(r.lockedAt, r.goneAt) {
 		return min(j.set.Interrupt, j.set.Stall)
 	}
 	return j.set.Interrupt

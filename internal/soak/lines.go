@@ -46,7 +46,7 @@ var texts = []struct {
 	{tracker.Keepalive, "INFO", regexp.MustCompile(`^(?:Still downloading: ` + sizeOf + `, (?:no new data for \S+|\S+ in the last minute|and perhaps more that can't be counted yet)|Download can't be seen for \S+ \([^()]+\): ` + sizeOf + ` before)$`)},
 	{tracker.Stalled, "WARNING", regexp.MustCompile(`^Download stalled at ` + sizeOf + `: no new data for \S+, downloader still running.*$`)},
 	{tracker.Moving, "INFO", regexp.MustCompile(`^Download moving again: ` + sizeOf + `$`)},
-	{tracker.Restarted, "WARNING", regexp.MustCompile(`^(?:Download began again: ` + size + ` of \S+ kept|Partial files were removed, ` + size + ` of \S+ left: downloader .+)$`)},
+	{tracker.Restarted, "WARNING", regexp.MustCompile(`^(?:Download began again: (?:` + size + ` of \S+|\d+ of \d+ bytes) kept|Partial files were removed, ` + size + ` of \S+ left: downloader .+)$`)},
 	{tracker.Interrupted, "WARNING", regexp.MustCompile(`^Download interrupted at ` + sizeOf + `: .*$`)},
 	{tracker.Ended, "INFO", regexp.MustCompile(`^Download ended: ` + size + ` in \d+(?: of \d+)? files?(?:, without .+)?$`)},
 	{tracker.Unlisted, "INFO", regexp.MustCompile(`^No listing to check against: ` + size + ` in \d+ files? on disk$`)},

@@ -24,7 +24,30 @@ is_confined() {
 	ok "systemd-analyze security: $(tail -1 <<<"$measured" | grep -o '[0-9]\.[0-9]')"
 }
 
+# is_kept_from_secrets looks with the eyes of the running service, through its own mounts, and with all that
+# root may: what isn't there for root isn't there for the daemon, were it taken over.
+is_kept_from_secrets() {
+	local eyes path seen=0
+	eyes=/proc/$(property MainPID)/root
+	for path in /etc/shadow /etc/gshadow /etc/ssh/ssh_host_secret_key /root/.ssh/id_secret /root/.cache/huggingface/token /run/log/journal /run/dbus /run/systemd/private; do
+		[[ -e $path ]] || continue
+		seen=$((seen + 1))
+		if [[ -d $path ]]; then
+			[[ -z $(ls -A "$eyes$path" 2>/dev/null) ]] || die "the service sees into $path"
+		else
+			[[ -z $(head -c 1 "$eyes$path" 2>/dev/null | tr -d '\0') ]] || die "the service can read $path"
+		fi
+	done
+	((seen >= 5)) || die "only $seen secrets are there to be kept"
+	[[ $(head -c 4 "$eyes/etc/progressd/config.toml") ]] || die "nothing is seen at all"
+	touch "$eyes/home/alice/written" 2>/dev/null && die "the service can write into a home"
+	ok "secrets that the service has no use for are not there for it: $seen of $seen"
+}
+
 starts() {
+	# What is_kept_from_secrets looks for: it has to be there when the service starts.
+	mkdir -p /etc/ssh /root/.ssh /root/.cache/huggingface
+	echo secret | tee /etc/ssh/ssh_host_secret_key /root/.ssh/id_secret >/root/.cache/huggingface/token
 	# Homes are seldom on the overlay that this container has for its root.
 	mount -t tmpfs -o mode=755 tmpfs /home || die "mount"
 	useradd --create-home --shell /bin/bash alice && chmod 700 /home/alice
@@ -451,8 +474,8 @@ serves_http() {
 	# A port, which systemd listens at: the service has no network all the same.
 	install -D /usr/local/share/doc/progressd/examples/http-port.conf $dropin/http-port.conf
 	systemctl daemon-reload
-	systemctl stop progressd-http.service progressd-http.socket
-	systemctl start progressd-http.socket || die "start with a port"
+	get root /healthz >/dev/null || die "no answer"
+	systemctl restart progressd-http.socket || die "a restart while it serves"
 	out=$(get bob / 7764) && [[ $out == 200*'<title>Downloads</title>'* ]] || die "at the port: $out"
 	# Without the daemon it says so, and goes on when that is back.
 	systemctl stop progressd
@@ -485,6 +508,7 @@ starts
 tells
 shows_downloads
 waits
+is_kept_from_secrets
 keeps_private
 one_at_a_time
 reloads

@@ -41,10 +41,10 @@ func run(ctx context.Context, out, progressctl string, n int) error {
 	if err != nil {
 		return err
 	}
-	if err := d.Start(); err != nil {
+	if err := d.Start(); err != nil { //nolint:contextcheck // it goes on until Close
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	d.Scene(n)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -100,7 +100,7 @@ func take(ctx context.Context, url, dir string, n int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(profile)
+	defer func() { _ = os.RemoveAll(profile) }()
 	b, err := browser.Start(ctx, profile)
 	if err != nil {
 		return err
