@@ -42,7 +42,10 @@ func bring(args []string) error {
 		}
 	}
 	b := &bringer{root: args[0], local: args[1] == "true", files: n[0], folders: n[1], made: make(map[string]bool)}
-	b.folder = swarmFolder(b.root, b.local)
+	b.folder = filepath.Join(b.root, "datasets--org--swarm")
+	if b.local {
+		b.folder = filepath.Join(b.root, "swarm")
+	}
 	proceed := make(chan os.Signal, 1)
 	signal.Notify(proceed, goOn)
 	if args[2] == "true" {
@@ -76,7 +79,7 @@ func bring(args []string) error {
 func (b *bringer) part(from, to int, pause time.Duration) error {
 	began := time.Now()
 	for i := from; i < to; i++ {
-		time.Sleep(time.Until(began.Add(time.Duration(i-from) * pause)))
+		<-time.After(time.Until(began.Add(time.Duration(i-from) * pause)))
 		end, err := b.begin(i)
 		if err != nil {
 			return err

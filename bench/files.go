@@ -190,11 +190,3 @@ func (m *swarmMeasure) verdict(ctx context.Context, lines *tail) (err error) {
 	m.out.explain("%s: %q", m.kind.name, said[max(0, len(said)-2):])
 	return nil
 }
-
-// swarmFolder is where the files lie.
-func swarmFolder(root string, local bool) string {
-	if local {
-		return filepath.Join(root, "swarm")
-	}
-	return filepath.Join(root, "datasets--org--swarm")
-}

@@ -52,7 +52,7 @@ func (pl *play) file(etag string) *file {
 			f.known, f.counted = true, was.size
 			f.wanted, f.done = counted, counted
 			if counted {
-				f.size, f.elsewhere = was.size, int32(min(was.paths, math.MaxInt32)) //nolint:gosec // it fits
+				f.size, f.elsewhere = was.size, int32(min(was.paths, math.MaxInt32))
 				f.paths = f.elsewhere
 			}
 		}

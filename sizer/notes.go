@@ -142,6 +142,11 @@ func (p *pass) readNotes(revs *revisions) error {
 func (p *pass) readNotesIn(down fsys.Dir, td *treeDir, former, notes map[string]note, revs *revisions) {
 	var d fsys.Dir
 	opened := false
+	defer func() {
+		if opened {
+			d.Close()
+		}
+	}()
 	for _, path := range td.noted {
 		n := former[path]
 		if n.commit == "" || p.dueAgain(n.checked, len(former)) {
@@ -150,7 +155,6 @@ func (p *pass) readNotesIn(down fsys.Dir, td *treeDir, former, notes map[string]
 				if d, err = down.Sub(cmp.Or(parentOf(path), ".")); err != nil {
 					return
 				}
-				defer d.Close()
 				opened = true
 			}
 			var ok bool

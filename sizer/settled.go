@@ -226,7 +226,7 @@ func (p *pass) calmed(f *file) bool {
 
 // keep counts a file of the play as a number from now on.
 func (s *settled) keep(f *file) {
-	s.add(f.etag, f.size, uint32(max(f.paths, 0)), f.came) //nolint:gosec // it is above 0
+	s.add(f.etag, f.size, uint32(max(f.paths, 0)), f.came)
 	counted := f.counted
 	if !f.known {
 		counted = f.before()

@@ -212,20 +212,9 @@ func (p *pass) walkTree(down fsys.Dir) error {
 // treeDir looks at one directory beneath download/.
 func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 	known := p.repo.tree.dirs[path]
-	if known != nil && p.rests(known) {
-		known.relisted = false
-		return known, nil
-	}
-	if known != nil && path != "" {
-		e, err := down.Peek(path)
-		if err == nil && !e.IsDir() {
-			err = fsys.ErrNotRegular
-		}
-		if err != nil {
-			return nil, err
-		}
-		if known.relisted = known.mark.stale(e); !known.relisted {
-			return known, nil
+	if known != nil {
+		if same, err := p.unmoved(down, path, known); same || err != nil {
+			return known, err
 		}
 	}
 	d := down
@@ -260,23 +249,32 @@ func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 	return td, nil
 }
 
+// unmoved reports whether a directory need not be read again, as far as can be
+// seen without opening it.
+func (p *pass) unmoved(down fsys.Dir, path string, known *treeDir) (bool, error) {
+	known.relisted = false
+	if p.rests(known) || path == "" {
+		return path != "", nil
+	}
+	e, err := down.Peek(path)
+	if err == nil && !e.IsDir() {
+		err = fsys.ErrNotRegular
+	}
+	return err == nil && !known.mark.stale(e), err
+}
+
 // listTreeDir reads the names of one directory.
 func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
-	entries, pl := 0, p.repo.play
+	entries := 0
 	var locks []string
 	err := d.List(func(items []fsys.Item) error {
 		for _, item := range items {
 			name := string(item.Name)
 			td.names.Add(name)
-			if file, ok := hfcache.ParseLocalNote(name); ok {
-				if noted := beneath(path, file); pl == nil || !pl.settled.has(noted) {
-					td.noted = append(td.noted, noted)
-				} else {
-					p.repo.tree.lean = true
-				}
-			} else if partial, ok := hfcache.ParseLocalPartial(name); ok {
-				td.partials = append(td.partials, partialName{beneath(path, name), partial})
-			} else if item.Dir && isDir(d, name, item) {
+			if p.takeName(td, path, name) {
+				continue
+			}
+			if item.Dir && isDir(d, name, item) {
 				td.subs = append(td.subs, beneath(path, name))
 			} else if strings.HasSuffix(name, ".lock") {
 				locks = append(locks, name)
@@ -296,6 +294,24 @@ func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
 		}
 	}
 	return nil
+}
+
+// takeName takes a name that alone tells what it is of: metadata or a partial.
+func (p *pass) takeName(td *treeDir, path, name string) bool {
+	if file, ok := hfcache.ParseLocalNote(name); ok {
+		noted := beneath(path, file)
+		if pl := p.repo.play; pl != nil && pl.settled.has(noted) {
+			p.repo.tree.lean = true
+		} else {
+			td.noted = append(td.noted, noted)
+		}
+		return true
+	}
+	partial, ok := hfcache.ParseLocalPartial(name)
+	if ok {
+		td.partials = append(td.partials, partialName{beneath(path, name), partial})
+	}
+	return ok
 }
 
 // isDir reports whether an entry that may be a directory is one.
