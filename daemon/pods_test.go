@@ -44,7 +44,7 @@ func TestAnEventNamesThePodOfItsRoot(t *testing.T) {
 		names := newPodNames(logs)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		go names.run(ctx) //nolint:errcheck // it returns nil
+		go names.run(ctx)
 
 		// The volumes are there before the logs are.
 		if e := told(names, podRoot); e.Pod != "" {

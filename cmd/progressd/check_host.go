@@ -54,7 +54,7 @@ func (h host) service() running {
 		if err != nil || pid <= 0 {
 			continue
 		}
-		view := filepath.Join(h.proc, first, "root")
+		view := filepath.Join(h.proc, strconv.Itoa(pid), "root")
 		_, err = os.Stat(view)
 		switch {
 		case err == nil:

@@ -19,7 +19,7 @@ func TestAVersionIsOneOfDpkgAndRpm(t *testing.T) {
 		"76e6711-dirty":             "0~20261130.76e6711+dirty",
 		"unknown":                   "0~20261130.unknown",
 	} {
-		cmd := exec.CommandContext(t.Context(), "./version.sh", described) //nolint:gosec // names of this table
+		cmd := exec.CommandContext(t.Context(), "./version.sh", described)
 		cmd.Env = []string{"PATH=/usr/bin:/bin", "SOURCE_DATE_EPOCH=1796040843"}
 		got, err := cmd.Output()
 		if err != nil || string(got) != want+"\n" {
