@@ -307,8 +307,6 @@ func (d *download) take(look sizer.Look) (news bool) {
 }
 
 // lose notes from how many bytes on there are fewer than before, and since when.
-//
-//nolint:revive // newcomer is a fact about the look
 func (d *download) lose(look sizer.Look, newcomer bool) {
 	same := !newcomer && working(look)
 	if !same {
