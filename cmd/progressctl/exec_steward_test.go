@@ -22,7 +22,7 @@ func (l *launch) stuck() (argv []string, gate *hub.Gate) {
 // quick has a download that stands still stalled after a second.
 func (l *launch) quick() {
 	l.t.Helper()
-	l.write("config.toml", strings.Replace(l.config(), "[download]\n", "[download]\nstall_after = \"1s\"\n", 1))
+	l.write("config.toml", l.config()+"\n[download]\nstall_after = \"1s\"\n")
 }
 
 func TestExecStopsWhatStandsStillForTooLong(t *testing.T) {
