@@ -52,7 +52,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-daemon e2e-packages e2e-clients e2e-nightly e2e-loaders e2e-exec sim soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-daemon e2e-packages e2e-clients e2e-nightly e2e-loaders e2e-exec sim sim-mutants soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 # It has each program that a test runs sleep for a second at its end, unless it is told not to.
 # Those of cmd/ wait for a minute, as users do: they take no turn from the others.
@@ -138,6 +138,9 @@ e2e-exec: build ## progressctl exec around the client of three generations, whil
 sim: ## SIMLIVES (5000) made-up lives of the whole daemon in virtual time, compared with the truth (SIMSEED, SIMLIFE, SIMSTORY)
 	$(GO) -C internal/sim test -count=1 -timeout 0 -run TestLives -sim.lives=$(SIMLIVES) -sim.seed=$(SIMSEED) \
 		-sim.life=$(SIMLIFE) -sim.story=$(SIMSTORY)
+
+sim-mutants: ## the daemon broken in forty ways, one after the other: simulated lives find out each
+	$(GO) -C internal/sim test -count=1 -timeout 0 -run 'TestMutants|TestEveryRuleIsBroken' -sim.mutants=150
 
 soak: build ## SOAKTIME (90s) of made-up downloads while everything is killed at random, compared with the truth
 	$(GO) run ./internal/soak --progressd $(abspath $(BINARY)) --for $(SOAKTIME)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,17 +19,30 @@ import (
 // A watch is a steward that looks after a program of the test's.
 type watch struct {
 	*steward
+	mu     sync.Mutex
 	told   []string
 	given  []syscall.Signal
 	gaveUp int
 	stop   func()
 }
 
+// did is how often it gave up, and which signals it has sent.
+func (w *watch) did() (gaveUp int, given []syscall.Signal) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gaveUp, slices.Clone(w.given)
+}
+
 func newWatch(t *testing.T, patience time.Duration) *watch {
 	t.Helper()
 	w := &watch{}
-	w.steward = newSteward(func(state string) { w.told = append(w.told, strings.Split(state, "\n")...) }, 10*time.Minute, patience,
-		func(sig syscall.Signal) { w.given = append(w.given, sig) }, func() { w.gaveUp++ })
+	locked := func(do func()) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		do()
+	}
+	w.steward = newSteward(func(state string) { locked(func() { w.told = append(w.told, strings.Split(state, "\n")...) }) }, 10*time.Minute, patience,
+		func(sig syscall.Signal) { locked(func() { w.given = append(w.given, sig) }) }, func() { locked(func() { w.gaveUp++ }) })
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = w.Run(ctx) }()
@@ -91,22 +105,22 @@ func TestAProgramWhoseDownloadStandsStillIsStopped(t *testing.T) {
 		w.lost() // it may have moved, for all that is known
 		synctest.Wait()
 		pass(patience)
-		if w.gaveUp > 0 {
+		if gaveUp, _ := w.did(); gaveUp > 0 {
 			t.Fatal("stopped without a reason")
 		}
 		w.sees(record.Stalled, 2)
 		pass(patience)
-		if w.gaveUp != 1 || !slices.Equal(w.given, []syscall.Signal{syscall.SIGTERM}) {
-			t.Fatalf("gave up %d times, signals %v", w.gaveUp, w.given)
+		if gaveUp, given := w.did(); gaveUp != 1 || !slices.Equal(given, []syscall.Signal{syscall.SIGTERM}) {
+			t.Fatalf("gave up %d times, signals %v", gaveUp, given)
 		}
 		w.sees(record.Downloading, 3) // too late
 		pass(killAfter - time.Second)
-		if len(w.given) != 1 {
-			t.Fatalf("signals %v", w.given)
+		if _, given := w.did(); len(given) != 1 {
+			t.Fatalf("signals %v", given)
 		}
 		pass(time.Second)
-		if !slices.Equal(w.given, []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}) || w.gaveUp != 1 {
-			t.Fatalf("gave up %d times, signals %v", w.gaveUp, w.given)
+		if gaveUp, given := w.did(); !slices.Equal(given, []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}) || gaveUp != 1 {
+			t.Fatalf("gave up %d times, signals %v", gaveUp, given)
 		}
 	})
 }

@@ -56,6 +56,13 @@ func (f *fake) Write(ctx context.Context, e tracker.Event) error {
 	return nil
 }
 
+// written are the lines that were written so far.
+func (f *fake) written() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.lines)
+}
+
 func (f *fake) set(log string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -189,13 +196,13 @@ func dropFromMost(t *testing.T) {
 	close(hang)
 	pass(0)
 	var victims []string
-	for _, line := range r.lines {
+	for _, line := range r.written() {
 		if line[0] == 'v' {
 			victims = append(victims, line)
 		}
 	}
-	if !slices.Equal(victims, []string{"v 1", "v 2", "v !3"}) || !slices.Contains(r.lines, "m 4 lines lost: too many at once") {
-		t.Errorf("written %q", r.lines)
+	if !slices.Equal(victims, []string{"v 1", "v 2", "v !3"}) || !slices.Contains(r.written(), "m 4 lines lost: too many at once") {
+		t.Errorf("written %q", r.written())
 	}
 	if got := accounts.Over(); !slices.Equal(got, []string{"uid 1: lines that wait"}) {
 		t.Errorf("over: %q", got)
@@ -206,7 +213,7 @@ func withinBudget(t *testing.T) {
 	limit := account.Lines.Limit()
 	r := newRigFor(t, 10_000, account.NewBook(nil, (&diagnostics{}).logger()))
 	count := func() (n int64) {
-		for _, line := range r.lines {
+		for _, line := range r.written() {
 			if line[0] == 'm' {
 				n++
 			}
@@ -221,7 +228,7 @@ func withinBudget(t *testing.T) {
 		t.Errorf("at once: %d lines, want %d", got, limit.Burst)
 	}
 	r.putFor(2, "v", "1")
-	if !slices.Contains(r.lines, "v 1") {
+	if !slices.Contains(r.written(), "v 1") {
 		t.Error("another user has to wait")
 	}
 	pass(2 * time.Second)

@@ -103,6 +103,7 @@ func TestBlobsWithoutALinkYetAreNotForgotten(t *testing.T) {
 }
 
 func TestAFileInTheRootIsSeenBehindMoreNamesThanAreRead(t *testing.T) {
+	inMemory(t)
 	c := newCache(t)
 	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
 	path := c.loose("aB3dE5g", mib)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -35,6 +37,16 @@ func (c *cache) placeBlob(word, commit, path string) {
 	c.must(os.MkdirAll(filepath.Dir(blob), 0o755))
 	c.must(os.WriteFile(blob, make([]byte, eachSize), 0o644))
 	c.link(word, commit, path)
+}
+
+// inMemory has a test make its thousands of files where that takes no time: on a
+// disk it takes a millisecond each.
+func inMemory(t *testing.T) {
+	t.Helper()
+	const memory = "/dev/shm"
+	if unix.Access(memory, unix.W_OK) == nil {
+		t.Setenv("TMPDIR", memory)
+	}
 }
 
 // A kind is a download of very many small files without a listing.
@@ -95,6 +107,7 @@ func (c *cache) counts(what string, l Look, files int) {
 }
 
 func TestManySmallFilesAreCountedToTheLast(t *testing.T) {
+	inMemory(t)
 	for name, k := range kinds {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
@@ -129,6 +142,7 @@ func TestManySmallFilesAreCountedToTheLast(t *testing.T) {
 
 // What lay there before the download is no news.
 func TestManySmallFilesOfBeforeAreTheBase(t *testing.T) {
+	inMemory(t)
 	for name, k := range kinds {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
@@ -174,6 +188,7 @@ func (c *cache) finishLast(k kind) {
 }
 
 func TestALongListingHasATotalAndIsProven(t *testing.T) {
+	inMemory(t)
 	for name, k := range kinds {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
@@ -203,6 +218,7 @@ func TestALongListingHasATotalAndIsProven(t *testing.T) {
 }
 
 func TestAFileThatIsNotAsALongListingSaysProvesNothing(t *testing.T) {
+	inMemory(t)
 	for name, k := range kinds {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)

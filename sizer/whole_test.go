@@ -87,6 +87,7 @@ func TestWithoutAnySnapshotNothingIsLinked(t *testing.T) {
 
 // Links are read within bounds; which blobs have one is searched beyond them.
 func TestMoreLinksThanAreKeptAreLinksAllTheSame(t *testing.T) {
+	inMemory(t)
 	c := newCache(t)
 	c.whole("first", kib, commitA, "first.bin")
 	c.look()

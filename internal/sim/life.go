@@ -173,11 +173,15 @@ func (c *client) suspend() {
 		return
 	}
 	c.tell("%s is stopped for %v (SIGSTOP)", c.record.name(), c.plan.StopFor)
+	c.record.mu.Lock()
 	c.record.stoppedAt, c.record.lastBefore = time.Now(), c.record.lastByteAt
+	c.record.mu.Unlock()
 	c.stop()
 	pass(c.plan.StopFor)
 	c.proceed()
+	c.record.mu.Lock()
 	c.record.proceededAt = time.Now()
+	c.record.mu.Unlock()
 	c.tell("%s goes on (SIGCONT)", c.record.name())
 }
 

@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-var mutantLives = flag.Uint64("sim.mutants", 150, "how many lives a mutant may live before it is found out")
+var mutantLives = flag.Uint64("sim.mutants", 0, "how many lives a mutant may live before it is found out: make sim-mutants")
 
 // TestMutants breaks the daemon in one way after the other: that rule of the
 // judge which it breaks finds it out within so many lives, of a seed at which
 // the daemon as it ships is clean.
 func TestMutants(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it plays some thousand lives")
+	if *mutantLives == 0 {
+		t.Skip("plays some thousand lives: make sim-mutants")
 	}
 	const seed = 11
 	for _, m := range mutants() {

@@ -105,7 +105,7 @@ func TestLives(t *testing.T) {
 		playOne(t, draw(from, *number))
 		return
 	case count == 0:
-		count, from = 60, 1
+		count, from = 20, 1
 	case from == 0:
 		from = rand.Uint64N(1_000_000_000)
 	}
