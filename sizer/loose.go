@@ -117,8 +117,7 @@ func (p *pass) meet(t *temp, growing bool) {
 	if p.repo.play == nil {
 		return
 	}
-	// It may have stopped to grow while nobody looked, and before the play was seen.
-	if growing || t.claimed.IsZero() && t.mtime.After(p.repo.play.begun().Add(-grace)) {
+	if growing {
 		t.during = p.repo.play.id
 	}
 	if t.during == p.repo.play.id {

@@ -214,27 +214,6 @@ func TestWhatGrowsInTheRootMayBeASecondClientsOfThePlay(t *testing.T) {
 	})
 }
 
-// What was left in the root while nobody could look, by a client that may have been
-// this one's, holds success back as if it had been seen to grow.
-func TestAFileThatWasWrittenInTheRootUnseenIsUnclaimed(t *testing.T) {
-	c := newCache(t)
-	c.step = 0
-	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
-	c.nextTick()
-	c.whole("a", mib, commitA, "a.bin")
-	l := c.look()
-	if l.Unclaimed != 0 {
-		t.Fatalf("look %+v", l)
-	}
-	c.ticks()
-	c.loose("aB3dE5g", mib)
-	c.ticks()
-	c.restart(l.Memory)
-	if l := c.look(); l.Unclaimed != 1 || l.Unseen {
-		t.Errorf("look %+v", l)
-	}
-}
-
 // What a repository that is gone has left in the root is no download of the one
 // that comes in its place.
 func TestALeftoverInTheRootGoesWithItsRepository(t *testing.T) {

@@ -163,12 +163,12 @@ func (p *pass) stageTemps() {
 	p.meetTemps()
 }
 
-// meetTemps notes those that nobody claims. While one grows whose client has locks,
-// its lock would be seen.
+// meetTemps notes those that nobody claims. Of a client that has locks its own would be
+// seen: what others leave in the root while it runs says nothing against it.
 func (p *pass) meetTemps() {
 	for _, t := range p.root.temps.found {
 		growing := p.now.Sub(t.grown) < grace
-		if pl := p.repo.play; t.owner == "" && (pl == nil || !pl.lockSeen || !growing) {
+		if pl := p.repo.play; t.owner == "" && (pl == nil || !pl.lockSeen) {
 			p.meet(t, growing)
 		}
 	}

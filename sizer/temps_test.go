@@ -279,25 +279,6 @@ func TestALockOverALeftoverMayStandForAFileInTheRoot(t *testing.T) {
 	}
 }
 
-// A client that writes into the root was killed in the middle of many small files:
-// its locks were seen, and its last file was not.
-func TestAFileThatADeadClientHasLeftInTheRootIsUnclaimed(t *testing.T) {
-	c := newCache(t)
-	c.step = 0
-	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
-	c.look()
-	c.runNow(42, "python3", "x.py")
-	c.lock(42, "a")
-	c.whole("a", kib, commitA, "a.json")
-	c.look()
-	c.ticks()
-	c.temp("abcdefgh", 500)
-	c.kill(42)
-	if l := c.look(); l.Unclaimed != 1 || l.Locked || l.Unseen {
-		t.Errorf("look %+v", l)
-	}
-}
-
 // What is locked only to see whether it is there begins no download, though a dead
 // attempt has left a partial of it.
 func TestAPartialThatWasLeftIsNoSignWhileItsBlobIsThere(t *testing.T) {
