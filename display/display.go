@@ -182,8 +182,11 @@ func Summary(all []record.Download) string {
 		}
 	}
 	text := "no downloads"
-	if running > 0 {
+	switch {
+	case running > 0:
 		text = Count(running, "download")
+	case len(all) > 0:
+		text = "no download goes on"
 	}
 	if missing > 0 {
 		text += ", " + sizer.FormatBytes(missing) + " left"

@@ -94,7 +94,7 @@ func Sort(all []record.Download) {
 			return c
 		}
 		if a.State.Over() {
-			return cmp.Or(b.Grown.Compare(a.Grown), cmp.Compare(a.Model, b.Model), cmp.Compare(a.Key, b.Key))
+			return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Model, b.Model), cmp.Compare(a.Key, b.Key))
 		}
 		return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Root, b.Root), cmp.Compare(a.Key, b.Key))
 	})

@@ -92,9 +92,10 @@ func StandingOf(s tracker.Standing, told *Record) Download {
 	return d
 }
 
-// Last is how a download stands that has ended with the event told.
+// Last is how a download stands that has ended with the event told. When its last
+// byte came isn't known of it any more: not when it was told.
 func Last(e tracker.Event, told Record) Download {
-	return Download{Key: KeyOf(e), State: EndOf(e), Grown: wholeSeconds(e.At), Record: told}
+	return Download{Key: KeyOf(e), State: EndOf(e), Record: told}
 }
 
 // Public is what everybody may know who sees the log files: without whose

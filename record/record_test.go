@@ -6,6 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"progressd/hfcache"
+	"progressd/tracker"
 )
 
 func TestCleanKeepsWhatIsHarmless(t *testing.T) {
@@ -94,5 +98,13 @@ func TestTheFirstFieldsAreThoseThatMatterMost(t *testing.T) {
 	}
 	if !slices.IsSorted(at) || at[0] < 0 {
 		t.Errorf("%s", line)
+	}
+}
+
+// Thirty seconds of quiet lie between the last byte and the line that says so.
+func TestWhenTheLineWasToldIsNotWhenTheLastByteCame(t *testing.T) {
+	e := tracker.Event{ID: "e1-4", Kind: tracker.Completed, At: time.Now(), Repo: hfcache.Repo{Type: hfcache.Model, ID: "org/name"}}
+	if d := Last(e, Of(e, "")); !d.Grown.IsZero() || d.Time.IsZero() || d.State != Completed {
+		t.Errorf("%+v", d)
 	}
 }

@@ -189,7 +189,7 @@ func (m model) refreshed(now time.Time) model {
 		return m
 	}
 	m.now = now
-	m.all = slices.DeleteFunc(all, func(d record.Download) bool { return d.State.Over() && now.Sub(d.Grown) > endedFor })
+	m.all = slices.DeleteFunc(all, func(d record.Download) bool { return d.State.Over() && now.Sub(d.Time) > endedFor })
 	m.order.sort(m.all)
 	if at := m.at(); at < len(m.all) {
 		m.chosen = m.all[at].Key

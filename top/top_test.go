@@ -122,7 +122,7 @@ func TestAPauseHoldsTheFrame(t *testing.T) {
 func TestWhatHasEndedStaysForAMoment(t *testing.T) {
 	m, s := screen(t, 0)
 	for key, ago := range map[string]time.Duration{"new": 9 * time.Minute, "old": 11 * time.Minute} {
-		s.view.Apply(live.Update{Level: &record.Download{Key: key, State: record.Completed, Grown: noon.Add(-ago), Record: record.Record{Model: "org/" + key, RepoType: "model"}}})
+		s.view.Apply(live.Update{Level: &record.Download{Key: key, State: record.Completed, Record: record.Record{Model: "org/" + key, RepoType: "model", Time: noon.Add(-ago)}}})
 	}
 	m, _ = m.Update(tick(noon))
 	if got := names(m); got != ">new" {

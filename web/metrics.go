@@ -44,7 +44,7 @@ func chosen(all []record.Download, now time.Time) []record.Download {
 	seen := map[[3]string]bool{}
 	for _, d := range all {
 		key := [3]string{d.Model, d.RepoType, d.Root}
-		if seen[key] || d.State.Over() && now.Sub(d.Grown) > shownFor {
+		if seen[key] || d.State.Over() && now.Sub(d.Time) > shownFor {
 			continue
 		}
 		seen[key] = true

@@ -114,7 +114,7 @@ func count(t *testing.T, s *scrape) int {
 func TestWhichDownloadsHaveSeries(t *testing.T) {
 	at := time.Now()
 	download := func(model string, state record.State, ago time.Duration) record.Download {
-		return record.Download{Key: model, State: state, Grown: at.Add(-ago), Record: record.Record{Model: model, RepoType: "model"}}
+		return record.Download{Key: model, State: state, Record: record.Record{Model: model, RepoType: "model", Time: at.Add(-ago)}}
 	}
 	all := []record.Download{
 		download("org/a", record.Downloading, 0), download("org/a", record.Stalled, 0), // of two caches, of which one isn't told
