@@ -99,7 +99,23 @@ func (b *bench) bare(ctx context.Context, n int) (string, error) {
 	})
 }
 
-func (b *bench) manyAtOnce(ctx context.Context, n int, out *section, g *growth) (err error) {
+func (b *bench) manyAtOnce(ctx context.Context, n int, out *section, g *growth) error {
+	return b.amid(ctx, n, func(ctx context.Context, d *daemon, _ string) error {
+		used, err := d.windows(ctx, b.scale.windows, scaleWindow)
+		if err != nil {
+			return err
+		}
+		mem, err := d.memory()
+		share := used.scaled(1 / scaleWindow.Seconds())
+		out.add(fmt.Sprintf("share of a core, %d at once", n), us, percent, share, "")
+		out.add(fmt.Sprintf("resident memory, %d at once", n), us, megabytes, series{mem.resident}, "")
+		g.add(n, share, mem.resident)
+		return err
+	})
+}
+
+// amid has n downloads grow beside a daemon, and measures while they do.
+func (b *bench) amid(ctx context.Context, n int, measure func(ctx context.Context, d *daemon, root string) error) (err error) {
 	root, err := os.MkdirTemp(b.fastDir(), "progressd-bench-")
 	if err != nil {
 		return err
@@ -114,25 +130,15 @@ func (b *bench) manyAtOnce(ctx context.Context, n int, out *section, g *growth) 
 	writing, stop := context.WithCancel(writing)
 	defer stop()
 	group.Go(func() error { return growAll(writing, root, n) })
-	var used series
 	group.Go(func() error {
 		defer stop()
 		// All begin, and the locks come to be known.
 		if err := wait.For(writing, max(scaleWindow+time.Duration(n)*10*time.Millisecond, d.untilSlim())); err != nil {
 			return err
 		}
-		used, err = d.windows(writing, b.scale.windows, scaleWindow)
-		return err
+		return measure(writing, d, root)
 	})
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	mem, err := d.memory()
-	share := used.scaled(1 / scaleWindow.Seconds())
-	out.add(fmt.Sprintf("share of a core, %d at once", n), us, percent, share, "")
-	out.add(fmt.Sprintf("resident memory, %d at once", n), us, megabytes, series{mem.resident}, "")
-	g.add(n, share, mem.resident)
-	return err
+	return group.Wait()
 }
 
 // growAll begins n downloads of one file each, and lets them grow until ctx is

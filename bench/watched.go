@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -24,32 +23,11 @@ const readers = 20
 
 // watched measures what it costs to be watched: by nobody, by many on the socket,
 // by many over HTTP, against what people do instead.
-func (b *bench) watched(ctx context.Context) (err error) {
+func (b *bench) watched(ctx context.Context) error {
 	n := b.scale.watchedAtOnce
 	out := b.report.section(fmt.Sprintf("Watched: %d downloads at once, and %d who look on", n, readers))
 	out.explain("Each reader of the socket gets how each download stands every second, and all that is told. Those of HTTP have a server of their own, which watches once for all of them.")
-	root, err := os.MkdirTemp(b.fastDir(), "progressd-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	d, err := b.freshDaemon(ctx, root)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.stop()) }()
-	group, writing := errgroup.WithContext(ctx)
-	writing, stop := context.WithCancel(writing)
-	defer stop()
-	group.Go(func() error { return growAll(writing, root, n) })
-	group.Go(func() error {
-		defer stop()
-		if err := wait.For(writing, max(scaleWindow+time.Duration(n)*10*time.Millisecond, d.untilSlim())); err != nil {
-			return err
-		}
-		return b.watchers(writing, out, d, root)
-	})
-	return group.Wait()
+	return b.amid(ctx, n, func(ctx context.Context, d *daemon, root string) error { return b.watchers(ctx, out, d, root) })
 }
 
 // watchers measures one way to look on after the other.

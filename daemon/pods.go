@@ -90,7 +90,11 @@ func (n *podNames) read(now time.Time) bool {
 		n.learn(pods)
 	}
 	for uid, since := range n.wanted {
-		if _, found := n.known[uid]; found || now.Sub(since) >= podsWanted {
+		_, found := n.known[uid]
+		if !found && now.Sub(since) >= podsWanted && len(n.known) < maxPods {
+			n.known[uid] = kubepod.Pod{} // it has no name here: not asked for again at each event
+		}
+		if found || now.Sub(since) >= podsWanted {
 			delete(n.wanted, uid)
 		}
 	}

@@ -81,6 +81,9 @@ func TestAPodWithoutANameIsNotLookedForForEver(t *testing.T) {
 	if names.read(now.Add(podsWanted)) {
 		t.Error("it still is after a minute")
 	}
+	if names.of(podRoot); names.read(time.Now()) {
+		t.Error("the next event has it looked for again")
+	}
 }
 
 func TestThePodsThatAreRememberedAreBounded(t *testing.T) {

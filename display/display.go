@@ -120,6 +120,20 @@ func By(d record.Download) string {
 	return name + " (" + strings.Join(parts, ", ") + ")"
 }
 
+// Where is in what a downloader runs, as far as that is known: unit, container, pod.
+func Where(r record.Record) (in []string) {
+	if r.Unit != "" {
+		in = append(in, r.Unit)
+	}
+	if r.Container != "" {
+		in = append(in, "container "+r.Container)
+	}
+	if r.Pod != "" {
+		in = append(in, "pod "+r.Namespace+"/"+r.Pod)
+	}
+	return in
+}
+
 // Count is "1 file" or "3 files".
 func Count(n int, noun string) string {
 	if n == 1 {

@@ -118,17 +118,7 @@ func (f frame) pane() []string {
 }
 
 func (f frame) whose(d record.Download) string {
-	parts := []string{display.By(d)}
-	if d.Unit != "" {
-		parts = append(parts, d.Unit)
-	}
-	if d.Container != "" {
-		parts = append(parts, "container "+d.Container)
-	}
-	if d.Pod != "" {
-		parts = append(parts, "pod "+d.Namespace+"/"+d.Pod)
-	}
-	return strings.Join(parts, ", ")
+	return strings.Join(append([]string{display.By(d)}, display.Where(d.Record)...), ", ")
 }
 
 // foot is the summary, and what keys there are.

@@ -48,8 +48,8 @@ type download struct {
 	dozed time.Time
 	// unseen is since when, and why, no look could read the disk.
 	unseen unseen
-	// fellAt is when bytes were first missed of a downloader that has been at
-	// it ever since; else zero.
+	// fellAt is when bytes were first missed of a downloader that has held its
+	// lock ever since; else zero.
 	fellAt time.Time
 	// mismatch is the file that differs from the listing.
 	mismatch mismatch
@@ -308,7 +308,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 
 // lose notes from how many bytes on there are fewer than before, and since when.
 func (d *download) lose(look sizer.Look, newcomer bool) {
-	same := !newcomer && working(look)
+	same := !newcomer && look.Locked
 	if !same {
 		d.fellAt = time.Time{}
 	}

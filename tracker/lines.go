@@ -105,8 +105,9 @@ func (d *download) line(news bool) []Event {
 const lostAfter = 10 * time.Second
 
 // robbed reports whether bytes are gone that no new attempt takes the place of,
-// while their downloader goes on: a partial was removed under it ("hf cache prune"),
-// and what it writes now goes into a file without a name.
+// while their downloader holds its lock: a partial was removed under it ("hf cache
+// prune"), and what it writes now goes into a file without a name. One whose attempt
+// fails removes its partial, too, but lets its lock go.
 func (d *download) robbed() bool {
 	return d.ep.Fell > 0 && d.active() && !attempting(d.look) && !d.fellAt.IsZero() && d.now.Sub(d.fellAt) >= lostAfter
 }

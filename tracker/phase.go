@@ -46,7 +46,7 @@ func (p Phase) mayFollow(before Phase) bool {
 // Over reports whether the episode has ended; Memory is then what remains of it.
 func (ep *Episode) Over() bool { return ep.Phase == PhaseOver }
 
-// UnmarshalJSON reads a record of any version: up to 0.1 the phases were flags.
+// UnmarshalJSON also reads a record of before there was a phase, which has flags.
 func (ep *Episode) UnmarshalJSON(raw []byte) error {
 	type plain Episode
 	old := struct {

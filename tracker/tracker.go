@@ -251,7 +251,7 @@ func (t *Tracker) begin(k hfcache.Place, look sizer.Look) *entry {
 		base = look.Bytes - look.Arrived
 	}
 	delete(t.closed, k)
-	e := &entry{download: newDownload(t.set, look, base)}
+	e := &entry{download: newDownload(t.set, look, base), noted: noted{phase: PhaseHeld}}
 	e.run = t.runs[k]
 	t.open[k] = e
 	t.log.Debug("download begins", "root", k.Root, "repo", k.Repo.ID, "episode", e.ep.ID)

@@ -80,7 +80,7 @@ func (d *download) mayEnd() bool { return d.active() || d.madeWhole() }
 // nothing tells what is whole, interrupted stands.
 func (d *download) madeWhole() bool {
 	end, ok := d.ending()
-	return d.ep.Phase == PhaseInterrupted && ok && end == Completed && d.look.Whole
+	return d.ep.Phase == PhaseInterrupted && ok && end == Completed && d.look.Whole && d.look.Unclaimed == 0
 }
 
 // ending is the end that the facts point to, if they stay as they are: a tidy

@@ -86,6 +86,7 @@ func TestAPartialThatIsRemovedUnderItsDownloaderIsReported(t *testing.T) {
 		"it holds its lock":    {nil, 25 * time.Second},
 		"it has begun another": {func(p *player) { p.see(also(by(cli), bytes(mb))) }, 0},
 		"it is gone":           {func(p *player) { p.see(killed) }, 0},
+		"it let its lock go":   {func(p *player) { p.see(func(l *sizer.Look) { l.Locked = false }) }, 0},
 	} {
 		p := play(t, defaults)
 		p.see(also(by(cli), bytes(50*mb)))

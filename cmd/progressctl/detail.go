@@ -109,16 +109,7 @@ func owner(d record.Download) string {
 	if d.User != "" {
 		parts = append(parts, "user "+d.User)
 	}
-	if d.Unit != "" {
-		parts = append(parts, d.Unit)
-	}
-	if d.Container != "" {
-		parts = append(parts, "container "+d.Container)
-	}
-	if d.Pod != "" {
-		parts = append(parts, "pod "+d.Namespace+"/"+d.Pod)
-	}
-	return strings.Join(parts, ", ")
+	return strings.Join(append(parts, display.Where(d.Record)...), ", ")
 }
 
 func roomText(d record.Download) string {
