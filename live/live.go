@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -129,7 +130,7 @@ type follower struct {
 
 // listen hears one daemon until that is lost.
 func (f *follower) listen(ctx context.Context) error {
-	s, err := dial(ctx, f.wish, f.since)
+	s, path, err := dial(ctx, f.wish, f.since)
 	if err != nil {
 		return err
 	}
@@ -137,8 +138,11 @@ func (f *follower) listen(ctx context.Context) error {
 	standing, live := &Standing{}, false
 	for {
 		frame, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			err = errClosed
+		}
 		if err != nil {
-			return err
+			return &NobodyError{[]string{path}, []error{err}}
 		}
 		if frame.ID != "" {
 			f.since = frame.ID
@@ -223,17 +227,20 @@ func (r *recent) add(id string) {
 	}
 }
 
-// dial finds the first daemon that answers.
-func dial(ctx context.Context, wish Wish, since string) (*socket.Stream, error) {
+// errClosed: the daemon was stopped, or is about to start again.
+var errClosed = errors.New("it has closed the connection")
+
+// dial finds the first daemon that answers, and gives the path of its socket.
+func dial(ctx context.Context, wish Wish, since string) (*socket.Stream, string, error) {
 	var failed []error
 	for _, path := range wish.Sockets {
 		s, err := socket.OpenStream(ctx, path, socket.Watch{Since: since, Model: wish.Model, Levels: wish.Levels})
 		if err == nil {
-			return s, nil
+			return s, path, nil
 		}
 		failed = append(failed, err)
 	}
-	return nil, &NobodyError{wish.Sockets, failed}
+	return nil, "", &NobodyError{wish.Sockets, failed}
 }
 
 // Ask asks how a repository stands, in each cache that the daemon watches and

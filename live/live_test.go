@@ -232,6 +232,10 @@ func TestOneGoesOnOverRestarts(t *testing.T) {
 	if l.view.Lost == nil || len(l.view.Downloads()) != 2 {
 		t.Errorf("%+v", l.view)
 	}
+	// From the first moment it is said who doesn't answer, and what to do.
+	if none := new(NobodyError); !errors.As(l.view.Lost.Err, &none) || !strings.Contains(none.Error(), "it has closed the connection") {
+		t.Errorf("lost: %v", l.view.Lost.Err)
+	}
 	d.board = board
 	d.tells(tracker.Completed, "org/b", 20) // nobody hears it
 	d.start()
