@@ -109,6 +109,9 @@ func (f frame) pane() []string {
 	}
 	for _, file := range d.InFlight {
 		amount := strings.TrimPrefix(display.InFlight(file), file.Name)
+		if _, share, ok := strings.Cut(amount, " ~ "); ok && labelWidth+minName+len(amount) > f.width {
+			amount = " " + share // what doesn't fit would be the end, which tells the most
+		}
 		add("writing", short(file.Name, max(f.width-labelWidth-len(amount), minName), f.look.glyphs.more)+amount)
 	}
 	if more := int(d.FilesInFlight) - len(d.InFlight); more > 0 && len(d.InFlight) > 0 {

@@ -35,7 +35,7 @@ func TestThePageIsWholeWithoutItsScript(t *testing.T) {
 	}
 	g.daemon.Tells(tracker.Started, of("org/a", 50, 200))
 	g.daemon.Tells(tracker.Completed, of("org/b", 200, 200))
-	g.until("/", "completed")
+	g.until("/", `<tr class="completed">`)
 	status, head, body := g.get("/")
 	if status != 200 || head.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("%d %v", status, head)

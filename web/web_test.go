@@ -315,6 +315,7 @@ func TestEventsGoOnWhereTheyBrokeOff(t *testing.T) {
 	f.close()
 	g.daemon.Tells(tracker.Progress, of("org/a", 100, 200))
 	g.daemon.Tells(tracker.Completed, of("org/a", 200, 200))
+	g.until("/v1/downloads", `"completed"`)
 	f = g.follow("e1-2")
 	f.hears("snapshot org/a", "e1-3 event progress org/a", "e1-4 event completed org/a")
 	for since, want := range map[string]string{
