@@ -32,6 +32,7 @@ type file struct {
 
 	size  int64 // of a finished file, without its holes
 	holes int64
+	inode uint64    // the last one that it had when it was finished
 	came  time.Time // when it was put in its place
 	// checked is when it was last looked at there.
 	checked time.Time
@@ -112,6 +113,9 @@ func (p *pass) findFinished(pl *play) error {
 			if moving(home, f.etag) {
 				continue
 			}
+			if err := p.seekPlaced(pl); err != nil {
+				return err
+			}
 			e, err = p.repo.layout.finished(p, home, f)
 		}
 		switch {
@@ -149,7 +153,7 @@ func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
 		}
 	}
 	f.holes = p.root.fs.holes(e)
-	f.done, f.size, f.came = true, e.Size-f.holes, e.Ctime
+	f.done, f.size, f.came, f.inode = true, e.Size-f.holes, e.Ctime, e.Inode
 }
 
 // maxScans bounds how often one look searches for blobs on their way; when

@@ -23,6 +23,7 @@ type places struct {
 	entries map[string]fsys.Entry // of unlisted files
 	sizes   map[int64]string      // of the blobs; any etag of that size
 	tries   int                   // without a reason to find any
+	sought  bool                  // see seekPlaced
 }
 
 // maxTries bounds how many files are looked for in the snapshot just to learn
@@ -93,11 +94,40 @@ func (p *pass) indexPaths(pl *play) {
 	}
 }
 
-// addPlaced adds the files that lie in a snapshot without a listing.
-func (p *pass) addPlaced(pl *play, rev *revision) {
+// seekPlaced reads the snapshots once more in a pass, for a file that was a blob when
+// they were read and is none now: it may have been moved there in between.
+func (p *pass) seekPlaced(pl *play) error {
+	if p.places.sought {
+		return nil
+	}
+	p.places.sought = true
+	for _, commit := range pl.revisions {
+		rev := p.repo.revs.at(commit)
+		if rev.listed() {
+			continue // its files are asked for by their names
+		}
+		rev.linksMark, rev.linksRead = mark{}, time.Time{}
+		if err := p.readLinks(rev); err != nil {
+			return err
+		}
+		for _, e := range rev.places {
+			if etag, known := pl.fetched(e); known {
+				p.notePlaced(etag, e)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *pass) notePlaced(etag string, e fsys.Entry) {
 	if p.places.entries == nil {
 		p.places.entries = make(map[string]fsys.Entry)
 	}
+	p.places.entries[etag] = e
+}
+
+// addPlaced adds the files that lie in a snapshot without a listing.
+func (p *pass) addPlaced(pl *play, rev *revision) {
 	for path, e := range rev.places {
 		etag, known := pl.fetched(e)
 		if !known && len(rev.links) > 0 {
@@ -106,11 +136,11 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 		if !known {
 			etag, known = p.blobSizes()[e.Size]
 		} else {
-			p.places.entries[etag] = e
+			p.notePlaced(etag, e)
 		}
 		if !known {
 			etag = "snapshots/" + rev.commit + "/" + path
-			p.places.entries[etag] = e
+			p.notePlaced(etag, e)
 		}
 		f := pl.file(etag)
 		f.loose = !known
@@ -118,13 +148,16 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 	}
 }
 
-// fetched names the etag of a file that was seen as a partial. Some file
+// fetched names the etag of a file that was seen as a partial or a blob. Some file
 // systems number a file anew when it is moved: it then has its time still.
 func (pl *play) fetched(e fsys.Entry) (etag string, ok bool) {
 	if etag, ok = pl.inodes[e.Inode]; ok {
 		return etag, true
 	}
 	for _, f := range pl.files {
+		if f.inode == e.Inode && f.size+f.holes == e.Size && f.inode != 0 && !f.loose {
+			return f.etag, true
+		}
 		if f.former != nil && f.former.size == e.Size && f.former.mtime.Equal(e.Mtime) {
 			return f.etag, true
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"progressd/fsys"
 	"progressd/hfcache"
 )
@@ -152,5 +154,52 @@ func TestABlobThatIsCopiedToItsPlaceHasNoWrongSizeYet(t *testing.T) {
 	c.unlock("a")
 	if l := c.look(); l.Mismatched == nil {
 		t.Fatalf("D15: look %+v", l)
+	}
+}
+
+// A mover is a kernel under which something happens just before a file is asked for.
+type mover struct {
+	fsys.Real
+	name   string
+	before func()
+}
+
+func (m *mover) Fstatat(at int, name string, st *unix.Stat_t, flags int) error {
+	if name == m.name && m.before != nil {
+		m.before()
+		m.before = nil
+	}
+	return m.Real.Fstatat(at, name, st, flags)
+}
+
+// huggingface_hub moves a finished blob into the snapshot at any moment: also between
+// the reading of the two.
+func TestAFileMovedIntoTheSnapshotWithinALookIsNeverMissed(t *testing.T) {
+	for name, seen := range map[string]bool{"seen as a partial": true, "seen as a blob only": false} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			m := &mover{name: etag("b")}
+			c.opts.FS = m
+			c.root = NewRoot(c.opts)
+			must(t, os.MkdirAll(c.in(demo, "snapshots", commitA), 0o755))
+			c.place(c.partial("a", ".01234567.incomplete", mib), commitA, "a.bin")
+			c.expect("one", want{play: true, bytes: mib, arrived: mib, done: 1})
+			if seen {
+				c.partial("b", ".01234567.incomplete", 1000)
+				c.expect("under way", want{play: true, bytes: mib + 1000, arrived: 1000, done: 1, partials: 1})
+				must(t, os.Rename(c.in(demo, "blobs", etag("b")+".01234567.incomplete"), c.in(demo, "blobs", etag("b"))))
+				c.expect("a blob", want{play: true, bytes: mib + 1000, done: 2})
+			} else {
+				c.partial("b", "", 1000)
+				c.expect("a blob", want{play: true, bytes: mib + 1000, arrived: 1000, done: 2})
+			}
+			m.before = func() { c.place(c.in(demo, "blobs", etag("b")), commitA, "b.bin") }
+			c.expect("on its way", want{play: true, bytes: mib + 1000, done: 2})
+			if m.before != nil {
+				t.Fatal("nothing has moved")
+			}
+			c.step = 6 * time.Second
+			c.expect("in its place", want{play: true, bytes: mib + 1000, done: 2})
+		})
 	}
 }
