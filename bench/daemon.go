@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 // and logs.
 type place struct{ config, state, logs string }
 
-// newPlace makes one for that root. more is configuration.
-func (b *bench) newPlace(root, more string) (place, error) {
+// newPlace makes one for those roots. more is configuration.
+func (b *bench) newPlace(more string, roots ...string) (place, error) {
 	b.daemons++
 	dir := filepath.Join(b.work, fmt.Sprintf("daemon-%d", b.daemons))
 	p := place{config: filepath.Join(dir, "config.toml"), state: filepath.Join(dir, "state"), logs: filepath.Join(dir, "logs")}
@@ -27,8 +28,12 @@ func (b *bench) newPlace(root, more string) (place, error) {
 			return p, err
 		}
 	}
-	text := fmt.Sprintf("roots = [%q]\npoll_interval = %q\n%s\n[log]\ndir = %q\n[state]\ndir = %q\n[journal]\nenabled = false\n",
-		root, b.scale.interval, more, p.logs, p.state)
+	quoted := make([]string, len(roots))
+	for i, root := range roots {
+		quoted[i] = strconv.Quote(root)
+	}
+	text := fmt.Sprintf("roots = [%s]\npoll_interval = %q\n%s\n[log]\ndir = %q\n[state]\ndir = %q\n[journal]\nenabled = false\n",
+		strings.Join(quoted, ", "), b.scale.interval, more, p.logs, p.state)
 	return p, os.WriteFile(p.config, []byte(text), 0o644)
 }
 
@@ -84,9 +89,9 @@ func (d *daemon) untilSlim() time.Duration { return max(0, slimAfter-time.Since(
 // stop ends it; who hears its status until then goes after it.
 func (d *daemon) stop() error { return errors.Join(d.process.stop(), d.manager.Close()) }
 
-// freshDaemon starts progressd on a root that it has never seen.
-func (b *bench) freshDaemon(ctx context.Context, root string) (*daemon, error) {
-	at, err := b.newPlace(root, "")
+// freshDaemon starts progressd on roots that it has never seen.
+func (b *bench) freshDaemon(ctx context.Context, roots ...string) (*daemon, error) {
+	at, err := b.newPlace("", roots...)
 	if err != nil {
 		return nil, err
 	}

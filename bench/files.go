@@ -67,7 +67,7 @@ func (b *bench) swarmOf(ctx context.Context, k swarmKind, out *section) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	at, err := b.newPlace(root, "")
+	at, err := b.newPlace("", root)
 	if err != nil {
 		return err
 	}

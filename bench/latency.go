@@ -26,7 +26,7 @@ func (b *bench) latency(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
-	at, err := b.newPlace(root, "step = \"1MB\"\n")
+	at, err := b.newPlace("step = \"1MB\"\n", root)
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,7 @@ func workloads() []workload {
 	return []workload{
 		{name: "idle1000", of: func(b *bench) measure { return b.idleSmall }},
 		{name: "idle10000", of: func(b *bench) measure { return b.idleLarge }},
+		{name: "roots", of: func(b *bench) measure { return b.roots }},
 		{name: "start", of: func(b *bench) measure { return b.start }},
 		{name: "million", of: func(b *bench) measure { return b.million }},
 		{name: "busy", of: func(b *bench) measure { return b.busy }},
@@ -100,6 +101,7 @@ type scale struct {
 	// numbers of repositories and of downloads, and polls measured, of the
 	// scale workload
 	atRest, atOnce []int
+	roots          int // of the workload of that name
 	restPolls      int
 	// downloads under way while others look on, and verdicts told to those
 	watchedAtOnce, watchedVerdicts int
@@ -110,7 +112,7 @@ func fullScale() scale {
 		small: shape{repos: 1000, files: 40}, large: shape{repos: 10_000, files: 40},
 		interval: usualInterval, polls: 12, walks: 5, largeWalks: 1, starts: 5,
 		million: 1_000_000, millions: 3, rounds: 7, busyFile: 512 << 20, blocks: 3, pairs: 24, windows: 6, latencies: 500, prints: 15,
-		atRest: []int{10, 100, 1000, 10_000, 100_000}, atOnce: []int{1, 10, 100, 1000}, restPolls: 4,
+		atRest: []int{10, 100, 1000, 10_000, 100_000}, atOnce: []int{1, 10, 100, 1000}, restPolls: 4, roots: 200,
 		swarm:         swarm{files: 300_000, folders: 20_000, live: 12_000, rate: 200},
 		watchedAtOnce: 100, watchedVerdicts: 200,
 	}
@@ -121,7 +123,7 @@ func quickScale() scale {
 		small: shape{repos: 1000, files: 10}, large: shape{repos: 5_000, files: 1},
 		interval: time.Second, polls: 3, walks: 2, largeWalks: 1, starts: 2,
 		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, blocks: 1, pairs: 8, windows: 1, latencies: 8, prints: 5,
-		atRest: []int{10, 100, 1000}, atOnce: []int{1, 10}, restPolls: 3,
+		atRest: []int{10, 100, 1000}, atOnce: []int{1, 10}, restPolls: 3, roots: 200,
 		swarm:         swarm{files: 20_000, folders: 1500, live: 4000, rate: 200},
 		watchedAtOnce: 100, watchedVerdicts: 50,
 	}

@@ -22,7 +22,7 @@ func (b *bench) start(ctx context.Context) error {
 	out := b.report.section(fmt.Sprintf("Start: %v", b.scale.large))
 	var first, again starts
 	for range b.scale.starts {
-		at, err := b.newPlace(root, "")
+		at, err := b.newPlace("", root)
 		if err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ func (b *bench) underWay(ctx context.Context, root, partial string, m *meeting) 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.Remove(partial)) }()
-	at, err := b.newPlace(root, "")
+	at, err := b.newPlace("", root)
 	if err != nil {
 		return err
 	}

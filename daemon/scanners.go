@@ -137,9 +137,9 @@ func (s *scannerFactory) since(root watcher.Root) time.Time {
 func (e *rootScanner) Came(folder string, absent time.Time) { e.root.Came(folder, absent) }
 
 // Stirred implements watcher.Looker.
-func (e *rootScanner) Stirred(context.Context) (folders []string) {
-	e.machine.metered(e.accounts, e.owner, func() { folders = e.root.Stirred(time.Now()) })
-	return folders
+func (e *rootScanner) Stirred(context.Context) (folders []string, more bool) {
+	e.machine.metered(e.accounts, e.owner, func() { folders, more = e.root.Stirred(time.Now()) })
+	return folders, more
 }
 
 // Look implements watcher.Looker.

@@ -147,6 +147,11 @@ func (d Dir) Peek(path string) (Entry, error) {
 	return stat(d.kernel, d.fd, path, unix.AT_SYMLINK_NOFOLLOW)
 }
 
+// PeekAt is Peek for an absolute path.
+func PeekAt(kernel Kernel, path string) (Entry, error) {
+	return stat(kernel, unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW)
+}
+
 // Stat tells of the directory itself.
 func (d Dir) Stat() (Entry, error) { return stat(d.kernel, d.fd, "", unix.AT_EMPTY_PATH) }
 

@@ -13,17 +13,18 @@ import (
 
 // Stirred gives the folders of the repositories for which a client may have
 // begun to write a file in the root itself: nothing in a repository at rest
-// shows that. Where there is no such file it costs a few stats; whose locks are
-// held is asked for a while, as long as nobody has claimed the file.
-func (r *Root) Stirred(now time.Time) []string {
+// shows that. more is false where there is no such file, and none will be before a
+// name comes to the root. Whose locks are held is asked for a while, as long as
+// nobody has claimed the file.
+func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
 	top, err := r.opts.open()
 	if err != nil {
-		return nil
+		return nil, true
 	}
 	defer top.Close()
 	e, err := top.Stat()
 	if err != nil || e.Dev != r.opts.Dev || e.Inode != r.opts.Inode && !r.opts.Vague {
-		return nil
+		return nil, true
 	}
 	r.fs.learn(top, e.Dev)
 	p := &pass{root: r, now: now, top: top}
@@ -44,7 +45,7 @@ func (r *Root) Stirred(now time.Time) []string {
 			}).run()
 		}
 	}
-	return slices.Sorted(maps.Keys(folders))
+	return slices.Sorted(maps.Keys(folders)), len(r.temps.found) > 0 || r.temps.mayLoose || len(r.temps.loose) > 0
 }
 
 // anyUnclaimed reports whether a file has come lately that nobody has claimed.

@@ -36,8 +36,14 @@ func atRest(t *testing.T) *cache {
 // stirs expects that those are to be looked at.
 func (c *cache) stirs(folders ...string) {
 	c.t.Helper()
-	if got := c.root.Stirred(time.Now()); !slices.Equal(got, folders) {
+	got, more := c.root.Stirred(time.Now())
+	if !slices.Equal(got, folders) {
 		c.t.Fatalf("stirred are %q, want %q", got, folders)
+	}
+	// Who isn't asked any more hears of a file when its name comes, and of no other.
+	names, err := filepath.Glob(filepath.Join(c.path, "tmp*"))
+	if c.must(err); more != (len(names) > 0) {
+		c.t.Fatalf("more is %t, with %q in the root", more, names)
 	}
 }
 
@@ -74,8 +80,8 @@ func TestAFileInTheRootStirsTheRepositoryThatItIsFor(t *testing.T) {
 			c := atRest(t)
 			c.run(42, "python3", "x.py")
 			path := begin(c)
-			if !slices.Contains(c.root.Stirred(time.Now()), demo) {
-				t.Fatalf("stirred are %q", c.root.Stirred(time.Now()))
+			if got, more := c.root.Stirred(time.Now()); !slices.Contains(got, demo) || !more {
+				t.Fatalf("stirred are %q, more is %t", got, more)
 			}
 			if l, pace := c.lookAt(demo); l.Partials != 1 || l.Bytes < mib || pace != Fast {
 				t.Fatalf("pace %v: %+v", pace, l)
@@ -114,7 +120,7 @@ func TestALeftoverInTheRootCostsNothingAfterAWhile(t *testing.T) {
 	c.stirs()
 	c.lock(42, "weights")
 	c.stirs(demo)
-	if got := c.root.Stirred(time.Now().Add(2 * grace)); len(got) > 0 {
+	if got, _ := c.root.Stirred(time.Now().Add(2 * grace)); len(got) > 0 {
 		t.Errorf("stirred are %q", got)
 	}
 }

@@ -20,7 +20,7 @@ type countingLooker struct{ looks int }
 
 func (l *countingLooker) Came(string, time.Time) {}
 
-func (l *countingLooker) Stirred(context.Context) []string { return nil }
+func (l *countingLooker) Stirred(context.Context) ([]string, bool) { return nil, false }
 
 func (l *countingLooker) Look(context.Context, string) Pace {
 	l.looks++

@@ -36,6 +36,7 @@ type finder struct {
 	before   time.Time // of the previous check; zero before the first
 	previous survey
 	known    map[string]Root // by via
+	trail    trail
 	told     map[string]bool // refusals that have been said
 	trap     string          // the path whose coming is watched for
 	busy     atomic.Int64    // unix ns at which the check under way began
@@ -82,24 +83,39 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 	for first := true; ctx.Err() == nil; first = false {
 		start := time.Now()
 		f.busy.Store(start.UnixNano())
-		s := f.survey(ctx)
-		took := time.Since(start)
-		if first {
-			s = f.waitALittle(ctx, start, s)
+		if f.asBefore(ctx) {
+			f.before = start
+		} else {
+			f.find(ctx, start, first, tell)
 		}
-		seen := f.judge(start, s)
-		f.empty.Store(len(seen)+len(s.delayed) == 0)
-		f.delayed.Store(&s.delayed)
-		tell(report{f.pattern, seen, s})
-		f.setTrap(seen)
+		took := time.Since(start)
 		f.busy.Store(0)
 		now := time.Since(f.began)
-		rest := max(eventGap, share*took)
-		if !sleep(ctx, f.box.wake, together(now, f.poll)-now) || !sleep(ctx, nil, rest-time.Since(start)) {
+		due, rest := together(now, f.poll), max(eventGap, share*took)
+		if !sleep(ctx, f.box.wake, due-now) {
+			return
+		}
+		if time.Since(f.began) < due { // something has happened: perhaps to what was found
+			f.trail = trail{}
+		}
+		if !sleep(ctx, nil, rest-time.Since(start)) {
 			return
 		}
 		f.box.take()
 	}
+}
+
+// find goes the whole way and hands on what it sees.
+func (f *finder) find(ctx context.Context, start time.Time, first bool, tell func(report)) {
+	s := f.survey(ctx)
+	if first {
+		s = f.waitALittle(ctx, start, s)
+	}
+	seen := f.judge(start, s)
+	f.empty.Store(len(seen)+len(s.delayed) == 0)
+	f.delayed.Store(&s.delayed)
+	tell(report{f.pattern, seen, s})
+	f.setTrap(seen)
 }
 
 // waitALittle gives places that are slow, but don't hang, the time to be among

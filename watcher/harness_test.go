@@ -112,10 +112,10 @@ type fakeLooker struct {
 
 func (l *fakeLooker) Came(string, time.Time) {}
 
-func (l *fakeLooker) Stirred(context.Context) []string {
+func (l *fakeLooker) Stirred(context.Context) ([]string, bool) {
 	l.g.mu.Lock()
 	defer l.g.mu.Unlock()
-	return l.g.stirred
+	return l.g.stirred, true
 }
 
 func (l *fakeLooker) Look(_ context.Context, folder string) Pace {

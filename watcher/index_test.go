@@ -104,7 +104,7 @@ type spinningLooker struct{ used *time.Duration }
 
 func (l spinningLooker) Came(string, time.Time) {}
 
-func (l spinningLooker) Stirred(context.Context) []string { return nil }
+func (l spinningLooker) Stirred(context.Context) ([]string, bool) { return nil, false }
 
 func (l spinningLooker) Look(context.Context, string) Pace {
 	for end := processorTime() + *l.used; processorTime() < end; {

@@ -39,9 +39,10 @@ type probe struct {
 
 // An answer is what there is at one place.
 type answer struct {
-	names []string // for a list of names
-	place place
-	err   error
+	listing listing // for a list of names
+	place   place
+	stands  bool // of a trail
+	err     error
 }
 
 // A question is one place to ask about, by a key of its own.

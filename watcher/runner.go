@@ -87,6 +87,10 @@ type runner struct {
 	paused time.Duration
 	// force: list although nothing shows that it is needed.
 	force bool
+	// unmoved: no name came or went in the root since the last poll. stirring:
+	// files in the root itself may tell of downloads. bare: nothing of a client's
+	// own lies there.
+	unmoved, stirring, bare bool
 	// turn is whose turn it is at the next poll; everything: everyone's,
 	// for events were lost.
 	turn       uint8
@@ -155,6 +159,7 @@ func (r *runner) begin() {
 	r.index, r.self = newIndex(), &repo{box: r.box}
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
+	r.stirring = true
 	r.listDue, r.pollDue, r.listRest, r.paused, r.drained = 0, r.opts.Poll, 0, 0, -drainGap
 	r.orders.serve(r.box, r.began.Add(r.now()))
 	if r.notify != nil {
@@ -295,14 +300,15 @@ func (r *runner) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !r.same(top, e) {
-		return errReplaced
-	}
-	r.owner = int(e.UID)
 	mark := stampOf(e, onRoot)
 	if r.remote != "" {
 		mark.inode = 0
 	}
+	r.unmoved = r.listed && mark == r.self.stamp && !r.self.young && r.remote == ""
+	if !r.same(top, e) {
+		return errReplaced
+	}
+	r.owner = int(e.UID)
 	if r.now() >= r.pollDue {
 		r.checkSelf(mark)
 	}
@@ -327,14 +333,14 @@ func (r *runner) work(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// same reports whether the root is still that directory. At each poll it also finds
-// out whether another one has got its number.
+// same reports whether the root is still that directory. At a poll it also finds
+// out whether another one has got its number, which would have moved it.
 func (r *runner) same(top fsys.Dir, e fsys.Entry) bool {
 	home := r.root.Home
 	if e.Dev != r.root.Dev || home.Inode != 0 && e.Inode != r.root.Inode {
 		return false
 	}
-	if home.Birth == 0 || r.now() < r.pollDue {
+	if home.Birth == 0 || r.now() < r.pollDue || r.unmoved {
 		return true
 	}
 	born := top.Born(".")

@@ -15,7 +15,7 @@ import (
 func (r *runner) checkSelf(mark stamp) {
 	switch {
 	case !r.listed:
-	case mark == r.self.stamp && !r.self.young && r.remote == "":
+	case r.unmoved:
 		r.intact = fileClock()
 	default:
 		r.listDue = min(r.listDue, max(r.now(), r.listRest))
@@ -33,13 +33,13 @@ func (r *runner) checkSelf(mark stamp) {
 // so although names came or went.
 func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	r.listDue = never
-	if r.listed && !r.force && mark == r.self.stamp && !r.self.young && r.remote == "" {
+	if r.unmoved && !r.force {
 		return nil
 	}
 	start, looking, began := r.now(), r.looking, fileClock()
 	youth := mark.youngAt(time.Now())
 	r.gen++
-	r.hints.links = 0
+	r.hints.links, r.bare = 0, true
 	err := top.List(func(items []fsys.Item) error {
 		for i := range items {
 			r.note(top, &items[i])
@@ -65,6 +65,7 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 
 // note takes one name of the listing.
 func (r *runner) note(top fsys.Dir, i *fsys.Item) {
+	r.bare = r.bare && "/"+string(i.Name) != cacheSuffix
 	if i.Link && r.noteLink(top, i) || !i.Dir {
 		return
 	}
@@ -121,7 +122,9 @@ func (r *runner) sweep(ctx context.Context, top fsys.Dir) {
 func (r *runner) poll(ctx context.Context, top fsys.Dir) {
 	start, looking := r.now(), r.looking
 	r.index.settle()
-	r.stir(ctx)
+	if !r.unmoved || r.stirring {
+		r.stir(ctx)
+	}
 	for i, p := range r.index.order {
 		if i%pieceOfPass == 0 {
 			r.visitDue(ctx, top)
@@ -141,6 +144,9 @@ func (r *runner) poll(ctx context.Context, top fsys.Dir) {
 
 // check plans a visit to a repository, if there may be something to see.
 func (r *runner) check(top fsys.Dir, p *repo) {
+	if r.unmoved && r.bare && p.rel() == "."+localSuffix && p.looked && !p.heaped() {
+		return // the root itself is none that a client fills
+	}
 	r.shelve(top, p)
 	if p.plan != nil {
 		p.settle(r.now())

@@ -20,7 +20,9 @@ func (r *runner) came(folder string, absent time.Time) {
 // stir plans a look at the repositories for which something moves in the root
 // itself. Nothing in their own directories tells of that.
 func (r *runner) stir(ctx context.Context) {
-	for _, folder := range r.looker.Stirred(ctx) {
+	var folders []string
+	folders, r.stirring = r.looker.Stirred(ctx)
+	for _, folder := range folders {
 		if p := r.index.find([]byte(folder)); p != nil && folder != r.suspect {
 			r.index.at(p, r.now())
 		}

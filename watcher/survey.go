@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"strings"
 	"time"
@@ -71,21 +70,24 @@ func (s *survey) refuse(path string, err error) {
 // allowed to see, and waits for no place that hangs.
 func (f *finder) resolve(ctx context.Context) survey {
 	var s survey
+	trail := f.trail.next(time.Now())
 	paths := []string{"/"}
 	for _, part := range strings.Split(f.pattern, "/") {
 		if part != "" {
-			paths = f.descend(ctx, &s, paths, part)
+			paths = f.descend(ctx, &s, &trail, paths, part)
 		}
 	}
 	questions := make([]question, 0, len(paths))
 	for _, path := range paths {
+		old := f.trail.places[path]
 		questions = append(questions, question{f.surveyor.prefix + path, path, func() answer {
-			p, err := locate(f.fs, path)
+			p, err := locate(f.fs, path, old)
 			return answer{place: p, err: err}
 		}})
 	}
 	seen := make(map[string]bool)
 	for i, a := range f.ask(ctx, &s, questions) {
+		trail.add(questions[i], a)
 		switch {
 		case a == nil:
 		case a.err != nil:
@@ -95,6 +97,7 @@ func (f *finder) resolve(ctx context.Context) survey {
 			s.places = append(s.places, a.place)
 		}
 	}
+	f.trail = trail
 	return s
 }
 
@@ -107,8 +110,22 @@ func (f *finder) ask(ctx context.Context, s *survey, questions []question) []*an
 	return answers
 }
 
+// asBefore reports whether all is as the last survey has found it. It is one question:
+// if an answer is long in coming, each place is asked about by itself.
+func (f *finder) asBefore(ctx context.Context) bool {
+	t := f.trail
+	if t.vague || time.Since(t.began) >= trailAge {
+		return false
+	}
+	key := f.surveyor.prefix + "\x00"
+	answers, _, asked := f.surveyor.ask(ctx, []question{{key, f.pattern, func() answer {
+		return answer{stands: t.stands(f.fs)}
+	}}})
+	return answers[0] != nil && asked.IsZero() && answers[0].stands
+}
+
 // descend goes one element of a pattern deeper from each of dirs.
-func (f *finder) descend(ctx context.Context, s *survey, dirs []string, part string) []string {
+func (f *finder) descend(ctx context.Context, s *survey, trail *trail, dirs []string, part string) []string {
 	if !strings.ContainsAny(part, `*?[\`) {
 		for i := range dirs {
 			dirs[i] = filepath.Join(dirs[i], part)
@@ -117,64 +134,25 @@ func (f *finder) descend(ctx context.Context, s *survey, dirs []string, part str
 	}
 	questions := make([]question, 0, len(dirs))
 	for _, dir := range dirs {
-		questions = append(questions, question{f.surveyor.prefix + dir + "\x00" + part, dir, func() answer {
-			names, err := matches(f.fs, dir, part)
-			return answer{names: names, err: err}
+		key := f.surveyor.prefix + dir + "\x00" + part
+		old := f.trail.listings[key]
+		questions = append(questions, question{key, dir, func() answer {
+			l, err := list(f.fs, dir, part, old)
+			return answer{listing: l, err: err}
 		}})
 	}
 	var found []string
 	for i, a := range f.ask(ctx, s, questions) {
+		trail.add(questions[i], a)
 		if a == nil {
 			continue
 		}
 		if a.err != nil {
 			s.refuse(dirs[i], a.err)
 		}
-		for _, name := range a.names {
+		for _, name := range a.listing.names {
 			found = append(found, filepath.Join(dirs[i], name))
 		}
 	}
 	return found
-}
-
-func matches(kernel fsys.Kernel, dir, part string) ([]string, error) {
-	d, _, err := fsys.Follow(kernel, dir)
-	if errors.Is(err, fsys.ErrNotDirectory) {
-		return nil, nil // nothing lies in it
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	var found []string
-	err = d.List(func(items []fsys.Item) error {
-		for _, item := range items {
-			if ok, _ := filepath.Match(part, string(item.Name)); ok {
-				found = append(found, string(item.Name))
-			}
-		}
-		return nil
-	})
-	return found, err
-}
-
-func locate(kernel fsys.Kernel, path string) (place, error) {
-	d, final, err := fsys.Follow(kernel, path)
-	if err != nil {
-		return place{}, err
-	}
-	defer d.Close()
-	e, err := d.Stat()
-	if err != nil {
-		return place{}, err
-	}
-	home, err := d.Identity()
-	if err != nil {
-		return place{}, err
-	}
-	kind, err := d.Network()
-	if err != nil {
-		return place{}, err
-	}
-	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, home: home, owner: int(e.UID), remote: kind}, nil
 }

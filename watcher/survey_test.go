@@ -202,7 +202,7 @@ func restingRunner(tb testing.TB, root string) *runner {
 
 func (blindLooker) Came(string, time.Time) {}
 
-func (blindLooker) Stirred(context.Context) []string { return nil }
+func (blindLooker) Stirred(context.Context) ([]string, bool) { return nil, false }
 
 func (blindLooker) Look(context.Context, string) Pace { return Idle }
 

@@ -63,10 +63,10 @@ func (l *looks) Came(folder string, absent time.Time) {
 	l.came[folder] = absent
 }
 
-func (l *looks) Stirred(context.Context) []string {
+func (l *looks) Stirred(context.Context) ([]string, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stirred
+	return l.stirred, true
 }
 
 func (l *looks) Look(_ context.Context, folder string) Pace {

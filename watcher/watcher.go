@@ -105,10 +105,9 @@ func (p Pace) timed() bool { return p >= Steady }
 // Looker looks at the repositories of one root. It is called by one goroutine.
 type Looker interface {
 	// Stirred gives the folders that have to be looked at because of files in
-	// the root itself, which are in no folder yet. It is called at every poll,
-	// and when names in the root came or went; where there is no such file it
-	// costs a few stats.
-	Stirred(ctx context.Context) []string
+	// the root itself, which are in no folder yet. It is called when names in the
+	// root came or went, and at every poll as long as there are such files.
+	Stirred(ctx context.Context) (folders []string, more bool)
 	// Came is called before the first look at a folder that has come while the
 	// root was watched; absent is the wall clock when the root was last known not
 	// to hold it.
