@@ -52,7 +52,7 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 	$(GO) run ./internal/demo --progressd $(abspath $(BINARY))
 
 ##@ Check
-.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-daemon e2e-packages e2e-clients e2e-nightly e2e-loaders e2e-exec sim sim-mutants soak bench check
+.PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-daemon e2e-kubernetes e2e-packages e2e-clients e2e-nightly e2e-loaders e2e-exec sim sim-mutants soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 # It has each program that a test runs sleep for a second at its end, unless it is told not to.
 # Those of cmd/ wait for a minute, as users do: they take no turn from the others.
@@ -104,7 +104,7 @@ unit-check: $(BINARY) $(CLIENT) ## systemd-analyze verify, and an exposure of at
 	systemd-analyze verify --man=no "$$dir/progressd.service" && \
 	systemd-analyze security --offline=true --no-pager --threshold=18 "$$dir/progressd.service"
 
-e2e: e2e-systemd e2e-daemon e2e-clients e2e-exec ## the four below: the whole, as it is used
+e2e: e2e-systemd e2e-daemon e2e-kubernetes e2e-clients e2e-exec ## the five below: the whole, as it is used
 
 e2e-systemd: build ## install, hf download, reload, rotate, kill, uninstall in a real systemd (root, Debian, PyPI; SUITE=bookworm for that one)
 	GO='$(GO)' test/e2e/run.sh $(SUITE)
@@ -120,6 +120,9 @@ e2e-clients: build ## every release of the client in every way, with a real jour
 
 e2e-daemon: ## mount points that come and go, directories whose times stand still: the daemon alone, at the shipped timings (root; some 3 min)
 	PROGRESSD_E2E=1 $(GO) test -count=1 -run='MountPoint|StandStill' ./cmd/progressd
+
+e2e-kubernetes: build ## the real client in pods of a made-up node: cgroups, overlay file systems, the DaemonSet's configuration (root, PyPI; under a minute)
+	GO='$(GO)' test/e2e/node.sh
 
 # The plays end with eleven minutes of silence; the tests are done by then.
 e2e-nightly: build ## the verdicts that wait for ten minutes, of real clients and of made-up ones of every kind (root, as e2e-clients; some 25 min)
