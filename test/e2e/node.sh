@@ -112,7 +112,7 @@ daemon() {
 	cp deploy/kubernetes/container-filesystems/config.toml $work/etc
 	unshare --mount --propagation slave -- /bin/sh -c '
 		for at in /var/lib/kubelet /var/log/pods /srv /run/containerd; do mount -o remount,bind,ro "$at" || exit; done
-		LOGS_DIRECTORY=/var/log/progressd STATE_DIRECTORY=/var/lib/progressd exec setpriv --no-new-privs --inh-caps=-all,+dac_read_search \
+		LOGS_DIRECTORY=/var/log/progressd STATE_DIRECTORY=/var/lib/progressd RUNTIME_DIRECTORY=/run/progressd exec setpriv --no-new-privs --inh-caps=-all,+dac_read_search \
 			--bounding-set=-all,+dac_read_search --ambient-caps=-all -- "$@"' - \
 		"$PWD/bin/progressd" --config $work/etc/config.toml >>$work/lines 2>>$work/said &
 	daemon=$!
@@ -154,6 +154,19 @@ eventually 60 told volume started model=org/volume root="$at/.cache/huggingface/
 eventually 60 told claim started model=org/claim root="$claim" command=hf || die "nothing of a claim"
 eventually 60 told image started model=org/image root=$tasks/ command=hf || die "nothing of a container's own file system"
 ok "volumes (a home; --local-dir) and a container's own file system, by users of their own: each is told of, with its pod"
+
+# As the component metrics has it: a user of its own in the daemon's group, who sees nothing but its socket.
+install -m 755 bin/progressctl $work/progressctl
+install -d -o 65532 $work/http.d
+setpriv --reuid=65532 --regid=0 --clear-groups --bounding-set=-all --inh-caps=-all -- $work/progressctl serve --listen $work/http.d/http >$work/serve.log 2>&1 &
+metrics() { python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n"); print(s.makefile().read())' $work/http.d/http; }
+eventually 10 metrics || die "no metrics"
+metrics >$work/metrics
+for series in "progressd_download_size_bytes{model=\"org/claim\",repo_type=\"model\",root=\"$claim\"} 1.300037e+08" "progressd_root_up{root=\"$claim\"} 1" progressd_process_resident_memory_bytes; do
+	grep -q "^$series" $work/metrics || { cat $work/metrics; die "no series $series"; }
+done
+progress=$(bin/progressctl status) && [[ $progress == *org/image* ]] || die "the liveness probe fails: $progress"
+ok "numbers by the container of metrics; the liveness probe"
 
 for model in early volume claim image; do echo "open org/$model" >&"$hub_commands"; done
 for pod in early volume claim image; do
