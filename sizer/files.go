@@ -140,6 +140,7 @@ func (pl *play) loseAll(now time.Time) {
 func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
 	if f.done && !f.came.Equal(e.Ctime) {
 		pl.underway = 0 // it was fetched again, and is in its place
+		pl.replaced = pl.replaced || f.wanted
 	}
 	f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
 	if !f.done {

@@ -64,6 +64,9 @@ type play struct {
 	// underway is what was moved out of the root just now; see landing.
 	underway     int64
 	landingLooks int
+	// replaced: since the last look a file was put in the place of one that was
+	// there: bytes came, and the count doesn't show it.
+	replaced bool
 
 	base, bytes int64
 	looked      bool // counted at least once
@@ -151,7 +154,7 @@ func (p *pass) playOn(look *Look) error {
 	news := pl.updateWanted(p.repo.name)
 	p.updateLoader(pl)
 	pl.note(p)
-	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= livelyAfter {
+	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= rebuildAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
 		pl.guess.begun = -1
@@ -197,6 +200,11 @@ func (p *pass) playOn(look *Look) error {
 // livelyAfter is how long after the last change a play is looked at closely.
 const livelyAfter = 5 * time.Second
 
+// rebuildAfter is how long it serves which files a play has, where names tell of no
+// change: a file in the place of another shows in a directory's time at most. It is
+// a little less than the usual poll, so that each poll sees it.
+const rebuildAfter = livelyAfter - 100*time.Millisecond
+
 // note keeps what the locks of this look say.
 func (pl *play) note(p *pass) {
 	pl.lockSeen = pl.lockSeen || p.held.seen
@@ -219,11 +227,12 @@ func (pl *play) note(p *pass) {
 
 // unseen says what of a play this look can't see.
 func (p *pass) unseen(pl *play, look *Look) {
-	look.Unseen = len(p.held.outside) > 0 || p.unsure
+	look.Unseen = len(p.held.outside) > 0 || p.unsure || pl.replaced
+	pl.replaced = false
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]
-		again := f != nil && f.finished() && part.grown.Equal(p.now)
-		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || again)
+		counts := f != nil && f.part == part && !f.finished()
+		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || !counts && part.grown.Equal(p.now))
 	}
 	// Clients with partials of their own write no such file. One with locks may have
 	// left one that nobody saw grow.
