@@ -114,13 +114,7 @@ func (p *pass) claimLoose(t *temp) {
 //nolint:revive // growing is a fact about the file, not a way of noting it
 func (p *pass) meet(t *temp, growing bool) {
 	p.strangers.growing = p.strangers.growing || growing
-	if p.repo.play == nil {
-		return
-	}
-	if growing {
-		t.during = p.repo.play.id
-	}
-	if t.during == p.repo.play.id {
+	if pl := p.repo.play; pl != nil && t.grown.After(t.claimed) && pl.start.Sub(t.grown) < grace {
 		p.strangers.seen++
 	}
 }

@@ -16,6 +16,8 @@ type play struct {
 	// since: finished blobs that came later are this play's.
 	// opened is since, also where that has moved on with a restart.
 	since, opened time.Time
+	// start is when it began, zero if that was in a former life of the daemon.
+	start time.Time
 	// restored: taken up from the memory of a former life of the daemon;
 	// restoredBytes is where that left off.
 	restored      bool
@@ -64,9 +66,11 @@ type play struct {
 	// underway is what was moved out of the root just now; see landing.
 	underway     int64
 	landingLooks int
-	// replaced: since the last look a file was put in the place of one that was
-	// there: bytes came, and the count doesn't show it.
-	replaced bool
+	// landed: since the last look a file was put in its place. Its bytes may have
+	// come without the count showing it: one was there, or a dead attempt's partial.
+	landed bool
+	// doubled: see Look.Doubled.
+	doubled bool
 
 	base, bytes int64
 	looked      bool // counted at least once
@@ -86,7 +90,7 @@ type sighting struct {
 
 func newPlay(now, since time.Time) *play {
 	return &play{
-		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, changed: now,
+		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, start: now, changed: now,
 		files: make(map[string]*file), settled: newSettled(), locked: make(map[string]sighting), unlocked: make(map[string]time.Time),
 		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
@@ -227,8 +231,9 @@ func (pl *play) note(p *pass) {
 
 // unseen says what of a play this look can't see.
 func (p *pass) unseen(pl *play, look *Look) {
-	look.Unseen = len(p.held.outside) > 0 || p.unsure || pl.replaced
-	pl.replaced = false
+	look.Unseen = len(p.held.outside) > 0 || p.unsure || pl.landed
+	look.Doubled = pl.doubled
+	pl.landed, pl.doubled = false, false
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]
 		counts := f != nil && f.part == part && !f.finished()

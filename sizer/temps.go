@@ -49,8 +49,6 @@ type temp struct {
 	// owner is the folder of the repository that claimed it at claimed.
 	owner   string
 	claimed time.Time
-	// during is the play in which nobody claimed it while it grew.
-	during string
 	// contested: it was seen when more than one might have made it.
 	contested bool
 }

@@ -70,3 +70,40 @@ func TestAFileInThePlaceOfAnotherIsSeenAtTheNextPoll(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// What a dead client has left counts; another one that fetches the same elsewhere and
+// puts it in its place adds nothing to the count, and is there all the same.
+func TestAFileThatALeftoverStoodForHasComeUncounted(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	c.partial("a", ".incomplete", mib)
+	if l := c.look(); l.Bytes != mib {
+		t.Fatalf("look %+v", l)
+	}
+	c.nextTick()
+	again := filepath.Join(c.path, "again")
+	c.write(again, mib)
+	must(t, os.Rename(again, c.in(demo, "blobs", etag("a"))))
+	c.link("a", commitA, "a.bin")
+	if l := c.look(); !l.Unseen || l.Arrived > 0 || l.Bytes != mib {
+		t.Fatalf("another one has put it there: %+v", l)
+	}
+}
+
+// A listing is the first that a client writes: somebody is there again.
+func TestAListingThatComesIsASign(t *testing.T) {
+	c := newCache(t)
+	c.whole("a", mib, commitA, "a.bin")
+	c.look()
+	if l := c.look(); !l.InPlay || l.Unseen {
+		t.Fatalf("look %+v", l)
+	}
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}, "b.bin": {"b", mib}})
+	c.now = c.now.Add(livelyAfter)
+	if l := c.look(); !l.Unseen || l.Missing != 1 {
+		t.Fatalf("listed: %+v", l)
+	}
+	if l := c.look(); l.Unseen {
+		t.Fatalf("nothing came since: %+v", l)
+	}
+}

@@ -128,8 +128,8 @@ func TestBytesThatWereCountedTwiceAreNotMissing(t *testing.T) {
 	p.until(10 * time.Second)
 	p.see(also(bytes(525*mb), func(l *sizer.Look) { l.Partials = 1 }))
 	p.until(20 * time.Second)
-	p.see(func(l *sizer.Look) { l.Bytes, l.Partials, l.Unseen = 407*mb, 0, true })
-	p.see(func(l *sizer.Look) { l.Unseen = false })
+	p.see(func(l *sizer.Look) { l.Bytes, l.Partials, l.Doubled = 407*mb, 0, true })
+	p.see(func(l *sizer.Look) { l.Doubled = false })
 	p.until(time.Hour)
 	p.want("0s preparing 407", "0s started 407", "0s progress 407", "10s progress 525", "20s restarted 407", "50s unlisted 407", "50s completed 407")
 }
