@@ -143,13 +143,16 @@ func (pl *play) loseAll(now time.Time) {
 // finish notes that a file is in its place, as it is there.
 func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
 	if f.done && !f.came.Equal(e.Ctime) {
+		pl.doubled = pl.doubled || pl.underway > 0
 		pl.underway = 0 // it was fetched again, and is in its place
+		pl.landed = pl.landed || f.wanted
 	}
 	f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
 	if !f.done {
 		pl.changed = p.now
 		if f.isNew {
 			pl.justDone = append(pl.justDone, f.etag)
+			pl.landed = pl.landed || f.former != nil
 		}
 	}
 	f.holes = p.root.fs.holes(e)

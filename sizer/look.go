@@ -126,10 +126,15 @@ type Look struct {
 	Failed int
 	// Unseen: bytes may be coming that can't be counted, so that silence
 	// proves nothing: a partial is written to and doesn't grow (hf_xet <= 1.2
-	// over old content), one grows whose blob is there, a client fetches
-	// outside of the cache (swift), a file grows in the root that may be this
-	// repository's (Rust <= 0.3; huggingface_hub <= 0.22 at several at once).
+	// over old content), one grows that doesn't count (its blob is there; another
+	// revision has other content at its path), a file was put in its place, as
+	// great as what was there of it, a client fetches outside of the cache (swift), a file grows in the
+	// root that may be this repository's (Rust <= 0.3; huggingface_hub <= 0.22 at
+	// several at once).
 	Unseen bool
+	// Doubled: a file that counted while it lay in the root has taken the place of
+	// one that was there, and counted as well. What no longer counts isn't lost.
+	Doubled bool
 	// Unclaimed counts files in the root that were written to in this play
 	// and may be its own: if so, it isn't complete.
 	Unclaimed int

@@ -256,3 +256,25 @@ func TestAFileInTheRootIsNotInherited(t *testing.T) {
 		t.Errorf("it grows: look %+v", l)
 	}
 }
+
+// Of a file in the root that may be of any of two repositories, and was left there,
+// neither is complete.
+func TestAFileInTheRootSpeaksAgainstEachThatItMayBeOf(t *testing.T) {
+	c := newCache(t)
+	for _, folder := range []string{demo, other} {
+		c.write(c.in(folder, "blobs", etag("a")), mib)
+		must(t, os.MkdirAll(c.in(folder, "snapshots", commitA), 0o755))
+		must(t, os.Symlink("../../blobs/"+etag("a"), c.in(folder, "snapshots", commitA, "a.bin")))
+	}
+	for size := mib; size < 4*mib; size += mib {
+		c.loose("aB3dE5g", size)
+		c.look()
+		c.lookAt(other)
+	}
+	c.now = c.now.Add(grace)
+	for _, folder := range []string{demo, other} {
+		if l, _ := c.lookAt(folder); !l.InPlay || l.Unclaimed != 1 {
+			t.Errorf("look %+v", l)
+		}
+	}
+}

@@ -16,6 +16,8 @@ type play struct {
 	// since: finished blobs that came later are this play's.
 	// opened is since, also where that has moved on with a restart.
 	since, opened time.Time
+	// start is when it began, zero if that was in a former life of the daemon.
+	start time.Time
 	// restored: taken up from the memory of a former life of the daemon;
 	// restoredBytes is where that left off.
 	restored      bool
@@ -64,6 +66,11 @@ type play struct {
 	// underway is what was moved out of the root just now; see landing.
 	underway     int64
 	landingLooks int
+	// landed: since the last look a file was put in its place. Its bytes may have
+	// come without the count showing it: one was there, or a dead attempt's partial.
+	landed bool
+	// doubled: see Look.Doubled.
+	doubled bool
 
 	base, bytes int64
 	looked      bool // counted at least once
@@ -83,22 +90,22 @@ type sighting struct {
 
 func newPlay(now, since time.Time) *play {
 	return &play{
-		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, changed: now,
+		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, start: now, changed: now,
 		files: make(map[string]*file), settled: newSettled(), locked: make(map[string]sighting), unlocked: make(map[string]time.Time),
 		failed: make(map[string]bool), inodes: make(map[uint64]string),
 	}
 }
 
-func restored(m Memory) *play {
-	pl := newPlay(time.Time{}, m.Since)
+func restored(m Memory, c *clock) *play {
+	pl := newPlay(time.Time{}, c.ours(m.Since))
 	pl.id, pl.restored, pl.restoredBytes = m.Play, true, m.Bytes
 	pl.revisions, pl.base, pl.formerFailed = m.Revisions, m.Base, m.Failed
 	pl.downloaders, pl.name = m.Downloaders, m.Name
-	pl.attemptBegan, pl.succeeded = m.Attempt, m.Succeeded
+	pl.attemptBegan, pl.succeeded = c.ours(m.Attempt), m.Succeeded
 	pl.running = make([]bool, len(pl.downloaders))
 	pl.lockSeen, pl.partialSeen = m.Locks || len(pl.downloaders) > 0, m.Partials
 	if !m.From.IsZero() {
-		pl.opened = m.From
+		pl.opened = c.ours(m.From)
 	}
 	if len(m.Revisions) == 0 {
 		pl.since = pl.opened
@@ -151,7 +158,7 @@ func (p *pass) playOn(look *Look) error {
 	news := pl.updateWanted(p.repo.name)
 	p.updateLoader(pl)
 	pl.note(p)
-	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= livelyAfter {
+	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= rebuildAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
 		pl.guess.begun = -1
@@ -197,6 +204,11 @@ func (p *pass) playOn(look *Look) error {
 // livelyAfter is how long after the last change a play is looked at closely.
 const livelyAfter = 5 * time.Second
 
+// rebuildAfter is how long it serves which files a play has, where names tell of no
+// change: a file in the place of another shows in a directory's time at most. It is
+// a little less than the usual poll, so that each poll sees it.
+const rebuildAfter = livelyAfter - 100*time.Millisecond
+
 // note keeps what the locks of this look say.
 func (pl *play) note(p *pass) {
 	pl.lockSeen = pl.lockSeen || p.held.seen
@@ -219,11 +231,13 @@ func (pl *play) note(p *pass) {
 
 // unseen says what of a play this look can't see.
 func (p *pass) unseen(pl *play, look *Look) {
-	look.Unseen = len(p.held.outside) > 0 || p.unsure
+	look.Unseen = len(p.held.outside) > 0 || p.unsure || pl.landed
+	look.Doubled = pl.doubled
+	pl.landed, pl.doubled = false, false
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]
-		again := f != nil && f.finished() && part.grown.Equal(p.now)
-		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || again)
+		counts := f != nil && f.part == part && !f.finished()
+		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || !counts && part.grown.Equal(p.now))
 	}
 	// Clients with partials of their own write no such file. One with locks may have
 	// left one that nobody saw grow.

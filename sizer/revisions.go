@@ -102,6 +102,9 @@ func (p *pass) readTrees(revs *revisions) error {
 	}
 	for _, f := range found {
 		rev := revs.at(f.name)
+		if pl := p.repo.play; pl != nil && pl.looked && !rev.written.Equal(f.entry.Mtime) {
+			pl.landed = true // somebody is there, who begins with it
+		}
 		rev.hasTree, rev.written, rev.tree = true, f.entry.Mtime, treeFile(f)
 		if !rev.listing.current(rev.tree, p.now) {
 			rev.listing = nil

@@ -49,8 +49,6 @@ type temp struct {
 	// owner is the folder of the repository that claimed it at claimed.
 	owner   string
 	claimed time.Time
-	// during is the play in which nobody claimed it while it grew.
-	during string
 	// contested: it was seen when more than one might have made it.
 	contested bool
 }
@@ -81,7 +79,7 @@ func (p *pass) listTemps() {
 		// Clients also probe with directories of such names.
 		if e, err := root.Lstat(name); err == nil && e.Regular() {
 			if t.found[name] = former[name]; former[name] == nil {
-				t.found[name] = &temp{born: bornOr(root.Born(name), e), seen: p.now, partial: partial{
+				t.found[name] = &temp{born: bornOr(p.root.clock.ours(root.Born(name)), e), seen: p.now, partial: partial{
 					ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 				}}
 			}

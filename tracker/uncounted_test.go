@@ -119,3 +119,17 @@ func TestWhoGivesUpAfterAStallIsNotMovingAgain(t *testing.T) {
 	p.until(time.Hour)
 	p.want("0s preparing 80", "0s started 80", "10m0s stalled 80", "21m0s interrupted 60")
 }
+
+// A client that fetches again what is there (Rust's hf-hub up to 0.3) is counted
+// twice while it writes to the root: what no longer counts then is not missing.
+func TestBytesThatWereCountedTwiceAreNotMissing(t *testing.T) {
+	p := play(t, defaults)
+	p.see(bytes(407 * mb))
+	p.until(10 * time.Second)
+	p.see(also(bytes(525*mb), func(l *sizer.Look) { l.Partials = 1 }))
+	p.until(20 * time.Second)
+	p.see(func(l *sizer.Look) { l.Bytes, l.Partials, l.Doubled = 407*mb, 0, true })
+	p.see(func(l *sizer.Look) { l.Doubled = false })
+	p.until(time.Hour)
+	p.want("0s preparing 407", "0s started 407", "0s progress 407", "10s progress 525", "20s restarted 407", "50s unlisted 407", "50s completed 407")
+}
