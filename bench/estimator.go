@@ -12,9 +12,6 @@ import (
 	"progressd/tracker"
 )
 
-// traces is how many are played of each kind, with seeds from 0.
-const traces = 8
-
 // An estimator is told what each look shows and gives a speed in bytes a
 // second, 0 if it can't tell.
 type estimator interface {
@@ -39,23 +36,24 @@ func estimators() map[string]func() estimator {
 // estimator holds the speed that progressd tells, and that of two usual ways,
 // against what is true, on made-up traces. It depends on no machine.
 func (b *bench) estimator(context.Context) error {
+	traces := b.scale.traces
 	for _, every := range []time.Duration{500 * time.Millisecond, 5 * time.Second} {
 		out := b.report.section(fmt.Sprintf("Estimator: error of the speed told, a look every %v, %d traces of 20 minutes each", every, traces))
 		out.tail = 0.95
 		out.explain("Made-up traces, the same in every run. Looks at which no speed is told don't count.")
 		for _, kind := range trace.Kinds() {
-			estimate(out, kind, every)
+			estimate(out, kind, every, traces)
 		}
 	}
 	return nil
 }
 
 // estimate adds the rows of one kind of trace.
-func estimate(out *section, kind trace.Kind, every time.Duration) {
+func estimate(out *section, kind trace.Kind, every time.Duration, traces int) {
 	all := []string{us, average, window}
 	judged := make(map[string]*judgement)
 	for _, who := range all {
-		judged[who] = judge(kind, every, estimators()[who])
+		judged[who] = judge(kind, every, traces, estimators()[who])
 		reach := ""
 		if kind.Bursts && who == us {
 			reach = "median 3%, p95 10%"
@@ -84,7 +82,7 @@ type judgement struct {
 	noticed series // how long a change of the speed went unnoticed, in seconds
 }
 
-func judge(kind trace.Kind, every time.Duration, fresh func() estimator) *judgement {
+func judge(kind trace.Kind, every time.Duration, traces int, fresh func() estimator) *judgement {
 	j := &judgement{}
 	for seed := range uint64(traces) {
 		e, start, noticed := fresh(), time.Now(), false

@@ -22,7 +22,7 @@ func TestTheEstimatorWorkloadNeedsNoDaemonAndGivesTheSameTwice(t *testing.T) {
 
 func estimatorReport(t *testing.T) string {
 	t.Helper()
-	o, err := parse([]string{"--only", "estimator", "--progressd", "/nowhere"})
+	o, err := parse([]string{"--quick", "--only", "estimator", "--progressd", "/nowhere"})
 	if err != nil {
 		t.Fatal(err)
 	}

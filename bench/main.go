@@ -98,6 +98,7 @@ type scale struct {
 	windows           int // of 5 s, of the steady workload
 	latencies         int
 	prints            int // of the exec workload
+	traces            int // of each kind, of the estimator workload, with seeds from 0
 	// numbers of repositories and of downloads, and polls measured, of the
 	// scale workload
 	atRest, atOnce []int
@@ -111,7 +112,7 @@ func fullScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 40}, large: shape{repos: 10_000, files: 40},
 		interval: usualInterval, polls: 12, walks: 5, largeWalks: 1, starts: 5,
-		million: 1_000_000, millions: 3, rounds: 7, busyFile: 512 << 20, blocks: 3, pairs: 24, windows: 6, latencies: 500, prints: 15,
+		million: 1_000_000, millions: 3, rounds: 7, busyFile: 512 << 20, blocks: 3, pairs: 24, windows: 6, latencies: 500, prints: 15, traces: 8,
 		atRest: []int{10, 100, 1000, 10_000, 100_000}, atOnce: []int{1, 10, 100, 1000}, restPolls: 4, roots: 200,
 		swarm:         swarm{files: 300_000, folders: 20_000, live: 12_000, rate: 200},
 		watchedAtOnce: 100, watchedVerdicts: 200,
@@ -122,7 +123,7 @@ func quickScale() scale {
 	return scale{
 		small: shape{repos: 1000, files: 10}, large: shape{repos: 5_000, files: 1},
 		interval: time.Second, polls: 3, walks: 2, largeWalks: 1, starts: 2,
-		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, blocks: 1, pairs: 8, windows: 1, latencies: 8, prints: 5,
+		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, blocks: 1, pairs: 8, windows: 1, latencies: 8, prints: 5, traces: 2,
 		atRest: []int{10, 100, 1000}, atOnce: []int{1, 10}, restPolls: 3, roots: 200,
 		swarm:         swarm{files: 20_000, folders: 1500, live: 4000, rate: 200},
 		watchedAtOnce: 100, watchedVerdicts: 50,

@@ -161,6 +161,7 @@ func TestWhatIsCachedIsAnsweredByALook(t *testing.T) {
 		}, record.Partial, "", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			g := newRig(t, "hub")
 			if c.include == nil {
 				c.include = func(string) bool { return true }

@@ -171,7 +171,7 @@ func TestWhatNobodyWantsAnyMoreIsForgotten(t *testing.T) {
 func TestADeskIsBounded(t *testing.T) {
 	b := newBench(t)
 	many := func(i int) request { return request{demo, strings.Repeat("0", 30) + fmt.Sprintf("%010d", i)} }
-	for i := range 10_000 {
+	for i := range 2 * maxRefused {
 		b.wish(many(i))
 		b.refuse(b.now, many(20_000+i))
 	}

@@ -143,9 +143,15 @@ func (w *witness) readLocks() {
 // look passes once, d after the last look.
 func (w *witness) look(d time.Duration) sizer.Look {
 	w.t.Helper()
+	w.readLocks()
+	return w.pass(d)
+}
+
+// pass is look where nobody has taken a lock or let one go since.
+func (w *witness) pass(d time.Duration) sizer.Look {
+	w.t.Helper()
 	w.looks++
 	w.ahead += d
-	w.readLocks()
 	now := time.Now().Add(w.ahead)
 	w.last, _ = w.root.Look(now, folder)
 	w.last.At = now
@@ -187,12 +193,12 @@ func (w *witness) stage(client.Stage, string) error {
 	return nil
 }
 
-// rest lets time pass.
+// rest lets time pass. The writer does nothing meanwhile.
 func (w *witness) rest(d time.Duration) {
 	w.t.Helper()
 	const step = 5 * time.Second
-	for ; d > 0; d -= step {
-		w.look(step)
+	for w.look(step); d > step; d -= step {
+		w.pass(step)
 	}
 }
 

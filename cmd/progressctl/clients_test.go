@@ -91,6 +91,7 @@ func (l *launch) download(h *hub.Hub, args ...string) *exec.Cmd {
 }
 
 func TestStatusShowsWhatGoesOn(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	if out, _ := l.gives(0, "status"); out != "no downloads\n" {
@@ -167,6 +168,7 @@ func TestStatusOfAModelIsAnExitStatus(t *testing.T) {
 }
 
 func TestWhereNoDaemonIsItSaysWhereItLooked(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	socket := filepath.Join(l.runtime, "progressd", "progressd.sock")
 	for _, args := range []string{"status", "status org/demo", "status --json", "events", "events --no-follow"} {
@@ -180,6 +182,7 @@ func TestWhereNoDaemonIsItSaysWhereItLooked(t *testing.T) {
 }
 
 func TestWaitEndsAtOnceForWhatIsWhole(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	if err := l.download(serveHub(t)).Wait(); err != nil {
 		t.Fatal(err)
@@ -197,6 +200,7 @@ func TestWaitEndsAtOnceForWhatIsWhole(t *testing.T) {
 }
 
 func TestWaitEndsWithTheVerdict(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	c := l.begin("wait", "org/demo")
@@ -218,6 +222,7 @@ func TestWaitEndsWithTheVerdict(t *testing.T) {
 }
 
 func TestWaitOverARestart(t *testing.T) {
+	t.Parallel()
 	for name, finishedMeanwhile := range map[string]bool{"goes on": false, "finished meanwhile": true} {
 		t.Run(name, func(t *testing.T) {
 			l := beside(t)
@@ -262,6 +267,7 @@ func TestWaitForWhatEndsBadly(t *testing.T) {
 }
 
 func TestWaitForWhatNeverComes(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	if out, _ := l.gives(4, "wait", "org/none", "--appear", "300ms"); !strings.HasSuffix(out, "[ERROR] org/none: No download has begun: nothing of it is on disk\n") {
@@ -286,6 +292,7 @@ func TestWaitForWhatNeverComes(t *testing.T) {
 }
 
 func TestEventsAreShownAsTheyAreTold(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	cmd, gate := l.downloading()
@@ -327,6 +334,7 @@ func TestEventsAreShownAsTheyAreTold(t *testing.T) {
 
 // What a cache is full of never reaches a terminal as it is.
 func TestNamesOfACacheAreShownEscaped(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	hostile := "a\x1b[31m\u202e\"x\".safetensors"
 	blobs := l.path("hub", "models--org--demo", "blobs")
@@ -354,6 +362,7 @@ func TestNamesOfACacheAreShownEscaped(t *testing.T) {
 }
 
 func TestNobodyWaitsForADaemonThatHangs(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	l.send(syscall.SIGSTOP)

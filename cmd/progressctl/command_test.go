@@ -73,6 +73,7 @@ func TestCompletionsAreUpToDate(t *testing.T) {
 // The daemon lives beside model servers: each of the libraries for people would
 // cost it 1.7 to 2.8 MB of memory.
 func TestTheDaemonLinksNoLibraryOfTheClient(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", "progressd/cmd/progressd").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -107,6 +107,7 @@ func TestExecBesideADaemonNamesACauseAndHidesSecrets(t *testing.T) {
 }
 
 func TestExecBesideADaemonSaysWhatAProgramDiedOf(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	l.exec(l.asHF("sleep 0.2; echo the last word >&2; exit 1")...)
@@ -211,6 +212,7 @@ func TestExecBesideADaemonMakesTheCache(t *testing.T) {
 
 // What fails before the cache is made is nobody else's to tell.
 func TestExecBesideADaemonTellsByItselfWhereNoCacheCame(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	if err := os.Remove(l.path("hub")); err != nil {
 		t.Fatal(err)

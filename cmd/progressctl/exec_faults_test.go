@@ -16,6 +16,7 @@ import (
 )
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	t.Run("S3 whatever a program prints passes through unharmed", faultS3)
 	t.Run("S4 a program that ignores signals, is killed, claims success", faultS4)
 }
@@ -60,6 +61,7 @@ func sum(t *testing.T, path string) string {
 // faultS4: a program that ignores signals, is killed, or claims success.
 func faultS4(t *testing.T) {
 	t.Run("it ignores SIGTERM and goes on", func(t *testing.T) {
+		t.Parallel()
 		l := newLaunch(t)
 		argv := l.asHF("trap 'echo caught' TERM; echo now; n=0; while [ $n -lt 5 ]; do sleep 0.1; n=$((n+1)); done; exit 6")
 		go func() {
@@ -75,6 +77,7 @@ func faultS4(t *testing.T) {
 		l.wantTold(prepares, fails+"stopped by SIGTERM")
 	})
 	t.Run("it is killed in the middle", func(t *testing.T) {
+		t.Parallel()
 		l := newLaunch(t)
 		h, gate := serveHub(t), hub.NewGate()
 		h.Break(demo, "sub/model.safetensors", hub.Fault{GateAt: 2 * mb, Gate: gate})
@@ -91,19 +94,15 @@ func faultS4(t *testing.T) {
 		}
 	})
 	t.Run("it claims success, and a file is missing", func(t *testing.T) {
+		t.Parallel()
 		l := newLaunch(t)
 		h, gate := serveHub(t), hub.NewGate()
 		h.Break(demo, "sub/model.safetensors", hub.Fault{GateAt: 2 * mb, Gate: gate})
 		argv := l.downloader(h, client.Trees)
 		// The script takes the client's place for the command line.
 		l.write("download", strings.Join(argv, " ")+" & pid=$!; while ! grep -q 2.0MB/5.0MB "+l.err.Name()+"; do sleep 0.05; done; kill -9 $pid; rm -f "+l.path("hub")+"/models--org--demo/blobs/*.incomplete; exit 0")
-		sh := l.dir + "/real"
-		mkdir(t, sh)
-		if err := os.Symlink("/bin/sh", sh+"/hf"); err != nil {
-			t.Fatal(err)
-		}
-		t.Chdir(l.dir)
-		if status := l.exec("--model", "org/demo", sh+"/hf", "download"); status != 0 {
+		mkdir(t, l.path("real"))
+		if status := l.exec("--model", "org/demo", l.shell("real", "hf"), "download"); status != 0 {
 			t.Errorf("exit status %d", status)
 		}
 		told := l.told()

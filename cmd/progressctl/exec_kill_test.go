@@ -97,6 +97,7 @@ func TestExecTellsOfAFailureThatItsDaemonDidNotLiveToHear(t *testing.T) {
 
 // An exec that starts while the daemon does, or reloads, is heard by it.
 func TestExecWaitsForADaemonThatIsNotReadyYet(t *testing.T) {
+	t.Parallel()
 	t.Run("reloading", func(t *testing.T) {
 		l := beside(t)
 		l.daemon()

@@ -26,6 +26,7 @@ func (l *launch) quick() {
 }
 
 func TestExecStopsWhatStandsStillForTooLong(t *testing.T) {
+	t.Parallel()
 	for name, with := range map[string]func(*launch){"alone": func(*launch) {}, "beside a daemon": func(l *launch) { l.daemon() }} {
 		t.Run(name, func(t *testing.T) {
 			l := beside(t)
@@ -46,6 +47,7 @@ func TestExecStopsWhatStandsStillForTooLong(t *testing.T) {
 
 // One that doesn't end when asked, and takes its signals for no reason to fail.
 func TestExecGivesUpOnWhatClaimsSuccess(t *testing.T) {
+	t.Parallel()
 	l := newLaunch(t)
 	l.quick()
 	argv, _ := l.stuck()
@@ -59,6 +61,7 @@ func TestExecGivesUpOnWhatClaimsSuccess(t *testing.T) {
 }
 
 func TestExecTellsTheServiceManager(t *testing.T) {
+	t.Parallel()
 	for name, with := range map[string]func(*launch){"alone": func(*launch) {}, "beside a daemon": func(l *launch) { l.daemon() }} {
 		t.Run(name, func(t *testing.T) {
 			l := beside(t)

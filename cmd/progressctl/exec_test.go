@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -295,14 +297,44 @@ func TestExecNamesACauseAndHidesSecrets(t *testing.T) {
 func (l *launch) asHF(script string) []string {
 	l.t.Helper()
 	l.write("download", script)
-	if err := os.Symlink("/bin/sh", l.path("hf")); err != nil {
+	return []string{"--model", "org/demo", "--", l.shell("hf"), "download"}
+}
+
+// shellIn makes the test binary a shell that works in a directory: its value.
+// A shell looks for its script where it works, and tests that run side by side
+// work in one place.
+const shellIn = "PROGRESSD_TEST_SHELL_IN"
+
+// shell is a shell in the directory of the test, under a name below it.
+func (l *launch) shell(name ...string) (path string) {
+	l.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.t.Chdir(l.dir)
-	return []string{"--model", "org/demo", "--", l.path("hf"), "download"}
+	path = l.path(name...)
+	if err := os.Symlink(self, path); err != nil {
+		l.t.Fatal(err)
+	}
+	l.environ = append(l.environ, shellIn+"="+l.dir)
+	return path
+}
+
+func runIfShell() {
+	dir := os.Getenv(shellIn)
+	if dir == "" {
+		return
+	}
+	err := errors.Join(os.Unsetenv(shellIn), os.Chdir(dir))
+	if err == nil {
+		err = syscall.Exec("/bin/sh", os.Args, os.Environ())
+	}
+	fmt.Fprintln(os.Stderr, "cannot be a shell:", err)
+	os.Exit(1)
 }
 
 func TestExecSaysWhatAProgramDiedOf(t *testing.T) {
+	t.Parallel()
 	for script, want := range map[string]string{
 		"kill -KILL $$":                     "hf was killed by SIGKILL",
 		"echo the last word >&2; exit 1":    "hf ended with exit status 1: the last word",

@@ -13,6 +13,7 @@ import (
 )
 
 func TestServeShowsDownloadsOverHTTP(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	l.daemon()
 	dir, err := os.MkdirTemp("", "pd") //nolint:usetesting // a socket's path must be short
@@ -67,6 +68,7 @@ func TestServeShowsDownloadsOverHTTP(t *testing.T) {
 }
 
 func TestServeSaysWhyItCannot(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	if _, err := l.gives(2, "serve"); !strings.Contains(err, "--listen 127.0.0.1:8080") {
 		t.Error(err)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestTopNeedsATerminal(t *testing.T) {
+	t.Parallel()
 	l := beside(t)
 	if out, err := l.gives(2, "top"); out != "" || !strings.Contains(err, "progressctl status") {
 		t.Errorf("%q %q", out, err)

@@ -15,7 +15,11 @@ import (
 // takes the chunks out of it.
 func rebuild(t *testing.T, p xetPlan) []byte {
 	t.Helper()
-	var all []byte
+	var size int64
+	for _, term := range p.Terms {
+		size += term.Unpacked
+	}
+	all := make([]byte, 0, size)
 	for _, term := range p.Terms {
 		fetch := p.Fetch[term.Hash][0]
 		if fetch.Range != term.Range {
@@ -39,7 +43,7 @@ func rebuild(t *testing.T, p xetPlan) []byte {
 
 func unpack(t *testing.T, body []byte, chunks int64) []byte {
 	t.Helper()
-	var data []byte
+	data := make([]byte, 0, len(body))
 	for ; len(body) > 0; chunks-- {
 		packed := binary.LittleEndian.Uint32(body) >> 8
 		unpacked := binary.LittleEndian.Uint32(body[4:]) >> 8
