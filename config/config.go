@@ -87,6 +87,9 @@ type Diagnostics struct {
 	// Level is the one at the start and after a reload; SIGUSR1 changes it
 	// meanwhile.
 	Level Level
+	// Recording is how many bytes of what the daemon judges by are kept in the
+	// state directory; 0: it isn't.
+	Recording Size
 }
 
 // Default is the configuration where there is no file, or an empty one.

@@ -46,6 +46,7 @@ func settings(cfg *Config, getenv func(string) string) []setting {
 		{"download.interrupt_after", interval(&cfg.Download.InterruptAfter, longest)},
 		{"download.quiet_after", interval(&cfg.Download.QuietAfter, longest)},
 		{"diagnostics.level", oneOf(&cfg.Diagnostics.Level, Info, Debug)},
+		{"diagnostics.recording", text(&cfg.Diagnostics.Recording, "64MB", ParseSize)},
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"progressd/hublist"
 	"progressd/kubepod"
 	"progressd/record"
+	"progressd/recording"
 	"progressd/sink"
 	"progressd/sizer"
 	"progressd/socket"
@@ -95,10 +96,12 @@ type Pipeline struct {
 	ledger   *state.Ledger
 	hub      *hublist.Hub // nil if it is switched off
 	board    *stream.Board
-	pods     *podNames
-	queues   map[string]*sink.Queue
-	looks    chan sizer.Look
-	roots    chan tracker.RootChange
+	// recording is of what the tracker is given; nil: nothing is kept.
+	recording *recording.Recording
+	pods      *podNames
+	queues    map[string]*sink.Queue
+	looks     chan sizer.Look
+	roots     chan tracker.RootChange
 	// reports are those of runs. The daemon gets them from progressctl exec,
 	// by server, which serves the listeners.
 	reports chan tracker.Report
@@ -122,9 +125,12 @@ func New(ctx context.Context, opts Options) *Pipeline {
 		Status: p.status, Alive: p.sd.alive, AliveEvery: p.sd.watchdog, RunOver: p.runOver, Attend: p.attend,
 		Shown: p.shown, Watched: func() bool { return p.board.Watched() || p.server.Watched() },
 	}
+	now := time.Now()
+	if p.recording = p.record(now); p.recording != nil {
+		hooks.Given = p.recording.Given
+	}
 	p.tracker = tracker.New(limits(set), podRecorder{p.ledger, p.pods}, opts.Machine.hooked(hooks), p.log)
 	p.tracker.Hear(p.reports)
-	now := time.Now()
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
 	p.hub = HubOf(set, opts.Getenv, p.log)
@@ -273,6 +279,7 @@ func (p *Pipeline) Carry(ctx context.Context, looking <-chan struct{}) {
 	judging, stopJudging := startAfter(ctx, "tracker", func(ctx context.Context) error {
 		return p.tracker.Run(ctx, p.looks, p.roots)
 	}, p.log)
+	keeping, stopKeeping := p.keep(ctx)
 	asking := p.ask(ctx)
 	noting, stopNoting := startAfter(ctx, "ledger", p.ledger.Run, p.log)
 	var writing []<-chan struct{}
@@ -289,6 +296,8 @@ func (p *Pipeline) Carry(ctx context.Context, looking <-chan struct{}) {
 	<-asking
 	stopJudging()
 	<-judging
+	stopKeeping()
+	<-keeping
 	stopNoting()
 	<-noting
 	for _, stop := range stopWriting {

@@ -187,6 +187,8 @@ type bubble struct {
 	store *state.Store
 	parts *Pipeline
 	stop  func()
+	// recordInto is a directory in which the pipeline keeps what it judges by.
+	recordInto string
 }
 
 // inBubble runs a test in a bubble whose clock is set to the real one first.
@@ -240,7 +242,13 @@ func (b *bubble) start() {
 	p := newPipeline(Options{Settings: set, Store: b.store, Log: log}, NewAttendance())
 	p.looks, p.roots = make(chan sizer.Look), make(chan tracker.RootChange)
 	p.ledger = state.NewLedger(b.store, []state.Outlet{{Queue: &b.heard}}, log)
-	p.tracker = tracker.New(limits(set), p.ledger, tracker.Hooks{Attend: p.attend}, log)
+	hooks := tracker.Hooks{Attend: p.attend}
+	if b.recordInto != "" {
+		p.set.Diagnostics.Recording, p.set.StateDir = 1<<30, b.recordInto
+		p.recording = p.record(time.Now())
+		hooks.Given = p.recording.Given
+	}
+	p.tracker = tracker.New(limits(set), p.ledger, hooks, log)
 	p.tracker.Restore(b.store.Episodes(), time.Now())
 	watches := p.watches(ctx, &scannerFactory{
 		store: b.store, looks: p.looks, attended: p.attended, opened: time.Now(), log: log, procs: sizer.NewProcs(downloader.ProcDir(b.in("proc"))),

@@ -164,8 +164,11 @@ func keepalive(e tracker.Event) string {
 	if e.Silence > 0 {
 		return "Still downloading: " + progress(e) + ", " + noNewData(e)
 	}
-	if e.LastMinute == 0 {
+	if e.Uncounted {
 		return "Still downloading: " + progress(e) + ", and perhaps more that can't be counted yet"
+	}
+	if e.LastMinute == 0 { // some of what has come may have come before
+		return "Still downloading: " + progress(e)
 	}
 	return "Still downloading: " + progress(e) + ", " + sizer.FormatBytes(e.LastMinute) + " in the last minute"
 }

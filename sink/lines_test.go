@@ -106,7 +106,8 @@ func ordinarySamples() []sample {
 		{"keepalive moving", with(tracker.Keepalive, func(e *tracker.Event) {
 			e.Bytes, e.Total, e.LastMinute = 350e6, 1.2e9, 12.1e6
 		})},
-		{"keepalive of what can't be counted", with(tracker.Keepalive, func(e *tracker.Event) { e.Bytes = 350e6 })},
+		{"keepalive of what can't be counted", with(tracker.Keepalive, func(e *tracker.Event) { e.Bytes, e.Uncounted = 350e6, true })},
+		{"keepalive of what came nobody knows when", with(tracker.Keepalive, func(e *tracker.Event) { e.Bytes = 350e6 })},
 		{"stalled", with(tracker.Stalled, func(e *tracker.Event) {
 			moving(e)
 			e.Bytes, e.Silence, e.DownloaderAlive = 350e6, 10*time.Minute, true

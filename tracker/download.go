@@ -269,6 +269,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	if another {
 		d.speed.reset()
 	}
+	before := d.look.At
 	d.look, d.seen = look, true
 	d.lose(look, newcomer)
 	// What came while no daemon ran shows in the count alone.
@@ -287,7 +288,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.announce(look.Bytes)
 	}
 	d.speed.Add(d.now, look.Bytes-base, look.InFlight)
-	d.minute.add(d.now, look.Arrived)
+	d.minute.add(before, d.now, look.Arrived)
 	d.ep.Stranger = !newcomer && !look.Locked && (d.ep.Stranger || deserted && look.Arrived > 0)
 	if news {
 		d.lastByte, d.ep.Unwatched = d.now, restored

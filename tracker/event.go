@@ -95,9 +95,11 @@ type Event struct {
 	Rate int64         `json:"rate,omitempty"`
 	Left time.Duration `json:"left,omitempty"`
 	// Silence is how long no byte has come, for a Keepalive with a Reason how
-	// long the disk couldn't be read; LastMinute what came in the last 60 s.
+	// long the disk couldn't be read; LastMinute what came in the last 60 s, 0
+	// where that isn't known; Uncounted: bytes may be coming that can't be counted.
 	Silence    time.Duration `json:"silence,omitempty"`
 	LastMinute int64         `json:"last_minute,omitempty"`
+	Uncounted  bool          `json:"uncounted,omitempty"`
 	// Lost is, for Restarted, what was there before (Bytes is what was
 	// kept).
 	Lost int64 `json:"lost,omitempty"`

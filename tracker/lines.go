@@ -139,20 +139,24 @@ func (d *download) keepalive() []Event {
 	case d.ep.Fell > 0:
 		return nil // nor is anybody seen: who begins again says why, or the verdict does
 	}
-	silence, lastMinute := d.silence(), d.minute.sum(d.now)
+	silence := d.silence()
+	lastMinute, sure := d.minute.sum(d.now)
 	if silence >= d.set.Keepalive || lastMinute == 0 {
 		lastMinute = 0
 	} else {
 		silence = 0
 	}
+	uncounted := lastMinute == 0 && (d.look.Unseen || d.clocks.checked.IsZero())
 	switch {
-	case lastMinute == 0 && (d.look.Unseen || d.clocks.checked.IsZero()): // of bytes that can't be counted nobody knows how long none has come
+	case uncounted: // nobody knows how long none has come
 		silence = 0
 	case lastMinute == 0 && silence < time.Second:
 		return nil // right after a restart: nothing can be said yet
+	case !sure:
+		lastMinute = 0
 	}
 	event := d.event(Keepalive)
-	event.Silence, event.LastMinute = silence, lastMinute
+	event.Silence, event.LastMinute, event.Uncounted = silence, lastMinute, uncounted
 	if silence == 0 {
 		d.measure(&event)
 	}

@@ -175,10 +175,11 @@ func timeLeft(bytes, perSecond int64) time.Duration {
 	return max(time.Duration(seconds)*time.Second, time.Second)
 }
 
-// sample is a number of bytes that had come by a moment, since minute.first.
+// sample is a number of bytes that had come by a moment, all of them since another.
+// Both are since minute.first; from is below 0 where nobody looked before.
 type sample struct {
-	at    time.Duration
-	bytes int64
+	from, at time.Duration
+	bytes    int64
 }
 
 // minute sums the bytes of the last 60 s. The zero value is ready.
@@ -190,31 +191,38 @@ type minute struct {
 // minuteSpacing is how far apart samples are at least, to bound the memory.
 const minuteSpacing = 2 * time.Second
 
-// add notes bytes that arrived, together where they come closely.
-func (m *minute) add(at time.Time, bytes int64) {
+// add notes bytes that arrived between two looks, together where they come
+// closely. from is zero where there was no look before.
+func (m *minute) add(from, at time.Time, bytes int64) {
 	if bytes <= 0 {
 		return
 	}
 	if m.first.IsZero() {
 		m.first = at
 	}
-	now := at.Sub(m.first)
-	if n := len(m.arrived); n > 0 && now-m.arrived[n-1].at < minuteSpacing {
+	s := sample{at.Sub(m.first) - 2*time.Minute, at.Sub(m.first), bytes}
+	if !from.IsZero() {
+		s.from = from.Sub(m.first)
+	}
+	if n := len(m.arrived); n > 0 && s.at-m.arrived[n-1].at < minuteSpacing {
 		m.arrived[n-1].bytes = saturated(m.arrived[n-1].bytes, bytes)
 		return
 	}
 	m.drop(at)
-	m.arrived = append(m.arrived, sample{now, bytes})
+	m.arrived = append(m.arrived, s)
 }
 
-// sum is what arrived in the 60 s before now, in bytes.
-func (m *minute) sum(now time.Time) int64 {
+// sum is what arrived in the 60 s before now, in bytes. sure is false where some of
+// it may have come before: while no daemon ran, the disk could not be read, or polls
+// are that far apart.
+func (m *minute) sum(now time.Time) (sum int64, sure bool) {
 	m.drop(now)
-	var sum int64
+	sure = true
 	for _, s := range m.arrived {
 		sum = saturated(sum, s.bytes)
+		sure = sure && now.Sub(m.first)-s.from <= time.Minute+minuteSpacing
 	}
-	return sum
+	return sum, sure
 }
 
 func (m *minute) drop(now time.Time) {

@@ -109,7 +109,7 @@ func TestRateIsBounded(t *testing.T) {
 	for i := range int64(100_000) {
 		now = now.Add(50 * time.Millisecond)
 		r.add(now, i)
-		m.add(now, 1)
+		m.add(now.Add(-50*time.Millisecond), now, 1)
 	}
 	if len(r.grown) > rateMost || len(m.arrived) > 30 {
 		t.Errorf("%d and %d samples kept", len(r.grown), len(m.arrived))
@@ -117,12 +117,12 @@ func TestRateIsBounded(t *testing.T) {
 	if got := r.perSecond(now, rateLeast, rateSpan); got < 19 || got > 20 {
 		t.Errorf("rate %d, want 20", got)
 	}
-	if got := m.sum(now); got < 1180 || got > 1200 {
+	if got, sure := m.sum(now); !sure || got < 1180 || got > 1200 {
 		t.Errorf("last minute %d, want about 1200", got)
 	}
-	m.add(now, math.MaxInt64)
-	m.add(now.Add(2*time.Second), math.MaxInt64)
-	if got := m.sum(now.Add(2 * time.Second)); got != math.MaxInt64 {
+	m.add(now, now, math.MaxInt64)
+	m.add(now, now.Add(2*time.Second), math.MaxInt64)
+	if got, _ := m.sum(now.Add(2 * time.Second)); got != math.MaxInt64 {
 		t.Errorf("sum %d", got)
 	}
 }
@@ -186,6 +186,30 @@ func TestPerSecondAndTimeLeft(t *testing.T) {
 	}{{100, 10, 10 * time.Second}, {1, 10, time.Second}, {0, 10, 0}, {10, 0, 0}, {-1, 10, 0}, {math.MaxInt64, 1, longestLeft}} {
 		if got := timeLeft(tt.bytes, tt.rate); got != tt.want {
 			t.Errorf("%d at %d: %v, want %v", tt.bytes, tt.rate, got, tt.want)
+		}
+	}
+}
+
+// What came in between two looks may have come right behind the first.
+func TestTheLastMinuteIsKnownOnlyWhereLooksAreClose(t *testing.T) {
+	now := time.Now()
+	at := func(seconds int) time.Time { return now.Add(time.Duration(seconds) * time.Second) }
+	for name, tt := range map[string]struct {
+		from   time.Time
+		at, by int
+		sum    int64
+		sure   bool
+	}{
+		"looked at all the time":          {at(0), 1, 30, 10, true},
+		"once a minute":                   {at(0), 60, 60, 10, true},
+		"a poll of ten minutes":           {at(-540), 60, 60, 10, false},
+		"no look before":                  {time.Time{}, 1, 30, 10, false},
+		"no look before, and a while ago": {time.Time{}, 1, 62, 0, true},
+	} {
+		var m minute
+		m.add(tt.from, at(tt.at), 10)
+		if sum, sure := m.sum(at(tt.by)); sum != tt.sum || sure != tt.sure {
+			t.Errorf("%s: %d, %t", name, sum, sure)
 		}
 	}
 }

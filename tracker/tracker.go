@@ -33,6 +33,8 @@ type Hooks struct {
 	// watches.
 	Shown   func(Standing)
 	Watched func() bool
+	// Given is told of each input before it is judged, and may change nothing.
+	Given func(Input)
 }
 
 // Tracker owns the state of every download. All of it belongs to the
@@ -154,20 +156,19 @@ func (t *Tracker) Run(ctx context.Context, looks <-chan sizer.Look, roots <-chan
 				t.flush()
 				return nil
 			}
-			t.observe(look)
-			t.trace(ctx, look)
+			t.Take(ctx, Input{Look: &look})
 			if beats.near(look.At) {
-				t.tick(look.At)
+				t.Take(ctx, Input{Tick: look.At})
 			}
 			t.publish(look.At)
 		case change := <-roots:
-			t.root(change)
+			t.Take(ctx, Input{Root: &change})
 		case report := <-t.hears:
-			t.report(report)
+			t.Take(ctx, Input{Report: &report})
 			t.publish(report.At)
 		case now := <-beats.due:
 			beats.passed(now)
-			t.tick(now)
+			t.Take(ctx, Input{Tick: now})
 			t.publish(now)
 		case <-pulse:
 			t.hooks.Alive()

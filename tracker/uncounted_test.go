@@ -133,3 +133,40 @@ func TestBytesThatWereCountedTwiceAreNotMissing(t *testing.T) {
 	p.until(time.Hour)
 	p.want("0s preparing 407", "0s started 407", "0s progress 407", "10s progress 525", "20s restarted 407", "50s unlisted 407", "50s completed 407")
 }
+
+// What came while no daemon ran, or while nothing could be seen, did not come in the
+// last minute.
+func TestTheLastMinuteHasNothingOfWhatCameUnseen(t *testing.T) {
+	for name, away := range map[string]func(p *player){
+		"a restart": func(p *player) { p.restart(5 * time.Minute) },
+		"a disk that can't be read": func(p *player) {
+			p.look.Unreadable = errors.New("input/output error")
+			p.until(p.now.Sub(p.start) + 5*time.Minute)
+			p.look.Unreadable = nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := play(t, defaults)
+			p.see(also(by(vllm), bytes(mb)))
+			p.until(30 * time.Second)
+			away(p)
+			back := p.now.Sub(p.start)
+			for i := range int64(20) {
+				p.see(also(by(vllm), bytes((30+i)*mb)))
+				p.until(back + time.Duration(i+1)*5*time.Second)
+			}
+			alive := 0
+			for _, e := range p.events {
+				if e.Kind == Keepalive && e.At.Sub(p.start) > back {
+					alive++
+					if e.LastMinute > 12*mb || e.Silence != 0 || e.Uncounted {
+						t.Errorf("%v after that it says %d, %v", e.At.Sub(p.start)-back, e.LastMinute, e.Silence)
+					}
+				}
+			}
+			if alive == 0 {
+				t.Errorf("it says nothing: %v", p.events)
+			}
+		})
+	}
+}

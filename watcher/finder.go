@@ -80,13 +80,15 @@ func newFinder(w *Watcher, pattern string) *finder {
 // run checks the pattern at every poll, and when it is woken, and hands on
 // what it sees.
 func (f *finder) run(ctx context.Context, tell func(report)) {
-	for first := true; ctx.Err() == nil; first = false {
+	find := f.findFirst
+	for ctx.Err() == nil {
 		start := time.Now()
 		f.busy.Store(start.UnixNano())
 		if f.asBefore(ctx) {
 			f.before = start
 		} else {
-			f.find(ctx, start, first, tell)
+			find(ctx, start, tell)
+			find = f.find
 		}
 		took := time.Since(start)
 		f.busy.Store(0)
@@ -106,11 +108,17 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 }
 
 // find goes the whole way and hands on what it sees.
-func (f *finder) find(ctx context.Context, start time.Time, first bool, tell func(report)) {
-	s := f.survey(ctx)
-	if first {
-		s = f.waitALittle(ctx, start, s)
-	}
+func (f *finder) find(ctx context.Context, start time.Time, tell func(report)) {
+	f.report(start, f.survey(ctx), tell)
+}
+
+// findFirst is find when the watcher begins.
+func (f *finder) findFirst(ctx context.Context, start time.Time, tell func(report)) {
+	f.report(start, f.waitALittle(ctx, start, f.survey(ctx)), tell)
+}
+
+// report hands on what a survey has found.
+func (f *finder) report(start time.Time, s survey, tell func(report)) {
 	seen := f.judge(start, s)
 	f.empty.Store(len(seen)+len(s.delayed) == 0)
 	f.delayed.Store(&s.delayed)

@@ -31,15 +31,18 @@ const (
 var version = ""
 
 const usage = `Usage: progressd [--config FILE] [--check]
+       progressd --replay FILE | --hash-names FILE
 
 Watches Hugging Face caches and tells how far every download has come.
 Runs in the foreground until SIGTERM or SIGINT; SIGHUP reloads the configuration,
 SIGUSR1 switches the debug level on and off.
 
-  --config FILE  configuration; else $XDG_CONFIG_HOME/progressd/config.toml if it is there
-  --check        validate the configuration, print what would be watched, and exit
-  --version      print the version and exit
-  --help         print this and exit
+  --config FILE      configuration; else $XDG_CONFIG_HOME/progressd/config.toml if it is there
+  --check            validate the configuration, print what would be watched, and exit
+  --replay FILE      print the lines that come of a recording; see progressd(8)
+  --hash-names FILE  print a recording with a hash in place of every name in it
+  --version          print the version and exit
+  --help             print this and exit
 
 Without any configuration it watches the cache of the user who starts it.
 progressctl(1) shows how downloads stand, and runs downloaders.
@@ -82,8 +85,8 @@ type world struct {
 }
 
 type options struct {
-	config               string
-	check, version, help bool
+	config, replay, hashNames string
+	check, version, help      bool
 }
 
 // run is the program: it returns the exit status.
@@ -102,6 +105,12 @@ func run(args []string, w world) int {
 		return exitOK
 	}
 	diag := newDiagnostics(w.stderr)
+	switch {
+	case opts.replay != "":
+		return status(replay(opts.replay, w.stdout, diag.log), w.stderr)
+	case opts.hashNames != "":
+		return status(hashNames(opts.hashNames, w.stdout), w.stderr)
+	}
 	load := func() (config.Settings, error) { return config.Resolve(opts.config, w.getenv) }
 	set, err := load()
 	if err != nil {
@@ -123,6 +132,8 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("progressd", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&opts.config, "config", "", "")
+	flags.StringVar(&opts.replay, "replay", "", "")
+	flags.StringVar(&opts.hashNames, "hash-names", "", "")
 	flags.BoolVar(&opts.check, "check", false, "")
 	flags.BoolVar(&opts.version, "version", false, "")
 	flags.BoolVar(&opts.help, "help", false, "")

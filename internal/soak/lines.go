@@ -43,7 +43,7 @@ var texts = []struct {
 	{tracker.Resumed, "INFO", regexp.MustCompile(`^Resuming download: ` + sizeOf + ` already on disk$`)},
 	{tracker.Progress, "INFO", regexp.MustCompile(`^Downloaded ` + size + `\.\.\.$`)},
 	{tracker.Progress, "INFO", regexp.MustCompile(`^Download progress: ` + sizeOf + `$`)},
-	{tracker.Keepalive, "INFO", regexp.MustCompile(`^(?:Still downloading: ` + sizeOf + `, (?:no new data for \S+|\S+ in the last minute|and perhaps more that can't be counted yet)|Download can't be seen for \S+ \([^()]+\): ` + sizeOf + ` before)$`)},
+	{tracker.Keepalive, "INFO", regexp.MustCompile(`^(?:Still downloading: ` + sizeOf + `(?:, (?:no new data for \S+|\S+ in the last minute|and perhaps more that can't be counted yet))?|Download can't be seen for \S+ \([^()]+\): ` + sizeOf + ` before)$`)},
 	{tracker.Stalled, "WARNING", regexp.MustCompile(`^Download stalled at ` + sizeOf + `: no new data for \S+, downloader still running.*$`)},
 	{tracker.Moving, "INFO", regexp.MustCompile(`^Download moving again: ` + sizeOf + `$`)},
 	{tracker.Restarted, "WARNING", regexp.MustCompile(`^(?:Download began again: (?:` + size + ` of \S+|\d+ of \d+ bytes) kept|Partial files were removed, ` + size + ` of \S+ left: downloader .+)$`)},

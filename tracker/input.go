@@ -1,0 +1,55 @@
+package tracker
+
+import (
+	"context"
+	"time"
+
+	"progressd/sizer"
+)
+
+// An Input is one thing that a Tracker is given; one of its fields is set. All
+// that it says follows from its Settings, what it was given by Restore and
+// Remember, and its inputs, in their order: so whoever keeps them can have the same
+// said again.
+type Input struct {
+	Look *sizer.Look `json:"look,omitempty"`
+	// Unreadable is the text of that of the look.
+	Unreadable string      `json:"unreadable,omitempty"`
+	Root       *RootChange `json:"root,omitempty"`
+	Report     *Report     `json:"report,omitempty"`
+	// Tick is the time, where nothing but that has passed.
+	Tick time.Time `json:"tick,omitzero"`
+}
+
+// At is when it was so. It carries a monotonic reading, unless it was read from
+// somewhere.
+func (in Input) At() time.Time {
+	switch {
+	case in.Look != nil:
+		return in.Look.At
+	case in.Root != nil:
+		return in.Root.At
+	case in.Report != nil:
+		return in.Report.At
+	default:
+		return in.Tick
+	}
+}
+
+// Take judges one input. It is for whoever has kept them; else Run does it.
+func (t *Tracker) Take(ctx context.Context, in Input) {
+	if t.hooks.Given != nil {
+		t.hooks.Given(in)
+	}
+	switch {
+	case in.Look != nil:
+		t.observe(*in.Look)
+		t.trace(ctx, *in.Look)
+	case in.Root != nil:
+		t.root(*in.Root)
+	case in.Report != nil:
+		t.report(*in.Report)
+	default:
+		t.tick(in.Tick)
+	}
+}
