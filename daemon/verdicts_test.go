@@ -16,8 +16,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"progressd/config"
 	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/state"
@@ -211,6 +214,16 @@ func inBubble(t *testing.T, tm timing, events bool, test func(b *bubble)) {
 	})
 }
 
+// stamped is the real file system, where files were made when their contents say so:
+// of their inodes the time can't be set, and is that outside of the bubble.
+type stamped struct{ fsys.Real }
+
+func (s stamped) Fstatat(at int, name string, st *unix.Stat_t, flags int) error {
+	err := s.Real.Fstatat(at, name, st, flags)
+	st.Ctim = st.Mtim
+	return err
+}
+
 // pass lets the bubble's time pass.
 func pass(d time.Duration) {
 	<-time.After(d)
@@ -231,6 +244,7 @@ func (b *bubble) start() {
 	p.tracker.Restore(b.store.Episodes(), time.Now())
 	watches := p.watches(ctx, &scannerFactory{
 		store: b.store, looks: p.looks, attended: p.attended, opened: time.Now(), log: log, procs: sizer.NewProcs(downloader.ProcDir(b.in("proc"))),
+		machine: &Machine{FS: stamped{}},
 	})
 	watches.Notify = false
 	p.watcher = watcher.New(watches)

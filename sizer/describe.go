@@ -30,9 +30,9 @@ func (pl *play) describe(p *pass, look *Look) {
 	known := failures[:min(len(failures), maxNamed)]
 	unlinked := slices.Concat(pl.justDone, pl.unlinked)
 	look.Memory = Memory{
-		Since: p.told(pl), Play: pl.id, From: pl.opened, Revisions: look.Revisions,
+		Since: p.root.clock.theirs(p.told(pl)), Play: pl.id, From: p.root.clock.theirs(pl.opened), Revisions: look.Revisions,
 		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Name: pl.name,
-		Attempt: pl.attemptBegan, Succeeded: pl.succeeded, Settled: pl.guess.settled,
+		Attempt: p.root.clock.theirs(pl.attemptBegan), Succeeded: pl.succeeded, Settled: pl.guess.settled,
 		Locks: pl.lockSeen, Partials: pl.partialSeen,
 		Failed: pl.formerFailed + len(failures) - len(known), FailedBlobs: known,
 		Copying: maps.Clone(pl.copying), CutOffs: slices.Clone(p.repo.cutOffs),
@@ -310,7 +310,7 @@ func (p *pass) linked(rev *revision, wants func(path string) bool) bool {
 // it was fetched anew, perhaps for another revision whose link is to come.
 func (p *pass) outdated(snapshot fsys.Dir, listed hfcache.ListedFile) bool {
 	f := p.repo.play.files[p.repo.layout.key(listed)]
-	if f == nil || !f.own || p.now.Sub(f.came) >= lockMemory {
+	if f == nil || !f.own || p.now.Sub(f.came).Abs() >= lockMemory {
 		return false
 	}
 	e, err := snapshot.LstatPath(listed.Path)

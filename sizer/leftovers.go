@@ -43,6 +43,7 @@ func (l *Look) addOrphan(part *partial, now time.Time) {
 func (r *Root) drop(rp *repo, now time.Time) {
 	delete(r.repos, rp.folder)
 	delete(r.since, rp.folder)
+	delete(r.rested, rp.folder)
 	for t := range r.temps.all() {
 		if t.owner == rp.folder {
 			release(t, now)

@@ -61,7 +61,7 @@ func (p *pass) listLoose() {
 
 // newLoose takes up a file: what lay there before the watch began isn't new.
 func (p *pass) newLoose(dir fsys.Dir, name string, e fsys.Entry) *temp {
-	t := &temp{born: bornOr(dir.Born(name), e), seen: p.now, partial: partial{
+	t := &temp{born: bornOr(p.root.clock.ours(dir.Born(name)), e), seen: p.now, partial: partial{
 		ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 	}}
 	if t.born.Before(p.root.opts.Opened) {

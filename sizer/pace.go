@@ -39,6 +39,7 @@ func (r *Root) rest(rp *repo) Pace {
 	}
 	if rp.since.After(r.opts.Since) {
 		r.since[rp.folder] = rp.since
+		r.rested[rp.folder] = rp.last
 	}
 	delete(r.repos, rp.folder)
 	return Idle

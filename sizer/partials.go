@@ -110,8 +110,14 @@ func (p *pass) measurePartials(blobs fsys.Dir) error {
 		if err != nil {
 			return err
 		}
+		again := func() (fsys.Entry, error) { return blobs.LstatPath(name) }
+		if part.ino == p.numbered(e, part).Inode && e.Size > part.size && p.noteClock(e, part.seen, again) {
+			if e, err = again(); err != nil {
+				return err
+			}
+		}
 		if part.ino == 0 {
-			p.found(part, e, blobs.BornPath(name))
+			p.found(part, e, p.root.clock.ours(blobs.BornPath(name)))
 		} else {
 			part.measure(p.numbered(e, part), p.root.fs.content(part.BlobName, e), p.now)
 		}

@@ -78,9 +78,12 @@ func (o *Options) open() (fsys.Dir, error) {
 // nothing open.
 type Root struct {
 	opts  Options
+	clock *clock
 	repos map[string]*repo
 	// since holds what has moved on from Options.Since in this life.
 	since map[string]time.Time
+	// rested are the repositories at rest that weren't when this life began.
+	rested map[string]sighted
 	// came holds what Came has said of folders that weren't looked at yet.
 	came      map[string]time.Time
 	fs        fileSystem
@@ -96,9 +99,11 @@ func NewRoot(opts Options) *Root {
 	if opts.FS == nil {
 		opts.FS = fsys.Real{}
 	}
+	clock := newClock(opts.FS, opts.Vague)
+	opts.FS = clock
 	return &Root{
-		opts: opts, repos: make(map[string]*repo),
-		since: make(map[string]time.Time), came: make(map[string]time.Time), warned: make(map[string]bool), processes: processes{proc: opts.Procs.proc},
+		opts: opts, clock: clock, repos: make(map[string]*repo),
+		since: make(map[string]time.Time), rested: make(map[string]sighted), came: make(map[string]time.Time), warned: make(map[string]bool), processes: processes{proc: opts.Procs.proc},
 	}
 }
 
@@ -136,7 +141,18 @@ type repo struct {
 	awaiting bool
 	// unreadable: the last look failed, and that was said.
 	unreadable bool
+	last       sighted
 }
+
+// A sighted is when a repository was last looked at, and what blobs/ was then.
+type sighted struct {
+	at    time.Time
+	inode uint64
+	mtime time.Time
+}
+
+// changed reports whether a directory is the same as then, with other names in it.
+func (s sighted) changed(e fsys.Entry) bool { return s.inode == e.Inode && !s.mtime.Equal(e.Mtime) }
 
 // Look passes once over a repository. folder must be one that
 // hfcache.ParseFolder or hfcache.LocalRepo accepts.
@@ -148,10 +164,10 @@ func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
 	rp := r.repo(name, folder)
 	look := Look{Root: r.opts.Path, Repo: name, At: now}
 	r.processes.forget()
-	p := &pass{root: r, repo: rp, now: now}
+	p := &pass{root: r, repo: rp, now: r.clock.look(now)}
 	switch err := p.run(&look); {
 	case errors.Is(err, errGone):
-		r.drop(rp, now)
+		r.drop(rp, p.now)
 		// Another one may stand in its place already, at which nothing moves any more.
 		return Look{Root: r.opts.Path, Repo: name, At: now, Gone: true}, Fast
 	case err != nil:
@@ -185,19 +201,20 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	if rp := r.repos[folder]; rp != nil {
 		return rp
 	}
-	rp := &repo{name: name, folder: folder, since: r.opts.Since, opened: r.opts.Opened}
+	rp := &repo{name: name, folder: folder, since: r.opts.Since, opened: r.opts.Opened, last: r.rested[folder]}
+	delete(r.rested, folder)
 	rp.layout, rp.tree = layoutOf(name)
 	memory, known := Memory{}, false
 	if r.opts.Recall != nil {
 		memory, known = r.opts.Recall(name)
 	}
 	if known {
-		rp.since = later(rp.since, memory.Since)
+		rp.since = later(rp.since, r.clock.ours(memory.Since))
 		rp.cutOffs = memory.CutOffs
 	}
 	rp.since = later(rp.since, r.since[folder])
 	if _, moved := r.since[folder]; known && !moved && memory.Play != "" {
-		rp.play = restored(memory)
+		rp.play = restored(memory, r.clock)
 	}
 	r.repos[folder] = rp
 	return rp
@@ -275,6 +292,7 @@ func (p *pass) run(look *Look) error {
 	if err := p.repo.layout.scan(p); err != nil {
 		return err
 	}
+	p.repo.last = sighted{p.now, p.repo.blobs.ino, p.blobsTime}
 	if p.repo.play == nil && len(p.repo.partials) == 0 && len(p.arrivedNew) == 0 && !p.placedNew && !p.mayStage() {
 		return nil
 	}
@@ -304,6 +322,11 @@ func (p *pass) readBlobs() error {
 	e, err := blobs.Stat()
 	if err != nil {
 		return err
+	}
+	if p.repo.last.changed(e) && p.noteClock(e, p.repo.last.at, blobs.Stat) {
+		if e, err = blobs.Stat(); err != nil {
+			return err
+		}
 	}
 	p.root.fs.learn(blobs, e.Dev)
 	p.blobsTime = e.Mtime

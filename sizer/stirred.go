@@ -26,7 +26,7 @@ func (r *Root) Stirred(now time.Time) []string {
 		return nil
 	}
 	r.fs.learn(top, e.Dev)
-	p := &pass{root: r, now: now, top: top}
+	p := &pass{root: r, now: r.clock.look(now), top: top}
 	p.listTemps()
 	p.listLoose()
 	folders := make(map[string]bool)

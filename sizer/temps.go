@@ -79,7 +79,7 @@ func (p *pass) listTemps() {
 		// Clients also probe with directories of such names.
 		if e, err := root.Lstat(name); err == nil && e.Regular() {
 			if t.found[name] = former[name]; former[name] == nil {
-				t.found[name] = &temp{born: bornOr(root.Born(name), e), seen: p.now, partial: partial{
+				t.found[name] = &temp{born: bornOr(p.root.clock.ours(root.Born(name)), e), seen: p.now, partial: partial{
 					ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 				}}
 			}

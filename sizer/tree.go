@@ -233,6 +233,11 @@ func (p *pass) treeDir(down fsys.Dir, path string) (*treeDir, error) {
 		known.relisted = false
 		return known, nil
 	}
+	if known != nil && known.mark.ino == e.Inode && !known.mark.mtime.Equal(e.Mtime) && p.noteClock(e, p.repo.last.at, d.Stat) {
+		if e, err = d.Stat(); err != nil {
+			return nil, err
+		}
+	}
 	td := &treeDir{mark: p.mark(e), relisted: true}
 	if known != nil {
 		p.repo.tree.kept -= len(known.noted)

@@ -28,8 +28,8 @@ var knownFaults = []knownFault{
 	{"silence truth monotone percent", "local, two revisions", "two revisions that are fetched into one directory at a time take each other's files"},
 	{"no-completed", "local", "a listing that comes into a directory of its own whose files came without one isn't taken at once"},
 	{"no-completed", "rclone, local", "a file that takes the place of one of its name, in a directory of its own, doesn't show where directories keep their times"},
+	{"no-opening no-completed", "clock set", "a change in the tick of the last look is missed where the clock of a local disk isn't the machine's, which is so only here"},
 	{"false-ended false-interrupted no-completed wrong-verdict monotone silence", "two revisions", "of two listed revisions at a time the one that was done last doesn't decide"},
-	{"hasty false-ended false-interrupted false-stalled no-completed no-ended no-interrupted no-opening no-keepalive no-stalled wrong-verdict monotone percent truth silence keepalive cause moving", "clock set", "times that lie ahead or behind are believed"},
 }
 
 // known is the entry that a fault belongs to, nil if it is a new one.
