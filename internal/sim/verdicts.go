@@ -259,6 +259,9 @@ func (j *judge) removed(l line) {
 
 // keepalive: it speaks for a client that lives, or may.
 func (j *judge) keepalive(l line) {
+	if l.event.Reason != "" {
+		return // it speaks for nobody: that nothing can be seen
+	}
 	grace := j.notice() + 10*time.Second
 	for _, r := range j.repo.truth.records {
 		if r.beganAt.After(l.at) {
