@@ -125,6 +125,9 @@ func (j *judge) hasty(l line) {
 		if r.visible().After(l.at.Add(-j.notice())) || r.bytes == 0 || r.copies {
 			continue // it needn't be known yet, or there was nothing to see; of a copy the contract says nothing
 		}
+		if r.habit.Stage != hfcache.InBlobs && r.goneAt.Sub(r.lockedAt) < look {
+			continue // who holds a lock for less than a look, and writes elsewhere, is nobody
+		}
 		if quiet := l.at.Sub(r.sign(l.at)); quiet < j.set.Quiet-early {
 			j.blame(l.at, "hasty", "%q, and %s gave a sign %v ago", l.text, r.name(), quiet)
 		}
