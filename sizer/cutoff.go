@@ -45,7 +45,9 @@ func (p *pass) noteCutOffs(pl *play) {
 		blob, linked, ok := p.copied(pl, etag)
 		switch {
 		case ok && (linked.IsZero() || died && p.linkedByAnother(pl, pid, blob.Ctime, linked)):
-			p.keepCutOff(p.cutOff(etag, blob))
+			p.keepCutOff(p.cutOff(etag, blob), "a file was left half copied by a client that failed")
+		case ok && p.room.Full():
+			p.keepCutOff(p.cutOff(etag, blob), "a file was copied to a disk that is full now, and may be left half copied")
 		case ok && died:
 			continue // until who came next is seen
 		}
@@ -91,13 +93,13 @@ func (p *pass) blob(etag string) (fsys.Entry, error) {
 	return p.top.LstatPath(p.repo.folder + "/blobs/" + etag)
 }
 
-func (p *pass) keepCutOff(c CutOff) {
+func (p *pass) keepCutOff(c CutOff, why string) {
 	if slices.Contains(p.repo.cutOffs, c) || len(p.repo.cutOffs) >= maxNamed {
 		return
 	}
 	p.repo.cutOffs = append(p.repo.cutOffs, c)
 	p.root.warn(p.repo.folder, fmt.Sprintf(
-		"a file was left half copied by a client that failed, and any other takes it for whole: remove blobs/%q and download the model again", c.Etag), nil)
+		"%s, and any client takes it for whole: remove blobs/%q and download the model again", why, c.Etag), nil)
 }
 
 // linkedAt is when the first link to a blob was made, zero if there is none. ok

@@ -360,3 +360,35 @@ func TestAnOldBlobUnderSuchALockIsNotLeftHalf(t *testing.T) {
 		t.Fatalf("look %+v", l)
 	}
 }
+
+// crammed is a disk that is full.
+type crammed struct{ fsys.Real }
+
+func (c crammed) Fstatfs(fd int, st *unix.Statfs_t) error {
+	err := c.Real.Fstatfs(fd, st)
+	st.Bfree, st.Bavail = 0, 0
+	return err
+}
+
+// Who fails for want of room lets its lock go, and the next of its kind, which has
+// waited for it, links what there is: at once, and while the first one still runs.
+func TestWhatWasCopiedToAFullDiskMayBeHalf(t *testing.T) {
+	for what, tt := range map[string]struct {
+		kernel fsys.Kernel
+		failed int
+	}{"full": {crammed{}, 1}, "not full": {fsys.Real{}, 0}} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.opts.FS = tt.kernel
+			c.root = NewRoot(c.opts)
+			c.copies(42, "a")
+			c.look()
+			c.unlock("a")
+			c.link("a", commitA, "a.bin")
+			c.now = c.now.Add(lockMemory)
+			if l := c.look(); l.Failed != tt.failed {
+				t.Errorf("look %+v", l)
+			}
+		})
+	}
+}

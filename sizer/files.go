@@ -145,7 +145,8 @@ func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
 	if f.done && !f.came.Equal(e.Ctime) {
 		pl.doubled = pl.doubled || pl.underway > 0
 		pl.underway = 0 // it was fetched again, and is in its place
-		pl.landed = pl.landed || f.wanted
+		// Of twins that lie in the snapshot themselves now the one is found, now the other.
+		pl.landed = pl.landed || f.wanted && !pl.linkless
 	}
 	f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
 	if !f.done {

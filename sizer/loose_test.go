@@ -278,3 +278,60 @@ func TestAFileInTheRootSpeaksAgainstEachThatItMayBeOf(t *testing.T) {
 		}
 	}
 }
+
+// Rust's hf-hub up to 0.3 fetches again what others have brought, or begun.
+func TestAFileThatComesLongBehindTheLastLockIsAnothersWork(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	kernel := &settable{}
+	c.opts.FS = kernel
+	c.root = NewRoot(c.opts)
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.partial("a", ".incomplete", mib)
+	c.look()
+	c.kill(42)
+	c.look()
+	c.nextTick()
+	kernel.set(2 * longGone) // as if that much later
+	must(t, os.Rename(c.loose("Z000000", 2*mib), c.in(demo, "blobs", etag("a"))))
+	c.link("a", commitA, "a.bin")
+	for size := mib; size < 4*mib; size += mib {
+		c.loose("aB3dE5g", size)
+		c.look()
+	}
+	if l := c.look(); !l.Unseen || l.Unclaimed != 1 {
+		t.Errorf("look %+v", l)
+	}
+}
+
+// Who wrote to the root while the daemon was down can't be told any more.
+func TestAFileThatWasWrittenToWhileTheDaemonWasDownSpeaksAgainstTheEnd(t *testing.T) {
+	for what, later := range map[string]bool{"meanwhile": true, "before the download": false} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.step = 0
+			must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+			write := func() { c.write(filepath.Join(c.path, "tmpabcd_123"), mib) }
+			if !later {
+				write()
+				c.nextTick()
+			}
+			c.run(42, "python3", "x.py")
+			c.lock(42, "a")
+			c.whole("a", mib, commitA, "a.bin")
+			l := c.look()
+			c.kill(42)
+			c.nextTick()
+			if later {
+				write()
+			}
+			c.nextTick()
+			c.restart(l.Memory)
+			if l = c.look(); !l.InPlay || (l.Unclaimed > 0) != later {
+				t.Errorf("look %+v", l)
+			}
+		})
+	}
+}

@@ -197,25 +197,60 @@ func (p *pass) eachBlob(most int, do func(etag string, e fsys.Entry)) {
 
 // placedSince reports whether files came to the newest snapshot after a time,
 // which are neither links nor copies: a small model may be fetched and moved
-// there between two looks.
+// there between two looks, and any while the daemon was down. What is in flight
+// is looked for anyway.
 func (p *pass) placedSince(since time.Time) (bool, error) {
 	if err := p.readRevisions(); err != nil {
 		return false, err
 	}
 	commit := p.repo.revs.newest()
-	if commit == "" {
+	if commit == "" || p.repo.play.inFlight(commit) {
 		return false, nil
 	}
-	rev := p.repo.revs.at(commit)
-	if err := p.readLinks(rev); err != nil || len(rev.links) > 0 {
-		return false, err
+	snapshot, err := p.top.Sub(p.repo.folder + "/snapshots/" + commit)
+	if err != nil {
+		return false, notAbsent(err)
 	}
-	for _, e := range rev.places {
-		if _, copied := p.blobSizes()[e.Size]; e.After(since) && !copied {
-			return true, nil
+	defer snapshot.Close()
+	s := placedSearch{pass: p, since: since, left: maxLinks}
+	s.in(snapshot, 0)
+	return s.found && !s.linked, nil
+}
+
+// A placedSearch goes through a snapshot until it has found a file that came, or
+// left entries are looked at. linked: it has links.
+type placedSearch struct {
+	*pass
+	since         time.Time
+	left          int
+	found, linked bool
+}
+
+func (s *placedSearch) in(d fsys.Dir, depth int) {
+	var below []string
+	_ = d.Names(func(name string) bool {
+		s.left--
+		switch e, err := d.Lstat(name); {
+		case err != nil:
+		case e.Link():
+			s.linked = true
+		case e.IsDir():
+			below = append(below, strings.Clone(name))
+		case !s.found && e.After(s.since):
+			_, copied := s.blobSizes()[e.Size]
+			s.found = !copied
+		}
+		return s.left > 0 && !s.linked
+	})
+	for _, name := range below {
+		if s.left <= 0 || s.linked || depth >= maxDepth {
+			return
+		}
+		if sub, err := d.Sub(name); err == nil {
+			s.in(sub, depth+1)
+			sub.Close()
 		}
 	}
-	return false, nil
 }
 
 // addUnlinked adds the finished blobs of a play before this one, where no

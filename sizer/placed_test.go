@@ -3,6 +3,7 @@ package sizer
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -200,6 +201,34 @@ func TestAFileMovedIntoTheSnapshotWithinALookIsNeverMissed(t *testing.T) {
 			}
 			c.step = 6 * time.Second
 			c.expect("in its place", want{play: true, bytes: mib + 1000, done: 2})
+		})
+	}
+}
+
+// What a client has put into the snapshot of a new revision while the daemon was down
+// lies nowhere else.
+func TestARevisionThatWasPlacedWhileTheDaemonWasDownIsFound(t *testing.T) {
+	for name, listed := range map[string]bool{"listed": true, "not listed": false} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			c.step = 0
+			must(t, os.MkdirAll(c.in(demo, "snapshots", commitA), 0o755))
+			c.partial("a", ".incomplete", 1000)
+			l := c.look()
+			if !slices.Equal(l.Revisions, []string{commitA}) {
+				t.Fatalf("look %+v", l)
+			}
+			c.nextTick()
+			must(t, os.Rename(c.partial("b", ".01234567.incomplete", mib), filepath.Join(c.path, "moved")))
+			must(t, os.MkdirAll(c.in(demo, "snapshots", commitB, "sub"), 0o755))
+			must(t, os.Rename(filepath.Join(c.path, "moved"), c.in(demo, "snapshots", commitB, "sub", "b.bin")))
+			if listed {
+				c.list(commitB, map[string]listedFile{"sub/b.bin": {"b", mib}})
+			}
+			c.restart(l.Memory)
+			if l = c.look(); !slices.Contains(l.Revisions, commitB) || l.FilesDone != 1 || listed != (l.Proof == ProvenByListing) {
+				t.Errorf("look %+v", l)
+			}
 		})
 	}
 }

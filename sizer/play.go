@@ -69,8 +69,8 @@ type play struct {
 	// landed: since the last look a file was put in its place. Its bytes may have
 	// come without the count showing it: one was there, or a dead attempt's partial.
 	landed bool
-	// doubled: see Look.Doubled.
-	doubled bool
+	// doubled: see Look.Doubled. differs: there was a Look.Mismatched.
+	doubled, differs bool
 
 	base, bytes int64
 	looked      bool // counted at least once
@@ -158,7 +158,7 @@ func (p *pass) playOn(look *Look) error {
 	news := pl.updateWanted(p.repo.name)
 	p.updateLoader(pl)
 	pl.note(p)
-	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= rebuildAfter {
+	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || pl.differs || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= rebuildAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
 		pl.guess.begun = -1
@@ -184,7 +184,7 @@ func (p *pass) playOn(look *Look) error {
 		return err // this look has seen something of both
 	}
 	pl.describe(p, look)
-	look.Arrived = arrived
+	look.Arrived, pl.differs = arrived, look.Mismatched != nil
 	look.Proof = p.prove(pl, look)
 	if look.Proof == NoProof {
 		p.untaken(pl, look)
@@ -251,20 +251,25 @@ func (p *pass) unseen(pl *play, look *Look) {
 }
 
 // broughtUnseen reports whether a file has come since the watch began, and behind
-// the last lock that was seen, of which neither a lock nor a partial was: perhaps by
-// one more client, that has neither.
+// the last lock that was seen, of which neither a lock nor a partial was, or that came
+// long behind it: perhaps by one more client, that has neither.
 func (pl *play) broughtUnseen(since time.Time) bool {
 	last := since
 	for _, seen := range pl.locked {
 		last = later(last, seen.at)
 	}
 	for _, f := range pl.files {
-		if f.done && f.isNew && f.former == nil && pl.locked[f.etag].at.IsZero() && f.came.After(last) {
+		foreign := f.former == nil && pl.locked[f.etag].at.IsZero()
+		if f.done && f.isNew && (foreign && f.came.After(last) || f.came.After(last.Add(longGone))) {
 			return true
 		}
 	}
 	return false
 }
+
+// longGone is how long after the last lock was seen nothing comes of who held it: a
+// download is looked at more often.
+const longGone = 10 * time.Second
 
 // newAttempt: another process has taken over from those that are gone. What
 // failed before is its business now, and so is which revision is wanted.

@@ -461,12 +461,13 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 		}
 		return len(p.arrivedNew) < enough && (!bounded || unknown < some)
 	})
-	known := p.repo.play != nil && len(p.repo.play.revisions) > 0 // then its files are looked for
-	if err != nil || known || len(p.arrivedNew) > 0 {
+	pl := p.repo.play
+	linked := pl != nil && len(pl.revisions) > 0 && pl.looked && !pl.linkless
+	if err != nil || linked || len(p.arrivedNew) > 0 {
 		return err
 	}
 	p.placedNew, err = p.placedSince(since)
-	if pl := p.repo.play; pl != nil {
+	if pl != nil {
 		pl.linkless = pl.linkless || p.placedNew
 	} else if err == nil && !p.placedNew && !p.repo.blobs.young && !p.root.opts.Vague {
 		p.repo.since = p.blobsTime // deletions only: don't ask again

@@ -107,3 +107,21 @@ func TestAListingThatComesIsASign(t *testing.T) {
 		t.Fatalf("nothing came since: %+v", l)
 	}
 }
+
+// A client that copies a file to its own name (swift) moves no name when it is done.
+func TestAFileThatGrowsToItsListedSizeIsSeen(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}})
+	c.write(c.in(demo, "blobs", etag("a")), 1000)
+	c.link("a", commitA, "a.bin")
+	if l := c.look(); l.Mismatched == nil {
+		t.Fatalf("look %+v", l)
+	}
+	c.now = c.now.Add(racy)
+	c.look()
+	c.write(c.in(demo, "blobs", etag("a")), mib)
+	c.now = c.now.Add(livelyAfter)
+	if l := c.look(); l.Mismatched != nil || l.Bytes != mib || l.Proof != ProvenByListing {
+		t.Errorf("look %+v", l)
+	}
+}

@@ -28,18 +28,10 @@ const (
 	DiskWasFull Disk = "was-full"
 )
 
-// brim is how little room counts as none: huggingface_hub writes 10 MiB at a
-// time, so it fails before the last byte is taken.
-const brim = 16 << 20
-
 // full reports whether next to nothing can be written any more, and that is
 // less than what is left to download.
 func (d *download) full() bool {
-	room := d.look.Room
-	if room.Size <= 0 || room.Free >= brim {
-		return false
-	}
-	return d.total() == 0 || d.left() > room.Free
+	return d.look.Room.Full() && (d.total() == 0 || d.left() > d.look.Room.Free)
 }
 
 // fill notes whether the disk is full, and forgets it only when an attempt

@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 )
@@ -144,7 +147,7 @@ func newScene(t *testing.T, known string) *scene {
 	must(t, syscall.Stat(s.in("hub"), &st))
 	since := s.now.Add(-time.Minute)
 	s.root = sizer.NewRoot(sizer.Options{
-		Path: s.in("hub"), Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: sizer.NewProcs(downloader.ProcDir(s.in("proc"))),
+		FS: stamped{}, Path: s.in("hub"), Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: sizer.NewProcs(downloader.ProcDir(s.in("proc"))),
 		Judged: s.interest, Log: slog.New(slog.DiscardHandler),
 	})
 	return s
@@ -158,6 +161,17 @@ func (s *scene) write(path string, data []byte) {
 	s.Helper()
 	must(s.T, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(s.T, os.WriteFile(path, data, 0o644))
+	must(s.T, os.Chtimes(path, s.now, s.now))
+}
+
+// stamped is the real file system, where files were made when their contents say so:
+// the time of an inode can't be set to that of a scene.
+type stamped struct{ fsys.Real }
+
+func (s stamped) Fstatat(at int, name string, st *unix.Stat_t, flags int) error {
+	err := s.Real.Fstatat(at, name, st, flags)
+	st.Ctim = st.Mtim
+	return err
 }
 
 // interest is what the tracker has in the newest look.
@@ -216,7 +230,7 @@ func (s *scene) grow() {
 	f, err := os.OpenFile(s.partial, os.O_WRONLY|os.O_APPEND, 0)
 	must(s.T, err)
 	_, err = f.Write(make([]byte, 4096))
-	must(s.T, errors.Join(err, f.Close()))
+	must(s.T, errors.Join(err, f.Close(), os.Chtimes(s.partial, s.now, s.now)))
 }
 
 // verdict looks on for longer than any verdict takes.

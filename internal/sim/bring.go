@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"progressd/hfcache"
+	"progressd/internal/simfs"
 )
 
 // bring brings one file to where it belongs, in the order in which the client
@@ -30,6 +31,7 @@ func (t *thread) bring(f hubFile) error {
 		return err
 	}
 	there := t.fs.Has(t.blob(f.etag)) && !t.plan.Force && !t.habit.Has(hfcache.TwinsTwice)
+	t.had = there
 	if there && !t.habit.Has(hfcache.LocksLinks) {
 		return t.linkNow(f)
 	}
@@ -195,7 +197,17 @@ func (t *thread) probeLinks() error {
 // place puts the file itself into the snapshot: moved if it was just fetched,
 // else copied (read: huggingface_hub 2.4, _create_symlink).
 func (t *thread) place(f hubFile) error {
-	return t.try(func() error { return t.fs.Rename(t.blob(f.etag), t.pointer(f.path)) })
+	if !t.had {
+		return t.try(func() error { return t.fs.Rename(t.blob(f.etag), t.pointer(f.path)) })
+	}
+	return t.try(func() error {
+		file, err := t.fs.Create(t.pointer(f.path), 0o644, simfs.Trunc)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		return file.Append(f.size)
+	})
 }
 
 // fetch downloads a file to its partial and gives that the blob's name.

@@ -45,6 +45,8 @@ type client struct {
 type thread struct {
 	*client
 	rng *rand.Rand
+	// had: the blob of its file was there when it began.
+	had bool
 }
 
 // start makes the process of a client. It does nothing yet.
@@ -64,7 +66,7 @@ func (w *world) start(repo *repository, rev *revision, pl plan) *client {
 const owner = 1000
 
 func (c *client) thread(name any) *thread {
-	return &thread{c, c.random("client", c.plan.Seed, name)}
+	return &thread{client: c, rng: c.random("client", c.plan.Seed, name)}
 }
 
 // run downloads until all is there, or it ends before its time. It returns

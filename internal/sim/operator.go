@@ -92,8 +92,12 @@ func (r *repository) aside() string {
 }
 
 func (o operator) removeAll(p string) {
-	for _, f := range o.repo.truth.survey().partials {
+	there := o.repo.truth.survey()
+	for _, f := range there.partials {
 		o.repo.truth.lose(f.etag, f.written)
+	}
+	for etag, size := range there.blobs {
+		o.repo.truth.lose(etag, size)
 	}
 	_ = o.fs.RemoveAll(p, func() { _ = o.sleep(between(o.rng, time.Microsecond, 300*time.Microsecond)) })
 }

@@ -202,12 +202,14 @@ func (tr *transfer) write(at, n int64) error {
 
 func (tr *transfer) lay(at, n int64) error {
 	return tr.try(func() error {
-		before := tr.out.Filled()
+		before, length := tr.out.Filled(), tr.out.Size()
 		err := tr.out.WriteAt(at, n)
-		if err == nil {
-			tr.record.wrote(n, tr.fresh(before))
+		if err != nil { // the disk has taken what it had room for, and the client may remove it at once
+			tr.record.wrote(tr.out.Size()-length, false)
+			return err
 		}
-		return err
+		tr.record.wrote(n, tr.fresh(before))
+		return nil
 	})
 }
 

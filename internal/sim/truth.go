@@ -261,7 +261,7 @@ func (t *truth) survey() disk {
 			if st.Mode&unix.S_IFMT == unix.S_IFLNK {
 				_ = t.w.fs.Witness().Lstat(t.repo.root+"/blobs/"+t.storedName(p), &st)
 			}
-			d.blobs[name] = st.Size
+			d.blobs[name] = t.written(st) // what has holes isn't all there
 		case hfcache.Partial:
 			d.partials = append(d.partials, partialFile{p, b.Etag, t.written(st), time.Unix(st.Mtim.Unix())})
 		default:

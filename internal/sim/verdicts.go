@@ -125,6 +125,9 @@ func (j *judge) hasty(l line) {
 		if r.visible().After(l.at.Add(-j.notice())) || r.bytes == 0 || r.copies {
 			continue // it needn't be known yet, or there was nothing to see; of a copy the contract says nothing
 		}
+		if r.habit.Stage != hfcache.InBlobs && r.goneAt.Sub(r.lockedAt) < look {
+			continue // who holds a lock for less than a look, and writes elsewhere, is nobody
+		}
 		if quiet := l.at.Sub(r.sign(l.at)); quiet < j.set.Quiet-early {
 			j.blame(l.at, "hasty", "%q, and %s gave a sign %v ago", l.text, r.name(), quiet)
 		}
@@ -259,6 +262,9 @@ func (j *judge) removed(l line) {
 
 // keepalive: it speaks for a client that lives, or may.
 func (j *judge) keepalive(l line) {
+	if l.event.Reason != "" {
+		return // it speaks for nobody: that nothing can be seen
+	}
 	grace := j.notice() + 10*time.Second
 	for _, r := range j.repo.truth.records {
 		if r.beganAt.After(l.at) {

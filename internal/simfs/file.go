@@ -126,6 +126,9 @@ func (h *File) write(at, n int64) error {
 	}
 	v, lacks := h.node.vol, h.node.extents.lacks(at, at+n)
 	if lacks*blockSize > v.room() {
+		if fits := v.room() / blockSize * blockSize; fits > 0 { // as much as there is room for is written
+			_ = h.write(at, fits)
+		}
 		return unix.ENOSPC
 	}
 	h.node.extents = h.node.extents.add(at, at+n)
