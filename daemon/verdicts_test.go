@@ -194,7 +194,7 @@ type bubble struct {
 // inBubble runs a test in a bubble whose clock is set to the real one first.
 func inBubble(t *testing.T, tm timing, events bool, test func(b *bubble)) {
 	t.Helper()
-	base, err := filepath.EvalSymlinks(t.TempDir())
+	base, err := filepath.EvalSymlinks(quickDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +224,18 @@ func (s stamped) Fstatat(at int, name string, st *unix.Stat_t, flags int) error 
 	err := s.Real.Fstatat(at, name, st, flags)
 	st.Ctim = st.Mtim
 	return err
+}
+
+// quickDir is a new directory in memory where that can be had: the files of a
+// bubble are written and looked at as fast as they can be.
+func quickDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "progressd-daemon-") //nolint:usetesting // t.TempDir is on a disk
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // pass lets the bubble's time pass.
@@ -355,6 +367,12 @@ func (b *bubble) meet(f fate) (at time.Time) {
 	return time.Now()
 }
 
+// rest is how long it is watched that nothing else is told: as long as a minute,
+// or ten times what is waited for where that is less.
+func (tm timing) rest() time.Duration {
+	return min(time.Minute, 10*max(tm.quiet, tm.interrupt, tm.stall))
+}
+
 // judge holds what was told after that against what was due, and when at the
 // latest.
 func (b *bubble) judge(f fate, at time.Time, latest time.Duration) {
@@ -398,7 +416,7 @@ func TestEachVerdictComesInItsTimeHoweverItIsConfigured(t *testing.T) {
 					t.Parallel()
 					inBubble(t, tm, events, func(b *bubble) {
 						at := b.meet(f)
-						pass(f.due(tm) + f.late() + time.Minute)
+						pass(f.due(tm) + f.late() + tm.rest())
 						b.judge(f, at, f.due(tm)+f.late())
 					})
 				})
@@ -419,7 +437,7 @@ func TestNoVerdictIsLostInARestart(t *testing.T) {
 						b.stop()
 						b.start()
 					}
-					pass(f.due(tm) + f.late() + time.Minute)
+					pass(f.due(tm) + f.late() + tm.rest())
 					b.judge(f, at, f.due(tm)*3/2+f.late()+time.Second)
 				})
 			})

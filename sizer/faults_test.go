@@ -105,6 +105,7 @@ func faultH3(t *testing.T) {
 }
 
 func faultH4(t *testing.T) {
+	inMemory(t)
 	c := newCache(t)
 	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
 	for i := range 20_000 {

@@ -145,7 +145,7 @@ func TestWhatAListingTakesIsChargedAndGivenBack(t *testing.T) {
 	c := newCache(t)
 	m := c.given(1 << 40)
 	c.look()
-	const files = 50_000
+	const files = 20_000
 	c.must(os.MkdirAll(c.in(demo, "trees"), 0o755))
 	c.must(os.WriteFile(c.in(demo, "trees", commitA+".json"), []byte(bigListing(files)), 0o644))
 	before := heap()

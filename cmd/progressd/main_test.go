@@ -166,7 +166,12 @@ func TestADownloadIsToldAsJSON(t *testing.T) {
 	mkdir(t, d.path("hub"))
 	d.start()
 	d.until(d.errout, "watching")
-	wait(t, d.download(serveHub(t), client.Trees))
+	h, gate := serveHub(t), hub.NewGate()
+	h.Break(demo, weights, hub.Fault{GateAt: 2 * mb, Gate: gate})
+	cmd := d.download(h, client.Trees)
+	d.until(d.out, `"event":"progress"`) // so it was seen who downloads
+	gate.Open()
+	wait(t, cmd)
 	d.until(d.out, `"event":"completed"`)
 	d.stop(exitOK)
 	var events []string
