@@ -367,12 +367,6 @@ func (b *bubble) meet(f fate) (at time.Time) {
 	return time.Now()
 }
 
-// rest is how long it is watched that nothing else is told: as long as a minute,
-// or ten times what is waited for where that is less.
-func (tm timing) rest() time.Duration {
-	return min(time.Minute, 10*max(tm.quiet, tm.interrupt, tm.stall))
-}
-
 // judge holds what was told after that against what was due, and when at the
 // latest.
 func (b *bubble) judge(f fate, at time.Time, latest time.Duration) {
@@ -416,7 +410,7 @@ func TestEachVerdictComesInItsTimeHoweverItIsConfigured(t *testing.T) {
 					t.Parallel()
 					inBubble(t, tm, events, func(b *bubble) {
 						at := b.meet(f)
-						pass(f.due(tm) + f.late() + tm.rest())
+						pass(f.due(tm) + f.late() + time.Minute)
 						b.judge(f, at, f.due(tm)+f.late())
 					})
 				})
@@ -437,7 +431,7 @@ func TestNoVerdictIsLostInARestart(t *testing.T) {
 						b.stop()
 						b.start()
 					}
-					pass(f.due(tm) + f.late() + tm.rest())
+					pass(f.due(tm) + f.late() + time.Minute)
 					b.judge(f, at, f.due(tm)*3/2+f.late()+time.Second)
 				})
 			})
