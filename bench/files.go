@@ -170,8 +170,11 @@ func (m *swarmMeasure) verdict(ctx context.Context, lines *tail) (err error) {
 		return fmt.Errorf("there is not one log: %q", logs)
 	}
 	log := filepath.Base(logs[0])
-	if m.kind.killed {
+	switch {
+	case m.kind.killed:
 		want, signal = "interrupted", syscall.SIGKILL
+	case m.kind.local && !m.kind.listed: // nothing says that small files alone are all
+		want = "Download ended"
 	}
 	if err := m.client.cmd.Process.Signal(signal); err != nil {
 		return err
