@@ -24,6 +24,9 @@ const (
 	swarmWindow = 5 * time.Second
 	// swarmSize is the size of each file, in bytes.
 	swarmSize = 1000
+	// swarmPatience is how long the last line is waited for: who looks at that many
+	// files rests for long.
+	swarmPatience = 5 * time.Minute
 )
 
 // A swarmKind is one way of bringing them.
@@ -180,7 +183,7 @@ func (m *swarmMeasure) verdict(ctx context.Context, lines *tail) (err error) {
 		return err
 	}
 	ended := time.Now()
-	at, err := lines.await(ctx, log, 0, want)
+	at, err := lines.within(ctx, swarmPatience, log, 0, want)
 	all, _ := lines.lines(log)
 	said := texts(all)
 	for _, text := range said {

@@ -113,6 +113,11 @@ const patience = 60 * time.Second
 // await gives the time at which a line with that text could be read, of those
 // behind the first so many.
 func (t *tail) await(ctx context.Context, log string, behind int, text string) (time.Time, error) {
+	return t.within(ctx, patience, log, behind, text)
+}
+
+// within is await with another patience.
+func (t *tail) within(ctx context.Context, patience time.Duration, log string, behind int, text string) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {

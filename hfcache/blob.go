@@ -1,6 +1,9 @@
 package hfcache
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // BlobKind says what an entry of a blobs directory is by its name.
 type BlobKind int
@@ -40,14 +43,23 @@ type BlobName struct {
 // maxName is the longest name a directory entry can have, in bytes.
 const maxName = 255
 
-// partialSuffixes are the endings of partials by client. The order matters:
+// partialSuffixes are the endings of partials of all clients, the longest first:
 // ".sync.part" also ends in ".part".
-var partialSuffixes = [...]string{".incomplete", ".sync.part", ".part", ".downloadInProgress"}
+var partialSuffixes = suffixesOf(Habits)
+
+func suffixesOf(habits []Habit) (suffixes []string) {
+	for _, h := range habits {
+		if h.Suffix != "" && !slices.Contains(suffixes, h.Suffix) {
+			suffixes = append(suffixes, h.Suffix)
+		}
+	}
+	slices.SortFunc(suffixes, func(a, b string) int { return len(b) - len(a) })
+	return suffixes
+}
 
 // ParseBlob classifies the name of an entry in blobs/. The Etag of anything
-// but Other and Probe is safe as a path element. It knows the partials of
-// huggingface_hub, huggingface.js and the Rust client (.incomplete), of older
-// Rust clients (.part, .sync.part) and of llama.cpp (.downloadInProgress).
+// but Other and Probe is safe as a path element. It knows the partials of all
+// Habits.
 func ParseBlob(name string) BlobName {
 	if len(name) > maxName {
 		return BlobName{}

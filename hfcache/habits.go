@@ -131,6 +131,10 @@ const (
 	// all are there.
 	RefLast
 	RefAtEnd
+	// NoRef: it writes none.
+	NoRef
+	// RemovesLocks: the lock file goes when the blob is in its place.
+	RemovesLocks
 	// TwinsTwice: one content under two paths is fetched twice.
 	TwinsTwice
 	// LateSnapshot: the directory of the snapshot is made with the first link.
@@ -234,6 +238,10 @@ var Habits = []Habit{
 		Name:   "swift-huggingface",
 		Source: "0.8.1 read: HubClient+Files.swift",
 		Stage:  Outside, Lock: LockOutside, AtOnce: 8, Ways: RefLast | LateSnapshot,
+	}, {
+		Name:   "go-huggingface",
+		Source: "0.3.1 seen",
+		Suffix: ".downloading", Lock: LockBeside, Link: LinkUnlocked, AtOnce: 20, Ways: RemovesFailed | NoRef | RemovesLocks,
 	},
 }
 

@@ -375,6 +375,7 @@ func TestEveryClientsDeathIsNoticedAndNeverCalledComplete(t *testing.T) {
 		"no links, listed": " restarted orphans completed", "no links, 1.18": orphaned, "no links, 0.23": goesOn,
 		"rust-0.3": anew, "rust-0.3-tokio": anew, "rust-0.4": goesOn, "rust-0.4-tokio": goesOn, "rust-1": anew,
 		"huggingface.js": anew, "llama.cpp": goesOn, "swift": goesOn,
+		"go-huggingface": " moving restarted unlisted completed",
 	}
 	lockless := map[string]bool{"rust-0.3": true, "rust-0.3-tokio": true, "huggingface.js": true, "llama.cpp": true}
 	again := func(t *testing.T, w *witness, name string, long bool) {

@@ -40,7 +40,7 @@ const (
 // llama.cpp their own, else of programs that use them.
 var programs = map[string]Kind{
 	"candle": Rust03, "candle-tokio": Rust03Tokio, "mistralrs": Rust04, "router": Rust04Tokio,
-	"hfrs": Rust1, "node": JS, "llama-server": LlamaCpp, "mlx-run": Swift,
+	"hfrs": Rust1, "node": JS, "llama-server": LlamaCpp, "mlx-run": Swift, "gopher": GoHub,
 }
 
 // RunIfCalled turns the process into the downloader, and doesn't return, if

@@ -24,11 +24,12 @@ const (
 	JS          Kind = "huggingface.js"
 	LlamaCpp    Kind = "llama.cpp"
 	Swift       Kind = "swift"
+	GoHub       Kind = "go-huggingface"
 )
 
 // Kinds are all of them.
 func Kinds() []Kind {
-	return []Kind{Rust03, Rust03Tokio, Rust04, Rust04Tokio, Rust1, JS, LlamaCpp, Swift}
+	return []Kind{Rust03, Rust03Tokio, Rust04, Rust04Tokio, Rust1, JS, LlamaCpp, Swift, GoHub}
 }
 
 // Other is one of them. Of HH these fields apply: Endpoint, Root, Workers,
@@ -64,6 +65,7 @@ var habits = map[Kind]habit{
 	JS:          {workers: 1, tree: true, run: js},
 	LlamaCpp:    {workers: 8, tree: true, run: llamaCpp},
 	Swift:       {workers: 8, tree: true, run: swift},
+	GoHub:       {workers: 20, run: goHub},
 }
 
 // Download brings a revision of a repository into the cache and returns the

@@ -43,7 +43,14 @@ func (t *thread) bring(f hubFile) error {
 		return err
 	}
 	if t.habit.Link != hfcache.LinkEach {
-		if err := t.underLock(lock, func() error { return t.fetchUnlessThere(f) }); err != nil {
+		err := t.underLock(lock, func() error {
+			err := t.fetchUnlessThere(f)
+			if err == nil && t.habit.Has(hfcache.RemovesLocks) {
+				err = t.try(func() error { return t.fs.Remove(lock) })
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		return t.linkNow(f)

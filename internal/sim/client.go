@@ -97,7 +97,7 @@ func (t *thread) work() error {
 			return err
 		}
 	}
-	if !t.habit.Has(hfcache.RefLast) && !t.habit.Has(hfcache.RefAtEnd) {
+	if t.habit.Ways&(hfcache.RefLast|hfcache.RefAtEnd|hfcache.NoRef) == 0 {
 		if err := t.saveRef(); err != nil {
 			return err
 		}

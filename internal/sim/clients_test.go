@@ -47,6 +47,7 @@ var writers = map[string]struct {
 	"huggingface.js":                                  {kind: realclient.JS},
 	"llama.cpp":                                       {kind: realclient.LlamaCpp},
 	"swift-huggingface":                               {kind: realclient.Swift},
+	"go-huggingface":                                  {kind: realclient.GoHub},
 }
 
 const piece = 64 << 10
@@ -62,6 +63,8 @@ var (
 )
 
 func normal(paths []string) shown {
+	// What a client keeps of the hub's word on a revision matters to nobody else.
+	paths = slices.DeleteFunc(paths, func(p string) bool { return strings.Contains(p, "/info/") })
 	for i, p := range paths {
 		p = probe.ReplaceAllString(p, "<probe>")
 		p = randomPart.ReplaceAllString(p, ".#.$1")

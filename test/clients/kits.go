@@ -55,6 +55,18 @@ func cargo(source string) kit {
 	}}
 }
 
+// golang is a program below kits/ around a module, as path@version. Its source has
+// another ending there, so that it isn't taken for a part of this module.
+func golang(source, module string) kit {
+	return kit{name: source, tool: "go", source: source, install: [][]string{
+		{"mv", "main.go.txt", "main.go"},
+		{"go", "mod", "init", "fetch"},
+		{"go", "get", module},
+		{"go", "mod", "tidy"},
+		{"go", "build", "-o", "{dir}/fetch", "."},
+	}}
+}
+
 // shelf keeps each kit in a directory of its own, so that a second run needs
 // no network.
 type shelf struct {

@@ -17,6 +17,10 @@ var others = []release{
 	},
 	javascript("js-2.17.5", hub.LFS),
 	javascript("js-2.17.5-xet", hub.Xet),
+	{
+		name: "go-0.3.1", kit: golang("go", "github.com/gomlx/go-huggingface@v0.3.1"), program: []string{"{dir}/fetch"},
+		traits: traits{late: true},
+	},
 	rust("0.5.0-sync", traits{resumes: true}),
 	rust("0.5.0-tokio", traits{resumes: true, shuffled: true}),
 	{
