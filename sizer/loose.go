@@ -110,8 +110,6 @@ func (p *pass) claimLoose(t *temp) {
 }
 
 // meet notes a file that nobody claims.
-//
-//nolint:revive // growing is a fact about the file, not a way of noting it
 func (p *pass) meet(t *temp, growing bool) {
 	p.strangers.growing = p.strangers.growing || growing
 	if pl := p.repo.play; pl != nil && t.grown.After(t.claimed) && pl.start.Sub(t.grown) < grace {

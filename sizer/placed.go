@@ -99,7 +99,7 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 		p.places.entries = make(map[string]fsys.Entry)
 	}
 	for path, e := range rev.places {
-		etag, known := pl.fetched(e)
+		etag, known := p.fetched(pl, e)
 		if !known && len(rev.links) > 0 {
 			continue
 		}
@@ -118,11 +118,11 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 	}
 }
 
-// fetched names the etag of a file that was seen as a partial. Some file
-// systems number a file anew when it is moved: it then has its time still.
-func (pl *play) fetched(e fsys.Entry) (etag string, ok bool) {
-	if etag, ok = pl.inodes[e.Inode]; ok {
-		return etag, true
+// fetched names the etag of a file that was seen as a partial. Where a file is
+// numbered anew when it is moved, it has its time still.
+func (p *pass) fetched(pl *play, e fsys.Entry) (etag string, ok bool) {
+	if etag, ok = pl.inodes[e.Inode]; ok || !p.root.opts.Vague {
+		return etag, ok
 	}
 	for _, f := range pl.files {
 		if f.former != nil && f.former.size == e.Size && f.former.mtime.Equal(e.Mtime) {
