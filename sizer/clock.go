@@ -54,7 +54,6 @@ const (
 	wasSet = 20 * time.Millisecond
 )
 
-//nolint:revive // remote is a fact about the file system
 func newClock(kernel fsys.Kernel, remote bool) *clock {
 	now := time.Now()
 	return &clock{Kernel: kernel, remote: remote, start: now, now: now}

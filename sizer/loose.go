@@ -112,15 +112,9 @@ func (p *pass) claimLoose(t *temp) {
 // meet notes a file that nobody claims.
 func (p *pass) meet(t *temp, growing bool) {
 	p.strangers.growing = p.strangers.growing || growing
-	if pl := p.repo.play; pl != nil && (t.grown.After(t.claimed) && pl.start.Sub(t.grown) < grace || p.wroteBefore(pl, t)) {
+	if pl := p.repo.play; pl != nil && t.grown.After(t.claimed) && pl.start.Sub(t.grown) < grace {
 		p.strangers.seen++
 	}
-}
-
-// wroteBefore reports whether a file was written to in a play, but before this life of
-// the daemon: so nobody has seen whose it is.
-func (p *pass) wroteBefore(pl *play, t *temp) bool {
-	return pl.restored && t.claimed.IsZero() && t.mtime.After(pl.begun()) && !t.mtime.After(p.root.opts.Opened)
 }
 
 // sole is the folder of the only repository that the root holds, empty if there

@@ -305,33 +305,3 @@ func TestAFileThatComesLongBehindTheLastLockIsAnothersWork(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
-
-// Who wrote to the root while the daemon was down can't be told any more.
-func TestAFileThatWasWrittenToWhileTheDaemonWasDownSpeaksAgainstTheEnd(t *testing.T) {
-	for what, later := range map[string]bool{"meanwhile": true, "before the download": false} {
-		t.Run(what, func(t *testing.T) {
-			c := newCache(t)
-			c.step = 0
-			must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
-			write := func() { c.write(filepath.Join(c.path, "tmpabcd_123"), mib) }
-			if !later {
-				write()
-				c.nextTick()
-			}
-			c.run(42, "python3", "x.py")
-			c.lock(42, "a")
-			c.whole("a", mib, commitA, "a.bin")
-			l := c.look()
-			c.kill(42)
-			c.nextTick()
-			if later {
-				write()
-			}
-			c.nextTick()
-			c.restart(l.Memory)
-			if l = c.look(); !l.InPlay || (l.Unclaimed > 0) != later {
-				t.Errorf("look %+v", l)
-			}
-		})
-	}
-}

@@ -111,7 +111,7 @@ func (p *pass) seekPlaced(pl *play) error {
 			return err
 		}
 		for _, e := range rev.places {
-			if etag, known := pl.fetched(e); known {
+			if etag, known := p.fetched(pl, e); known {
 				p.notePlaced(etag, e)
 			}
 		}
@@ -129,7 +129,7 @@ func (p *pass) notePlaced(etag string, e fsys.Entry) {
 // addPlaced adds the files that lie in a snapshot without a listing.
 func (p *pass) addPlaced(pl *play, rev *revision) {
 	for path, e := range rev.places {
-		etag, known := pl.fetched(e)
+		etag, known := p.fetched(pl, e)
 		if !known && len(rev.links) > 0 {
 			continue
 		}
@@ -148,17 +148,17 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 	}
 }
 
-// fetched names the etag of a file that was seen as a partial or a blob. Some file
-// systems number a file anew when it is moved: it then has its time still.
-func (pl *play) fetched(e fsys.Entry) (etag string, ok bool) {
+// fetched names the etag of a file that was seen as a partial or a blob. Where a
+// file is numbered anew when it is moved, it has its time still.
+func (p *pass) fetched(pl *play, e fsys.Entry) (etag string, ok bool) {
 	if etag, ok = pl.inodes[e.Inode]; ok {
 		return etag, true
 	}
 	for _, f := range pl.files {
-		if f.inode == e.Inode && f.size+f.holes == e.Size && f.inode != 0 && !f.loose {
+		switch {
+		case f.inode == e.Inode && f.size+f.holes == e.Size && f.inode != 0 && !f.loose && !p.root.opts.Vague:
 			return f.etag, true
-		}
-		if f.former != nil && f.former.size == e.Size && f.former.mtime.Equal(e.Mtime) {
+		case f.former != nil && f.former.size == e.Size && f.former.mtime.Equal(e.Mtime) && p.root.opts.Vague:
 			return f.etag, true
 		}
 	}

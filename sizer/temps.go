@@ -166,7 +166,7 @@ func (p *pass) stageTemps() {
 func (p *pass) meetTemps() {
 	for _, t := range p.root.temps.found {
 		growing := p.now.Sub(t.grown) < grace
-		if pl := p.repo.play; t.owner == "" && (pl == nil || !pl.lockSeen || p.wroteBefore(pl, t)) {
+		if pl := p.repo.play; t.owner == "" && (pl == nil || !pl.lockSeen) {
 			p.meet(t, growing)
 		}
 	}

@@ -170,8 +170,8 @@ func (j *judge) step(ep *episode, l line) {
 // most is how many bytes there can be: those of the revisions that clients
 // are or were at, each content once, and what was lost since the last look.
 func (j *judge) most(ep *episode, l line) int64 {
-	if l.disk.gone && (j.blindIn(l.at.Add(-look), l.at) || j.disturbed(l.at)) {
-		return math.MaxInt64 // what lies there can't be seen, or it was removed since the last look
+	if j.covered(l) {
+		return math.MaxInt64
 	}
 	since := ep.endAt
 	revisions := j.revisions(since, l.at)
@@ -205,6 +205,11 @@ func (j *judge) most(ep *episode, l line) int64 {
 		}
 	}
 	return most
+}
+
+// covered: what lies there can't be seen, or it was removed since the last look.
+func (j *judge) covered(l line) bool {
+	return l.disk.gone && (j.blindIn(l.at.Add(-look), l.at) || j.disturbed(l.at))
 }
 
 // guessed: a client is at work whose revision can't be known at first.
