@@ -55,11 +55,11 @@ demo: build ## a made-up download on this machine, watched live: no network, no 
 .PHONY: test vet lint fmt fmt-check tidy-check fuzz scripts-check man-check unit-check e2e e2e-systemd e2e-daemon e2e-kubernetes e2e-packages e2e-clients e2e-nightly e2e-loaders e2e-exec sim sim-mutants soak bench check
 # The race detector needs a C compiler with its headers. Without one the tests still run.
 # It has each program that a test runs sleep for a second at its end, unless it is told not to.
-# Those of cmd/ wait for a minute, as users do: they take no turn from the others.
+# Those of cmd/ wait for a minute, as users do, and others for seconds: they take no turn from those that work.
 test: ## every test, in random order, with the race detector where there is a C compiler
 	@if printf '#include <stdlib.h>\n' | $$($(GO) env CC) -E - >/dev/null 2>&1; then \
 		set -- -race; else echo 'no C compiler: testing without the race detector'; set --; fi; \
-	export GORACE=atexit_sleep_ms=10; set -x; $(GO) test "$$@" -p=$$(($$(nproc) + 2)) -shuffle=on ./...
+	export GORACE=atexit_sleep_ms=10; set -x; $(GO) test "$$@" -p=$$(($$(nproc) + 3)) -shuffle=on ./...
 
 vet: ## go vet
 	$(GO) vet ./...

@@ -66,6 +66,7 @@ const legible = `(() => {
 // On a phone, on a wide screen, by night, whatever the number of downloads: nothing is cut
 // off, and all can be read.
 func TestThePageAtEveryWidthInEveryLight(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	for _, n := range []int{0, 1, 60} {
 		g := newRig(t)
@@ -91,6 +92,7 @@ func TestThePageAtEveryWidthInEveryLight(t *testing.T) {
 }
 
 func TestThePageInARealBrowser(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	g := newRig(t)
 	url, stop := g.atAPort()

@@ -86,6 +86,7 @@ func TestNamesAreNoPartOfThePage(t *testing.T) {
 }
 
 func TestThePageIsToldWhatHasChanged(t *testing.T) {
+	t.Parallel()
 	g := newRig(t)
 	g.daemon.Tells(tracker.Started, of("org/b", 50, 200))
 	answer := g.open(http.MethodGet, "/page/rows")

@@ -72,6 +72,7 @@ func TestEveryMetricThatIsAskedForIsTold(t *testing.T) {
 }
 
 func TestARealPrometheusScrapes(t *testing.T) {
+	t.Parallel()
 	needs(t, "prometheus")
 	needs(t, "promtool")
 	g := newRig(t)

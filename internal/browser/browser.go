@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -51,6 +52,8 @@ func Start(ctx context.Context, dir string) (*Browser, error) {
 	defer says.Close()
 	cmd := exec.CommandContext(ctx, Program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe", "--user-data-dir="+dir)
 	cmd.ExtraFiles = []*os.File{hears, says}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -78,11 +81,16 @@ func (b *Browser) attach() error {
 	return err
 }
 
-// Close ends the browser.
+// Close ends the browser with all of its processes: one that outlived it would go on
+// writing to its directory, which is about to be removed.
 func (b *Browser) Close() {
 	_ = b.in.Close()
-	_ = b.cmd.Process.Kill()
+	group := -b.cmd.Process.Pid
+	gone := syscall.Kill(group, syscall.SIGKILL)
 	_ = b.cmd.Wait()
+	for end := time.Now().Add(time.Second); gone == nil && time.Now().Before(end); <-time.After(time.Millisecond) {
+		gone = syscall.Kill(group, 0)
+	}
 }
 
 // call waits for the answer to a call.
