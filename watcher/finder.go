@@ -28,6 +28,8 @@ type finder struct {
 	// survey is resolve, but for tests.
 	survey   func(context.Context) survey
 	surveyor surveyor
+	// processorTime is that of the Options.
+	processorTime func() time.Duration
 	notify   *notifier // nil: no events
 	log      *slog.Logger
 	box      *inbox
@@ -68,6 +70,7 @@ func newFinder(w *Watcher, pattern string) *finder {
 	box := newInbox()
 	f := &finder{
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
+		processorTime: w.opts.ProcessorTime,
 		surveyor: surveyor{probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
 		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
@@ -82,7 +85,7 @@ func newFinder(w *Watcher, pattern string) *finder {
 func (f *finder) run(ctx context.Context, tell func(report)) {
 	find := f.findFirst
 	for ctx.Err() == nil {
-		start := time.Now()
+		start, used := time.Now(), f.processorTime()
 		f.busy.Store(start.UnixNano())
 		if f.asBefore(ctx) {
 			f.before = start
@@ -90,10 +93,10 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 			find(ctx, start, tell)
 			find = f.find
 		}
-		took := time.Since(start)
+		effort := effort{time.Since(start), f.processorTime() - used}
 		f.busy.Store(0)
 		now := time.Since(f.began)
-		due, rest := together(now, f.poll), max(eventGap, share*took)
+		due, rest := together(now, f.poll), max(eventGap, effort.rest(f.poll))
 		if !sleep(ctx, f.box.wake, due-now) {
 			return
 		}

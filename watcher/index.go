@@ -135,15 +135,16 @@ func (p *repo) settle(t time.Duration) {
 }
 
 // pay books a look from start to end that has used so much of a processor: the
-// next one waits as long as that took, and for what is owed beyond the credit.
+// next one waits as long as that took, but no longer than a poll, and for what is owed
+// beyond the credit.
 // The first look is free: it comes once, and what begins right after shall not
 // wait for it.
-func (p *repo) pay(start, end, used time.Duration) {
+func (p *repo) pay(start, end, used, poll time.Duration) {
 	plan := p.planned()
 	if p.looked {
 		plan.paid = max(plan.paid, start) + (lookShare+1)*used
 	}
-	plan.rest = max(end+eventGap, end+(end-start), plan.paid-credit)
+	plan.rest = max(end+eventGap, end+min(end-start, poll), plan.paid-credit)
 }
 
 // watched reports whether events tell what becomes of what the stamp is of.

@@ -56,7 +56,7 @@ func TestAPlanIsKeptAsLongAsItSaysSomething(t *testing.T) {
 	p := r.newRepo("models--a--b", 1)
 	p.looked = true
 	const start, end = 10 * time.Second, 11 * time.Second
-	p.pay(start, end, end-start)
+	p.pay(start, end, end-start, 5*time.Second)
 	owed := p.plan.paid
 	for _, tt := range []struct {
 		at   time.Duration
@@ -128,5 +128,30 @@ func TestACostlyLookIsToldOf(t *testing.T) {
 	use = costly
 	if r.look(t.Context(), p); told != 1 {
 		t.Errorf("a costly look was told of %d times", told)
+	}
+}
+
+// Nothing that takes a processor has more than a tenth of it. Time alone counts no more
+// than a poll: who was suspended for an hour looks again as if nothing had been.
+func TestARestFollowsWhatWasUsedAndNotHowLongItTook(t *testing.T) {
+	const poll = 5 * time.Second
+	for name, tt := range map[string]struct {
+		effort
+		want time.Duration
+	}{
+		"a second of a core":      {effort{time.Second, time.Second}, 9 * time.Second},
+		"a slow disk":             {effort{2 * time.Second, 10 * time.Millisecond}, 2 * time.Second},
+		"suspended for an hour":   {effort{time.Hour, 10 * time.Millisecond}, poll},
+		"many names, over a poll": {effort{time.Minute, 40 * time.Second}, 6 * time.Minute},
+	} {
+		if got := tt.rest(poll); got != tt.want {
+			t.Errorf("%s: a rest of %v, want %v", name, got, tt.want)
+		}
+	}
+	r := &runner{root: Root{Path: "/hub"}, box: newInbox()}
+	p := r.newRepo("models--a--b", 1)
+	p.pay(0, time.Hour, time.Millisecond, poll)
+	if want := time.Hour + poll; p.plan.rest != want {
+		t.Errorf("after a look in which it was suspended it rests until %v, want %v", p.plan.rest, want)
 	}
 }

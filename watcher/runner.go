@@ -18,7 +18,9 @@ const (
 	// between two listings of one root.
 	eventGap = 50 * time.Millisecond
 	// share: what took d of a core is followed by share*d of rest, so that
-	// nothing, however large, takes more than a tenth of it for long.
+	// nothing, however large, takes more than a tenth of it for long. Time alone
+	// counts once, and no more than a poll: it may have been a slow file system, or
+	// that the machine slept meanwhile.
 	share = 9
 	// lookShare is the same for the looks at one repository, of which there may be
 	// hundreds of thousands of files: no more than a fiftieth.
@@ -96,7 +98,7 @@ type runner struct {
 	turn       uint8
 	everything bool
 	drained    time.Duration
-	looking    time.Duration // spent in looks
+	looking    effort // spent in looks
 	fail       failure
 	repoFail   failure
 
@@ -105,6 +107,20 @@ type runner struct {
 	busy atomic.Int64
 	mu   sync.Mutex
 	said RootStatus
+}
+
+// An effort is time that has passed, and how much of a processor was used.
+type effort struct{ took, used time.Duration }
+
+// rest is how long to rest after an effort.
+func (e effort) rest(poll time.Duration) time.Duration { return max(share*e.used, min(e.took, poll)) }
+
+func (e effort) minus(other effort) effort { return effort{e.took - other.took, e.used - other.used} }
+
+// spent is what the runner has spent so far beside looks, which are paid for by
+// themselves.
+func (r *runner) spent() effort {
+	return effort{r.now(), r.opts.ProcessorTime()}.minus(r.looking)
 }
 
 // A failure is an episode of errors from the file system.

@@ -36,7 +36,7 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	if r.unmoved && !r.force {
 		return nil
 	}
-	start, looking, began := r.now(), r.looking, fileClock()
+	spent, began := r.spent(), fileClock()
 	youth := mark.youngAt(time.Now())
 	r.gen++
 	r.hints.links, r.bare = 0, true
@@ -51,8 +51,7 @@ func (r *runner) list(ctx context.Context, top fsys.Dir, mark stamp) error {
 	if err == nil && r.listed {
 		r.stir(ctx)
 	}
-	end := r.now()
-	r.listRest = end + max(eventGap, share*(end-start-(r.looking-looking)))
+	r.listRest = r.now() + max(eventGap, r.spent().minus(spent).rest(r.opts.Poll))
 	if err != nil {
 		return err
 	}
@@ -120,7 +119,7 @@ func (r *runner) sweep(ctx context.Context, top fsys.Dir) {
 // poll checks every repository that no event can tell of, and of the others
 // one in turns: what is at rest and watched costs a stat every few polls.
 func (r *runner) poll(ctx context.Context, top fsys.Dir) {
-	start, looking := r.now(), r.looking
+	start, spent := r.now(), r.spent()
 	r.index.settle()
 	if !r.unmoved || r.stirring {
 		r.stir(ctx)
@@ -138,8 +137,7 @@ func (r *runner) poll(ctx context.Context, top fsys.Dir) {
 		}
 	}
 	r.turn, r.everything = (r.turn+1)%turns, false
-	end := r.now()
-	r.pollDue = max(together(start, r.opts.Poll), end+share*(end-start-(r.looking-looking)))
+	r.pollDue = max(together(start, r.opts.Poll), r.now()+r.spent().minus(spent).rest(r.opts.Poll))
 }
 
 // check plans a visit to a repository, if there may be something to see.
@@ -299,9 +297,9 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	end := r.now()
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
-	r.looking += end - start
 	used = r.opts.ProcessorTime() - used
-	p.pay(start, end, used)
+	r.looking = effort{r.looking.took + end - start, r.looking.used + used}
+	p.pay(start, end, used, r.opts.Poll)
 	p.looked, p.pace = true, pace
 	if used >= costly && r.opts.AfterCostly != nil {
 		r.opts.AfterCostly()

@@ -205,7 +205,7 @@ func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
 	p := (&runner{}).newRepo("models--a--b", 1)
 	p.looked = true
 	look := func(at time.Duration) (next time.Duration) {
-		p.pay(at, at+costly, costly)
+		p.pay(at, at+costly, costly, costly)
 		return p.plan.rest
 	}
 	now := time.Hour
@@ -232,12 +232,12 @@ func TestCostlyLooksRestAndAreQuickAfterACalm(t *testing.T) {
 func TestTheFirstLookOwesNothing(t *testing.T) {
 	const costly = 2 * credit
 	p := (&runner{}).newRepo("models--a--b", 1)
-	p.pay(0, costly, costly)
+	p.pay(0, costly, costly, costly)
 	if p.plan.rest != 2*costly {
 		t.Errorf("after the first look the second comes %v later, want %v", p.plan.rest, 2*costly)
 	}
 	p.looked = true
-	p.pay(p.plan.rest, p.plan.rest+costly, costly)
+	p.pay(p.plan.rest, p.plan.rest+costly, costly, costly)
 	if p.plan.rest < lookShare*costly {
 		t.Errorf("after the second look the third comes as soon as at %v", p.plan.rest)
 	}
