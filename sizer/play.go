@@ -71,6 +71,8 @@ type play struct {
 	landed bool
 	// doubled: see Look.Doubled. differs: there was a Look.Mismatched.
 	doubled, differs bool
+	// stocked: what there is was looked at before.
+	stocked bool
 
 	base, bytes int64
 	looked      bool // counted at least once
@@ -231,6 +233,9 @@ func (pl *play) note(p *pass) {
 
 // unseen says what of a play this look can't see.
 func (p *pass) unseen(pl *play, look *Look) {
+	// Where directories keep their times, these were read anew only if names came or went.
+	pl.landed = pl.landed || p.relisted && p.root.opts.Vague && pl.stocked
+	pl.stocked = true
 	look.Unseen = len(p.held.outside) > 0 || p.unsure || pl.landed
 	look.Doubled = pl.doubled
 	pl.landed, pl.doubled = false, false

@@ -125,3 +125,25 @@ func TestAFileThatGrowsToItsListedSizeIsSeen(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// On a network file system by a clock of another time a new blob may look old: its name
+// is new all the same.
+func TestANameThatComesIsASignWhereTimesTellNothing(t *testing.T) {
+	c := newCache(t)
+	c.opts.FS, c.opts.Vague = &network{}, true
+	c.root = NewRoot(c.opts)
+	c.whole("a", mib, commitA, "a.bin")
+	c.look()
+	if l := c.look(); !l.InPlay || l.Unseen {
+		t.Fatalf("look %+v", l)
+	}
+	c.write(c.in(demo, "blobs", etag("b")), mib)
+	old := time.Now().Add(-time.Hour)
+	must(t, os.Chtimes(c.in(demo, "blobs", etag("b")), old, old))
+	if l := c.look(); !l.Unseen || l.Arrived > 0 {
+		t.Fatalf("one more: %+v", l)
+	}
+	if l := c.look(); l.Unseen {
+		t.Fatalf("nothing came since: %+v", l)
+	}
+}

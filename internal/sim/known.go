@@ -24,12 +24,11 @@ var knownFaults = []knownFault{
 	{"monotone wrong-verdict", "two ways to write", "what a dead client has left beside the blobs counts, and so does what another one writes for the same into the root: when that is in its place there are fewer bytes"},
 	{"silence false-stalled keepalive no-completed", "pieces by size alone", "pieces that fill holes can't be seen on a network file system"},
 	{"silence", "staged in the root", "what huggingface_hub 0.19 to 0.22 writes into the root counts only at times beside others"},
-	{"truth monotone percent wrong-verdict no-completed false-interrupted cause", "no symlinks", "of two clients at files that lie in the snapshot themselves one leaves a blob that is taken for another file"},
+	{"truth wrong-verdict no-completed", "no symlinks", "of two clients at files that lie in the snapshot themselves one leaves a blob that is taken for another file"},
 	{"silence truth monotone percent", "local, two revisions", "two revisions that are fetched into one directory at a time take each other's files"},
 	{"no-completed", "local", "a listing that comes into a directory of its own whose files came without one isn't taken at once"},
-	{"no-completed", "rclone, local", "a file that takes the place of one of its name, in a directory of its own, doesn't show where directories keep their times"},
 	{"no-opening no-completed", "clock set", "a change in the tick of the last look is missed where the clock of a local disk isn't the machine's, which is so only here"},
-	{"false-ended false-interrupted no-completed wrong-verdict monotone silence", "two revisions", "of two listed revisions at a time the one that was done last doesn't decide"},
+	{"false-interrupted no-completed wrong-verdict", "two revisions", "of two listed revisions at a time the one that was done last doesn't decide"},
 }
 
 // known is the entry that a fault belongs to, nil if it is a new one.

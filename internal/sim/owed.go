@@ -292,7 +292,7 @@ func (j *judge) settle(r rest) {
 	}
 	names := strings.Trim(fmt.Sprint(c.kinds), "[]")
 	switch {
-	case found == nil && (c.silence || j.older(r)):
+	case found == nil && (c.silence || j.older(r) || j.nobodys(r)):
 	case found == nil:
 		j.blame(due, "no-"+string(c.kinds[0]), "%s is due since %s (%s)", names, j.life.world.clock(due), c.why)
 	case !slices.Contains(c.kinds, found.event.Kind):

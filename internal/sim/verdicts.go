@@ -293,3 +293,11 @@ func (j *judge) silence(l line) {
 		j.blame(l.at, "silence", "%q, and a byte came %v ago", l.text, truly.Round(time.Millisecond))
 	}
 }
+
+// nobodys: all that came lies in the root, under a name that says of none whose it is,
+// and there are several that it may be of.
+func (j *judge) nobodys(r rest) bool {
+	return len(j.life.repos) > 1 && len(r.disk.blobs) == 0 && !slices.ContainsFunc(r.records, func(rec *record) bool {
+		return rec.bytes > 0 && rec.habit.Stage != hfcache.InRootTmp
+	})
+}
