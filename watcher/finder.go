@@ -97,17 +97,35 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 		f.busy.Store(0)
 		now := time.Since(f.began)
 		due, rest := together(now, f.poll), max(eventGap, effort.rest(f.poll))
-		if !sleep(ctx, f.box.wake, due-now) {
+		if !f.pause(ctx, due-now) {
 			return
-		}
-		if time.Since(f.began) < due { // something has happened: perhaps to what was found
-			f.trail = trail{}
 		}
 		if !sleep(ctx, nil, rest-time.Since(start)) {
 			return
 		}
 		f.box.take()
 	}
+}
+
+// pause waits for the next poll, or until something has happened: perhaps to what was
+// found. That counts also where the poll is due at that moment: a root that was lost, and
+// is there again, isn't reported before the whole way is gone.
+func (f *finder) pause(ctx context.Context, d time.Duration) bool {
+	poll := time.NewTimer(d)
+	defer poll.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-f.box.wake:
+		f.trail = trail{}
+	case <-poll.C:
+		select {
+		case <-f.box.wake:
+			f.trail = trail{}
+		default:
+		}
+	}
+	return true
 }
 
 // find goes the whole way and hands on what it sees.

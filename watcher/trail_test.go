@@ -104,3 +104,19 @@ func TestAWayThatHasNotChangedIsNotGoneAgain(t *testing.T) {
 		t.Errorf("%d calls, then %d: as if there were no link", first, second)
 	}
 }
+
+// A root that was lost, and is back at the next poll, was lost for a minute: its
+// finder was woken when the poll was due, and saw that all was as before.
+func TestWhoIsWokenWhenThePollIsDueGoesTheWholeWay(t *testing.T) {
+	for _, due := range []time.Duration{-time.Second, 0, far} {
+		f := &finder{box: newInbox(), trail: trail{began: time.Now()}}
+		f.box.rouse()
+		if !f.pause(t.Context(), due) || !f.trail.began.IsZero() {
+			t.Errorf("with a poll due in %v it goes by what it has found", due)
+		}
+	}
+	f := &finder{box: newInbox(), trail: trail{began: time.Now()}}
+	if !f.pause(t.Context(), 0) || f.trail.began.IsZero() {
+		t.Error("nothing has happened, and it goes the whole way")
+	}
+}

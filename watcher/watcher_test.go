@@ -248,7 +248,7 @@ func TestSlowLooksRestAsLongAsTheyTake(t *testing.T) {
 	const slow = 200 * time.Millisecond
 	root := tempRoot(t)
 	mkdir(t, root, "models--a--b", "blobs")
-	g := newRig(t, soon, true, root)
+	g := newRig(t, 2*slow, true, root)
 	g.setPace("models--a--b", Fast)
 	g.onLook = func(Root, string) { <-time.After(slow) }
 	g.start()
