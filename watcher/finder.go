@@ -30,10 +30,10 @@ type finder struct {
 	surveyor surveyor
 	// processorTime is that of the Options.
 	processorTime func() time.Duration
-	notify   *notifier // nil: no events
-	log      *slog.Logger
-	box      *inbox
-	self     *repo // stands for the pattern
+	notify        *notifier // nil: no events
+	log           *slog.Logger
+	box           *inbox
+	self          *repo // stands for the pattern
 
 	before   time.Time // of the previous check; zero before the first
 	previous survey
@@ -71,8 +71,8 @@ func newFinder(w *Watcher, pattern string) *finder {
 	f := &finder{
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
 		processorTime: w.opts.ProcessorTime,
-		surveyor: surveyor{probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
-		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
+		surveyor:      surveyor{probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
+		box:           box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
 	if f.survey = f.resolve; w.survey != nil {
 		f.survey = func(context.Context) survey { return w.survey(pattern) }

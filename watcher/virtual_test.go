@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,13 +96,13 @@ func virtual(t *testing.T, root string, test func(m *madeUp, l *looks)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := &madeUp{events: make(chan fsnotify.Event), errors: make(chan error)}
-		l, used := &looks{n: make(map[string]int), came: make(map[string]time.Time)}, time.Duration(0)
+		l, used := &looks{n: make(map[string]int), came: make(map[string]time.Time)}, new(atomic.Int64)
 		w := New(Options{
 			Roots: []string{root}, Poll: time.Hour, Active: time.Second, Steady: 2 * time.Second, Notify: true,
 			OpenNotify: func() (*Notifications, error) {
 				return &Notifications{Watches: m, Events: m.events, Errors: m.errors}, nil
 			},
-			ProcessorTime: func() time.Duration { used += time.Millisecond; return used },
+			ProcessorTime: func() time.Duration { return time.Duration(used.Add(int64(time.Millisecond))) },
 			IsRepo:        isRepo, IsLocal: isShelf, NewLooker: func(Root) Looker { return l }, Log: quietLog(),
 		})
 		ctx, stop := context.WithCancel(t.Context())

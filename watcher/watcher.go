@@ -58,7 +58,7 @@ type Options struct {
 	// at them has taken. Called by several goroutines; nil is never.
 	Rest func(owner int) time.Duration
 	// ProcessorTime is how much of a processor this process has used so far:
-	// as the kernel counts it, if it is nil.
+	// as the kernel counts it, if it is nil. Called by several goroutines.
 	ProcessorTime func() time.Duration
 	Log           *slog.Logger
 }
