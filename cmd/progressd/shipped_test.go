@@ -145,20 +145,21 @@ func start(t *testing.T, cmd *exec.Cmd) {
 // lives for less than a look may not be seen.
 const seen = 2 * time.Second
 
-// toTheMiddle starts the client, which stands still in the middle of the large
-// file until the gate opens, and returns when it was seen and told of.
-func (d *play) toTheMiddle(t *testing.T) *exec.Cmd {
+// toTheMiddle starts a client, which stands still in the middle of the large
+// file until the gate opens, and returns when it was seen and so much was told.
+func (d *play) toTheMiddle(t *testing.T, cmd *exec.Cmd, told string) *hub.Gate {
 	t.Helper()
 	gate := hub.NewGate()
 	d.hub.Break(d.repo(), shards[1].Path, hub.Fault{GateAt: 2 * mb, Gate: gate})
-	cmd := d.command(t)
 	start(t, cmd)
 	<-gate.Reached()
 	looked := time.After(seen)
-	d.await(t, "Download(ed| progress)")
+	d.await(t, told)
 	<-looked
-	return cmd
+	return gate
 }
+
+const progress = "Download(ed| progress)"
 
 // await waits until a text is in the log, and returns when that was seen.
 func (d *play) await(t *testing.T, text string) time.Time {
@@ -213,7 +214,8 @@ func (d *play) complete() (string, time.Duration) {
 
 func (d *play) killed(t *testing.T) {
 	t.Helper()
-	cmd := d.toTheMiddle(t)
+	cmd := d.command(t)
+	d.toTheMiddle(t, cmd, progress)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 }
@@ -230,7 +232,7 @@ func (d *play) part(t *testing.T) {
 	t.Helper()
 	cmd := d.command(t, "--include", "config.json", "--include", shards[1].Path)
 	asScript(t, cmd)
-	start(t, cmd)
+	d.toTheMiddle(t, cmd, "Downloading model").Open()
 	wait(t, cmd)
 }
 
@@ -244,7 +246,8 @@ func (d *play) ended() (string, time.Duration) {
 func (d *play) removed(t *testing.T) {
 	t.Helper()
 	d.killed(t)
-	if err := os.RemoveAll(filepath.Join(d.root(), d.repo().Folder())); err != nil {
+	// At once: a look that falls between its files tells of those that are left.
+	if err := os.Rename(filepath.Join(d.root(), d.repo().Folder()), filepath.Join(filepath.Dir(d.root()), "bin")); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -254,7 +257,7 @@ func (d *play) deleted() (string, time.Duration) { return "[WARNING] Download re
 // paused: it lives, and nothing comes.
 func (d *play) paused(t *testing.T) {
 	t.Helper()
-	d.toTheMiddle(t)
+	d.toTheMiddle(t, d.command(t), progress)
 }
 
 func (d *play) stalled() (string, time.Duration) {
