@@ -125,7 +125,7 @@ func (p *pass) findFinished(pl *play) error {
 			return err
 		case f.done:
 			f.done, f.size = false, 0
-			pl.changed = p.now
+			pl.changed, p.deleted = p.now, true
 		}
 	}
 	return nil

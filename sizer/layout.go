@@ -9,9 +9,9 @@ import (
 // listings lie, and what tells its files apart. All else is the same for every
 // layout. A file's key stands in file.etag, partial.Etag and lockFile.etag.
 type layout struct {
-	// home holds the finished files under their keys, trees the listings;
-	// both follow the repository's folder.
-	home, trees string
+	// home holds the finished files under their keys, partials those that are
+	// not, trees the listings; all follow the repository's folder.
+	home, partials, trees string
 	// scan brings the partials up to date and finds new files.
 	scan func(*pass) error
 	// locks are the lock files that there are.
@@ -44,7 +44,7 @@ type layout struct {
 // cached is the layout of a repository in a cache: files are blobs, named by
 // their content, and paths are links in snapshots/.
 var cached = layout{
-	home: "/blobs", trees: "/trees",
+	home: "/blobs", partials: "/blobs", trees: "/trees",
 	scan:      (*pass).readBlobs,
 	locks:     (*pass).cacheLocks,
 	finished:  (*pass).finishedFile,

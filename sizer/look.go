@@ -132,6 +132,9 @@ type Look struct {
 	// root that may be this repository's (Rust <= 0.3; huggingface_hub <= 0.22 at
 	// several at once).
 	Unseen bool
+	// Vanished: finished files are gone that were there at the look before. No
+	// client does that: somebody deletes, and may not be done with it.
+	Vanished bool
 	// Doubled: a file that counted while it lay in the root has taken the place of
 	// one that was there, and counted as well. What no longer counts isn't lost.
 	Doubled bool

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -230,5 +231,45 @@ func TestARevisionThatWasPlacedWhileTheDaemonWasDownIsFound(t *testing.T) {
 				t.Errorf("look %+v", l)
 			}
 		})
+	}
+}
+
+// A folder that is moved away in the middle of a look ("rm -rf" of a trash can, or
+// mv) takes all its files with it: a look that has seen some of them there says nothing.
+func TestALookAmidARemovalTellsNothing(t *testing.T) {
+	c := newCache(t)
+	m := &mover{name: etag("b")}
+	c.opts.FS = m
+	c.root = NewRoot(c.opts)
+	c.whole("b", mib, commitA, "b.bin")
+	c.partial("a", ".incomplete", 1000)
+	c.expect("under way", want{play: true, bytes: mib + 1000, arrived: mib + 1000, done: 1, partials: 1})
+	m.before = func() { must(t, os.Rename(c.in(demo), filepath.Join(filepath.Dir(c.path), "trash"))) }
+	c.step = 6 * time.Second
+	if l := c.look(); m.before != nil || l.Unreadable == nil && !l.Gone {
+		t.Errorf("look %+v", l)
+	}
+	if l := c.look(); !l.Gone {
+		t.Errorf("look %+v", l)
+	}
+	if strings.Contains(c.log.String(), "cannot look") {
+		t.Errorf("it warns: %s", c.log)
+	}
+}
+
+// What deletes file by file takes finished ones, too.
+func TestFinishedFilesThatAreDeletedHaveVanished(t *testing.T) {
+	c := newCache(t)
+	c.whole("b", mib, commitA, "b.bin")
+	c.partial("a", ".incomplete", 1000)
+	if l := c.look(); l.Vanished {
+		t.Errorf("look %+v", l)
+	}
+	must(t, os.Remove(c.in(demo, "blobs", etag("b"))))
+	if l := c.look(); !l.Vanished || l.Bytes != 1000 {
+		t.Errorf("look %+v", l)
+	}
+	if l := c.look(); l.Vanished {
+		t.Errorf("look %+v", l)
 	}
 }

@@ -237,7 +237,7 @@ func (p *pass) unseen(pl *play, look *Look) {
 	pl.landed = pl.landed || p.relisted && p.root.opts.Vague && pl.stocked
 	pl.stocked = true
 	look.Unseen = len(p.held.outside) > 0 || p.unsure || pl.landed
-	look.Doubled = pl.doubled
+	look.Doubled, look.Vanished = pl.doubled, p.deleted
 	pl.landed, pl.doubled = false, false
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]

@@ -267,6 +267,8 @@ type pass struct {
 	unsure bool
 	// thorough: each file is looked at.
 	thorough bool
+	// deleted: see Look.Vanished.
+	deleted bool
 	// room is read in a play only.
 	room Room
 }
@@ -387,18 +389,22 @@ func (p *pass) forget() error {
 	return nil
 }
 
-// replaced reports whether the repository was removed and made again since this
-// look read its partials, as an error: the times of what came later would be those
-// behind which nothing more of it is told.
+// replaced reports whether the repository was removed since this look read its
+// partials, or removed and made again, as an error: such a look has seen something of
+// before and something of after. Files would be missing that were moved away with all
+// others, and the times of what came later would be those behind which nothing more
+// of it is told.
 func (p *pass) replaced() error {
-	path := p.repo.folder + "/blobs"
-	if p.repo.tree != nil || p.repo.blobs.ino == 0 {
+	if p.repo.blobs.ino == 0 {
 		return nil
 	}
+	path := p.repo.folder + p.repo.layout.partials
 	e, err := p.top.LstatPath(path)
 	switch {
-	case err != nil || e.Mtime.Equal(p.blobsTime):
-		return nil //nolint:nilerr // what can't be seen has not been replaced: the next look tells
+	case fsys.Absent(err):
+		return err // the next look tells whether all of it is gone
+	case err != nil || p.repo.tree != nil || e.Mtime.Equal(p.blobsTime):
+		return nil //nolint:nilerr // what can't be seen has not been replaced
 	case e.Dev != p.repo.blobs.dev:
 		return errHidden
 	case p.repo.blobs.another(e) || !p.top.BornPath(path).Equal(p.repo.born):

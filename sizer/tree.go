@@ -15,7 +15,7 @@ import (
 // lie there under their paths, which are their keys, and everything else
 // beneath .cache/huggingface. Two paths with one content are two files.
 var local = layout{
-	home: "", trees: "/" + hfcache.LocalTrees,
+	home: "", partials: stage, trees: "/" + hfcache.LocalTrees,
 	scan:      (*pass).readTree,
 	locks:     (*pass).treeLocks,
 	finished:  (*pass).treeFinished,

@@ -75,7 +75,7 @@ func (d *download) line(news bool) []Event {
 		return nil
 	case d.ep.Phase == PhaseFailed:
 		return d.tryAgain()
-	case d.ep.Fell > 0 && (attempting(d.look) || d.look.Doubled):
+	case d.ep.Fell > 0 && (attempting(d.look) || d.look.Doubled) && !d.look.Vanished:
 		d.revive()
 		return []Event{d.beganAgain()}
 	case d.robbed():

@@ -170,3 +170,14 @@ func TestTheLastMinuteHasNothingOfWhatCameUnseen(t *testing.T) {
 		})
 	}
 }
+
+// Whoever deletes a model takes finished files before the rest: nobody begins again.
+func TestADownloadThatIsBeingDeletedDoesNotBeginAgain(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb), func(l *sizer.Look) { l.Partials = 1 }))
+	p.see(func(l *sizer.Look) { l.Bytes, l.Vanished = 20*mb, true })
+	p.see(func(l *sizer.Look) { l.Gone = true })
+	if p.count(Restarted) != 0 || p.count(Removed) != 1 {
+		t.Errorf("told %q", p.told())
+	}
+}
