@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -365,8 +364,7 @@ func TestNobodyWaitsForADaemonThatHangs(t *testing.T) {
 	t.Parallel()
 	l := beside(t)
 	l.daemon()
-	l.send(syscall.SIGSTOP)
-	defer l.send(syscall.SIGCONT)
+	l.hang()
 	began := time.Now()
 	if _, err := l.gives(5, "status"); !strings.Contains(err, "no progressd answers") {
 		t.Errorf("%q", err)

@@ -313,7 +313,9 @@ func (l *launch) shell(name ...string) (path string) {
 		l.t.Fatal(err)
 	}
 	path = l.path(name...)
-	if err := os.Symlink(self, path); err != nil {
+	// The kernel has a process go by the name of what it was made of last.
+	as := l.path("shells", filepath.Base(path))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(as), 0o755), os.Symlink("/bin/sh", as), os.Symlink(self, path)); err != nil {
 		l.t.Fatal(err)
 	}
 	l.environ = append(l.environ, shellIn+"="+l.dir)
@@ -327,7 +329,7 @@ func runIfShell() {
 	}
 	err := errors.Join(os.Unsetenv(shellIn), os.Chdir(dir))
 	if err == nil {
-		err = syscall.Exec("/bin/sh", os.Args, os.Environ())
+		err = syscall.Exec(filepath.Join(dir, "shells", filepath.Base(os.Args[0])), os.Args, os.Environ())
 	}
 	fmt.Fprintln(os.Stderr, "cannot be a shell:", err)
 	os.Exit(1)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,6 +167,32 @@ func (d *service) start() {
 }
 
 func (d *service) send(sig os.Signal) { _ = d.cmd.Process.Signal(sig) }
+
+// hang stops the daemon, until the test ends: no thread of it does anything any more.
+func (d *service) hang() {
+	d.t.Helper()
+	d.send(syscall.SIGSTOP)
+	d.t.Cleanup(func() { d.send(syscall.SIGCONT) })
+	threads := fmt.Sprintf("/proc/%d/task/*/stat", d.cmd.Process.Pid)
+	for end := time.Now().Add(10 * time.Second); runs(d.t, threads); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			d.t.Fatal("the daemon doesn't stand still")
+		}
+	}
+}
+
+// runs reports whether some thread isn't stopped.
+func runs(t *testing.T, threads string) bool {
+	t.Helper()
+	paths, err := filepath.Glob(threads)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: %d, %v", threads, len(paths), err)
+	}
+	return slices.ContainsFunc(paths, func(path string) bool {
+		text, err := os.ReadFile(path)
+		return err == nil && !strings.Contains(string(text), ") T ")
+	})
+}
 
 // stop has the daemon end, as one that was asked to does.
 func (d *service) stop() {
