@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"progressd/hfcache"
+	"progressd/internal/hub"
 )
 
 func TestFaults(t *testing.T) {
@@ -28,8 +29,11 @@ func TestFaults(t *testing.T) {
 }
 
 func faultA1(t *testing.T) {
-	down := httptest.NewServer(nil)
-	down.Close()
+	down, free, err := hub.Nobody()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free()
 	foreign := httptest.NewTLSServer(say(200, page("a")))
 	defer foreign.Close()
 	foreign.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
@@ -38,7 +42,7 @@ func faultA1(t *testing.T) {
 		_, _ = w.Write([]byte(page("a")))
 	})
 	for name, address := range map[string]string{
-		"down":              down.URL,
+		"down":              down,
 		"no such name":      "https://hub.invalid",
 		"unknown authority": foreign.URL,
 		"TLS to plain HTTP": strings.Replace(serve(t, say(200, page("a"))).URL, "http:", "https:", 1),

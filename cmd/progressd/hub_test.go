@@ -90,12 +90,15 @@ func TestTheHubTellsTheTotalThatTheCacheDoesNot(t *testing.T) {
 
 func TestWithoutTheHubAllGoesOnAsWithoutAListing(t *testing.T) {
 	t.Parallel()
-	gone := httptest.NewServer(nil)
-	gone.Close()
+	gone, free, err := hub.Nobody()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(free)
 	h := serveHub(t)
 	gate := hub.NewGate()
 	h.Break(demo, "sub/model.safetensors", hub.Fault{GateAt: 2 * mb, Gate: gate})
-	d := asking(t, gone.URL)
+	d := asking(t, gone)
 	d.start()
 	d.until(d.errout, "watching")
 	d.download(h, client.HH023)
