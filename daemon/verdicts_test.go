@@ -41,7 +41,7 @@ var timings = []timing{
 	{10 * time.Minute, 30 * time.Second, time.Minute, 10 * time.Minute},
 	{time.Hour, 13 * time.Second, 14 * time.Second, 15 * time.Second},
 	{5 * time.Second, 20 * time.Minute, 10 * time.Minute, time.Minute},
-	{7 * time.Second, 12 * time.Minute, 14 * time.Minute, 11 * time.Minute},
+	{7 * time.Second, 25 * time.Minute, 30 * time.Minute, 20 * time.Minute},
 }
 
 func (tm timing) String() string {

@@ -18,7 +18,7 @@ import (
 // plain are the keys under which a text is one of ours: a kind, a phase, a source, a
 // level. All other texts may tell of whom or of what a recording is.
 var plain = []string{
-	"version", "type", "phase", "TotalSource", "Proof", "Settled", "Level", "Cause", "cause", "signal", "Signal", "asked", "play", "Play",
+	"version", "type", "phase", "TotalSource", "Proof", "Settled", "Level", "Cause", "cause", "unreadable", "signal", "Signal", "asked", "play", "Play",
 }
 
 // HashNames copies a file with a hash in place of every name in it: of caches,
@@ -61,7 +61,7 @@ type hasher []byte
 func (h hasher) value(key string, value any) any {
 	switch v := value.(type) {
 	case string:
-		if _, err := time.Parse(time.RFC3339Nano, v); err == nil || slices.Contains(plain, key) && isWord(v) {
+		if _, err := time.Parse(time.RFC3339Nano, v); err == nil || slices.Contains(plain, key) && isWord(strings.ReplaceAll(v, "/", " ")) {
 			return v
 		}
 		return h.text(v)

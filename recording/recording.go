@@ -37,6 +37,8 @@ type line struct {
 	// Gap: inputs before this one are missing, for the disk was too slow.
 	Gap bool `json:"gap,omitempty"`
 	tracker.Input
+	// Unreadable is why the look could see nothing, in the system's words.
+	Unreadable string `json:"unreadable,omitempty"`
 }
 
 // waiting is how many inputs wait for the disk. It is a minute of ten downloads.
@@ -79,6 +81,9 @@ func (r *Recording) Given(in tracker.Input) {
 		return
 	}
 	l := line{Input: r.timed(in), Gap: r.missed.Swap(false)}
+	if l.Look != nil && l.Look.Unreadable != nil {
+		l.Unreadable, l.Look.Unreadable = tracker.Why(l.Look.Unreadable), nil
+	}
 	select {
 	case r.queue <- l:
 	default:
@@ -93,9 +98,7 @@ func (r *Recording) timed(in tracker.Input) tracker.Input {
 	switch {
 	case in.Look != nil:
 		look := *in.Look
-		if look.At = at; look.Unreadable != nil {
-			in.Unreadable, look.Unreadable = look.Unreadable.Error(), nil
-		}
+		look.At = at
 		in.Look = &look
 	case in.Root != nil:
 		change := *in.Root

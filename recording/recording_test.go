@@ -179,3 +179,35 @@ func TestNamesAreHashed(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 }
+
+// Why a disk can't be read is said again, and without names too.
+func TestWhyNothingCouldBeSeenIsKept(t *testing.T) {
+	for _, why := range []error{syscall.EACCES, syscall.EIO, &os.PathError{Op: "open", Path: "/home/alice/secret", Err: syscall.EIO}} {
+		began := time.Now()
+		seen, blind := look(1000, began), look(0, began.Add(time.Second))
+		seen.Look.Locked, blind.Look.Unreadable = true, why
+		inputs := []tracker.Input{seen, blind}
+		for second := range time.Duration(150) {
+			inputs = append(inputs, tracker.Input{Tick: began.Add((2 + second) * time.Second)})
+		}
+		path := write(t, 1<<20, quiet, inputs...)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var hashed bytes.Buffer
+		if err := HashNames(bytes.NewReader(text), &hashed); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]string{true: "permission denied", false: "input/output error"}[errors.Is(why, syscall.EACCES)]
+		for name, copied := range map[string][]byte{"as it is": text, "hashed": hashed.Bytes()} {
+			var last tracker.Event
+			if err := Replay(t.Context(), bytes.NewReader(copied), func(e tracker.Event) { last = e }, quiet); err != nil {
+				t.Fatal(err)
+			}
+			if last.Reason != want || bytes.Contains(copied, []byte("secret")) {
+				t.Errorf("%v, %s: the last says %q, %q", why, name, last.Kind, last.Reason)
+			}
+		}
+	}
+}

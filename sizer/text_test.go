@@ -308,7 +308,7 @@ func TestFaultsText(t *testing.T) {
 		seed := rand.Uint64()
 		random := rand.New(rand.NewPCG(seed, 0))
 		t.Logf("seed %d", seed)
-		for range 4_000 {
+		for range 8_000 {
 			// Sizes of every magnitude, not almost only of the largest.
 			bytes := random.Int64() >> random.IntN(63)
 			total := random.Int64() >> random.IntN(63)

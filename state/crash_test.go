@@ -273,7 +273,7 @@ func testKilledAnywhere(t *testing.T) {
 
 func testKilledOften(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for kills := 0; kills < 250 && !t.Failed(); {
+	for kills := 0; kills < 1000 && !t.Failed(); {
 		w := newWorld(t)
 		for w.left = 1 + random.IntN(40); !w.live(t); w.left = 1 + random.IntN(40) {
 			kills++

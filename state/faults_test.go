@@ -15,7 +15,7 @@ import (
 
 func TestFaults(t *testing.T) {
 	t.Run("D14 killed at any point", testKilledAnywhere)
-	t.Run("D14 killed again and again", testKilledOften)
+	t.Run("D14 killed a thousand times", testKilledOften)
 	t.Run("N3 one log file for each", testLogNames)
 	t.Run("O2 log can't be written", testLogFails)
 	t.Run("P3 second daemon", testSecondDaemon)

@@ -249,7 +249,7 @@ func TestRecordsOfOneUserPushOutNoOthers(t *testing.T) {
 	for range 16 {
 		ep.Memory.Downloaders = append(ep.Memory.Downloaders, downloader.Process{Command: strings.Repeat("x", 32<<10)})
 	}
-	for i := range 80 {
+	for i := range 100 {
 		ep.ID, ep.Repo = fmt.Sprint("m", i), repo(i)
 		commit(l, ep, tracker.Preparing)
 	}
@@ -270,7 +270,7 @@ func TestRecordsOfOneUserPushOutNoOthers(t *testing.T) {
 		}
 	}
 	if most := int(account.Records.Limit().All/2) / (16 * 32 << 10); victims != 10 || mallory > most || mallory < most/2 {
-		t.Errorf("read: %d of 10 of others, %d of 80 of the one (at most %d)", victims, mallory, most)
+		t.Errorf("read: %d of 10 of others, %d of 100 of the one (at most %d)", victims, mallory, most)
 	}
 }
 

@@ -214,7 +214,7 @@ func (u *unseen) note(now time.Time, err error) {
 	if u.since.IsZero() {
 		u.since = now
 	}
-	u.why = errorText(err)
+	u.why = Why(err)
 }
 
 // hubPatience is how long the first lines wait for the total that the hub was

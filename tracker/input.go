@@ -12,11 +12,9 @@ import (
 // Remember, and its inputs, in their order: so whoever keeps them can have the same
 // said again.
 type Input struct {
-	Look *sizer.Look `json:"look,omitempty"`
-	// Unreadable is the text of that of the look.
-	Unreadable string      `json:"unreadable,omitempty"`
-	Root       *RootChange `json:"root,omitempty"`
-	Report     *Report     `json:"report,omitempty"`
+	Look   *sizer.Look `json:"look,omitempty"`
+	Root   *RootChange `json:"root,omitempty"`
+	Report *Report     `json:"report,omitempty"`
 	// Tick is the time, where nothing but that has passed.
 	Tick time.Time `json:"tick,omitzero"`
 }

@@ -21,7 +21,7 @@ func TestRateOnTraces(t *testing.T) {
 		for _, every := range []time.Duration{500 * time.Millisecond, 5 * time.Second} {
 			t.Run(fmt.Sprint(kind.Name, " every ", every), func(t *testing.T) {
 				var errs []float64
-				for seed := range uint64(4) {
+				for seed := range uint64(8) {
 					errs = append(errs, rateErrors(t, kind, seed, every)...)
 				}
 				slices.Sort(errs)

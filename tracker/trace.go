@@ -63,7 +63,7 @@ func (t *Tracker) trace(ctx context.Context, look sizer.Look) {
 func factsOf(e *entry, look sizer.Look) []slog.Attr {
 	facts := []slog.Attr{slog.String("phase", phase(e, look))}
 	if look.Unreadable != nil {
-		facts = append(facts, slog.String("unreadable", errorText(look.Unreadable)))
+		facts = append(facts, slog.String("unreadable", Why(look.Unreadable)))
 	}
 	if e != nil {
 		look = e.look
@@ -203,8 +203,8 @@ func revisionsText(commits []string) string {
 	return strings.Join(short, ",")
 }
 
-// errorText is an error in the words of the system, without a path.
-func errorText(err error) string {
+// Why is an error of a look in the words of the system, without a path.
+func Why(err error) string {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return errno.Error()

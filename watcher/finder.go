@@ -93,10 +93,10 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 			find(ctx, start, tell)
 			find = f.find
 		}
-		effort := effort{time.Since(start), f.processorTime() - used}
+		spent := effort{time.Since(start), f.processorTime() - used}
 		f.busy.Store(0)
 		now := time.Since(f.began)
-		due, rest := together(now, f.poll), max(eventGap, effort.rest(f.poll))
+		due, rest := together(now, f.poll), max(eventGap, spent.rest(f.poll))
 		if !f.pause(ctx, due-now) {
 			return
 		}

@@ -23,14 +23,7 @@ func goHub(ctx context.Context, d *download, o order) error {
 	if err := os.MkdirAll(filepath.Join(d.dir, "snapshots", o.commit), 0o755); err != nil {
 		return err
 	}
-	return d.each(ctx, o.files, func(ctx context.Context, f listed) error {
-		if exists(d.pointer(o.commit, f.Path)) {
-			return nil
-		}
-		j, err := d.job(ctx, o.commit, f)
-		if err != nil {
-			return err
-		}
+	return d.eachMissing(ctx, o, func(ctx context.Context, j *job) error {
 		if !exists(j.blob) {
 			if err := j.downloading(ctx); err != nil {
 				return err

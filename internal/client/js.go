@@ -14,14 +14,7 @@ func js(ctx context.Context, d *download, o order) error {
 	if err := d.saveRef(ctx, o.revision, o.commit); err != nil {
 		return err
 	}
-	return d.each(ctx, o.files, func(ctx context.Context, f listed) error {
-		if exists(d.pointer(o.commit, f.Path)) {
-			return nil
-		}
-		j, err := d.job(ctx, o.commit, f)
-		if err != nil {
-			return err
-		}
+	return d.eachMissing(ctx, o, func(ctx context.Context, j *job) error {
 		for _, dir := range []string{filepath.Dir(j.blob), filepath.Dir(j.pointer)} {
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				return err

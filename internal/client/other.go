@@ -110,19 +110,27 @@ func mortal(ctx context.Context) (context.Context, func()) {
 	}
 }
 
+// eachMissing does something for each file that is not in the snapshot yet: what a client
+// asks the hub about it is known then.
+func (d *download) eachMissing(ctx context.Context, o order, do func(context.Context, *job) error) error {
+	return d.each(ctx, o.files, func(ctx context.Context, f listed) error {
+		if exists(d.pointer(o.commit, f.Path)) {
+			return nil
+		}
+		j, err := d.job(ctx, o.commit, f)
+		if err != nil {
+			return err
+		}
+		return do(ctx, j)
+	})
+}
+
 // oneByOne asks for each file and fetches it, and notes the ref behind each,
 // as programs do that use Rust's hf-hub before 1.0: a file in the snapshot is
 // taken from there, anything else is fetched.
 func oneByOne(fetch func(*job, context.Context) error) func(context.Context, *download, order) error {
 	return func(ctx context.Context, d *download, o order) error {
-		return d.each(ctx, o.files, func(ctx context.Context, f listed) error {
-			if exists(d.pointer(o.commit, f.Path)) {
-				return nil
-			}
-			j, err := d.job(ctx, o.commit, f)
-			if err != nil {
-				return err
-			}
+		return d.eachMissing(ctx, o, func(ctx context.Context, j *job) error {
 			if err := os.MkdirAll(filepath.Dir(j.blob), 0o777); err != nil {
 				return err
 			}

@@ -20,14 +20,7 @@ func swift(ctx context.Context, d *download, o order) error {
 	if err := os.MkdirAll(locks, 0o777); err != nil {
 		return err
 	}
-	return d.each(ctx, o.files, func(ctx context.Context, f listed) error {
-		if exists(d.pointer(o.commit, f.Path)) {
-			return nil
-		}
-		j, err := d.job(ctx, o.commit, f)
-		if err != nil {
-			return err
-		}
+	return d.eachMissing(ctx, o, func(ctx context.Context, j *job) error {
 		return j.underLock(ctx, filepath.Join(locks, j.etag+".lock"), 0o644, func(ctx context.Context) error {
 			if !exists(j.blob) {
 				if err := j.fromOutside(ctx); err != nil {

@@ -292,7 +292,7 @@ func (j *judge) settle(r rest) {
 	}
 	names := strings.Trim(fmt.Sprint(c.kinds), "[]")
 	switch {
-	case found == nil && (c.silence || j.older(r) || j.nobodys(r)):
+	case found == nil && c.silence:
 	case found == nil:
 		j.blame(due, "no-"+string(c.kinds[0]), "%s is due since %s (%s)", names, j.life.world.clock(due), c.why)
 	case !slices.Contains(c.kinds, found.event.Kind):
@@ -388,7 +388,7 @@ func (j *judge) claim(r rest) claim {
 		return c
 	case rec.outcome == nil && !wanted: // it took for whole what an attempt before had left half done
 		c := claim{kinds: []tracker.Kind{tracker.Ended, tracker.Interrupted}, wait: max(quiet, patience), why: fmt.Sprintf("not whole, and its client doesn't know: %q", d.missing(rec.rev, rec.plan.wants))}
-		copied := slices.ContainsFunc(j.repo.truth.records, func(o *record) bool { return o.copies && o.beganAt.Before(r.from) })
+		copied := slices.ContainsFunc(r.records, func(r *record) bool { return r.copies })
 		if !listed && (!seen || copied) { // nor can anybody
 			c.kinds = append(c.kinds, tracker.Completed)
 		}
@@ -467,15 +467,6 @@ func (j *judge) seen(r rest) bool {
 		}
 	}
 	return true
-}
-
-// older: all that came got times of before the daemon's start, by a clock that was set
-// back, and nobody saw that: it may have been there before.
-func (j *judge) older(r rest) bool {
-	return !j.seen(r) && slices.ContainsFunc(j.life.story.Ills, func(i ill) bool {
-		at := j.life.world.began.Add(i.At)
-		return i.Kind == setBack && at.Before(r.from) && at.Add(i.For).After(r.begun)
-	})
 }
 
 // elsewhere: what was removed while nobody looked may lie in another directory,

@@ -24,7 +24,7 @@ var (
 	number  = flag.Uint64("sim.life", 0, "play this one alone and print it")
 	replay  = flag.String("sim.story", "", "a file with a story to play and print")
 	verbose = flag.Bool("sim.v", false, "print every life")
-	twice   = flag.Uint64("sim.twice", 5, "how many lives to play twice")
+	twice   = flag.Uint64("sim.twice", 8, "how many lives to play twice")
 	rule    = flag.String("sim.rule", "", "a rule that a life breaks, whose smallest story is wanted")
 	tally   = flag.Bool("sim.tally", false, "print a line for each rule that a life breaks")
 	asis    = flag.Bool("sim.noshrink", false, "don't look for the smallest story that fails")
@@ -105,7 +105,7 @@ func TestLives(t *testing.T) {
 		playOne(t, draw(from, *number))
 		return
 	case count == 0:
-		count, from = 20, 2
+		count, from = 20, 1
 	case from == 0:
 		from = rand.Uint64N(1_000_000_000)
 	}

@@ -125,9 +125,6 @@ func (j *judge) hasty(l line) {
 		if r.visible().After(l.at.Add(-j.notice())) || r.bytes == 0 || r.copies {
 			continue // it needn't be known yet, or there was nothing to see; of a copy the contract says nothing
 		}
-		if r.habit.Stage != hfcache.InBlobs && r.goneAt.Sub(r.lockedAt) < look {
-			continue // who holds a lock for less than a look, and writes elsewhere, is nobody
-		}
 		if quiet := l.at.Sub(r.sign(l.at)); quiet < j.set.Quiet-early {
 			j.blame(l.at, "hasty", "%q, and %s gave a sign %v ago", l.text, r.name(), quiet)
 		}
@@ -292,12 +289,4 @@ func (j *judge) silence(l line) {
 	if truly := l.at.Sub(last); said > truly+early {
 		j.blame(l.at, "silence", "%q, and a byte came %v ago", l.text, truly.Round(time.Millisecond))
 	}
-}
-
-// nobodys: all that came lies in the root, under a name that says of none whose it is,
-// and there are several that it may be of.
-func (j *judge) nobodys(r rest) bool {
-	return len(j.life.repos) > 1 && len(r.disk.blobs) == 0 && !slices.ContainsFunc(r.records, func(rec *record) bool {
-		return rec.bytes > 0 && rec.habit.Stage != hfcache.InRootTmp
-	})
 }

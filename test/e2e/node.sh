@@ -10,32 +10,20 @@ if [[ ${1-} != --in ]]; then
 	tools=$(mktemp -d)
 	trap 'rm -rf "$tools"' EXIT
 	CGO_ENABLED=0 ${GO:-go} build -trimpath -buildvcs=false -o "$tools/hub" ./test/e2e/hub
-	release=$(sed -n 's/.*{name: "\([0-9.]*\)", kit: hh(.*/\1/p;T;q' test/clients/releases.go)
-	hf=${XDG_CACHE_HOME:-$HOME/.cache}/progressd-e2e/node-hub-$release
-	if [[ ! -e $hf ]]; then
-		rm -rf "$hf.new"
-		python3 -m venv "$hf.new" && "$hf.new/bin/pip" install --quiet --disable-pip-version-check --target "$hf.new/lib" "huggingface_hub==$release"
-		mv "$hf.new" "$hf"
-	fi
-	unshare --mount --pid --fork --kill-child=KILL -- /bin/bash test/e2e/node.sh --in "$tools" "$hf/lib"
+	# shellcheck source=test/e2e/release.sh
+	. test/e2e/release.sh
+	hf=$(client "$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
+	unshare --mount --pid --fork --kill-child=KILL -- /bin/bash test/e2e/node.sh --in "$tools" "$hf"
 	exit
 fi
 tools=$2 hf=$3
 
-cases=0
-ok() { cases=$((cases + 1)); echo "ok $cases - $*"; }
+# shellcheck source=test/e2e/lib.sh
+. test/e2e/lib.sh
 die() {
 	echo "FAILED - $*"
 	tail -n 40 "$work"/lines "$work"/said "$work"/*.log
 	exit 1
-}
-eventually() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS <= end)) || return 1
-		sleep 0.2
-	done
 }
 
 mount --make-rshared / # as systemd has it on a node: what is mounted later shows in the daemon's own namespace
@@ -54,7 +42,7 @@ for directory in /var/lib/kubelet /var/log/pods /run/containerd /srv /var/lib/pr
 done
 mkdir -p $pods $tasks /srv/models
 
-# pod NAME: its uid, and what the kubelet makes for it. The node's own number keeps its cgroup from others'.
+# pod NAME: its uid, which no other such node has, and what the kubelet makes for it.
 declare -A uid=()
 pod() {
 	uid[$1]=$(cat /proc/sys/kernel/random/uuid)

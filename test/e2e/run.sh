@@ -8,25 +8,8 @@ cd "$(dirname "$0")/../.."
 
 # The python of each suite: the downloader is installed from out here, for that one.
 declare -Ar python=([trixie]=3.13 [bookworm]=3.11)
-readonly clients=${XDG_CACHE_HOME:-$HOME/.cache}/progressd-e2e
-
-# The newest release that the tests with the real clients know.
-release() { sed -n 's/.*{name: "\([0-9.]*\)", kit: hh(.*/\1/p;T;q' test/clients/releases.go; }
-
-# client SUITE: prints where huggingface_hub for the suite's python is.
-client() {
-	local pip=$clients/pip dir
-	dir=$clients/hub-$(release)-python${python[$1]}
-	if [[ ! -e $dir ]]; then
-		[[ -x $pip/bin/pip ]] || python3 -m venv --clear "$pip" >&2
-		rm -rf "$dir.new"
-		"$pip/bin/pip" install --quiet --disable-pip-version-check --no-compile --target "$dir.new" \
-			--python-version "${python[$1]}" --only-binary=:all: "huggingface_hub==$(release)" >&2
-		chmod 755 "$dir.new" # users in there run it
-		mv "$dir.new" "$dir"
-	fi
-	echo "$dir"
-}
+# shellcheck source=test/e2e/release.sh
+. test/e2e/release.sh
 
 tools=$(mktemp -d)
 declare -A running=() hf=()
@@ -42,7 +25,7 @@ fi
 (($#)) || set -- trixie bookworm
 for suite; do
 	[[ -n ${python[$suite]-} ]] || { echo "no such suite: $suite (there are ${!python[*]})" >&2; exit 2; }
-	hf[$suite]=$(client "$suite")
+	hf[$suite]=$(client "${python[$suite]}")
 done
 # What is waited for costs nothing: all suites wait at the same time.
 for suite; do
