@@ -187,8 +187,8 @@ func TestWhyNothingCouldBeSeenIsKept(t *testing.T) {
 		seen, blind := look(1000, began), look(0, began.Add(time.Second))
 		seen.Look.Locked, blind.Look.Unreadable = true, why
 		inputs := []tracker.Input{seen, blind}
-		for second := range time.Duration(150) {
-			inputs = append(inputs, tracker.Input{Tick: began.Add((2 + second) * time.Second)})
+		for second := range 150 {
+			inputs = append(inputs, tracker.Input{Tick: began.Add(time.Duration(2+second) * time.Second)})
 		}
 		path := write(t, 1<<20, quiet, inputs...)
 		text, err := os.ReadFile(path)
