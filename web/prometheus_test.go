@@ -50,12 +50,12 @@ func TestEveryMetricThatIsAskedForIsTold(t *testing.T) {
 	now.Needed, now.Free = 150, 5000
 	g.daemon.Tells(tracker.Started, now)
 	_, _, body := g.get("/metrics")
-	for _, path := range []string{rules, dashboard} {
+	for _, path := range []string{rules, dashboard, fleetDashboard, fleetDocument} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		asked := regexp.MustCompile(`\bprogressd_[a-z_]+`).FindAllString(string(text), -1)
+		asked := regexp.MustCompile(`\bprogressd_[a-z]+_[a-z_]+`).FindAllString(string(text), -1)
 		if len(asked) < 5 {
 			t.Errorf("%s asks for %q only", path, asked)
 		}
@@ -65,9 +65,10 @@ func TestEveryMetricThatIsAskedForIsTold(t *testing.T) {
 			}
 		}
 	}
-	text, err := os.ReadFile(dashboard)
-	if err != nil || !json.Valid(text) {
-		t.Errorf("%s: %v", dashboard, err)
+	for _, path := range []string{dashboard, fleetDashboard} {
+		if text, err := os.ReadFile(path); err != nil || !json.Valid(text) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 
@@ -84,7 +85,9 @@ func TestARealPrometheusScrapes(t *testing.T) {
 	if out, err := check.CombinedOutput(); err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
-	at := scraper(t, g)
+	at := scraper(t, g, func(server string) string {
+		return fmt.Sprintf("scrape_configs: [{job_name: progressd, static_configs: [{targets: [%q]}]}]\n", server)
+	})
 	for query, want := range map[string]string{
 		`up`: "1", `progressd_download_written_bytes{model="org/a"}`: "50", `progressd_download_info{root=~".*<img src=x onerror=alert.1.>.*"}`: "1", `progressd_root_up{root="/gone"}`: "0",
 	} {
@@ -104,9 +107,9 @@ func TestARealPrometheusScrapes(t *testing.T) {
 	}
 }
 
-// scraper starts a Prometheus that scrapes the server each second, and gives its
-// address.
-func scraper(t *testing.T, g *rig) string {
+// scraper starts a Prometheus that scrapes each second what the server's address
+// makes of its configuration, and gives its own.
+func scraper(t *testing.T, g *rig, scrapes func(server string) string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -127,7 +130,7 @@ func scraper(t *testing.T, g *rig) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nrule_files: [%q]\nscrape_configs: [{job_name: progressd, static_configs: [{targets: [%q]}]}]\n", path, l.Addr())
+	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nrule_files: [%q]\n%s", path, scrapes(l.Addr().String()))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
