@@ -75,6 +75,7 @@ func (r *runner) path(p *repo, w where) string {
 func (r *runner) drain() {
 	notes, missed := r.box.take()
 	r.drained = r.now()
+	r.resume()
 	r.heed()
 	r.obey()
 	if missed {

@@ -31,9 +31,11 @@ type finder struct {
 	// processorTime is that of the Options.
 	processorTime func() time.Duration
 	notify        *notifier // nil: no events
-	log           *slog.Logger
-	box           *inbox
-	self          *repo // stands for the pattern
+	// rouse wakes who looks after the root of that path, if anybody does.
+	rouse func(path string)
+	log   *slog.Logger
+	box   *inbox
+	self  *repo // stands for the pattern
 
 	before   time.Time // of the previous check; zero before the first
 	previous survey
@@ -43,7 +45,10 @@ type finder struct {
 	trap     string          // the path whose coming is watched for
 	busy     atomic.Int64    // unix ns at which the check under way began
 	empty    atomic.Bool
-	delayed  atomic.Pointer[[]delay] // what the last survey went on without
+	// stood is the wall clock, in unix ns, at the last check at which all was as before,
+	// in every place: no name has come or gone.
+	stood   atomic.Int64
+	delayed atomic.Pointer[[]delay] // what the last survey went on without
 }
 
 // A report is what a finder sees now.
@@ -70,9 +75,9 @@ func newFinder(w *Watcher, pattern string) *finder {
 	box := newInbox()
 	f := &finder{
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
-		processorTime: w.opts.ProcessorTime,
-		surveyor:      surveyor{probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
-		box:           box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
+		processorTime: w.opts.ProcessorTime, rouse: w.rouse,
+		surveyor: surveyor{probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
+		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
 	if f.survey = f.resolve; w.survey != nil {
 		f.survey = func(context.Context) survey { return w.survey(pattern) }
@@ -144,6 +149,10 @@ func (f *finder) report(start time.Time, s survey, tell func(report)) {
 	f.empty.Store(len(seen)+len(s.delayed) == 0)
 	f.delayed.Store(&s.delayed)
 	tell(report{f.pattern, seen, s})
+	// What has become of each since it was last looked at isn't known.
+	for _, root := range f.known {
+		f.rouse(root.Path)
+	}
 	f.setTrap(seen)
 }
 

@@ -115,7 +115,7 @@ func (l *fakeLooker) Came(string, time.Time) {}
 func (l *fakeLooker) Stirred(context.Context) ([]string, bool) {
 	l.g.mu.Lock()
 	defer l.g.mu.Unlock()
-	return l.g.stirred, true
+	return l.g.stirred, len(l.g.stirred) > 0
 }
 
 func (l *fakeLooker) Look(_ context.Context, folder string) Pace {

@@ -261,6 +261,9 @@ func (x *index) retire(t time.Duration) {
 	x.visited = slices.Delete(x.visited, 0, done)
 }
 
+// busy: some are yet to be visited.
+func (x *index) busy() bool { return x.unvisited() || len(x.due)+len(x.recent) > 0 }
+
 func (x *index) unvisited() bool { return len(x.fresh)+len(x.backlog) > 0 }
 
 // at plans a visit, no later than one that is planned already.

@@ -41,7 +41,8 @@ type probe struct {
 type answer struct {
 	listing listing // for a list of names
 	place   place
-	stands  bool // of a trail
+	stirred []place // of a trail
+	stands  bool
 	err     error
 }
 

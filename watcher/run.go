@@ -231,7 +231,7 @@ func (c *crew) hire(ctx context.Context, s sighting) {
 	m := &member{sighting: s, stop: stop}
 	r := &runner{
 		opts: &c.w.opts, root: s.root, remote: s.root.Remote, owner: -1,
-		claimed: c.w.isRoot, orders: c.w.ordersOf(s.root.Path), epoch: c.w.began,
+		claimed: c.w.isRoot, orders: c.w.ordersOf(s.root.Path), epoch: c.w.began, stood: &c.finders[s.root.Pattern].stood,
 	}
 	if s.root.Remote == "" {
 		r.notify = c.w.notify
@@ -255,6 +255,22 @@ func (c *crew) hire(ctx context.Context, s sighting) {
 		c.attend(ctx, own, r, kind)
 		send(ctx, c.ended, m)
 	})
+}
+
+// rouse wakes who looks after the root of that path: it finds out what has become of it.
+func (w *Watcher) rouse(path string) {
+	w.mu.Lock()
+	r := w.runners[path]
+	w.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	box := r.box
+	r.mu.Unlock()
+	if box != nil {
+		box.rouse()
+	}
 }
 
 func (c *crew) isReady() bool {

@@ -65,6 +65,8 @@ type runner struct {
 	// claimed reports whether another root has that path; nil: none has.
 	claimed func(path string) bool
 	orders  *orders
+	// stood is the finder's; nil: there is none.
+	stood *atomic.Int64
 	// suspect is the folder in whose look a panic came.
 	suspect string
 
@@ -97,10 +99,13 @@ type runner struct {
 	// for events were lost.
 	turn       uint8
 	everything bool
-	drained    time.Duration
-	looking    effort // spent in looks
-	fail       failure
-	repoFail   failure
+	// spared are how many polls from pollDue on aren't made, as long as nobody
+	// wakes this goroutine.
+	spared   uint8
+	drained  time.Duration
+	looking  effort // spent in looks
+	fail     failure
+	repoFail failure
 
 	// busy is when the operation that is under way began, in unix ns; 0 if
 	// none is.
@@ -175,7 +180,7 @@ func (r *runner) begin() {
 	r.index, r.self = newIndex(), &repo{box: r.box}
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
-	r.stirring = true
+	r.stirring, r.spared = true, 0
 	r.listDue, r.pollDue, r.listRest, r.paused, r.drained = 0, r.opts.Poll, 0, 0, -drainGap
 	r.orders.serve(r.box, r.began.Add(r.now()))
 	if r.notify != nil {
@@ -223,7 +228,7 @@ func (r *runner) nextDue() time.Duration {
 }
 
 func (r *runner) nextVisit() time.Duration {
-	next := min(r.listDue, r.pollDue)
+	next := min(r.listDue, r.pollDue+time.Duration(r.spared)*r.opts.Poll)
 	switch {
 	case !r.index.unvisited():
 	case r.crowded():

@@ -138,12 +138,59 @@ func (r *runner) poll(ctx context.Context, top fsys.Dir) {
 	}
 	r.turn, r.everything = (r.turn+1)%turns, false
 	r.pollDue = max(together(start, r.opts.Poll), r.now()+r.spent().minus(spent).rest(r.opts.Poll))
+	r.spared = r.spare()
+}
+
+// spare is how many of the next polls need not be made, if nothing happens before:
+// they would find nothing to check but the root, which is watched, and which its
+// finder checks at each of them.
+func (r *runner) spare() uint8 {
+	if !r.unmoved || !r.self.watched() || r.stirring || r.index.busy() {
+		return 0
+	}
+	polls := uint8(turns - 1)
+	for _, p := range r.index.order {
+		switch {
+		case p.gone || r.isItself(p):
+		case !p.watched() || r.restless(p) || r.locals.shelves[p] != nil:
+			return 0
+		default:
+			polls = min(polls, (p.turn+turns-r.turn)%turns)
+		}
+		if polls == 0 {
+			return 0
+		}
+	}
+	return polls
+}
+
+// resume ends the time in which no poll is made: from now on they are, the one that
+// would have been due at once.
+func (r *runner) resume() {
+	passed := max(0, r.now()-r.pollDue) / r.opts.Poll
+	r.turn = (r.turn + uint8(min(passed, time.Duration(r.spared)))) % turns //nolint:gosec // no more than were spared
+	if r.spared > 0 && r.stood != nil {
+		if stood := since(r.stood.Load()); stood.After(r.intact) {
+			r.intact = stood
+		}
+	}
+	r.spared = 0
+}
+
+// isItself: that is the root, and none that a client fills.
+func (r *runner) isItself(p *repo) bool {
+	return r.unmoved && r.bare && p.rel() == "."+localSuffix && p.looked && !p.heaped()
+}
+
+// restless: it is visited at each poll.
+func (r *runner) restless(p *repo) bool {
+	return p.noisy || p.pace == Slow || p.young || r.worthArming(p)
 }
 
 // check plans a visit to a repository, if there may be something to see.
 func (r *runner) check(top fsys.Dir, p *repo) {
-	if r.unmoved && r.bare && p.rel() == "."+localSuffix && p.looked && !p.heaped() {
-		return // the root itself is none that a client fills
+	if r.isItself(p) {
+		return
 	}
 	r.shelve(top, p)
 	if p.plan != nil {
@@ -152,7 +199,7 @@ func (r *runner) check(top fsys.Dir, p *repo) {
 	if !p.looked || p.heaped() {
 		return
 	}
-	if p.noisy || p.pace == Slow || p.young || r.worthArming(p) {
+	if r.restless(p) {
 		p.noisy = false
 		r.index.at(p, r.now())
 		return

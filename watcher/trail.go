@@ -50,24 +50,30 @@ func (t *trail) add(q question, a *answer) {
 	}
 }
 
-// stands reports whether all that it led to is as it was.
-func (t *trail) stands(kernel fsys.Kernel) bool {
+// stands reports whether all that it led to is as it was, and in which places names
+// have come or gone since they were located or stirred last.
+func (t *trail) stands(kernel fsys.Kernel) (stirred []place, stands bool) {
 	for _, l := range t.listings {
 		if e, err := fsys.PeekAt(kernel, l.dir); err != nil || l.mark != markOf(e) {
-			return false
+			return nil, false
 		}
 	}
 	for _, p := range t.places {
-		if e, err := fsys.PeekAt(kernel, p.path); err != nil || !p.is(e) {
-			return false
+		e, err := fsys.PeekAt(kernel, p.path)
+		if err != nil || !p.is(e) {
+			return nil, false
+		}
+		if mtime := e.Mtime.UnixNano(); mtime != p.mtime {
+			p.mtime = mtime
+			stirred = append(stirred, p)
 		}
 	}
 	for _, path := range t.absent {
 		if _, err := fsys.PeekAt(kernel, path); !absent(err) {
-			return false
+			return nil, false
 		}
 	}
-	return true
+	return stirred, true
 }
 
 // is reports whether that is the directory which was found there, unless its number
@@ -151,6 +157,7 @@ func locate(kernel fsys.Kernel, path string, old place) (place, error) {
 	case absent(err):
 		return place{}, err
 	case err == nil && old.path == path && old.remote == "" && old.is(e):
+		old.mtime = e.Mtime.UnixNano()
 		return old, nil
 	}
 	d, final, err := fsys.Follow(kernel, path)
@@ -170,5 +177,5 @@ func locate(kernel fsys.Kernel, path string, old place) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, home: home, owner: int(e.UID), remote: kind}, nil
+	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, mtime: e.Mtime.UnixNano(), home: home, owner: int(e.UID), remote: kind}, nil
 }

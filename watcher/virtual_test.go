@@ -56,6 +56,8 @@ type looks struct {
 	stirred []string
 	// came is since when folders are known not to have been there.
 	came map[string]time.Time
+	// kernel counts what is asked of it.
+	kernel counting
 }
 
 func (l *looks) Came(folder string, absent time.Time) {
@@ -67,7 +69,7 @@ func (l *looks) Came(folder string, absent time.Time) {
 func (l *looks) Stirred(context.Context) ([]string, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stirred, true
+	return l.stirred, len(l.stirred) > 0
 }
 
 func (l *looks) Look(_ context.Context, folder string) Pace {
@@ -94,11 +96,17 @@ func pass(d time.Duration) {
 // virtual runs a watcher that polls once an hour, in time of its own.
 func virtual(t *testing.T, root string, test func(m *madeUp, l *looks)) {
 	t.Helper()
+	polling(t, time.Hour, root, test)
+}
+
+// polling runs a watcher with that poll interval, in time of its own.
+func polling(t *testing.T, poll time.Duration, root string, test func(m *madeUp, l *looks)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := &madeUp{events: make(chan fsnotify.Event), errors: make(chan error)}
 		l, used := &looks{n: make(map[string]int), came: make(map[string]time.Time)}, new(atomic.Int64)
 		w := New(Options{
-			Roots: []string{root}, Poll: time.Hour, Active: time.Second, Steady: 2 * time.Second, Notify: true,
+			FS: &l.kernel, Roots: []string{root}, Poll: poll, Active: time.Second, Steady: 2 * time.Second, Notify: true,
 			OpenNotify: func() (*Notifications, error) {
 				return &Notifications{Watches: m, Events: m.events, Errors: m.errors}, nil
 			},
@@ -109,7 +117,7 @@ func virtual(t *testing.T, root string, test func(m *madeUp, l *looks)) {
 		ended := make(chan error)
 		go func() { ended <- w.Run(ctx) }()
 		<-w.Ready()
-		pass(3 * time.Hour)
+		pass(3 * poll)
 		l.take()
 		test(m, l)
 		stop()
