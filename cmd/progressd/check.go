@@ -48,8 +48,8 @@ func (h host) check(set config.Settings, out io.Writer) int {
 			}
 		}
 	}
-	if hint := daemon.ProcessesHidden(set); hint != "" {
-		hints = append(hints, hint)
+	if daemon.ProcessesHidden() || h.hidesProcesses(service, set) {
+		hints = append(hints, daemon.HiddenHint(set))
 	}
 	hints = append(hints, h.uncovered(set)...)
 	hints = append(hints, h.shortOfWatches(owned)...)

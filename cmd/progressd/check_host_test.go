@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"progressd/config"
+	"progressd/internal/inside"
 )
 
 // made is a host that is made up below a directory, with a service that runs as
@@ -144,5 +146,52 @@ func TestCheckTellsWhereWatchesAreFew(t *testing.T) {
 	mkdir(t, filepath.Join(set.Roots[0], "models--org--c"))
 	if out := says(t, h, set); !strings.Contains(out, "3 repositories, and the kernel lets a user watch 2") || !strings.Contains(out, "fs.inotify.max_user_watches=6") {
 		t.Errorf("there are too few:\n%s", out)
+	}
+}
+
+// Root, who asks, sees all processes: what counts is what the service sees.
+func TestCheckTellsThatProcessesAreHiddenFromTheService(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		process, options string
+		hidden           bool
+	}{
+		{"42", "rw", false},
+		{"42", "rw,hidepid=0", false}, {"42", "rw,hidepid=off", false},
+		{"42", "rw,hidepid=invisible", true}, {"42", "rw,hidepid=2", true}, {"42", "rw,hidepid=ptraceable", true},
+		{"42", "rw,gid=990,hidepid=invisible", false}, {"42", "rw,gid=4,hidepid=invisible", false}, {"42", "rw,gid=99,hidepid=invisible", true},
+		{"self", "rw,hidepid=invisible", true}, {"self", "rw", false},
+		{"self", "rw,gid=4,hidepid=invisible", false}, // which groups the service will have nobody knows
+	} {
+		h, set := made(t)
+		if c.process == "42" {
+			mkdir(t, filepath.Join(h.proc, "42/root"))
+		}
+		file(t, filepath.Join(h.proc, c.process, "mountinfo"), "21 27 0:20 / /sys rw - sysfs sysfs rw,hidepid=2\n22 27 0:21 / /proc rw,relatime - proc proc rw,hidepid=1\n"+
+			"35 22 0:21 / /proc rw,relatime shared:5 - proc proc "+c.options+"\n")
+		file(t, filepath.Join(h.proc, c.process, "status"), "Name:\tprogressd\nGid:\t990\t990\t990\t990\nGroups:\t4 101 \n")
+		out := says(t, h, set)
+		if strings.Contains(out, "processes are hidden") != c.hidden {
+			t.Errorf("of %q of %s it says\n%s", c.options, c.process, out)
+		}
+		if c.hidden && (!strings.Contains(out, "hidepid=") || !strings.Contains(out, `"systemctl edit progressd" with [Service] SupplementaryGroups=`)) {
+			t.Errorf("it doesn't say what to do:\n%s", out)
+		}
+		set.File = "/home/alice/.config/progressd/config.toml"
+		if out := says(t, h, set); strings.Contains(out, "processes are hidden") {
+			t.Errorf("a user's own daemon asks for itself:\n%s", out)
+		}
+	}
+}
+
+// What is kept from root is kept from the service, too: that is no matter of who asks.
+func TestCheckByRootWhoMayNotLookSaysWhatMends(t *testing.T) {
+	if !inside.Namespace(t, 0) {
+		return
+	}
+	r := &rootCheck{path: "/mnt/hub"}
+	r.refused(fs.ErrPermission)
+	if got := strings.Join(r.hints, ""); !strings.Contains(got, "/mnt/hub is kept even from root") || !strings.Contains(got, "allow_other") || !strings.Contains(got, "SupplementaryGroups=") {
+		t.Errorf("it says %q", got)
 	}
 }
