@@ -168,6 +168,7 @@ func TestLentNumbersAreTheLenders(t *testing.T) {
 		return path
 	}
 	o := &Owners{
+		open:   os.Open,
 		passwd: write("passwd", "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\nbroken\n"),
 		subIDs: write("subuid", "alice:100000:65536\n1007:165536:65536\nnobody-knows:300000:10\nalice:1000:5\nx:y\n"),
 	}

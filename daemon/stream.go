@@ -28,7 +28,7 @@ func (p *Pipeline) newBoard() *stream.Board {
 func (p *Pipeline) rights() stream.Rights {
 	return stream.Rights{
 		User: os.Geteuid(), Owner: p.owner,
-		Groups: func() []int { return append(groupsNamed(groupFile, journalReaders), os.Getegid()) },
+		Groups: func() []int { return append(groupsNamed(p.opts.table, groupFile, journalReaders), os.Getegid()) },
 		Public: func() bool { return readByAll(p.set.LogDir) },
 	}
 }
@@ -48,8 +48,8 @@ const journalReaders = "systemd-journal"
 const groupFile = "/etc/group"
 
 // groupsNamed are the numbers of a group, as a file of group(5) has them.
-func groupsNamed(file, name string) []int {
-	groups, err := os.Open(file)
+func groupsNamed(open func(path string) (*os.File, error), file, name string) []int {
+	groups, err := open(file)
 	if err != nil {
 		return nil
 	}
