@@ -17,7 +17,9 @@ import (
 func (p *Pipeline) newBoard() *stream.Board {
 	var ended []tracker.Event
 	for _, v := range p.opts.Store.Verdicts() {
-		ended = append(ended, v.Event)
+		e := v.Event
+		e.Tenant = p.opts.Store.Tenant(v.Root)
+		ended = append(ended, e)
 	}
 	return stream.NewBoard(stream.Options{
 		Epoch: strconv.FormatInt(time.Now().UnixMilli(), 36), Version: p.opts.Version,
