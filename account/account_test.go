@@ -216,6 +216,10 @@ func TestMostIsTheOneWhoHasMost(t *testing.T) {
 
 // The table of the documentation is that of the program.
 func TestTheFiguresAreDocumented(t *testing.T) {
+	manual, err := os.ReadFile("../docs/man/progressd.8")
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile("../docs/reliability.md")
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +227,9 @@ func TestTheFiguresAreDocumented(t *testing.T) {
 	for _, r := range Resources() {
 		if row := "| " + r.String() + " | " + r.Limit().String() + " |"; !strings.Contains(string(text), row) {
 			t.Errorf("docs/reliability.md lacks %q", row)
+		}
+		if item := ".B " + r.String() + ": " + r.Limit().String() + "\n"; !strings.Contains(string(manual), item) {
+			t.Errorf("progressd(8) lacks %q, to which a warning points", item)
 		}
 	}
 }

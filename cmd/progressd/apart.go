@@ -32,7 +32,7 @@ func setApart(set config.Settings, log *slog.Logger) (*apart, error) {
 		return nil, nil //nolint:nilnil // a daemon that gives up nothing
 	}
 	if confine.Version() == 0 {
-		log.Info("this kernel has no Landlock: the daemon keeps the right to read every file that the unit doesn't keep from it")
+		log.Info("not confined: Landlock can't be had here, and the daemon keeps the right to read every file that the unit doesn't keep from it")
 		return nil, nil //nolint:nilnil // as above
 	}
 	o, err := opener.Start()
@@ -47,7 +47,7 @@ func confinement() string {
 	if version := confine.Version(); version > 0 {
 		return fmt.Sprintf("Landlock %d: the service reads listings and metadata of downloads alone", version)
 	}
-	return "no Landlock in this kernel: the service may read every file that its unit doesn't keep from it"
+	return "Landlock can't be had here: the service may read every file that its unit doesn't keep from it"
 }
 
 // mayReadAll reports whether this process has the capability to read every file.
@@ -99,7 +99,7 @@ func (a *apart) confine(set config.Settings, open []*net.UnixListener, w world, 
 		rules.Write = append(rules.Write, filepath.Dir(l.Addr().String()))
 	}
 	if err := confine.Restrict(rules); err != nil {
-		log.Warn("the daemon keeps the right to read every file that the unit doesn't keep from it", "err", err)
+		log.Warn("not confined: the daemon keeps the right to read every file that the unit doesn't keep from it", "err", err)
 		return
 	}
 	log.Info("confined: of others' files it reads listings and metadata of downloads alone", "landlock", confine.Version())
