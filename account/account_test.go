@@ -168,6 +168,7 @@ func TestLentNumbersAreTheLenders(t *testing.T) {
 		return path
 	}
 	o := &Owners{
+		open:   os.Open,
 		passwd: write("passwd", "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\nbroken\n"),
 		subIDs: write("subuid", "alice:100000:65536\n1007:165536:65536\nnobody-knows:300000:10\nalice:1000:5\nx:y\n"),
 	}
@@ -215,6 +216,10 @@ func TestMostIsTheOneWhoHasMost(t *testing.T) {
 
 // The table of the documentation is that of the program.
 func TestTheFiguresAreDocumented(t *testing.T) {
+	manual, err := os.ReadFile("../docs/man/progressd.8")
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile("../docs/reliability.md")
 	if err != nil {
 		t.Fatal(err)
@@ -222,6 +227,9 @@ func TestTheFiguresAreDocumented(t *testing.T) {
 	for _, r := range Resources() {
 		if row := "| " + r.String() + " | " + r.Limit().String() + " |"; !strings.Contains(string(text), row) {
 			t.Errorf("docs/reliability.md lacks %q", row)
+		}
+		if item := ".B " + r.String() + ": " + r.Limit().String() + "\n"; !strings.Contains(string(manual), item) {
+			t.Errorf("progressd(8) lacks %q, to which a warning points", item)
 		}
 	}
 }

@@ -28,6 +28,7 @@ const (
 // further ones (newuidmap(1)), and with these have as many accounts.
 type Owners struct {
 	subIDs, passwd string
+	open           func(path string) (*os.File, error)
 
 	mu     sync.Mutex
 	read   time.Time
@@ -41,8 +42,10 @@ type idRange struct {
 	owner        User
 }
 
-// SystemOwners are those of this machine.
-func SystemOwners() *Owners { return &Owners{subIDs: subIDs, passwd: passwd} }
+// SystemOwners are those of this machine, of which open opens the tables.
+func SystemOwners(open func(path string) (*os.File, error)) *Owners {
+	return &Owners{subIDs: subIDs, passwd: passwd, open: open}
+}
 
 // Of is whose a number is: itself, if it is lent to no user.
 func (o *Owners) Of(u User) User {
@@ -82,13 +85,12 @@ func (o *Owners) refresh(now time.Time) {
 		return
 	}
 	o.stamp = stamp
-	names := readPasswd(o.passwd)
-	o.ranges = readSubIDs(o.subIDs, names)
+	o.ranges = o.readSubIDs(o.readPasswd())
 }
 
 // readSubIDs knows "alice:100000:65536" and "1000:100000:65536".
-func readSubIDs(path string, names map[string]User) (ranges []idRange) {
-	eachLine(path, func(fields []string) {
+func (o *Owners) readSubIDs(names map[string]User) (ranges []idRange) {
+	o.eachLine(o.subIDs, func(fields []string) {
 		if len(fields) < 3 {
 			return
 		}
@@ -110,9 +112,9 @@ func readSubIDs(path string, names map[string]User) (ranges []idRange) {
 	return ranges
 }
 
-func readPasswd(path string) map[string]User {
+func (o *Owners) readPasswd() map[string]User {
 	names := make(map[string]User)
-	eachLine(path, func(fields []string) {
+	o.eachLine(o.passwd, func(fields []string) {
 		if len(fields) < 3 {
 			return
 		}
@@ -125,8 +127,8 @@ func readPasswd(path string) map[string]User {
 
 // eachLine reads a table of the system, whose fields are set apart by colons. One
 // that isn't there has no lines.
-func eachLine(path string, use func(fields []string)) {
-	file, err := os.Open(path)
+func (o *Owners) eachLine(path string, use func(fields []string)) {
+	file, err := o.open(path)
 	if err != nil {
 		return
 	}

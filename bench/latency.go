@@ -54,12 +54,7 @@ func (b *bench) latency(ctx context.Context) (err error) {
 		return err
 	}
 	began := time.Now()
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for i := range b.scale.latencies {
-		group.Go(func() error { return all.one(ctx, i) })
-	}
-	if err := group.Wait(); err != nil {
+	if err := all.many(ctx, b.scale.latencies, parallel); err != nil {
 		return err
 	}
 	out := b.report.section(fmt.Sprintf("Latency: %d repositories downloaded twice, %d at once, from the system call to the line that can be read", b.scale.latencies, parallel))
@@ -109,6 +104,16 @@ const (
 	progress  = "Download progress: "
 	completed = "Model downloaded successfully"
 )
+
+// many lets so many repositories live, some at once.
+func (l *latencies) many(ctx context.Context, repositories, atOnce int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i := range repositories {
+		group.Go(func() error { return l.one(ctx, i) })
+	}
+	return group.Wait()
+}
 
 // one is the life of one repository: two downloads, one after the other.
 func (l *latencies) one(ctx context.Context, number int) error {

@@ -60,6 +60,7 @@ func workloads() []workload {
 		{name: "steady", of: func(b *bench) measure { return b.steady }},
 		{name: "watched", of: func(b *bench) measure { return b.watched }},
 		{name: "latency", of: func(b *bench) measure { return b.latency }},
+		{name: "strangers", of: func(b *bench) measure { return b.strangers }},
 		{name: "exec", of: func(b *bench) measure { return b.exec }},
 		{name: "estimator", alone: true, of: func(b *bench) measure { return b.estimator }},
 	}
@@ -106,6 +107,7 @@ type scale struct {
 	restPolls      int
 	// downloads under way while others look on, and verdicts told to those
 	watchedAtOnce, watchedVerdicts int
+	strangers                      int // repositories of the user who is disturbed
 }
 
 func fullScale() scale {
@@ -115,7 +117,7 @@ func fullScale() scale {
 		million: 1_000_000, millions: 3, rounds: 7, busyFile: 512 << 20, blocks: 3, pairs: 24, windows: 6, latencies: 500, prints: 15, traces: 8,
 		atRest: []int{10, 100, 1000, 10_000, 100_000}, atOnce: []int{1, 10, 100, 1000}, restPolls: 4, roots: 200,
 		swarm:         swarm{files: 300_000, folders: 20_000, live: 12_000, rate: 200},
-		watchedAtOnce: 100, watchedVerdicts: 200,
+		watchedAtOnce: 100, watchedVerdicts: 200, strangers: 120,
 	}
 }
 
@@ -126,7 +128,7 @@ func quickScale() scale {
 		million: 50_000, millions: 1, rounds: 3, busyFile: 256 << 20, blocks: 1, pairs: 8, windows: 1, latencies: 8, prints: 5, traces: 2,
 		atRest: []int{10, 100, 1000}, atOnce: []int{1, 10}, restPolls: 3, roots: 200,
 		swarm:         swarm{files: 20_000, folders: 1500, live: 4000, rate: 200},
-		watchedAtOnce: 100, watchedVerdicts: 50,
+		watchedAtOnce: 100, watchedVerdicts: 50, strangers: 12,
 	}
 }
 
@@ -154,6 +156,7 @@ var parts = map[string]func(args []string) error{
 	"writer":        writer,
 	"bringer":       bring,
 	"overwriter":    overwrite,
+	strangerPart:    stranger,
 }
 
 func exitStatus(err error) int {

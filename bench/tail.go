@@ -36,7 +36,10 @@ type stamped struct {
 }
 
 // follow begins to read the logs of a directory, which must be there.
-func follow(dir string) (*tail, error) {
+func follow(dir string) (*tail, error) { return followSome(dir, "") }
+
+// followSome is follow for the logs whose names begin with that.
+func followSome(dir, prefix string) (*tail, error) {
 	watch, err := fsnotify.NewBufferedWatcher(4096)
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch the logs: %w", err)
@@ -45,7 +48,7 @@ func follow(dir string) (*tail, error) {
 		return nil, errors.Join(fmt.Errorf("cannot watch the logs: %w", err), watch.Close())
 	}
 	t := newTail(func() { _ = watch.Close() })
-	go t.run(watch)
+	go t.run(watch, prefix)
 	return t, nil
 }
 
@@ -58,14 +61,14 @@ func (t *tail) close() {
 	<-t.done
 }
 
-func (t *tail) run(watch *fsnotify.Watcher) {
+func (t *tail) run(watch *fsnotify.Watcher, prefix string) {
 	defer close(t.done)
 	go func() {
 		for range watch.Errors {
 		}
 	}()
 	for e := range watch.Events {
-		if e.Has(fsnotify.Create) || e.Has(fsnotify.Write) {
+		if (e.Has(fsnotify.Create) || e.Has(fsnotify.Write)) && strings.HasPrefix(filepath.Base(e.Name), prefix) {
 			t.read(e.Name)
 		}
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"os"
 	"time"
 
 	"progressd/downloader"
@@ -38,25 +39,48 @@ func (*Machine) used() time.Duration { return 0 }
 // onto has a watcher watch the machine; nil is the one that the daemon runs on.
 func (m *Machine) onto(o watcher.Options) watcher.Options {
 	if m != nil {
-		o.FS, o.OpenNotify, o.ProcessorTime = m.FS, m.OpenNotify, m.used
+		o.OpenNotify, o.ProcessorTime = m.OpenNotify, m.used
 	}
 	return o
 }
 
+// An Opener opens what this process may not open itself: what a directory holds
+// for its content, as the Kernel that it is, and the tables of the system.
+type Opener interface {
+	fsys.Kernel
+	Table(path string) (*os.File, error)
+}
+
 // files are those of the machine; nil is the one that the daemon runs on.
-func (m *Machine) files() fsys.Kernel {
-	if m == nil {
+func (o *Options) files() fsys.Kernel {
+	switch {
+	case o.Machine != nil:
+		return o.Machine.FS
+	case o.Opener != nil:
+		return o.Opener
+	default:
 		return nil
 	}
-	return m.FS
 }
 
 // processes are those of the machine.
-func (m *Machine) processes() downloader.Proc {
-	if m == nil {
+func (o *Options) processes() downloader.Proc {
+	switch {
+	case o.Machine != nil:
+		return o.Machine.Proc
+	case o.Opener != nil:
+		return downloader.Apart{ProcDir: procDir, Open: o.Opener.Table}
+	default:
 		return procDir
 	}
-	return m.Proc
+}
+
+// table opens a table of the system.
+func (o *Options) table(path string) (*os.File, error) {
+	if o.Opener != nil {
+		return o.Opener.Table(path)
+	}
+	return os.Open(path)
 }
 
 // hooked adds the beat of the machine to what the tracker tells of itself.

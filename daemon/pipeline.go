@@ -77,6 +77,8 @@ type Options struct {
 	Shown func(tracker.Standing)
 	// Version of the program, for the first line.
 	Version string
+	// Opener opens what this process may not; nil: it may.
+	Opener Opener
 	// Machine stands in for the one that the daemon runs on, which is nil.
 	Machine *Machine
 	Log     *slog.Logger
@@ -136,7 +138,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.hub = HubOf(set, opts.Getenv, p.log)
 	p.watcher = watcher.New(opts.Machine.onto(p.watches(ctx, &scannerFactory{
 		store: store, accounts: opts.Accounts, looks: p.looks, attended: p.attended, opened: now, log: p.log,
-		procs: sizer.NewProcs(opts.Machine.processes()), listing: listingOf(p.hub), machine: opts.Machine,
+		procs: sizer.NewProcs(opts.processes()), listing: listingOf(p.hub), files: opts.files(), machine: opts.Machine,
 	})))
 	return p
 }
@@ -144,7 +146,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 // watches says what to watch, and who looks.
 func (p *Pipeline) watches(ctx context.Context, scanners *scannerFactory) watcher.Options {
 	return watcher.Options{
-		Roots: p.set.Roots, Probes: p.opts.Probes, Poll: time.Duration(p.set.PollInterval), Active: Active, Steady: steady, Notify: true,
+		FS: p.opts.files(), Roots: p.set.Roots, Probes: p.opts.Probes, Poll: time.Duration(p.set.PollInterval), Active: Active, Steady: steady, Notify: true,
 		IsRepo: IsRepo, IsLocal: IsLocal, Log: p.log, AfterCostly: p.shed,
 		Changed: func(ctx context.Context, c watcher.RootChange) {
 			if c.Kind == watcher.Gone {
@@ -153,6 +155,7 @@ func (p *Pipeline) watches(ctx context.Context, scanners *scannerFactory) watche
 			p.changed(ctx, c)
 		},
 		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
+		Whose:     func(owner int) int { return int(p.opts.Accounts.Whose(account.User(owner))) },
 		Rest:      func(owner int) time.Duration { return p.opts.Accounts.Wait(account.User(owner), account.Looks) },
 	}
 }

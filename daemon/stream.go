@@ -17,7 +17,9 @@ import (
 func (p *Pipeline) newBoard() *stream.Board {
 	var ended []tracker.Event
 	for _, v := range p.opts.Store.Verdicts() {
-		ended = append(ended, v.Event)
+		e := v.Event
+		e.Tenant = p.opts.Store.Tenant(v.Root)
+		ended = append(ended, e)
 	}
 	return stream.NewBoard(stream.Options{
 		Epoch: strconv.FormatInt(time.Now().UnixMilli(), 36), Version: p.opts.Version,
@@ -28,7 +30,7 @@ func (p *Pipeline) newBoard() *stream.Board {
 func (p *Pipeline) rights() stream.Rights {
 	return stream.Rights{
 		User: os.Geteuid(), Owner: p.owner,
-		Groups: func() []int { return append(groupsNamed(groupFile, journalReaders), os.Getegid()) },
+		Groups: func() []int { return append(groupsNamed(p.opts.table, groupFile, journalReaders), os.Getegid()) },
 		Public: func() bool { return readByAll(p.set.LogDir) },
 	}
 }
@@ -48,8 +50,8 @@ const journalReaders = "systemd-journal"
 const groupFile = "/etc/group"
 
 // groupsNamed are the numbers of a group, as a file of group(5) has them.
-func groupsNamed(file, name string) []int {
-	groups, err := os.Open(file)
+func groupsNamed(open func(path string) (*os.File, error), file, name string) []int {
+	groups, err := open(file)
 	if err != nil {
 		return nil
 	}

@@ -14,10 +14,10 @@ func TestGroupsAreFoundByName(t *testing.T) {
 	if err := os.WriteFile(file, []byte("root:x:0:\nsystemd-journal:x:101:\nsystemd-journal-remote:x:102:\nbad\nsystemd-journal:x:odd:\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := groupsNamed(file, journalReaders); !slices.Equal(got, []int{101}) {
+	if got := groupsNamed(os.Open, file, journalReaders); !slices.Equal(got, []int{101}) {
 		t.Errorf("%v", got)
 	}
-	if got := groupsNamed(file+"x", journalReaders); got != nil {
+	if got := groupsNamed(os.Open, file+"x", journalReaders); got != nil {
 		t.Errorf("%v", got)
 	}
 }

@@ -264,7 +264,7 @@ func (b *bubble) start() {
 	p.tracker.Restore(b.store.Episodes(), time.Now())
 	watches := p.watches(ctx, &scannerFactory{
 		store: b.store, looks: p.looks, attended: p.attended, opened: time.Now(), log: log, procs: sizer.NewProcs(downloader.ProcDir(b.in("proc"))),
-		machine: &Machine{FS: stamped{}},
+		files: stamped{}, machine: &Machine{FS: stamped{}},
 	})
 	watches.Notify = false
 	p.watcher = watcher.New(watches)

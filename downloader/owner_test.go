@@ -83,11 +83,11 @@ func TestUserName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for uid, want := range map[string]string{"0": "root", "1000": "alice", "1001": "1001", "1002": "1002", "7": "7", "": ""} {
-		if got := userName(list, uid); got != want {
+		if got := userName(os.Open, list, uid); got != want {
 			t.Errorf("%q: %q, want %q", uid, got, want)
 		}
 	}
-	if got := userName(list+".none", "1000"); got != "1000" {
+	if got := userName(os.Open, list+".none", "1000"); got != "1000" {
 		t.Errorf("without a list: %q", got)
 	}
 }

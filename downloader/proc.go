@@ -2,6 +2,7 @@ package downloader
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -38,6 +39,17 @@ type Proc interface {
 // ProcDir is the Proc of a procfs that is mounted at that path: /proc, but in
 // tests.
 type ProcDir string
+
+// Apart is a ProcDir of a process that may not open the list of users itself.
+type Apart struct {
+	ProcDir
+
+	// Open opens it.
+	Open func(path string) (*os.File, error)
+}
+
+// Process is that of the ProcDir.
+func (a Apart) Process(pid int) (Process, error) { return a.process(pid, a.Open) }
 
 // Owner is the user whom a process's directory belongs to: its effective user,
 // or root where it is none of that user's to look into. The error is

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +23,10 @@ const (
 )
 
 // Process reads what a process's directory tells.
-func (d ProcDir) Process(pid int) (Process, error) {
+func (d ProcDir) Process(pid int) (Process, error) { return d.process(pid, os.Open) }
+
+// process is Process, with the list of users as it is opened by open.
+func (d ProcDir) process(pid int, open func(path string) (*os.File, error)) (Process, error) {
 	before, err := d.readStat(pid)
 	if err != nil {
 		return Process{}, err
@@ -40,7 +44,7 @@ func (d ProcDir) Process(pid int) (Process, error) {
 	p.Unit, p.Container = parseUnit(cgroup), parseContainer(cgroup)
 	p.Namespace, p.Pod = podName(kubepod.Logs, kubepod.OfProcess(cgroup))
 	if p.Container == "" {
-		p.User = userName(passwd, p.User)
+		p.User = userName(open, passwd, p.User)
 	}
 	if p.Request == nil && p.Loader == nil {
 		p.Loader = d.inheritedLoader(before.parent)

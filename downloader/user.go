@@ -1,6 +1,8 @@
 package downloader
 
 import (
+	"io"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -44,15 +46,20 @@ func parseUser(status string) string {
 
 // userName gives the name of a user of this machine, or its number where it
 // has none that can be shown.
-func userName(list, uid string) string {
+func userName(open func(path string) (*os.File, error), list, uid string) string {
 	if uid == "" {
 		return ""
 	}
-	text, err := readBounded(list, maxPasswd)
+	file, err := open(list)
 	if err != nil {
 		return uid
 	}
-	for line := range strings.Lines(text) {
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxPasswd))
+	if err != nil {
+		return uid
+	}
+	for line := range strings.Lines(string(text)) {
 		f := strings.SplitN(line, ":", 4)
 		if len(f) == 4 && f[2] == uid && f[0] != "" && plainName(f[0]) == f[0] {
 			return f[0]

@@ -151,6 +151,35 @@ func TestTheConfigurationOfTheTestsDiffersInPathsAlone(t *testing.T) {
 
 // What the daemon reads must stay visible to it, and what it is restarted
 // for must not look like a bad configuration.
+// What shows that a promise holds has to be there.
+func TestEveryTestThatTheDocumentationNamesExists(t *testing.T) {
+	document := read(t, "docs/reliability.md")
+	named := 0
+	for _, cell := range matches(`(?m)\|([^|]*`+"`Test"+`[^|]*)\|$`, document) {
+		var tests string
+		for _, word := range regexp.MustCompile("`([A-Za-z]+)`").FindAllStringSubmatch(cell, -1) {
+			if !strings.HasPrefix(word[1], "Test") {
+				files, err := filepath.Glob(filepath.Join("..", word[1], "*_test.go"))
+				if err != nil || len(files) == 0 {
+					t.Fatalf("no tests of %s: %v", word[1], err)
+				}
+				tests = ""
+				for _, file := range files {
+					tests += read(t, strings.TrimPrefix(file, "../"))
+				}
+				continue
+			}
+			named++
+			if !strings.Contains(tests, "func "+word[1]+"(") {
+				t.Errorf("there is no %s where it is said to be", word[1])
+			}
+		}
+	}
+	if named < 20 {
+		t.Errorf("%d tests are named", named)
+	}
+}
+
 func TestTheUnitHidesNothingThatIsNeeded(t *testing.T) {
 	unit := read(t, "packaging/systemd/progressd.service")
 	for directive, why := range map[string]string{

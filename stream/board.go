@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"progressd/account"
 	"progressd/hfcache"
 	"progressd/record"
 	"progressd/socket"
@@ -21,7 +22,7 @@ import (
 const (
 	// shownFor is how long a download that has ended is shown.
 	shownFor = 24 * time.Hour
-	// maxEnded bounds those, the newest.
+	// maxEnded bounds those. Beyond it, the user with the most loses the oldest.
 	maxEnded = 500
 	// maxBehind is how many frames a reader may be behind before it is cut
 	// off; levels are left out before.
@@ -79,6 +80,7 @@ func (o *open) still(s tracker.Standing) bool {
 // end is a download that has ended.
 type end struct {
 	root     string // of its looks, or where it lies
+	owner    account.User
 	at       time.Time
 	repo     hfcache.Repo
 	download record.Download
@@ -148,7 +150,7 @@ func (b *Board) Put(e tracker.Event) {
 	}
 	b.tally.told(e)
 	b.seq++
-	item := &item{seq: b.seq, key: key, root: e.Root, repo: e.Repo, logged: e.Log != "", verdict: e.Verdict(), passing: passing(e.Kind), record: r}
+	item := &item{seq: b.seq, key: key, root: e.Root, owner: ownerOf(e), repo: e.Repo, logged: e.Log != "", verdict: e.Verdict(), passing: passing(e.Kind), record: r}
 	b.ring.push(item)
 	b.publish(e.Root, e.Repo, item.shownTo, func(v Visibility) *socket.Frame { return b.frame(item, v) })
 }
@@ -160,10 +162,29 @@ func (b *Board) end(e tracker.Event, r record.Record) {
 	b.ended = slices.DeleteFunc(b.ended, func(old end) bool {
 		return old.root == e.Root && old.repo == e.Repo || e.At.Sub(old.at) > shownFor
 	})
-	b.ended = append(b.ended, end{e.Root, e.At, e.Repo, record.Last(e, r)})
-	if over := len(b.ended) - maxEnded; over > 0 {
-		b.ended = slices.Delete(b.ended, 0, over)
+	b.ended = append(b.ended, end{e.Root, ownerOf(e), e.At, e.Repo, record.Last(e, r)})
+	if len(b.ended) > maxEnded {
+		most := mostOf(b.ended, func(e end) account.User { return e.owner })
+		at := slices.IndexFunc(b.ended, func(e end) bool { return e.owner == most })
+		b.ended = slices.Delete(b.ended, at, at+1)
 	}
+}
+
+// ownerOf is the user whom an event is told for.
+func ownerOf(e tracker.Event) account.User {
+	if e.Tenant.Root == "" {
+		return account.Unknown // of a former life
+	}
+	return e.Tenant.Owner
+}
+
+// mostOf is the user who has the most of what is kept.
+func mostOf[T any](kept []T, owner func(T) account.User) account.User {
+	by := make(map[account.User]int)
+	for _, one := range kept {
+		by[owner(one)]++
+	}
+	return account.Most(by)
 }
 
 // id is a place in the stream.

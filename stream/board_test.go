@@ -3,11 +3,13 @@ package stream
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"progressd/account"
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/record"
@@ -435,4 +437,33 @@ func TestAFrameIsMadeOnceForAllWhoSeeTheSame(t *testing.T) {
 	if full != own || full == public || public.Event.Root != "" {
 		t.Errorf("%p %p %p %+v", full, own, public, public.Event)
 	}
+}
+
+// One user's models, finished as fast as can be, took what is kept of all: neither
+// was another's shown any more, nor told to who came again.
+func TestWhoHasTheMostLosesWhatIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBoard()
+		ends := func(root, id string, owner account.User) {
+			s := b.begin(root, id, id)
+			e := s.event(tracker.Completed)
+			e.Tenant = tracker.Tenant{Root: root, Owner: owner}
+			s.seq++
+			b.Put(e)
+		}
+		ends("/alice", "org/hers", alice)
+		for i := range 2 * ringSize {
+			ends("/bob", fmt.Sprint("org/m", i), bob)
+		}
+		backlog, sub := b.watch(socket.Reader{UID: alice}, socket.Watch{})
+		sub.End()
+		want(t, backlog[1:len(backlog)-1], "completed org/hers")
+		if n := len(b.ended); n != maxEnded {
+			t.Errorf("%d are kept", n)
+		}
+		kept := slices.ContainsFunc(b.ring.items, func(i *item) bool { return i.root == "/alice" && i.verdict })
+		if n := len(b.ring.items); n != ringSize || !kept {
+			t.Errorf("of %d events her verdict is none", n)
+		}
+	})
 }

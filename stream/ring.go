@@ -3,6 +3,7 @@ package stream
 import (
 	"slices"
 
+	"progressd/account"
 	"progressd/hfcache"
 	"progressd/record"
 )
@@ -15,6 +16,7 @@ type item struct {
 	seq    uint64
 	key    string
 	root   string
+	owner  account.User
 	repo   hfcache.Repo
 	record record.Record
 	// logged: it stands in a model's log.
@@ -22,8 +24,8 @@ type item struct {
 }
 
 // A ring keeps the newest events. Of one download it keeps the newest progress
-// alone; what must go beyond that is no verdict, as long as there is anything
-// else.
+// alone; what must go beyond that is of the user with the most, and no verdict, as
+// long as there is anything else.
 type ring struct {
 	items []*item
 	// lost is the newest event that had to go.
@@ -38,7 +40,11 @@ func (r *ring) push(i *item) {
 	if len(r.items) <= ringSize {
 		return
 	}
-	at := max(slices.IndexFunc(r.items, func(old *item) bool { return !old.verdict }), 0)
+	most := mostOf(r.items, func(i *item) account.User { return i.owner })
+	at := slices.IndexFunc(r.items, func(old *item) bool { return old.owner == most && !old.verdict })
+	if at < 0 {
+		at = slices.IndexFunc(r.items, func(old *item) bool { return old.owner == most })
+	}
 	r.lost = max(r.lost, r.items[at].seq)
 	r.items = slices.Delete(r.items, at, at+1)
 }

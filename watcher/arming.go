@@ -35,7 +35,7 @@ func (r *runner) ensure(p *repo, s stamp) bool {
 
 // worthArming reports whether p has no watch and asking for one may help.
 func (r *runner) worthArming(p *repo) bool {
-	return r.notify != nil && p.watch.where == nowhere && p.watch.epoch != r.notify.era()
+	return r.notify != nil && p.watch.where == nowhere && p.watch.epoch != r.notify.era() && r.notify.hears(r.box.owner)
 }
 
 // unwatch drops the watch of p, if it has one.
@@ -105,11 +105,7 @@ func (r *runner) hear(p *repo, n note) {
 	if n.lost {
 		r.unwatch(p)
 	}
-	plan := p.planned()
-	if second := uint32(r.drained / time.Second); second != plan.second { //nolint:gosec // 136 years
-		plan.second, plan.events = second, 0
-	}
-	if plan.events += n.events; plan.events > storm {
+	if n.stormy {
 		p.noisy = true
 		r.unwatch(p)
 	}

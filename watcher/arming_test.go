@@ -69,7 +69,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 
 func TestLostEventsCauseOneRescan(t *testing.T) {
 	book := &logBook{}
-	n, box := newNotifier(openNotify, slog.New(slog.NewTextHandler(book, nil))), newInbox()
+	n, box := newNotifier(openNotify, slog.New(slog.NewTextHandler(book, nil))), newInbox(nobody)
 	n.join(box)
 	for i, want := range []bool{true, false, false} {
 		n.fault(fsnotify.ErrEventOverflow)

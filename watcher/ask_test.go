@@ -43,7 +43,7 @@ func TestAskedForALook(t *testing.T) {
 }
 
 func TestTooManyWhoAskAreRefused(t *testing.T) {
-	box := newInbox()
+	box := newInbox(nobody)
 	for i := range maxAsked {
 		if !box.ask(fmt.Sprint(i)) {
 			t.Fatalf("number %d is refused", i)

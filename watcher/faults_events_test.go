@@ -277,7 +277,7 @@ func faultH4Storm(t *testing.T) {
 			must(t, os.Remove(name))
 		}
 	}
-	if !unwatched && made > 3*storm {
+	if !unwatched && made > 3*stormOfOne {
 		t.Error("the storm is listened to all the time")
 	}
 	if n := looks[0].Load(); n < 5 {

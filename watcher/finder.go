@@ -72,7 +72,7 @@ type sighting struct {
 }
 
 func newFinder(w *Watcher, pattern string) *finder {
-	box := newInbox()
+	box := newInbox(nobody)
 	f := &finder{
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
 		processorTime: w.opts.ProcessorTime, rouse: w.rouse,

@@ -11,6 +11,8 @@ import (
 type inbox struct {
 	wake    chan struct{}
 	watches atomic.Int32
+	// owner is the user whose root it is of, nobody of a pattern.
+	owner int
 
 	mu    sync.Mutex
 	notes map[*repo]note
@@ -22,16 +24,19 @@ type inbox struct {
 
 // A note says what happened in one watched directory.
 type note struct {
-	// events counts what the kernel told.
-	events uint32
+	// stormy: it told so much that it isn't watched any more.
+	stormy bool
 	// lost: the watch isn't on that path any more.
 	lost bool
 	// armed or refused is the answer to the request of that number.
 	armed, refused uint16
 }
 
-func newInbox() *inbox {
-	return &inbox{wake: make(chan struct{}, 1), notes: make(map[*repo]note)}
+// nobody is the owner of what is no root.
+const nobody = -1
+
+func newInbox(owner int) *inbox {
+	return &inbox{owner: owner, wake: make(chan struct{}, 1), notes: make(map[*repo]note)}
 }
 
 // tell merges a change into the note about what is kept about a directory.

@@ -49,9 +49,7 @@ type plan struct {
 	// when all looks so far will have had their rest; found when a local one
 	// appeared.
 	due, rest, paid, found time.Duration
-	heaped                 int32  // index in the heap + 1
-	events                 uint32 // in that second
-	second                 uint32
+	heaped                 int32 // index in the heap + 1
 	fails                  uint8
 	chain                  uint8
 }
@@ -128,8 +126,7 @@ func (p *repo) settle(t time.Duration) {
 	if plan == nil || p.local || plan.heaped > 0 {
 		return
 	}
-	counting := plan.events > 0 && t < time.Duration(plan.second+1)*time.Second
-	if !counting && max(plan.rest, plan.paid) <= t {
+	if max(plan.rest, plan.paid) <= t {
 		p.plan = nil
 	}
 }

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -25,9 +26,14 @@ func (n *notifier) shortage(err error) {
 	if n.from == nil {
 		name = "max_user_instances"
 	}
+	n.warnShort(name, reason(err))
+}
+
+// warnShort says that a limit of inotify is reached.
+func (n *notifier) warnShort(name string, why error) {
 	n.log.Warn("the kernel has no room for more file system events: what is not watched is polled; raise the limit",
-		keyErr, reason(err), "sysctl", "fs.inotify."+name, "value", limit(name),
-		"limit_of_namespace", namespaceLimit(name), "open_files", openFiles(), "again_in", rest)
+		keyErr, why, "sysctl", "fs.inotify."+name, "value", limit(name),
+		"limit_of_namespace", namespaceLimit(name), "open_files", openFiles(), "again_in", n.rest)
 }
 
 // reopen lets requests through again when the rest is over, and says so when
@@ -54,6 +60,18 @@ func limit(name string) string { return number("/proc/sys/fs/inotify/" + name) }
 // namespaceLimit reads the limit of this user namespace, which binds as well.
 func namespaceLimit(name string) string {
 	return number("/proc/sys/user/max_inotify_" + strings.TrimPrefix(name, "max_user_"))
+}
+
+// mostWatches is how many directories this process may watch, 0 if that isn't known.
+func mostWatches() int {
+	const name = "max_user_watches"
+	most := 0
+	for _, text := range []string{limit(name), namespaceLimit(name)} {
+		if n, err := strconv.Atoi(text); err == nil && n > 0 && (most == 0 || n < most) {
+			most = n
+		}
+	}
+	return most
 }
 
 func number(path string) string {

@@ -70,10 +70,13 @@ type notifier struct {
 	byKey   interests
 	beneath map[string]int
 	boxes   map[*inbox]bool
+	storms  storms
+	shares  shares
 
 	// The armer's own.
 	from *Notifications // nil: there are none
-	gate gate
+	// gate is of all, shareGate of who is over a share.
+	gate, shareGate gate
 
 	// The error drainer's own.
 	rescan struct {
@@ -146,6 +149,8 @@ type verb int
 const (
 	arm verb = iota
 	disarm
+	// drop the watch of a directory in which nobody has an interest any more.
+	drop
 	// forget everything for that inbox.
 	forget
 )
@@ -164,7 +169,7 @@ func newNotifier(open func() (*Notifications, error), log *slog.Logger) *notifie
 		log: log, rest: armingRest, open: open,
 		wake:    make(chan struct{}, 1),
 		byKey:   interests{make(map[string]*repo), make(map[string][]*repo)},
-		beneath: make(map[string]int), boxes: make(map[*inbox]bool),
+		beneath: make(map[string]int), boxes: make(map[*inbox]bool), storms: newStorms(), shares: shares{by: make(map[int]int)},
 	}
 	n.epoch.Store(1)
 	return n
@@ -213,6 +218,9 @@ func (n *notifier) run(ctx context.Context) {
 	n.gate.timer = time.NewTimer(0)
 	n.gate.timer.Stop()
 	defer n.gate.timer.Stop()
+	n.shareGate.timer = time.NewTimer(0)
+	n.shareGate.timer.Stop()
+	defer n.shareGate.timer.Stop()
 	n.begin(&drainers)
 	for {
 		select {
@@ -224,6 +232,8 @@ func (n *notifier) run(ctx context.Context) {
 			return
 		case <-n.gate.timer.C:
 			n.reopen(&drainers)
+		case <-n.shareGate.timer.C:
+			n.reopenShares()
 		case <-n.wake:
 			n.mu.Lock()
 			queue := n.queue
@@ -244,6 +254,9 @@ func (n *notifier) begin(drainers *sync.WaitGroup) {
 		return
 	}
 	n.from = from
+	n.mu.Lock()
+	n.shares.all = mostWatches()
+	n.mu.Unlock()
 	drainers.Go(func() {
 		for e := range from.Events {
 			ok := true
@@ -268,6 +281,8 @@ func (n *notifier) do(r request) {
 		n.arm(r)
 	case disarm:
 		n.disarm(r.repo, r.dir, r.key)
+	case drop:
+		n.drop(r.dir)
 	case forget:
 		n.forget(r.box)
 	}
@@ -279,13 +294,11 @@ func (n *notifier) arm(r request) {
 		return
 	}
 	// The interest comes first: an event may come before Add returns.
-	n.mu.Lock()
-	n.byKey.add(r.key, r.repo)
-	if r.key != r.dir {
-		n.beneath[r.dir]++
+	if !n.interested(r) {
+		n.overShare()
+		r.repo.tell(func(to *note) { to.refused = r.seq })
+		return
 	}
-	n.mu.Unlock()
-	r.repo.box.watches.Add(1)
 	err := n.add(r)
 	if err == nil {
 		r.repo.tell(func(to *note) { to.armed = r.seq })
@@ -296,6 +309,21 @@ func (n *notifier) arm(r request) {
 		n.shortage(err)
 	}
 	r.repo.tell(func(to *note) { to.refused = r.seq })
+}
+
+// interested notes an interest, if its user may have one more.
+func (n *notifier) interested(r request) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.shares.take(r.repo.box.owner) {
+		return false
+	}
+	n.byKey.add(r.key, r.repo)
+	if r.key != r.dir {
+		n.beneath[r.dir]++
+	}
+	r.repo.box.watches.Add(1)
+	return true
 }
 
 // add watches a directory: that which is reached through no link, where events are
@@ -347,16 +375,35 @@ func (n *notifier) disarm(p *repo, dir, key string) {
 func (n *notifier) dismiss(p *repo, dir, key string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.dismissed(p, dir, key)
+}
+
+// dismissed is dismiss for who has the lock.
+func (n *notifier) dismissed(p *repo, dir, key string) bool {
 	if !n.byKey.remove(key, p) {
 		return false
 	}
 	p.box.watches.Add(-1)
+	n.shares.give(p.box.owner)
 	if key != dir {
 		if n.beneath[dir]--; n.beneath[dir] == 0 {
 			delete(n.beneath, dir)
 		}
 	}
-	return n.byKey.first[dir] == nil && n.beneath[dir] == 0
+	return n.unwanted(dir)
+}
+
+// unwanted reports whether nobody has an interest in a directory.
+func (n *notifier) unwanted(dir string) bool { return n.byKey.first[dir] == nil && n.beneath[dir] == 0 }
+
+// drop ends the watch of a directory, unless somebody has an interest in it again.
+func (n *notifier) drop(dir string) {
+	n.mu.Lock()
+	unwanted := n.unwanted(dir)
+	n.mu.Unlock()
+	if unwanted && n.from != nil {
+		_ = n.from.Remove(dir)
+	}
 }
 
 // forget drops all watches of one inbox. Only roots leave, and with them a
@@ -387,14 +434,40 @@ func (n *notifier) route(e fsnotify.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	lost := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)
-	for p := range n.byKey.of(e.Name) {
-		p.tell(func(to *note) { to.events++; to.lost = to.lost || lost })
-	}
+	n.pass(e.Name, lost)
 	if i := strings.LastIndexByte(e.Name, '/'); i > 0 {
-		for p := range n.byKey.of(e.Name[:i]) {
-			p.tell(func(to *note) { to.events++ })
+		n.pass(e.Name[:i], false)
+	}
+}
+
+// pass tells those who want to know about a path. What tells too much is told of for the
+// last time.
+func (n *notifier) pass(path string, lost bool) {
+	var stormy []*repo
+	for p := range n.byKey.of(path) {
+		storm := n.storms.counts(p)
+		if storm {
+			stormy = append(stormy, p)
+		}
+		p.tell(func(to *note) { to.lost, to.stormy = to.lost || lost, to.stormy || storm })
+	}
+	for _, p := range stormy {
+		if !n.dismissed(p, path, path) {
+			continue
+		}
+		n.queue = append(n.queue, request{verb: drop, dir: path})
+		select {
+		case n.wake <- struct{}{}:
+		default:
 		}
 	}
+}
+
+// hears reports whether directories of a user are watched.
+func (n *notifier) hears(owner int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.storms.calm(owner, time.Now())
 }
 
 // fault is told by fsnotify, and must never call it. The only error worth

@@ -151,7 +151,7 @@ func TestWhatIsNoRepositoryIsNeverOrdered(t *testing.T) {
 }
 
 func TestOrdersWakeNobodyInVain(t *testing.T) {
-	o, box, now := newOrders(), newInbox(), time.Now()
+	o, box, now := newOrders(), newInbox(nobody), time.Now()
 	woken := func() bool {
 		select {
 		case <-box.wake:

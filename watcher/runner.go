@@ -41,10 +41,6 @@ const (
 	// all the same: a watch that has gone without a word (a lazy unmount, a
 	// file system that tells of some changes only) is no more than a delay.
 	turns = 4
-	// storm is how many events a directory may give in a second: then it
-	// goes unwatched until the next poll, so that no event is paid for that
-	// says nothing new.
-	storm = 2000
 	// stepBudget bounds how long first looks keep due ones waiting.
 	stepBudget = 20 * time.Millisecond
 	// pieceOfPass is how many repositories are checked between two looks
@@ -175,7 +171,7 @@ func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) 
 // begin forgets everything but the root and what a panic has taught.
 func (r *runner) begin() {
 	r.mu.Lock()
-	r.box = newInbox()
+	r.box = newInbox(r.user())
 	r.mu.Unlock()
 	r.index, r.self = newIndex(), &repo{box: r.box}
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
@@ -192,6 +188,14 @@ func (r *runner) begin() {
 	if !r.ensure(r.self, stamp{where: onRoot, inode: r.root.Inode}) {
 		r.listDue = r.now() + firstArmPatience
 	}
+}
+
+// user is whose the root is.
+func (r *runner) user() int {
+	if r.opts.Whose == nil {
+		return r.root.Owner
+	}
+	return r.opts.Whose(r.root.Owner)
 }
 
 func (r *runner) now() time.Duration { return time.Since(r.began) }

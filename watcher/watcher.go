@@ -59,6 +59,9 @@ type Options struct {
 	// Rest is how long the roots of a user are to be left alone, for what looking
 	// at them has taken. Called by several goroutines; nil is never.
 	Rest func(owner int) time.Duration
+	// Whose is the user who has the number of an owner, if it is lent to somebody;
+	// nil: each number is a user.
+	Whose func(owner int) int
 	// ProcessorTime is how much of a processor this process has used so far:
 	// as the kernel counts it, if it is nil. Called by several goroutines.
 	ProcessorTime func() time.Duration
@@ -207,6 +210,7 @@ func New(opts Options) *Watcher {
 	}
 	if opts.Notify {
 		w.notify = newNotifier(opts.OpenNotify, opts.Log)
+		w.notify.storms.rest = stormRest * opts.Poll
 	}
 	return w
 }

@@ -31,6 +31,9 @@ func (h host) check(set config.Settings, out io.Writer) int {
 	if set.Hub.Enabled {
 		fmt.Fprintf(w, "hub look-up\t%s\n", set.Hub.Endpoint)
 	}
+	if h.isSystem(set) {
+		fmt.Fprintf(w, "confinement\t%s\n", confinement())
+	}
 	status, owned, service := exitOK, shares{}, h.service()
 	var hints []string
 	for _, pattern := range set.Roots {

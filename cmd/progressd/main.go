@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"progressd/config"
+	"progressd/opener"
 	"progressd/socket"
 	"progressd/state"
 )
@@ -51,6 +52,9 @@ Exit status: 0 stopped as asked, 1 failed at run time, or --check has found a ro
 `
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == opener.Argument {
+		os.Exit(opener.Main())
+	}
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOGC") == "" {

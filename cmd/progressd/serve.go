@@ -26,7 +26,12 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 	ctx, stop := context.WithCancel(ctx)
 	toggling := daemon.Start(ctx, "toggle", func(ctx context.Context) error { return diag.toggle(ctx, w.toggles) }, log)
 	defer func() { stop(); <-toggling }()
-	accounts := account.NewBook(account.SystemOwners(), log)
+	apart, err := setApart(set, log)
+	if err != nil {
+		return err
+	}
+	load = apart.covering(load)
+	accounts := account.NewBook(account.SystemOwners(apart.table), log)
 	store, err := openState(set, accounts, log)
 	if err != nil {
 		return err
@@ -39,9 +44,10 @@ func serve(ctx context.Context, set config.Settings, load func() (config.Setting
 			_ = l.Close()
 		}
 	}()
+	apart.confine(set, open, w, log)
 	probes := new(watcher.Probes)
 	for {
-		next, reload := life(ctx, set, holdings{store, accounts, probes}, open, sd, load, w, log)
+		next, reload := life(ctx, set, holdings{store, accounts, probes, apart}, open, sd, load, w, log)
 		if !reload {
 			break
 		}
@@ -64,6 +70,7 @@ type holdings struct {
 	store    *state.Store
 	accounts *account.Book
 	probes   *watcher.Probes
+	apart    *apart
 }
 
 func openState(set config.Settings, accounts *account.Book, log *slog.Logger) (*state.Store, error) {
@@ -90,7 +97,7 @@ func life(ctx context.Context, set config.Settings, hold holdings, open []*net.U
 	defer stop()
 	ended := make(chan struct{})
 	parts := daemon.New(ctx, daemon.Options{
-		Settings: set, Store: hold.store, Accounts: hold.accounts, Probes: hold.probes, Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
+		Settings: set, Store: hold.store, Accounts: hold.accounts, Probes: hold.probes, Opener: hold.apart.forDaemon(), Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
 	})
 	go func() {
 		defer close(ended)

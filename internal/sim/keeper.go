@@ -47,7 +47,7 @@ func (k *keeper) start() {
 	if k.mutant.forgets {
 		writeFiles(set.StateDir, nil)
 	}
-	accounts := account.NewBook(account.SystemOwners(), log)
+	accounts := account.NewBook(account.SystemOwners(os.Open), log)
 	store, err := state.Open(set.StateDir, accounts, log)
 	if err != nil {
 		panic(err)

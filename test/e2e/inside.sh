@@ -44,6 +44,41 @@ is_kept_from_secrets() {
 	ok "secrets that the service has no use for are not there for it: $seen of $seen"
 }
 
+# is_kept_from_reading has the threads of the running daemon try it themselves: what Landlock keeps from
+# them no other process can tell.
+is_kept_from_reading() {
+	local pid opener path out secrets
+	[[ $(uname -m) == x86_64 ]] || { say "skipped: system calls are put into a process of x86-64 only"; return; }
+	pid=$(property MainPID)
+	journalctl --quiet --no-pager --output=cat --unit=progressd _PID="$pid" | grep -q 'msg="confined:' || { say "skipped: no Landlock in this kernel"; return; }
+	opener=$(pgrep -f -- 'progressd --opener$') || die "no opener"
+	install -d -m 700 -o alice /home/alice/.ssh
+	secrets=(/home/alice/.ssh/id_secret /home/alice/.cache/huggingface/token /home/alice/.cache/huggingface/hub/mine /root/.bashrc
+		/etc/shadow /root/.ssh/id_secret /root/.cache/huggingface/token /etc/machine-id
+		"/proc/$opener/mem" "/proc/$opener/root/home/alice/.cache/huggingface/token" "/proc/self/root/home/alice/.cache/huggingface/token")
+	for path in "${secrets[@]:0:3}"; do
+		echo secret >"$path" && chown alice "$path" && chmod 600 "$path"
+	done
+	out=$(python3 /src/test/e2e/taken.py "$pid" /etc/progressd/config.toml /home/alice/.ssh "${secrets[@]}" /run/log/journal/*/system.journal) || die "taken.py: $out"
+	(($(grep -c ' opened$' <<<"$out") == 2)) || die "what the daemon's threads can open: $out"
+	[[ $out == "/etc/progressd/config.toml opened"$'\n'"/home/alice/.ssh opened"$'\n'* ]] || die "nothing can be opened at all: $out"
+	# It goes on as if nothing had been.
+	kill -0 "$pid" && [[ $(property MainPID) == "$pid" ]] || die "it hasn't survived that"
+	rm /home/alice/.cache/huggingface/hub/mine
+	ok "a daemon that was taken over lists names, and reads no key, no token, no journal: $((${#secrets[@]} + 1)) tried by each of its threads"
+}
+
+# refuses_what_it_gave_up: where it may not write, it says so, and goes on as it was.
+refuses_what_it_gave_up() {
+	in_journal --grep='msg="confined:' || return 0
+	{ echo; echo 'dir = "/var/log/elsewhere"'; } >>/etc/progressd/config.toml
+	systemctl reload progressd || die "reload"
+	eventually 10 in_journal --grep='cannot reload, the old configuration stays.*log.dir.*systemctl restart progressd' || die "nothing said about another log directory"
+	cp /src/packaging/systemd/config.toml /etc/progressd/config.toml
+	reload
+	ok "a reload to another log directory is refused, and says to restart"
+}
+
 starts() {
 	# What is_kept_from_secrets looks for: it has to be there when the service starts.
 	mkdir -p /etc/ssh /root/.ssh /root/.cache/huggingface
@@ -528,9 +563,11 @@ shows_downloads
 tells_what_a_look_costs
 waits
 is_kept_from_secrets
+is_kept_from_reading
 keeps_private
 one_at_a_time
 reloads
+refuses_what_it_gave_up
 reloads_and_waits
 rotates
 survives_kills

@@ -33,6 +33,7 @@ if [[ ${1-} == --stage2 ]]; then                # ---- PID 1 of our own pid ns, 
   systemd-nspawn --quiet -D "$BS_ROOT" --boot --volatile=overlay --register=no --keep-unit \
       --machine="${BS_SUITE}" --console=read-only --link-journal=no --resolv-conf=off --timezone=off \
       --system-call-filter=bpf --capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON `# IPAddressDeny=, DevicePolicy=, SocketBindDeny=` \
+      --system-call-filter='landlock_create_ruleset landlock_add_rule landlock_restrict_self ptrace' \
       "${NSARGS[@]}" systemd.mask=apt-daily.timer systemd.mask=apt-daily-upgrade.timer \
       systemd.mask=dpkg-db-backup.timer systemd.mask=systemd-modules-load.service \
       systemd.mask=console-getty.service </dev/null >"$LOG" 2>&1 &
