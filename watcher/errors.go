@@ -54,6 +54,9 @@ func backOff(first, limit time.Duration, n int) time.Duration {
 	return min(first, limit)
 }
 
-// retry gives the rest after the n-th failure in a row of a file system: 5 to
-// 60 s at the default poll interval.
-func retry(poll time.Duration, n int) time.Duration { return backOff(poll, 12*poll, n) }
+// retry gives the rest after the n-th failure in a row of a file system: from a poll
+// to a minute, or a poll where that is longer. A disk that is well again isn't left
+// unseen for long because polls are far apart.
+func retry(poll time.Duration, n int) time.Duration {
+	return backOff(poll, max(poll, time.Minute), n)
+}

@@ -70,6 +70,13 @@ func TestBackOffDoublesUpToItsLimit(t *testing.T) {
 			t.Errorf("rest %d is %v, want %vs", n, got, want)
 		}
 	}
+	for poll, want := range map[time.Duration]time.Duration{
+		time.Second: time.Minute, 30 * time.Second: time.Minute, 10 * time.Minute: 10 * time.Minute,
+	} {
+		if got := retry(poll, 1000); got != want {
+			t.Errorf("with a poll each %v it rests for %v at the most, want %v", poll, got, want)
+		}
+	}
 }
 
 func TestStampIsYoungForTwoSeconds(t *testing.T) {
