@@ -132,6 +132,9 @@ type Look struct {
 	// root that may be this repository's (Rust <= 0.3; huggingface_hub <= 0.22 at
 	// several at once).
 	Unseen bool
+	// Recounting: of very many files only numbers are kept, and something has changed
+	// since these were last counted anew. No end can rest on them yet.
+	Recounting bool
 	// Vanished: finished files are gone that were there at the look before. No
 	// client does that: somebody deletes, and may not be done with it.
 	Vanished bool
@@ -141,6 +144,9 @@ type Look struct {
 	// Unclaimed counts files in the root that were written to in this play
 	// and may be its own: if so, it isn't complete.
 	Unclaimed int
+	// Strays counts files in the root of which the same is true, but that nobody was
+	// seen to write to.
+	Strays int
 	// WantedKnown: some command line says what is wanted.
 	WantedKnown bool
 	// Missing counts wanted listed files (all listed files if not
@@ -221,9 +227,11 @@ type Memory struct {
 	// fetched.
 	Settled bool `json:"settled,omitempty"`
 	// Locks were seen, Partials of its own were: its client writes nothing
-	// into the root.
-	Locks    bool `json:"locks,omitempty"`
-	Partials bool `json:"partials,omitempty"`
+	// into the root. BroughtUnseen: a file came of which neither was, perhaps of one
+	// more client, which does.
+	Locks         bool `json:"locks,omitempty"`
+	Partials      bool `json:"partials,omitempty"`
+	BroughtUnseen bool `json:"brought_unseen,omitempty"`
 	// Name is what a Local repository holds, as its downloader asked for
 	// it; zero while nobody knows, and for others.
 	Name hfcache.Repo `json:"name,omitzero"`
@@ -233,7 +241,7 @@ type Memory struct {
 // that move at each look: what else changes, a restart would judge by.
 func (m Memory) SameFacts(other Memory) bool {
 	return m.Play == other.Play && m.Name == other.Name && m.Failed == other.Failed &&
-		m.Succeeded == other.Succeeded && m.Settled == other.Settled && m.Locks == other.Locks && m.Partials == other.Partials &&
+		m.Succeeded == other.Succeeded && m.Settled == other.Settled && m.Locks == other.Locks && m.Partials == other.Partials && m.BroughtUnseen == other.BroughtUnseen &&
 		m.From.Equal(other.From) && m.Attempt.Equal(other.Attempt) &&
 		slices.Equal(m.Revisions, other.Revisions) && slices.Equal(m.Downloaders, other.Downloaders) &&
 		slices.Equal(m.FailedBlobs, other.FailedBlobs) && slices.Equal(m.Unlinked, other.Unlinked) && slices.Equal(m.Kept, other.Kept) &&

@@ -2,6 +2,7 @@ package sizer
 
 import (
 	"strings"
+	"time"
 
 	"progressd/fsys"
 	"progressd/hfcache"
@@ -15,8 +16,8 @@ import (
 // strangers are such files, and those of other clients in the root, that nobody
 // claims.
 type strangers struct {
-	seen    int
-	growing bool
+	seen, left int
+	growing    bool
 }
 
 // listLoose brings their names up to date.
@@ -97,7 +98,7 @@ func (p *pass) claimLoose(t *temp) {
 	growing := t.grown.After(t.claimed) && p.now.Sub(t.grown) < grace
 	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks {
 		alone := p.sole() == p.repo.folder
-		if alone && (!t.contested || t.grown.Equal(p.now)) { // else it may be of one that is removed
+		if alone && !t.contested { // else it may be of one that is removed
 			t.owner, t.claimed, t.live = p.repo.folder, p.now, true
 		}
 		t.contested = t.contested || !alone
@@ -106,15 +107,45 @@ func (p *pass) claimLoose(t *temp) {
 		p.held.temps++
 		return
 	}
-	p.meet(t, growing)
+	p.meet(t)
 }
 
-// meet notes a file that nobody claims.
-func (p *pass) meet(t *temp, growing bool) {
-	p.strangers.growing = p.strangers.growing || growing
-	if pl := p.repo.play; pl != nil && t.grown.After(t.claimed) && pl.start.Sub(t.grown) < grace {
+// meet notes a file that nobody claims: one that was seen to grow may be about to be put
+// in its place, one that wasn't is left there.
+func (p *pass) meet(t *temp) {
+	if !t.grown.After(t.claimed) {
+		p.leave(t)
+		return
+	}
+	p.strangers.growing = p.strangers.growing || p.now.Sub(t.grown) < grace
+	if pl := p.repo.play; pl != nil && pl.start.Sub(t.grown) < grace {
 		p.strangers.seen++
 	}
+}
+
+// leave notes a file that nobody claims and that may be left half done by this play's
+// client: it was written to since the first of the play's files came, also where both
+// were over before anybody looked.
+func (p *pass) leave(t *temp) {
+	written := t.mtime
+	if written.After(p.now) { // somebody has made up its time
+		written = t.grown
+	}
+	if pl := p.repo.play; pl != nil && written.After(t.claimed) && pl.firstSign().Sub(written) < grace {
+		p.strangers.left++
+	}
+}
+
+// firstSign is when the play began, or when the first of its files came, if that was
+// before: nobody may have looked then.
+func (pl *play) firstSign() time.Time {
+	first := pl.begun()
+	for _, f := range pl.files {
+		if f.done && f.own && f.came.Before(first) {
+			first = f.came
+		}
+	}
+	return first
 }
 
 // sole is the folder of the only repository that the root holds, empty if there

@@ -241,8 +241,8 @@ func TestAFileInTheRootThatIsFoundLateDoesNotGrow(t *testing.T) {
 	}
 }
 
-// What a dead client has left in the root isn't another repository's because its own
-// was removed.
+// What a client writes into the root isn't another repository's because its own was
+// removed, also where it lives on and writes.
 func TestAFileInTheRootIsNotInherited(t *testing.T) {
 	c := newCache(t)
 	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
@@ -252,7 +252,7 @@ func TestAFileInTheRootIsNotInherited(t *testing.T) {
 	must(t, os.RemoveAll(c.in(other)))
 	c.expect("of one that is gone", want{})
 	c.loose("aB3dE5g", 2*mib)
-	if l := c.look(); !l.InPlay {
+	if l := c.look(); l.InPlay {
 		t.Errorf("it grows: look %+v", l)
 	}
 }
@@ -302,6 +302,51 @@ func TestAFileThatComesLongBehindTheLastLockIsAnothersWork(t *testing.T) {
 		c.look()
 	}
 	if l := c.look(); !l.Unseen || l.Unclaimed != 1 {
+		t.Errorf("look %+v", l)
+	}
+}
+
+// A client was over before anybody looked, and has left in the root what it was at. What
+// was left there long before says nothing.
+func TestAFileThatIsLeftInTheRootSpeaksAgainstWhatCameWithIt(t *testing.T) {
+	for what, tt := range map[string]struct {
+		name string
+		age  time.Duration
+		want int
+	}{
+		"huggingface_hub <= 0.22": {"tmpab12cd_8", 0, 1},
+		"Rust <= 0.3":             {"tmp/aB3dE5g", 0, 1},
+		"of yesterday":            {"tmpab12cd_8", 24 * time.Hour, 0},
+		"of days to come":         {"tmpab12cd_8", -24 * time.Hour, 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			must(t, os.MkdirAll(c.in(other, "blobs"), 0o755)) // it may be of this one
+			c.whole("a", mib, commitA, "a.bin")
+			left := filepath.Join(c.path, tt.name)
+			c.write(left, mib)
+			then := time.Now().Add(-tt.age)
+			must(t, os.Chtimes(left, then, then))
+			c.look()
+			if l := c.look(); !l.InPlay || l.Strays+l.Unclaimed != tt.want {
+				t.Errorf("want %d files: look %+v", tt.want, l)
+			}
+		})
+	}
+}
+
+// A small file that is left between two looks doesn't need to have been seen to grow, nor
+// does a lock that was seen explain it.
+func TestAFileThatIsLeftInTheRootIsNotExplainedByALock(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "python3", "x.py")
+	c.lock(42, "b")
+	c.whole("a", mib, commitA, "a.bin")
+	c.look()
+	c.unlock("b")
+	c.temp("ab12cd_8", 1000)
+	c.now = c.now.Add(grace)
+	if l := c.look(); !l.InPlay || l.Strays != 1 {
 		t.Errorf("look %+v", l)
 	}
 }

@@ -17,7 +17,7 @@ func TestEveryFactOfAMemoryCounts(t *testing.T) {
 		Downloaders: []downloader.Process{{PID: 42}}, Attempt: time.Unix(3, 0), Succeeded: true,
 		Failed: 1, FailedBlobs: []string{"f"}, Unlinked: []string{"u"}, Kept: []string{"k"},
 		Copying: map[string]int{"c": 42}, CutOffs: []CutOff{{Etag: "h", Size: 1}},
-		Settled: true, Locks: true, Partials: true, Name: hfcache.Repo{Type: hfcache.Model, ID: "o/m"},
+		Settled: true, Locks: true, Partials: true, BroughtUnseen: true, Name: hfcache.Repo{Type: hfcache.Model, ID: "o/m"},
 	}
 	if !full.SameFacts(full) {
 		t.Error("it differs from itself")

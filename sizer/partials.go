@@ -148,8 +148,12 @@ func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	}
 }
 
-// untouched: it was there before the watch began, and nothing was written to it.
-func (part *partial) untouched() bool { return part.midflight && part.grown.IsZero() }
+// untouched: nothing was written to it since the watch began, or since the last play in
+// a directory of its own. There a client takes the lock of a file to read what it has
+// noted of it, and only then looks whether that is still so (huggingface_hub 0.23 to 2.4).
+func (p *pass) untouched(part *partial) bool {
+	return part.grown.IsZero() && (part.midflight || p.repo.tree != nil)
+}
 
 // bornOr is when a file was made: where that isn't kept, no later than when it
 // was last written to.

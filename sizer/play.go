@@ -51,11 +51,13 @@ type play struct {
 	guess       guess
 	lockSeen    bool
 	partialSeen bool
-	inodes      map[uint64]string
-	linkless    bool                 // files lie in the snapshot themselves
-	locked      map[string]sighting  // when an etag was last seen locked
-	unlocked    map[string]time.Time // the first look at which it was locked no more
-	copying     map[string]int       // see Memory.Copying
+	// broughtUnseen: see Memory.BroughtUnseen.
+	broughtUnseen bool
+	inodes        map[uint64]string
+	linkless      bool                 // files lie in the snapshot themselves
+	locked        map[string]sighting  // when an etag was last seen locked
+	unlocked      map[string]time.Time // the first look at which it was locked no more
+	copying       map[string]int       // see Memory.Copying
 	// attempt is when the last one was first seen, attemptBegan when its
 	// process began.
 	attempt, attemptBegan time.Time
@@ -105,7 +107,7 @@ func restored(m Memory, c *clock) *play {
 	pl.downloaders, pl.name = m.Downloaders, m.Name
 	pl.attemptBegan, pl.succeeded = c.ours(m.Attempt), m.Succeeded
 	pl.running = make([]bool, len(pl.downloaders))
-	pl.lockSeen, pl.partialSeen = m.Locks || len(pl.downloaders) > 0, m.Partials
+	pl.lockSeen, pl.partialSeen, pl.broughtUnseen = m.Locks || len(pl.downloaders) > 0, m.Partials, m.BroughtUnseen
 	if !m.From.IsZero() {
 		pl.opened = c.ours(m.From)
 	}
@@ -135,7 +137,7 @@ func (p *pass) begin() bool {
 	since := p.repo.since
 	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
 	for _, part := range p.repo.partials {
-		if !part.live || (!p.held.has(part.Etag) || part.untouched()) && p.spent(part) {
+		if !part.live || (!p.held.has(part.Etag) || p.untouched(part)) && p.spent(part) {
 			continue // who holds its lock has looked whether the blob is there
 		}
 		sign = true
@@ -237,7 +239,7 @@ func (p *pass) unseen(pl *play, look *Look) {
 	pl.landed = pl.landed || p.relisted && p.root.opts.Vague && pl.stocked
 	pl.stocked = true
 	look.Unseen = len(p.held.outside) > 0 || p.unsure || pl.landed
-	look.Doubled, look.Vanished = pl.doubled, p.deleted
+	look.Doubled, look.Vanished, look.Recounting = pl.doubled, p.deleted, pl.recounting()
 	pl.landed, pl.doubled = false, false
 	for _, part := range p.repo.partials {
 		f := pl.files[part.Etag]
@@ -246,26 +248,28 @@ func (p *pass) unseen(pl *play, look *Look) {
 	}
 	// Clients with partials of their own write no such file. One with locks may have
 	// left one that nobody saw grow.
+	pl.broughtUnseen = pl.bringsUnseen(p.repo.opened) || pl.broughtUnseen && pl.restored && len(pl.locked) == 0
 	switch {
-	case !pl.lockSeen && !pl.partialSeen, pl.broughtUnseen(p.repo.opened):
+	case !pl.lockSeen && !pl.partialSeen, pl.broughtUnseen:
 		look.Unseen = look.Unseen || p.strangers.growing
-		look.Unclaimed = p.strangers.seen
+		look.Unclaimed, look.Strays = p.strangers.seen, p.strangers.left
 	case !pl.partialSeen && !p.strangers.growing:
-		look.Unclaimed = p.strangers.seen
+		look.Unclaimed, look.Strays = p.strangers.seen, p.strangers.left
 	}
 }
 
-// broughtUnseen reports whether a file has come since the watch began, and behind
+// bringsUnseen reports whether a file has come since the watch began, and behind
 // the last lock that was seen, of which neither a lock nor a partial was, or that came
 // long behind it: perhaps by one more client, that has neither.
-func (pl *play) broughtUnseen(since time.Time) bool {
+func (pl *play) bringsUnseen(since time.Time) bool {
 	last := since
 	for _, seen := range pl.locked {
 		last = later(last, seen.at)
 	}
 	for _, f := range pl.files {
-		foreign := f.former == nil && pl.locked[f.etag].at.IsZero()
-		if f.done && f.isNew && (foreign && f.came.After(last) || f.came.After(last.Add(longGone))) {
+		foreign := f.former == nil && pl.locked[f.etag].at.IsZero() && f.came.After(last)
+		late := len(pl.locked) > 0 && f.came.After(last.Add(longGone))
+		if f.done && f.isNew && (foreign || late) {
 			return true
 		}
 	}

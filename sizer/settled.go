@@ -242,7 +242,12 @@ func (s *settled) keep(f *file) {
 // recountDue reports whether what is kept as numbers is to be counted anew: once
 // when nothing has changed for a while, so that no verdict rests on what was.
 func (p *pass) recountDue(pl *play) bool {
-	return len(pl.settled.files) > 0 && p.now.Sub(pl.moved) >= recountAfter && pl.recounted.Before(pl.moved)
+	return pl.recounting() && p.now.Sub(pl.moved) >= recountAfter
+}
+
+// recounting: it waits for that.
+func (pl *play) recounting() bool {
+	return len(pl.settled.files) > 0 && pl.recounted.Before(pl.moved)
 }
 
 // recount counts anew what is kept as numbers; alike: for the same revisions.

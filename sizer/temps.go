@@ -162,12 +162,16 @@ func (p *pass) stageTemps() {
 }
 
 // meetTemps notes those that nobody claims. Of a client that has locks its own would be
-// seen: what others leave in the root while it runs says nothing against it.
+// seen to grow: what others write into the root while it runs holds it not up. But it may
+// have left a small one between two looks.
 func (p *pass) meetTemps() {
 	for _, t := range p.root.temps.found {
-		growing := p.now.Sub(t.grown) < grace
-		if pl := p.repo.play; t.owner == "" && (pl == nil || !pl.lockSeen) {
-			p.meet(t, growing)
+		switch pl := p.repo.play; {
+		case t.owner != "":
+		case pl != nil && pl.lockSeen:
+			p.leave(t)
+		default:
+			p.meet(t)
 		}
 	}
 }

@@ -32,9 +32,9 @@ type clocks struct {
 	// rhythm is how much of the gap before the newest look was believed.
 	rhythm time.Duration
 
-	// silent: no byte came. gone: nor is there any downloader left. quiet:
-	// nothing is under way and no byte came.
-	silent, gone, quiet stopwatch
+	// silent: no byte came. working: though somebody is at it. gone: nor is there any
+	// downloader left. quiet: nothing is under way and no byte came.
+	silent, working, gone, quiet stopwatch
 }
 
 // pass moves the clocks on to a look at now and returns how much of the time
@@ -65,6 +65,7 @@ func (c *clocks) blind() { c.checked = time.Time{} }
 // moved says that something happened: all waiting begins anew.
 func (c *clocks) moved() {
 	c.silent.stop()
+	c.working.stop()
 	c.gone.stop()
 	c.quiet.stop()
 }

@@ -105,6 +105,7 @@ func restoreDownload(set Settings, ep Episode, now time.Time) *download {
 	if ep.TakenOverAt.After(ep.LastByteAt) {
 		d.clocks.silent.elapsed = min(d.clocks.silent.elapsed, between(ep.TakenOverAt, now, longestSilence))
 	}
+	d.clocks.working = d.clocks.silent
 	return d
 }
 
@@ -270,6 +271,9 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.speed.reset()
 	}
 	before := d.look.At
+	if d.seen && !another && look.FilesDone > d.look.FilesDone { // also where no byte came: a link was made
+		d.clocks.quiet.stop()
+	}
 	d.look, d.seen = look, true
 	d.lose(look, newcomer)
 	// What came while no daemon ran shows in the count alone.
@@ -295,6 +299,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	}
 	if newcomer {
 		d.clocks.silent.stop() // it has as long as its predecessor had
+		d.clocks.working.stop()
 		d.ep.TakenOverAt = d.now.Round(0)
 	}
 	if look.Unseen {
@@ -393,15 +398,19 @@ func (d *download) wait() {
 	if !d.seen {
 		return
 	}
-	if d.abandoned() {
-		d.clocks.gone.run(step)
-	} else {
-		d.clocks.gone.stop()
-	}
-	if quiet(d.look) {
-		d.clocks.quiet.run(step)
-	} else {
-		d.clocks.quiet.stop()
+	for _, c := range []struct {
+		watch *stopwatch
+		holds bool
+	}{
+		{&d.clocks.working, d.running() || working(d.look)},
+		{&d.clocks.gone, d.abandoned()},
+		{&d.clocks.quiet, quiet(d.look)},
+	} {
+		if c.holds {
+			c.watch.run(step)
+		} else {
+			c.watch.stop()
+		}
 	}
 }
 
@@ -412,4 +421,5 @@ func (d *download) revive() {
 	d.lastByte = d.now
 	d.clocks.moved()
 	d.clocks.silent.run(0)
+	d.clocks.working.run(0)
 }

@@ -194,11 +194,11 @@ func TestLines(t *testing.T) {
 			p.see(func(l *sizer.Look) { *l = sizer.Look{Root: l.Root, Repo: l.Repo} })
 			p.until(time.Hour)
 		}, []string{"0s preparing 50", "0s started 50", "30s unlisted 50", "30s completed 50"}},
-		{"an empty file is a download too", func(p *player) {
+		{"an empty file is a download too, of which nothing tells that it is whole", func(p *player) {
 			p.see(also(by(vllm), func(l *sizer.Look) { l.FilesDone = 1 }))
 			p.see(tidy)
 			p.until(time.Hour)
-		}, []string{"0s preparing 0", "0s started 0", "30s unlisted 0", "30s completed 0"}},
+		}, []string{"0s preparing 0", "0s started 0", "30s ended 0"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -82,7 +82,7 @@ func (d *download) line(news bool) []Event {
 		lost := d.beganAgain()
 		lost.Cause = CauseRemoved
 		return []Event{lost}
-	case d.ep.Phase == PhaseStalled && news && d.ep.Fell == 0, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)):
+	case d.ep.Phase == PhaseStalled && news && d.ep.Fell == 0, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)) && !d.look.Vanished:
 		d.revive()
 		d.announce(d.ep.Bytes)
 		return []Event{d.event(Moving)}
@@ -146,7 +146,8 @@ func (d *download) keepalive() []Event {
 	} else {
 		silence = 0
 	}
-	uncounted := lastMinute == 0 && (d.look.Unseen || d.clocks.checked.IsZero())
+	unsure := d.look.Unseen || d.clocks.checked.IsZero() || d.unsure.After(d.lastByte) && silence < time.Second
+	uncounted := lastMinute == 0 && unsure
 	switch {
 	case uncounted: // nobody knows how long none has come
 		silence = 0

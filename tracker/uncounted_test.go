@@ -2,6 +2,8 @@ package tracker
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,4 +182,56 @@ func TestADownloadThatIsBeingDeletedDoesNotBeginAgain(t *testing.T) {
 	if p.count(Restarted) != 0 || p.count(Removed) != 1 {
 		t.Errorf("told %q", p.told())
 	}
+}
+
+// A file that is left in the root may be one that the download lacks.
+func TestAFileThatIsLeftInTheRootIsAgainstSuccess(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb)))
+	p.see(also(tidy, func(l *sizer.Look) { l.Strays = 1 }))
+	p.until(time.Hour)
+	p.want("0s preparing 50", "0s started 50", "30s ended 50")
+}
+
+// Who takes a lock after a long silence has brought nothing yet, and is not stalled
+// before he has had his time.
+func TestWhoHasJustComeIsNotStalled(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(bytes(50*mb), func(l *sizer.Look) { l.Partials = 1 }))
+	p.until(9 * time.Minute)
+	p.see(also(bytes(50*mb), func(l *sizer.Look) { l.Partials, l.Locked = 1, true }))
+	p.until(18 * time.Minute)
+	if told := p.told(); slices.ContainsFunc(told, func(line string) bool { return strings.Contains(line, "stalled") }) {
+		t.Fatalf("told %q", told)
+	}
+	p.until(20 * time.Minute)
+	if told := p.told(); !slices.ContainsFunc(told, func(line string) bool { return strings.Contains(line, "19m0s stalled") }) {
+		t.Errorf("told %q", told)
+	}
+}
+
+// Of very many files only numbers are kept: no end rests on them before they were
+// counted anew.
+func TestNothingEndsWhileItsFilesAreCountedAnew(t *testing.T) {
+	set := defaults
+	set.QuietAfter = 3 * time.Second
+	p := play(t, set)
+	p.see(also(bytes(50*mb), by(vllm)))
+	p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.Recounting = true }))
+	p.until(14 * time.Second)
+	p.want("0s preparing 50", "0s started 50")
+	p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.Recounting = false }))
+	p.until(time.Minute)
+	p.want("0s preparing 50", "0s started 50", "14s unlisted 50", "14s completed 50")
+}
+
+// A link that is made is a sign of life, though no byte comes with it.
+func TestAFileMoreInItsPlaceIsASignOfLife(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(bytes(50*mb), by(vllm), func(l *sizer.Look) { l.FilesDone = 9 }))
+	p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.FilesDone = 9 }))
+	p.until(20 * time.Second)
+	p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.FilesDone = 10 }))
+	p.until(time.Minute)
+	p.want("0s preparing 50", "0s started 50", "50s unlisted 50", "50s completed 50")
 }

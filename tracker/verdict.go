@@ -23,6 +23,9 @@ func (d *download) verdict() []Event {
 		d.ep.Phase = PhaseInterrupted
 		return append(d.orphans(), d.silent(Interrupted))
 	default:
+		if d.look.Recounting {
+			return nil // the look at which all has been counted
+		}
 		return d.finish(kind)
 	}
 }
@@ -47,7 +50,7 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 	}
 	kind, watch, limit = Interrupted, &d.clocks.silent, d.set.StallAfter
 	if d.running() { // its end will be told
-		kind = Stalled
+		kind, watch = Stalled, &d.clocks.working
 	} else if end, ok := d.ending(); ok {
 		kind, watch, limit = end, &d.clocks.quiet, d.set.QuietAfter
 		switch {
@@ -61,8 +64,8 @@ func (d *download) awaited() (kind Kind, watch *stopwatch, limit time.Duration) 
 		case d.uncertain(): // it may be about to go on
 			limit = max(d.set.StallAfter, d.set.QuietAfter)
 		}
-	} else if working(d.look) {
-		kind = Stalled
+	} else if working(d.look) { // who has just come has brought nothing yet
+		kind, watch = Stalled, &d.clocks.working
 	} else if d.abandoned() {
 		watch, limit = &d.clocks.gone, d.set.InterruptAfter
 	}
@@ -98,7 +101,7 @@ func (d *download) ending() (Kind, bool) {
 	case look.Mismatched != nil, look.ShardGap, look.Missing > 0 && !look.WantedKnown:
 		return Ended, true
 	case !listed(look) && (look.Bytes > 0 || look.FilesDone > 0):
-		if look.Lacking {
+		if look.Lacking || look.Strays > 0 || look.Bytes == 0 { // of empty files nothing tells that they are whole
 			return Ended, true
 		}
 		return Completed, look.Unlinked == 0
