@@ -244,6 +244,7 @@ func (t *thread) fail(err error) error {
 	defer t.mu.Unlock()
 	if t.failed == nil {
 		t.failed = err
+		t.record.failing()
 		t.tell("%s fails: %v", t.record.name(), err)
 	}
 	return errFailed

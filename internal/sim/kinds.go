@@ -33,6 +33,7 @@ func (j *judge) kind(at time.Time) string {
 	add(records(func(r *record) bool { return r.habit.Stage == hfcache.InRoot && r.habit.Lock == hfcache.LockBeside }), "hub <= 0.18")
 	add(records(func(r *record) bool { return r.habit.Stage == hfcache.InRoot && r.habit.Lock != hfcache.LockBeside }), "staged in the root")
 	add(j.repo.truth.sizes && records(func(r *record) bool { return r.habit.Fill == hfcache.Scattered }), "pieces by size alone")
+	add(j.begunAnew(at), "pieces begun anew")
 	add(records(func(r *record) bool { return r.copies }), "copied in")
 	add(deeds("hf cache prune"), "pruned")
 	add(deeds("mv "), "renamed")
@@ -66,17 +67,34 @@ func (j *judge) kind(at time.Time) string {
 	return strings.Join(special, ", ")
 }
 
-// overlap reports whether clients of two revisions worked at the same time.
+// begunAnew reports whether more than one client has written pieces all over a file.
+func (j *judge) begunAnew(at time.Time) bool {
+	scattered := 0
+	for _, r := range j.repo.truth.records {
+		if !r.beganAt.After(at) && r.habit.Fill == hfcache.Scattered {
+			scattered++
+		}
+	}
+	return scattered > 1
+}
+
+// overlap reports whether clients of two revisions worked at the same time, or so soon
+// after each other that no end was told between them.
 func (j *judge) overlap(at time.Time) bool {
 	all := j.repo.truth.records
 	for i, a := range all {
 		for _, b := range all[i+1:] {
-			if a.rev != b.rev && b.beganAt.Before(at) && (a.doneAt.IsZero() || b.beganAt.Before(a.doneAt)) {
+			if a.rev != b.rev && b.beganAt.Before(at) && !j.apart(a, b) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// apart: the end of one client's work was told before the other began.
+func (j *judge) apart(a, b *record) bool {
+	return !a.doneAt.IsZero() && j.said(a.doneAt, b.beganAt, func(l line) bool { return final(l.event.Kind) })
 }
 
 // diskAt is what was there at some time, as far as it was looked at.

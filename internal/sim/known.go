@@ -18,6 +18,7 @@ type knownFault struct {
 // knownFaults are all of them.
 var knownFaults = []knownFault{
 	{"silence", "copied in", "what scp and rsync bring counts when it is whole, or not before it is linked"},
+	{"truth", "copied in, unlinked blobs", "what scp has left half done under a blob's name counts, and so does what a client fetches in its place"},
 	{"monotone silence false-stalled", "pruned", "what a client goes on to write to a partial that was taken away under it can't be seen"},
 	{"false-interrupted wrong-verdict hasty truth", "forced", "what is fetched anew is told from what is there only while its lock is seen, or its file grows"},
 	{"silence monotone", "strays in the root", "of files in the root nothing tells whose they are, where two clients that write in different ways are at one model, or the daemon was restarted twice"},
@@ -25,9 +26,10 @@ var knownFaults = []knownFault{
 	{"silence false-stalled keepalive no-completed", "pieces by size alone", "pieces that fill holes can't be seen on a network file system"},
 	{"silence", "staged in the root", "what huggingface_hub 0.19 to 0.22 writes into the root counts only at times beside others"},
 	{"truth wrong-verdict no-completed", "no symlinks", "of two clients at files that lie in the snapshot themselves one leaves a blob that is taken for another file"},
-	{"silence truth monotone percent", "local, two revisions", "two revisions that are fetched into one directory at a time take each other's files"},
+	{"truth", "pieces begun anew", "where pieces are written all over a file, one that is begun anew in its place shows only when it is shorter, or has more"},
+	{"silence truth monotone percent keepalive no-interrupted", "local, two revisions", "two revisions that are fetched into one directory at a time take each other's files"},
 	{"no-completed", "local", "a listing that comes into a directory of its own whose files came without one isn't taken at once"},
-	{"no-opening no-completed", "clock set", "a change in the tick of the last look is missed where the clock of a local disk isn't the machine's, which is so only here"},
+	{"no-opening no-ended no-completed wrong-verdict", "clock set", "the first file that comes after the clock of a server was set back seems to have been there before"},
 	{"false-interrupted no-completed wrong-verdict", "two revisions", "of two listed revisions at a time the one that was done last doesn't decide"},
 }
 

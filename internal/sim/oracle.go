@@ -206,8 +206,8 @@ func (j *judge) staged() (all []span) {
 			inRoot := r.habit.Stage == hfcache.InRoot || r.habit.Stage == hfcache.InRootTmp
 			if inRoot && j.repo.local == "" && !r.visibleAt.IsZero() {
 				last := r.visibleAt
-				if r.lastByteAt.After(last) {
-					last = r.lastByteAt
+				if r.lastWriteAt.After(last) {
+					last = r.lastWriteAt
 				}
 				all = append(all, span{r.visibleAt, last.Add(growing + look)})
 			}
@@ -273,4 +273,12 @@ func (j *judge) revisions(since, until time.Time) []*revision {
 		}
 	}
 	return all
+}
+
+// later is the later one of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

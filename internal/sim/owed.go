@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,12 +113,13 @@ func (j *judge) standstill(r *record) {
 		return // what it writes can't be seen, or comes at once after long pauses
 	}
 	for _, pause := range r.pauses() {
+		waits := min(j.set.Stall, j.set.Quiet) - early
 		due := j.deadline(pause.from, j.set.Stall+slack+look)
 		if due.After(pause.to) || j.touched(pause.from, due) || !j.alone(r, pause.from, due) || !j.openAt(pause.from.Add(slack)) {
 			continue
 		}
 		// Between two files nothing shows that it isn't done: that is an end, then.
-		if !j.said(pause.from.Add(min(j.set.Stall, j.set.Quiet)-early), due, func(l line) bool { return l.event.Kind == tracker.Stalled || final(l.event.Kind) }) {
+		if !j.said(r.byteBefore(pause.from).Add(waits), due, func(l line) bool { return l.event.Kind == tracker.Stalled || final(l.event.Kind) }) {
 			j.blame(due, "no-stalled", "%s brings nothing since %s", r.name(), j.life.world.clock(pause.from))
 		}
 	}
@@ -142,113 +142,6 @@ func (r *record) pauses() []span {
 	return all
 }
 
-// A rest is a time in which nobody works on a repository, and what was done
-// before it.
-type rest struct {
-	from, to time.Time
-	begun    time.Time // the first of those who brought something
-	last     *record   // that of them which was done last
-	newest   *record   // that of all which was
-	records  []*record
-	disk     disk
-	// failed: one has made a partial, and brought nothing.
-	failed bool
-	// deeds were done by an operator since the rest before.
-	deeds []deed
-}
-
-// rests are the times of rest after some client brought something.
-func (j *judge) rests() []rest {
-	type work struct {
-		from, to time.Time
-		record   *record
-		deed     *deed
-	}
-	var works []work
-	for _, r := range j.repo.truth.records {
-		works = append(works, work{r.beganAt, r.doneAt, r, nil})
-	}
-	for i := range j.repo.truth.deeds {
-		d := &j.repo.truth.deeds[i]
-		works = append(works, work{d.at, d.at, nil, d})
-	}
-	slices.SortStableFunc(works, func(a, b work) int { return a.from.Compare(b.from) })
-	var all []rest
-	var now rest
-	for i, w := range works {
-		if w.to.After(now.from) {
-			now.from = w.to
-		}
-		if w.deed != nil {
-			now.deeds = append(now.deeds, *w.deed)
-		} else {
-			now.add(w.record)
-		}
-		if i+1 < len(works) && !works[i+1].from.After(now.from) {
-			continue
-		}
-		now.to = time.Now()
-		if i+1 < len(works) {
-			now.to = works[i+1].from
-		}
-		if now.last != nil {
-			all = append(all, now)
-		}
-		if now.to.Sub(now.from) > j.longest() {
-			now = rest{} // all that can be told of it is told
-		}
-	}
-	return all
-}
-
-func (r *rest) add(rec *record) {
-	if r.newest == nil || rec.doneAt.After(r.newest.doneAt) {
-		changed := rec.bytes > 0 || !rec.linkedAt.IsZero() || r.last != nil && rec.rev == r.last.rev
-		if r.newest == nil || changed && !rec.disk.gone { // else it was covered when it was looked at
-			r.disk = rec.disk
-		}
-		r.newest = rec
-	}
-	r.records = append(r.records, rec)
-	r.failed = r.failed || rec.bytes == 0 && rec.outcome != nil && !rec.visibleAt.IsZero()
-	if rec.bytes == 0 && (r.last == nil || rec.linkedAt.IsZero()) {
-		return // what brings nothing is silent
-	}
-	if r.last == nil {
-		r.begun = rec.visible()
-	}
-	if r.last == nil || rec.doneAt.After(r.last.doneAt) {
-		r.last = rec
-	}
-}
-
-// over is when all is done, and every command has ended that says what it wants:
-// until then it may be about to go on.
-func (r *rest) over() time.Time {
-	over := r.from
-	for _, rec := range r.records {
-		if rec.plan.By == command && rec.goneAt.After(over) {
-			over = rec.goneAt
-		}
-	}
-	return over
-}
-
-// living: the program of one of them goes on when all is done.
-func (r *rest) living() bool {
-	return slices.ContainsFunc(r.records, func(rec *record) bool {
-		return rec.goneAt.IsZero() || rec.goneAt.Sub(r.from) > 3*time.Second
-	})
-}
-
-// cut: a client died that copies files under their own names. Nothing tells a
-// whole one from half of one, if that was the last that it did.
-func (r *rest) cut() bool {
-	return slices.ContainsFunc(r.records, func(rec *record) bool {
-		return rec.habit.Stage == hfcache.Outside && errors.Is(rec.outcome, errKilled)
-	})
-}
-
 // longest is how long any verdict may take.
 func (j *judge) longest() time.Duration {
 	return max(j.set.Stall, j.set.Interrupt, j.set.Quiet) + j.notice() + slack
@@ -268,8 +161,8 @@ func (j *judge) settle(r rest) {
 		j.settleDeeds(r)
 		return
 	}
-	brought := slices.ContainsFunc(r.records, func(rec *record) bool { return !rec.copies && rec.bytes > 0 })
-	if r.last.copies || !brought {
+	brought := slices.ContainsFunc(r.records, func(rec *record) bool { return !rec.copies && rec.bytes > 0 && !rec.hidden() })
+	if r.last.copies || !brought || j.told(r) {
 		return // what is owed of a copy, the contract doesn't say
 	}
 	if r.disk.gone { // it was covered when it was looked at
@@ -279,6 +172,9 @@ func (j *judge) settle(r rest) {
 	// Until a proof is settled takes a moment, in which that may fall due.
 	c = j.widened(c, r)
 	due := j.deadline(r.over(), c.wait+j.notice()+slack)
+	if slices.Contains(c.kinds, tracker.Interrupted) { // while its program lives, that isn't gone
+		due = later(due, j.deadline(r.gone(), j.set.Interrupt+j.notice()+slack))
+	}
 	if due.After(r.to) {
 		return // another one came before it was due
 	}
@@ -299,6 +195,19 @@ func (j *judge) settle(r rest) {
 		j.blame(found.at, "wrong-verdict", "%q, expected %s (%s)", found.text, names, c.why)
 	}
 }
+
+// told: the end of it was told before the last of its clients came, who has brought
+// nothing, and so earns no other.
+func (j *judge) told(r rest) bool {
+	return r.newest.bytes == 0 && j.said(r.last.doneAt, r.newest.beganAt, func(l line) bool { return final(l.event.Kind) })
+}
+
+// Of more files than are kept by name no end is told before all were counted anew: 15 s
+// after the last change, at the look that comes next.
+const (
+	kept      = 256
+	recounted = 21 * time.Second
+)
 
 // widened adds to a claim what is right as well for what others have done.
 func (j *judge) widened(c claim, r rest) claim {
@@ -367,6 +276,9 @@ func (j *judge) claim(r rest) claim {
 		patience = max(j.set.Stall, j.set.Interrupt)
 	}
 	quiet := j.set.Quiet
+	if len(rec.rev.files) > kept { // they are counted anew first
+		quiet = max(quiet, recounted)
+	}
 	if r.living() || !seen || !rec.locks() {
 		quiet = max(j.set.Stall, j.set.Quiet)
 	}

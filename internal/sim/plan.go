@@ -89,7 +89,8 @@ func (p plan) argv(repo *repository) []string {
 		return []string{"/usr/bin/" + programOf(p.Habit), "train.py"}
 	}
 	argv := []string{"/usr/bin/python3", "/usr/local/bin/hf", "download", repo.repo.ID}
-	if strings.Contains(p.Habit, "<=") || strings.Contains(p.Habit, " 0.") {
+	old := strings.Contains(p.Habit, "<=") || strings.Contains(p.Habit, " 0.")
+	if old {
 		argv[1] = "/usr/local/bin/huggingface-cli"
 	}
 	if p.Single != "" {
@@ -98,8 +99,11 @@ func (p plan) argv(repo *repository) []string {
 	if repo.repo.Type == hfcache.Dataset {
 		argv = append(argv, "--repo-type", "dataset")
 	}
-	for _, pattern := range p.Include {
-		argv = append(argv, "--include", pattern)
+	for i, pattern := range p.Include {
+		if i == 0 || !old { // argparse takes all in one, and forgets what is given before
+			argv = append(argv, "--include")
+		}
+		argv = append(argv, pattern)
 	}
 	if repo.local != "" {
 		argv = append(argv, "--local-dir", repo.dir())

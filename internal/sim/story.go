@@ -144,6 +144,11 @@ func draw(seed, number uint64) story {
 			Kind: pick(rng, []choice[illKind]{{3, unmounted}, {2, brokenIO}, {1, hanging}, {1, setAhead}, {1, setBack}}),
 			For:  oneOf(rng, between(rng, 100*time.Millisecond, 5*time.Second), between(rng, 0, 2*time.Minute), between(rng, 0, 12*time.Minute)),
 		})
+		// A clock that is set is another machine's: of one of its own the daemon
+		// sees that by its own time, which can't be set here.
+		if k := s.Ills[0].Kind; (k == setAhead || k == setBack) && s.Disk != rclone {
+			s.Disk = nfs
+		}
 	}
 	return s
 }

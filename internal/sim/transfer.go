@@ -205,7 +205,7 @@ func (tr *transfer) lay(at, n int64) error {
 		before, length := tr.out.Filled(), tr.out.Size()
 		err := tr.out.WriteAt(at, n)
 		if err != nil { // the disk has taken what it had room for, and the client may remove it at once
-			tr.record.wrote(tr.out.Size()-length, false)
+			tr.record.wrote(max(tr.out.Size()-length, tr.out.Filled()-before), false)
 			return err
 		}
 		tr.record.wrote(n, tr.fresh(before))

@@ -54,8 +54,10 @@ type record struct {
 	beganAt                time.Time
 	lockedAt               time.Time // first
 	visibleAt              time.Time // its first partial, or blob
-	lastByteAt             time.Time
+	lastByteAt             time.Time // of those that weren't there
+	lastWriteAt            time.Time
 	linkedAt               time.Time // last
+	failedAt               time.Time // the first of its threads
 	doneAt                 time.Time // its work, well or not
 	goneAt                 time.Time // the process
 	stoppedAt, proceededAt time.Time
@@ -114,6 +116,13 @@ func (r *record) linked() {
 	r.linkedAt = time.Now()
 }
 
+// failing notes that one of the client's threads has failed: it begins no other file.
+func (r *record) failing() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failedAt = time.Now()
+}
+
 // opening notes that a partial is about to be opened.
 func (r *record) opening(etag, partial string, how int) {
 	r.mu.Lock()
@@ -146,6 +155,9 @@ func (t *truth) lose(etag string, bytes int64) {
 func (r *record) wrote(n int64, fresh bool) { //nolint:revive // two facts of one write
 	r.mu.Lock()
 	r.bytes += max(n, 0)
+	if n > 0 {
+		r.lastWriteAt = time.Now()
+	}
 	if n <= 0 || !fresh {
 		r.mu.Unlock()
 		return

@@ -59,7 +59,7 @@ func (j *judge) completed(l line) {
 		}
 	}
 	r := j.last(l.at)
-	if r != nil && j.tidy(r, l.disk, l.at) {
+	if r != nil && (j.tidy(r, l.disk, l.at) || j.movedUnseen(r)) {
 		return
 	}
 	if r == nil {
@@ -67,6 +67,15 @@ func (j *judge) completed(l line) {
 		return
 	}
 	j.blame(l.at, "false-completed", "%q, and %s lacks %d files", l.text, r.name(), len(l.disk.missing(r.rev, r.plan.wants)))
+}
+
+// movedUnseen: what a client had brought was moved away before anything was said of it,
+// and it went on, and finished, where that had been. Nothing tells of the first part.
+func (j *judge) movedUnseen(r *record) bool {
+	return r.outcome == nil && slices.ContainsFunc(j.repo.truth.deeds, func(d deed) bool {
+		during := d.at.After(r.beganAt) && d.at.Before(r.doneAt)
+		return strings.HasPrefix(d.what, "mv ") && during && !j.said(r.beganAt, d.at, all2)
+	})
 }
 
 // tidy: nothing that lies there speaks against completion, and there is no
@@ -122,7 +131,7 @@ func (j *judge) substantial(paths []string) bool {
 // hasty: what only quiet proves comes after quiet_after.
 func (j *judge) hasty(l line) {
 	for _, r := range j.repo.truth.records {
-		if r.visible().After(l.at.Add(-j.notice())) || r.bytes == 0 || r.copies {
+		if r.visible().After(l.at.Add(-j.notice())) || r.bytes == 0 || r.copies || !j.noticeable(r) {
 			continue // it needn't be known yet, or there was nothing to see; of a copy the contract says nothing
 		}
 		if quiet := l.at.Sub(r.sign(l.at)); quiet < j.set.Quiet-early {
@@ -153,6 +162,9 @@ func (j *judge) interrupted(ep *episode, l line) {
 		if r.visible().After(l.at.Add(-early)) || r.beganAt.After(l.at) || r.habit.Stage == hfcache.InRootTmp || r.copies {
 			continue // it needn't be known yet, or nothing tells whose its file is; what rsync writes to is nobody's
 		}
+		if !j.noticeable(r) || j.stuck(r, l.at) {
+			continue
+		}
 		if !r.locks() {
 			if last := r.byteBefore(l.at); r.working(l.at) && l.at.Sub(last) < j.set.Stall-early && !r.halted(last, l.at) {
 				j.blame(l.at, "false-interrupted", "%q, and %s works", l.text, r.name())
@@ -165,9 +177,28 @@ func (j *judge) interrupted(ep *episode, l line) {
 			j.blame(l.at, "false-interrupted", "%q %v after the end of %s", l.text, l.at.Sub(r.goneAt), r.name())
 		}
 	}
-	if r := j.last(l.at); r != nil && j.set.Interrupt >= early && !j.undone(r, l.disk, l.at) && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
+	if r := j.last(l.at); r != nil && j.set.Interrupt >= early && !j.undone(r, l.disk, l.at) && !j.followed(r, l.at) && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-interrupted", "%q, and all is there", l.text)
 	}
+}
+
+// followed: another client has made a partial of another revision since, and died of it.
+func (j *judge) followed(r *record, at time.Time) bool {
+	return slices.ContainsFunc(j.repo.truth.records, func(o *record) bool {
+		return o.rev != r.rev && o.outcome != nil && o.visible().After(r.visible()) && o.visible().Before(at)
+	})
+}
+
+// noticeable: the client was there long enough for a look to find it so. That one came
+// and went between two polls tells nothing of when.
+func (j *judge) noticeable(r *record) bool {
+	return r.goneAt.IsZero() || r.goneAt.Sub(r.visible()) >= j.notice()
+}
+
+// stuck: one of the client's threads has failed, so it never brings all, and the others
+// have brought nothing for as long as that is waited for.
+func (j *judge) stuck(r *record, at time.Time) bool {
+	return !r.failedAt.IsZero() && !r.failedAt.After(at) && r.working(at) && at.Sub(r.byteBefore(at)) >= j.set.Stall-early
 }
 
 // patience is how long interrupted has to wait at least after the end of a
