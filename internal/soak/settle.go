@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -59,7 +60,8 @@ const enough = 1500 * time.Millisecond
 //     interrupted if another attempt left a partial behind.
 //   - A library was asked for part, with a listing of more: ended, or again
 //     interrupted.
-//   - No listing and nothing against it: completed after a while of quiet.
+//   - No listing and nothing against it: completed after a while of quiet; or ended, beside
+//     what others have left in the root, which may be a file of this one.
 //   - No listing, a gap in the numbers of the shards: ended.
 //   - No listing, and an older attempt's partial beside it: any of them.
 //   - Else a client is gone with its work undone: interrupted. If it left
@@ -97,6 +99,9 @@ func (m *model) owed(l *life) verdict {
 	case !t.listing && t.blobs > 0 && l.done && m.litter(): // an orphan in the root, of which nothing tells whose it is
 		return add(tracker.Completed, tracker.Ended, tracker.Interrupted)
 	case !t.listing && t.partials == 0 && t.blobs > 0 && l.done && !t.gap:
+		if m.world.strays() {
+			add(tracker.Ended)
+		}
 		return add(tracker.Completed)
 	case !t.listing && t.partials == 0 && t.blobs > 0 && l.done:
 		return add(tracker.Ended)
@@ -127,6 +132,12 @@ func (m *model) litter() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.ContainsFunc(m.lives, func(l *life) bool { return (l.writer.outside() || l.writer.late()) && !l.done })
+}
+
+// strays: a client that writes into the root was killed, and what it was at lies there.
+func (w *world) strays() bool {
+	left, err := filepath.Glob(filepath.Join(w.cache(), "tmp????????"))
+	return err == nil && len(left) > 0
 }
 
 // settle waits for the verdict on what was done since the log had so many
