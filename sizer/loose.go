@@ -96,7 +96,7 @@ func (p *pass) stageLoose() {
 
 func (p *pass) claimLoose(t *temp) {
 	growing := t.grown.After(t.claimed) && p.now.Sub(t.grown) < grace
-	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks {
+	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
 		alone := p.sole() == p.repo.folder
 		if alone && !t.contested { // else it may be of one that is removed
 			t.owner, t.claimed, t.live = p.repo.folder, p.now, true

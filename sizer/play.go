@@ -250,12 +250,18 @@ func (p *pass) unseen(pl *play, look *Look) {
 	// left one that nobody saw grow.
 	pl.broughtUnseen = pl.bringsUnseen(p.repo.opened) || pl.broughtUnseen && pl.restored && len(pl.locked) == 0
 	switch {
-	case !pl.lockSeen && !pl.partialSeen, pl.broughtUnseen:
+	case !pl.writesElsewhere():
 		look.Unseen = look.Unseen || p.strangers.growing
 		look.Unclaimed, look.Strays = p.strangers.seen, p.strangers.left
 	case !pl.partialSeen && !p.strangers.growing:
 		look.Unclaimed, look.Strays = p.strangers.seen, p.strangers.left
 	}
+}
+
+// writesElsewhere: clients with locks, or with partials of their own, write no file into
+// the root that nobody knows to be theirs, and no other is at work.
+func (pl *play) writesElsewhere() bool {
+	return pl != nil && (pl.lockSeen || pl.partialSeen) && !pl.broughtUnseen
 }
 
 // bringsUnseen reports whether a file has come since the watch began, and behind

@@ -14,7 +14,8 @@ type stagers struct {
 func (p *pass) newStagers() stagers {
 	s := stagers{pass: p, beside: make(map[int]bool)}
 	for _, part := range p.repo.partials {
-		if pid, locked := p.held.by[part.Etag]; locked && part.mtime.After(s.since(pid)) {
+		// Another one may have died of it as this one began.
+		if pid, locked := p.held.by[part.Etag]; locked && part.mtime.After(s.since(pid).Add(tick)) {
 			s.beside[pid] = true
 		}
 	}

@@ -166,7 +166,8 @@ func (j *judge) interrupted(ep *episode, l line) {
 			continue
 		}
 		if !r.locks() {
-			if last := r.byteBefore(l.at); r.working(l.at) && l.at.Sub(last) < j.set.Stall-early && !r.halted(last, l.at) {
+			blind := j.blindIn(l.at.Add(-look), l.at)
+			if last := r.byteBefore(l.at); r.working(l.at) && l.at.Sub(last) < j.set.Stall-early && !r.halted(last, l.at) && !blind {
 				j.blame(l.at, "false-interrupted", "%q, and %s works", l.text, r.name())
 			}
 			continue
