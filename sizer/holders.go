@@ -349,12 +349,13 @@ func (l *lockDir) add(d fsys.Dir, etag string) {
 
 // blobLocks are the lock files that lie beside the blobs, also of those of which
 // there is nothing yet: huggingface_hub before 0.19 writes them into the root.
-// None comes or goes without a change of names there.
+// None comes or goes without a change of names there, but a dead client's may be locked
+// again without one.
 func (p *pass) blobLocks() []lockFile {
-	if !p.relisted {
+	if p.repo.besides != nil {
 		return p.repo.besides
 	}
-	var files []lockFile
+	files := make([]lockFile, 0, len(p.repo.lockedBesides))
 	for _, etag := range p.repo.lockedBesides {
 		e, err := p.top.LstatPath(p.repo.folder + "/blobs/" + etag + ".lock")
 		if err == nil && e.Regular() {

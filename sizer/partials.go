@@ -57,7 +57,7 @@ func (p *pass) listPartials(blobs fsys.Dir) (others bool, err error) {
 	former := p.repo.partials
 	now := make(map[string]*partial)
 	var names fsys.Tally
-	p.repo.lockedBesides = nil
+	p.repo.lockedBesides, p.repo.besides = nil, nil
 	err = blobs.Names(func(name string) bool {
 		if p.root.opts.Vague {
 			names.Add(name)

@@ -145,7 +145,7 @@ func (s *lockSearch) inLocks() bool {
 // looked at anyway.
 func (s *lockSearch) besidesKnown() bool {
 	for folder, rp := range s.root.repos {
-		if rp.tree == nil && rp.blobs.ino != 0 {
+		if rp.tree == nil && rp.besides != nil {
 			s.besides[folder] = true
 			if !s.held(folder, rp.besides) {
 				return false

@@ -298,3 +298,23 @@ func TestAPartialThatWasLeftIsNoSignWhileItsBlobIsThere(t *testing.T) {
 		t.Errorf("written to: look %+v", l)
 	}
 }
+
+// A client that was killed before anybody looked has left its lock files beside the blobs.
+// Who takes them again changes no name there.
+func TestALockThatWasLeftIsSeenWhenItIsTakenAgain(t *testing.T) {
+	c := newCache(t)
+	c.partial("a", ".incomplete", 1000)
+	lock := c.in(demo, "blobs", etag("a")+".lock")
+	c.write(lock, 0)
+	for range 2 { // until the names are no news
+		if l := c.look(); l.Locked {
+			t.Fatalf("nobody holds it: look %+v", l)
+		}
+		c.now = c.now.Add(grace)
+	}
+	c.run(42, "python3", "x.py")
+	c.lockAt(lock, 42, "a")
+	if l := c.look(); !l.Locked || len(l.Downloaders) != 1 {
+		t.Errorf("look %+v", l)
+	}
+}
