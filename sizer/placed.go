@@ -27,7 +27,7 @@ type places struct {
 }
 
 // maxTries bounds how many files are looked for in the snapshot just to learn
-// whether any lies there, when a play begins.
+// whether any lies there, when a play begins, or when nothing is in flight.
 const maxTries = 256
 
 // finishedFile is finished for a file of a play, wherever that lies.
@@ -53,7 +53,8 @@ func (p *pass) mayBePlaced(pl *play, f *file) bool {
 	if pl.linkless || f.loose || f.done {
 		return true
 	}
-	if !pl.looked && p.places.tries < maxTries {
+	resting := !p.held.any && !p.writing() // what is missing then isn't on its way
+	if (!pl.looked || resting) && p.places.tries < maxTries {
 		p.places.tries++
 		return true
 	}
