@@ -349,8 +349,7 @@ func (l *lockDir) add(d fsys.Dir, etag string) {
 
 // blobLocks are the lock files that lie beside the blobs, also of those of which
 // there is nothing yet: huggingface_hub before 0.19 writes them into the root.
-// None comes or goes without a change of names there, but a dead client's may be locked
-// again without one.
+// None comes or goes without a change of names there; one that is left may be taken again.
 func (p *pass) blobLocks() []lockFile {
 	if p.repo.besides != nil {
 		return p.repo.besides

@@ -99,9 +99,6 @@ func (m *model) owed(l *life) verdict {
 	case !t.listing && t.blobs > 0 && l.done && m.litter(): // an orphan in the root, of which nothing tells whose it is
 		return add(tracker.Completed, tracker.Ended, tracker.Interrupted)
 	case !t.listing && t.partials == 0 && t.blobs > 0 && l.done && !t.gap:
-		if m.world.strays() {
-			add(tracker.Ended)
-		}
 		return add(tracker.Completed)
 	case !t.listing && t.partials == 0 && t.blobs > 0 && l.done:
 		return add(tracker.Ended)
@@ -156,6 +153,9 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 		v = m.owed(bringer)
 		v.begin, v.shy = bringer.begin, bringer.shy()
 		v.beside = v.unlisted && m.listedBeside(bringer)
+		if v.unlisted && slices.Contains(v.kinds, tracker.Completed) && m.world.strays() {
+			v.kinds = append(v.kinds, tracker.Ended)
+		}
 		if v.unlisted && m.undoneBeside(bringer) {
 			v.kinds = append(v.kinds, tracker.Interrupted, tracker.Ended)
 		}
