@@ -262,6 +262,23 @@ func (j *judge) besides(r rest) bool {
 	})
 }
 
+// waits are how long an end by quiet, and an interruption, may take.
+func (j *judge) waits(r rest) (quiet, patience time.Duration) {
+	seen, rec := j.seen(r), r.last
+	patience = j.set.Interrupt
+	if !seen || slices.ContainsFunc(r.records, func(r *record) bool { return !r.locks() }) {
+		patience = max(j.set.Stall, j.set.Interrupt)
+	}
+	quiet = j.set.Quiet
+	if len(rec.rev.files) > kept { // they are counted anew first
+		quiet = max(quiet, recounted)
+	}
+	if r.living() || !seen || !rec.locks() {
+		quiet = max(j.set.Stall, j.set.Quiet)
+	}
+	return quiet, patience
+}
+
 // claim says what the truth calls for.
 //
 //nolint:gocognit // a list of cases, each a line or two: apart they would say less
@@ -271,17 +288,7 @@ func (j *judge) claim(r rest) claim {
 	whole := len(d.missing(rec.rev, all)) == 0
 	wanted := len(d.missing(rec.rev, rec.plan.wants)) == 0
 	seen := j.seen(r)
-	patience := j.set.Interrupt
-	if !seen || slices.ContainsFunc(r.records, func(r *record) bool { return !r.locks() }) {
-		patience = max(j.set.Stall, j.set.Interrupt)
-	}
-	quiet := j.set.Quiet
-	if len(rec.rev.files) > kept { // they are counted anew first
-		quiet = max(quiet, recounted)
-	}
-	if r.living() || !seen || !rec.locks() {
-		quiet = max(j.set.Stall, j.set.Quiet)
-	}
+	quiet, patience := j.waits(r)
 	switch {
 	case listed && whole:
 		c := claim{kinds: []tracker.Kind{tracker.Completed}, why: "all of the listing is there"}
