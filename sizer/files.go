@@ -8,6 +8,23 @@ import (
 	"progressd/hfcache"
 )
 
+// A role is what a file is to a download.
+type role struct {
+	// wanted: it is part of the download. loose: it has no etag that is
+	// known, but lies in a snapshot itself. out: it is left out of the total
+	// as long as nothing comes of it.
+	wanted, loose, out bool
+	// anew: it is there, and is being fetched again into the root.
+	anew bool
+}
+
+// An arrival is how a file came to its place, done if it has.
+type arrival struct {
+	// isNew: it came in this play; own: also where a restart has made that
+	// forgotten; known: counted before.
+	done, isNew, own, known bool
+}
+
 // A file is one blob of the download, however many paths name it.
 type file struct {
 	etag string
@@ -19,16 +36,8 @@ type file struct {
 	paths int32
 	// elsewhere is how many of its paths are not kept.
 	elsewhere int32
-	// wanted: it is part of the download. loose: it has no etag that is
-	// known, but lies in a snapshot itself. out: it is left out of the total
-	// as long as nothing comes of it.
-	wanted, loose, out bool
-	// anew: it is there, and is being fetched again into the root.
-	anew bool
-
-	// isNew: it came in this play; own: also where a restart has made that
-	// forgotten; known: counted before.
-	done, isNew, own, known bool
+	role
+	arrival
 
 	size  int64 // of a finished file, without its holes
 	holes int64

@@ -11,6 +11,25 @@ import (
 	"progressd/hfcache"
 )
 
+// An origin is where a partial comes from.
+type origin struct {
+	// fresh: it was made while somebody watched; midflight: it lay there
+	// before, and no play of it was seen to end.
+	fresh, midflight bool
+	// kept: a former play, or a former life, has counted it.
+	kept bool
+	// left: the play has brought it in a former life of the daemon.
+	left bool
+}
+
+// A standing is what a partial counts for.
+type standing struct {
+	// attached: it is counted as its blob's content; see judge. beaten: its
+	// attempt is over or a better one of its blob is there, and it hasn't
+	// grown since.
+	live, attached, beaten bool
+}
+
 // A partial is a blob that is being written, or was.
 type partial struct {
 	hfcache.BlobName
@@ -30,19 +49,10 @@ type partial struct {
 	// grown is when it last grew, or was written to without growing; zero
 	// if nobody saw that. touched is when the latter was.
 	grown, touched time.Time
-	// fresh: it was made while somebody watched; midflight: it lay there
-	// before, and no play of it was seen to end.
-	fresh, midflight bool
-	// attached: it is counted as its blob's content; see judge. beaten: its
-	// attempt is over or a better one of its blob is there, and it hasn't
-	// grown since.
-	live, attached, beaten bool
+	origin
+	standing
 	// spent: its blob is there; asked: that was found out, at rest.
 	asked, spent bool
-	// kept: a former play, or a former life, has counted it.
-	kept bool
-	// left: the play has brought it in a former life of the daemon.
-	left bool
 	// commit is the revision for which it was last written, empty if that
 	// isn't known.
 	commit string

@@ -23,6 +23,28 @@ type play struct {
 	restored      bool
 	restoredBytes int64
 
+	scope
+	crew
+	traces
+	guess  guess
+	search search
+
+	files map[string]*file
+	// settled are those of which no more is expected, where there are many;
+	// recounted is when they were last counted anew, moved when bytes or names
+	// last came.
+	settled          *settled
+	recounted, moved time.Time
+	failed           map[string]bool
+	formerFailed     int
+	base, bytes      int64
+	looked           bool // counted at least once
+	landing
+	tempo
+}
+
+// A scope is which revisions a play is of, and what is known of their files.
+type scope struct {
 	revisions []string // newest first
 	succeeded bool     // they are of an attempt that another one has followed
 	renewed   bool     // they have to be found out again
@@ -30,16 +52,13 @@ type play struct {
 	justDone  []string // etags finished since that was last done
 	unlinked  []string // those of them that no revision is known for
 	kept      []string // see Memory.Kept
-	files     map[string]*file
-	// settled are those of which no more is expected, where there are many;
-	// recounted is when they were last counted anew, moved when bytes or names
-	// last came.
-	settled          *settled
-	recounted, moved time.Time
 	// listed: every revision in flight has a listing; fromHub: of one of
 	// them only the hub has it.
 	listed, fromHub bool
+}
 
+// A crew is who downloads, and what they want.
+type crew struct {
 	downloaders []downloader.Process
 	running     []bool           // of them, as it was at asked
 	stopped     []int            // pids of those that do nothing until they are continued
@@ -48,24 +67,27 @@ type play struct {
 	wanted      []hfcache.Filter // nil: unknown
 	match       func(path string) bool
 	unhelpful   bool // what is wanted names nothing that is listed
-	guess       guess
-	lockSeen    bool
-	partialSeen bool
-	// broughtUnseen: see Memory.BroughtUnseen.
-	broughtUnseen bool
-	inodes        map[uint64]string
-	linkless      bool                 // files lie in the snapshot themselves
-	locked        map[string]sighting  // when an etag was last seen locked
-	unlocked      map[string]time.Time // the first look at which it was locked no more
-	copying       map[string]int       // see Memory.Copying
 	// attempt is when the last one was first seen, attemptBegan when its
 	// process began.
 	attempt, attemptBegan time.Time
+}
 
-	failed       map[string]bool
-	formerFailed int
+// traces are what the clients of a play were seen to leave on the disk.
+type traces struct {
+	lockSeen, partialSeen bool
+	broughtUnseen         bool // see Memory.BroughtUnseen
+	linkless              bool // files lie in the snapshot themselves
+	inodes                map[uint64]string
+	locked                map[string]sighting  // when an etag was last seen locked
+	unlocked              map[string]time.Time // the first look at which it was locked no more
+	copying               map[string]int       // see Memory.Copying
+}
+
+// A landing is what the last look found put in its place, or about to be.
+type landing struct {
+	// tempDebt are bytes of files that have left the root, and were counted there;
+	// underway is what was moved out of it just now: see inLanding.
 	tempDebt     int64
-	// underway is what was moved out of the root just now; see landing.
 	underway     int64
 	landingLooks int
 	// landed: since the last look a file was put in its place. Its bytes may have
@@ -75,12 +97,12 @@ type play struct {
 	doubled, differs bool
 	// stocked: what there is was looked at before.
 	stocked bool
+}
 
-	base, bytes int64
-	looked      bool // counted at least once
-	changed     time.Time
-	lively      bool
-	search      search
+// A tempo is how closely a play is looked at.
+type tempo struct {
+	changed time.Time
+	lively  bool
 	// stirred is when anything but sizes last changed; see calm.
 	stirred time.Time
 	calm    bool
@@ -94,9 +116,9 @@ type sighting struct {
 
 func newPlay(now, since time.Time) *play {
 	return &play{
-		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, start: now, changed: now,
-		files: make(map[string]*file), settled: newSettled(), locked: make(map[string]sighting), unlocked: make(map[string]time.Time),
-		failed: make(map[string]bool), inodes: make(map[uint64]string),
+		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, start: now,
+		files: make(map[string]*file), settled: newSettled(), failed: make(map[string]bool), tempo: tempo{changed: now},
+		traces: traces{inodes: make(map[uint64]string), locked: make(map[string]sighting), unlocked: make(map[string]time.Time)},
 	}
 }
 

@@ -247,15 +247,8 @@ type pass struct {
 	repo *repo
 	now  time.Time
 	top  fsys.Dir
-	// relisted: the names in blobs/ were read in this pass, and may be others.
-	relisted bool
-	// blobsTime is the mtime of blobs/, zero if there is none.
-	blobsTime time.Time
-	// arrivedNew are etags of finished blobs that came since the last play.
-	arrivedNew []string
-	// placedNew: so did files in a snapshot that are no links.
-	placedNew bool
-	held      held
+	news
+	held held
 	// heldAgain: held is what the last reading found.
 	heldAgain bool
 	// aged: but for its age, the last reading would still stand.
@@ -267,10 +260,22 @@ type pass struct {
 	unsure bool
 	// thorough: each file is looked at.
 	thorough bool
-	// deleted: see Look.Vanished.
-	deleted bool
 	// room is read in a play only.
 	room Room
+}
+
+// news are what a pass finds changed in a repository.
+type news struct {
+	// relisted: the names in blobs/ were read in this pass, and may be others.
+	relisted bool
+	// blobsTime is the mtime of blobs/, zero if there is none.
+	blobsTime time.Time
+	// arrivedNew are etags of finished blobs that came since the last play.
+	arrivedNew []string
+	// placedNew: so did files in a snapshot that are no links.
+	placedNew bool
+	// deleted: see Look.Vanished.
+	deleted bool
 }
 
 func (p *pass) run(look *Look) error {

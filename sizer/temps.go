@@ -365,7 +365,7 @@ func (p *pass) noticeLanded() {
 // countTemps gives the bytes in the repository's temporary files and what of
 // them is new.
 func (p *pass) countTemps() (staged, fresh int64) {
-	staged = p.repo.play.landing()
+	staged = p.repo.play.inLanding()
 	for t := range p.root.temps.all() {
 		if t.owner != p.repo.folder {
 			continue
@@ -377,9 +377,9 @@ func (p *pass) countTemps() (staged, fresh int64) {
 	return staged, fresh
 }
 
-// landing is what has left the root and isn't found in its place yet: kept
+// inLanding is what has left the root and isn't found in its place yet: kept
 // for two looks at the most.
-func (pl *play) landing() int64 {
+func (pl *play) inLanding() int64 {
 	if len(pl.justDone) > 0 || pl.landingLooks == 0 {
 		pl.underway = 0
 		return 0
