@@ -155,8 +155,7 @@ func (p *Pipeline) watches(ctx context.Context, scanners *scannerFactory) watche
 			p.changed(ctx, c)
 		},
 		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
-		Whose:     func(owner int) int { return int(p.opts.Accounts.Whose(account.User(owner))) },
-		Rest:      func(owner int) time.Duration { return p.opts.Accounts.Wait(account.User(owner), account.Looks) },
+		Accounts:  p.opts.Accounts,
 	}
 }
 
