@@ -388,13 +388,7 @@ func (n *notifier) dismiss(p *repo, dir, key string) bool {
 
 // dismissed is dismiss for who has the lock.
 func (n *notifier) dismissed(p *repo, dir, key string) bool {
-	removed := false
-	if key == dir {
-		removed = n.byKey.remove(key, p)
-	} else {
-		removed = n.removeName(dir, name{p, key})
-	}
-	if !removed {
+	if key == dir && !n.byKey.remove(key, p) || key != dir && !n.removeName(dir, name{p, key}) {
 		return false
 	}
 	p.box.watches.Add(-1)
