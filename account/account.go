@@ -7,15 +7,17 @@
 //
 //   - What is held and can't be taken back (memory of a listing, a download
 //     that is followed, a connection) may be taken as long as its user then has
-//     no more than what is still free. So the first user gets half of all, and
-//     there is always something left for the next one.
+//     no more than half of what the others leave; of connections a quarter, of
+//     watches seven eighths. So there is always something left for the next one.
 //   - What comes time and again (looks, lines, reports) fills a bucket of each
 //     user's own: a burst, and then a steady rate.
 //   - What can be given up (remembered names, lines that wait) is given up by
-//     the user who has the most of it: see Most.
+//     the user who has the most of it: see Most and MostOf.
 package account
 
 import (
+	"cmp"
+	"iter"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -70,6 +72,18 @@ type refusals struct{ last, told time.Time }
 type held struct {
 	all int64
 	by  map[User]int64
+	// has is what there is of it; 0 if its Limit says that.
+	has int64
+}
+
+// allows reports whether a user may hold n more.
+func (h *held) allows(u User, n int64, limit Limit) bool {
+	most := cmp.Or(h.has, limit.All)
+	if most == 0 {
+		return true // nobody knows
+	}
+	mine, others := h.by[u], h.all-h.by[u]
+	return n >= 0 && n <= most && 8*(mine+n) <= limit.Eighths*(most-others)
 }
 
 // NewBook opens a Book in which nothing is charged. owners tells whose a number
@@ -104,7 +118,7 @@ func (b *Book) Take(u User, what Resource, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := &b.held[what]
-	if n < 0 || n > what.Limit().All || h.by[u]+n > what.Limit().All-h.all-n {
+	if !h.allows(u, n, what.Limit()) {
 		b.refuse(u, what)
 		return false
 	}
@@ -114,6 +128,17 @@ func (b *Book) Take(u User, what Resource, n int64) bool {
 	h.by[u] += n
 	h.all += n
 	return true
+}
+
+// Has says how much there is of what is held, where only the machine knows that;
+// 0: nobody does, and there is no bound.
+func (b *Book) Has(what Resource, all int64) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held[what].has = all
 }
 
 // Give gives back what was taken.
@@ -240,8 +265,8 @@ func (b *Book) Held(u User, what Resource) int64 {
 	return b.held[what].by[u]
 }
 
-// Most is the user who has the most of something, given how much each has, and
-// the larger number of two who have as much; Unknown if nobody has any.
+// Most is the user who has the most of something, given how much each who pays has
+// (see Whose), and the larger number of two who have as much; Unknown if nobody has any.
 func Most(by map[User]int) User {
 	most, n := Unknown, 0
 	for u, has := range by {
@@ -250,4 +275,14 @@ func Most(by map[User]int) User {
 		}
 	}
 	return most
+}
+
+// MostOf is the user who pays for the most of what is kept, given whose number each
+// of it has.
+func MostOf[T any](b *Book, kept iter.Seq[T], owner func(T) User) User {
+	by := make(map[User]int)
+	for one := range kept {
+		by[b.Whose(owner(one))]++
+	}
+	return Most(by)
 }

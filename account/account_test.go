@@ -50,6 +50,41 @@ func TestHeldIsShared(t *testing.T) {
 	}
 }
 
+// Of some things users who work together need more of them to have all.
+func TestPartsOfWhatTheOthersLeave(t *testing.T) {
+	b := newTestBook(&bytes.Buffer{})
+	b.Has(Watches, 800)
+	take := func(u User, what Resource) (n int64) {
+		for b.Take(u, what, 1) {
+			n++
+		}
+		return n
+	}
+	for _, c := range []struct {
+		what Resource
+		want []int64
+	}{{Connections, []int64{64, 48, 36, 27}}, {Watches, []int64{700, 87, 11}}} {
+		for u, want := range c.want {
+			if got := take(User(u), c.what); got != want {
+				t.Errorf("%v: user %d got %d, want %d", c.what, u, got, want)
+			}
+		}
+	}
+}
+
+// What is kept of numbers that are lent to a user is that user's.
+func TestMostOfCountsWhoPays(t *testing.T) {
+	o := &Owners{ranges: []idRange{{100_000, 65_536, 1000}}, read: time.Now()}
+	b := NewBook(o, slog.New(slog.DiscardHandler))
+	kept := []User{7, 7, 100_001, 100_002, 100_003}
+	if got := MostOf(b, slices.Values(kept), func(u User) User { return u }); got != 1000 {
+		t.Errorf("%v has the most", got)
+	}
+	if got := MostOf(nil, slices.Values(kept), func(u User) User { return u }); got != 7 {
+		t.Errorf("without accounts %v has the most", got)
+	}
+}
+
 func TestWhatIsTooMuchIsRefused(t *testing.T) {
 	b := newTestBook(&bytes.Buffer{})
 	for _, n := range []int64{-1, Listings.Limit().All, Listings.Limit().All/2 + 1, 1 << 62} {
@@ -225,10 +260,10 @@ func TestTheFiguresAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range Resources() {
-		if row := "| " + r.String() + " | " + r.Limit().String() + " |"; !strings.Contains(string(text), row) {
+		if row := "| " + r.String() + " | " + r.Limit().String() + " | " + r.effect() + " |\n"; !strings.Contains(string(text), row) {
 			t.Errorf("docs/reliability.md lacks %q", row)
 		}
-		if item := ".B " + r.String() + ": " + r.Limit().String() + "\n"; !strings.Contains(string(manual), item) {
+		if item := ".B " + r.String() + ": " + r.Limit().String() + "\n" + strings.ToUpper(r.effect()[:1]) + r.effect()[1:] + ".\n"; !strings.Contains(string(manual), item) {
 			t.Errorf("progressd(8) lacks %q, to which a warning points", item)
 		}
 	}

@@ -12,9 +12,11 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"progressd/internal/manager"
+	"progressd/internal/wait"
 )
 
 // The users of the strangers workload: the daemon's, one with downloads, and one who does
@@ -25,8 +27,14 @@ const (
 	strangerUID = 61603
 )
 
-// victims is how many downloads of the one user run at once.
-const victims = 12
+const (
+	// victims is how many downloads of the one user run at once.
+	victims = 12
+	// restarts is how often the daemon is then started anew, restartEvery how long it
+	// runs before.
+	restarts     = 4
+	restartEvery = 5 * time.Second
+)
 
 // strangers measures how long after their system calls the lines of one user come,
 // while another one of the machine does all that has ever harmed the daemon, at once
@@ -47,7 +55,7 @@ func (b *bench) strangers(ctx context.Context) error {
 	out := b.report.section(fmt.Sprintf("Among strangers: %d repositories of one user downloaded twice, %d at once, while another user does all of these at once", b.scale.strangers, victims))
 	out.explain("A listing of 199 000 files under 16 commits, 16 partials, all of it touched each second; models of 64 KB finished as fast as can be; hello, 199 lines, hang up, again; a root and "+
 		"`blobs/` exchanged with links to the other user's 300 times a second; 18 300 open downloads of a byte, which go on; a file made and removed in repositories at rest; 60 000 locks. The daemon is started as by its unit: a user of its own with one capability, confined, "+
-		"in a group of processes with 512 MiB of memory, half the share of a processor that the disturber has, and at most 512 threads. The journal limits no rates, as in the unit. Each of the %d lines is waited for in both places: one that doesn't come within %v fails the measurement.", 6*b.scale.strangers, patience)
+		"in a group of processes with 512 MiB of memory, half the share of a processor that the disturber has, and at most 512 threads. The journal limits no rates, as in the unit. Each of the %d lines is waited for in both places: one that doesn't come within %v fails the measurement, also one of the %d verdicts of downloads during which the daemon is then started anew.", 6*b.scale.strangers, patience, 4*victims)
 	for i, name := range []string{"start, a repository that was not there", "start, a repository at rest", "step", "completion"} {
 		for way, where := range []string{"in the log file", "in the journal"} {
 			alone, beside := calm.times[i][way], storm.times[i][way]
@@ -59,6 +67,9 @@ func (b *bench) strangers(ctx context.Context) error {
 		out.add("share of a core meanwhile", m.who, percent, series{m.share}, "")
 		out.add("peak memory of the group", m.who, megabytes, series{m.peak}, "below 537 MB")
 		out.add("lines in the log files of the other one", m.who, whole, series{m.others}, "")
+		for way, where := range []string{"in the log file", "in the journal"} {
+			out.add(fmt.Sprintf("completion while the daemon is started anew %d times, %s", restarts, where), m.who, seconds, m.through[way], "none missing")
+		}
 	}
 	return nil
 }
@@ -68,6 +79,8 @@ type amid struct {
 	who                 string
 	times               [4][2]series // of each event, in log file and journal
 	share, peak, others float64
+	// through are the verdicts while the daemon was started anew.
+	through [2]series
 }
 
 // A stage has the caches of two users, and the groups that their processes are in.
@@ -142,7 +155,35 @@ func (b *bench) amongStrangers(ctx context.Context, part string) (m *amid, err e
 		}
 		defer func() { err = errors.Join(err, other.stop()) }()
 	}
-	return m, m.measure(ctx, b, d, all, s.unit)
+	if err := m.measure(ctx, b, d, all, s.unit); err != nil {
+		return nil, err
+	}
+	d, err = m.restart(ctx, b, s, d, all)
+	return m, err
+}
+
+// restart starts the daemon anew, again and again, while downloads go on. The verdict of
+// each is waited for. It returns the daemon that runs then.
+func (m *amid) restart(ctx context.Context, b *bench, s *stage, d *daemon, all *latencies) (*daemon, error) {
+	through := &latencies{root: all.root, lines: all.lines, journal: all.journal, verdictsAlone: true}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return through.many(ctx, 2*victims, victims) })
+	for range restarts {
+		if err := wait.For(ctx, restartEvery); err != nil {
+			return d, errors.Join(err, group.Wait())
+		}
+		if err := d.stop(); err != nil {
+			return d, errors.Join(err, group.Wait())
+		}
+		next, err := b.serviceAt(ctx, s.at, s.unit)
+		if err != nil {
+			return d, errors.Join(fmt.Errorf("started anew: %w", err), group.Wait())
+		}
+		d = next
+	}
+	err := group.Wait()
+	m.through = [2]series{durations(through.done.log), durations(through.done.journal)}
+	return d, err
 }
 
 func (m *amid) measure(ctx context.Context, b *bench, d *daemon, all *latencies, group group) error {

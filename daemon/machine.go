@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"progressd/account"
 	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/sizer"
@@ -49,6 +50,8 @@ func (m *Machine) onto(o watcher.Options) watcher.Options {
 type Opener interface {
 	fsys.Kernel
 	Table(path string) (*os.File, error)
+	// For is the same Kernel for one who pays for what is opened.
+	For(charge func(time.Duration)) fsys.Kernel
 }
 
 // files are those of the machine; nil is the one that the daemon runs on.
@@ -61,6 +64,14 @@ func (o *Options) files() fsys.Kernel {
 	default:
 		return nil
 	}
+}
+
+// filesFor are the files, with a user who pays for what is opened.
+func (o *Options) filesFor(payer account.User) fsys.Kernel {
+	if o.Machine != nil || o.Opener == nil {
+		return o.files()
+	}
+	return o.Opener.For(func(used time.Duration) { o.Accounts.Spend(payer, account.Looks, int64(used)) })
 }
 
 // processes are those of the machine.

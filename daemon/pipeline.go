@@ -138,7 +138,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.hub = HubOf(set, opts.Getenv, p.log)
 	p.watcher = watcher.New(opts.Machine.onto(p.watches(ctx, &scannerFactory{
 		store: store, accounts: opts.Accounts, looks: p.looks, attended: p.attended, opened: now, log: p.log,
-		procs: sizer.NewProcs(opts.processes()), listing: listingOf(p.hub), files: opts.files(), machine: opts.Machine,
+		procs: sizer.NewProcs(opts.processes()), listing: listingOf(p.hub), files: opts.filesFor, machine: opts.Machine,
 	})))
 	return p
 }
@@ -155,8 +155,7 @@ func (p *Pipeline) watches(ctx context.Context, scanners *scannerFactory) watche
 			p.changed(ctx, c)
 		},
 		NewLooker: func(root watcher.Root) watcher.Looker { return scanners.scanner(ctx, root) },
-		Whose:     func(owner int) int { return int(p.opts.Accounts.Whose(account.User(owner))) },
-		Rest:      func(owner int) time.Duration { return p.opts.Accounts.Wait(account.User(owner), account.Looks) },
+		Accounts:  p.opts.Accounts,
 	}
 }
 

@@ -127,7 +127,7 @@ func (p *Pipeline) restOf(root watcher.RootStatus, repo hfcache.Repo, since time
 		return nil
 	}
 	options := ScanOptions(p.hub, since, slog.New(slog.DiscardHandler))
-	options.FS, options.Path, options.Dev, options.Inode = p.opts.files(), root.Path, root.Dev, root.Inode
+	options.FS, options.Path, options.Dev, options.Inode = p.opts.filesFor(payer), root.Path, root.Dev, root.Inode
 	options.Procs = sizer.NewProcs(p.opts.processes())
 	options.Vague, options.Unlinked = root.Remote != "", true
 	options.Reserve = memoryFor(p.opts.Accounts, payer)

@@ -27,7 +27,7 @@ type scannerFactory struct {
 	looks    chan<- sizer.Look
 	attended *Attendance
 	opened   time.Time
-	files    fsys.Kernel
+	files    func(payer account.User) fsys.Kernel
 	machine  *Machine
 	log      *slog.Logger
 
@@ -59,7 +59,7 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	}
 	e := &rootScanner{machine: s.machine, looks: s.looks, attended: s.attended, accounts: s.accounts, owner: whose.Owner, followed: make(map[string]bool)}
 	e.root = sizer.NewRoot(sizer.Options{
-		FS: s.files, Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
+		FS: s.files(whose.Owner), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
 		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
 		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner), Judged: s.attended.Judged(root.Path),
 		Procs: s.procs, Log: s.log,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"progressd/account"
+	"progressd/fsys"
 	"progressd/sizer"
 	"progressd/state"
 	"progressd/watcher"
@@ -44,7 +45,7 @@ func newStrangers(t *testing.T) *strangers {
 	t.Cleanup(func() { stop(); <-done })
 	s.scanners = &scannerFactory{
 		store: state.Volatile(log), accounts: s.accounts, looks: looks, attended: NewAttendance(), opened: time.Now(),
-		procs: sizer.NewProcs(procDir), log: log,
+		procs: sizer.NewProcs(procDir), files: func(account.User) fsys.Kernel { return nil }, log: log,
 	}
 	return s
 }

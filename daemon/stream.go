@@ -23,7 +23,7 @@ func (p *Pipeline) newBoard() *stream.Board {
 	}
 	return stream.NewBoard(stream.Options{
 		Epoch: strconv.FormatInt(time.Now().UnixMilli(), 36), Version: p.opts.Version,
-		Record: p.form.Record, Ended: ended, Rights: p.rights(),
+		Record: p.form.Record, Ended: ended, Rights: p.rights(), Accounts: p.opts.Accounts,
 	})
 }
 

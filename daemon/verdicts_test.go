@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"progressd/account"
 	"progressd/config"
 	"progressd/downloader"
 	"progressd/fsys"
@@ -264,7 +265,7 @@ func (b *bubble) start() {
 	p.tracker.Restore(b.store.Episodes(), time.Now())
 	watches := p.watches(ctx, &scannerFactory{
 		store: b.store, looks: p.looks, attended: p.attended, opened: time.Now(), log: log, procs: sizer.NewProcs(downloader.ProcDir(b.in("proc"))),
-		files: stamped{}, machine: &Machine{FS: stamped{}},
+		files: func(account.User) fsys.Kernel { return stamped{} }, machine: &Machine{FS: stamped{}},
 	})
 	watches.Notify = false
 	p.watcher = watcher.New(watches)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,12 +30,18 @@ const socketFD = 3
 // changes them puts another file in their place. Everybody may read them.
 var tables = map[string]bool{"/etc/passwd": true, "/etc/group": true, "/etc/subuid": true}
 
+// openCost is what the process beside this one takes of a processor to open a file: 9
+// to 12 µs, measured. Nobody can see whose that is from without.
+const openCost = 12 * time.Microsecond
+
 // An Opener is the process beside this one.
 type Opener struct {
 	fsys.Real
 
 	socket int
 	gone   chan struct{}
+	// charge is told what each file that is opened has cost; nil: nobody pays.
+	charge func(time.Duration)
 }
 
 // Start starts the opener: this program once more. It ends when this process does.
@@ -63,10 +70,20 @@ func Start() (*Opener, error) {
 // Gone is closed when there is no opener any more.
 func (o *Opener) Gone() <-chan struct{} { return o.gone }
 
+// For is this kernel for looks of somebody who pays for what is opened.
+func (o *Opener) For(charge func(time.Duration)) fsys.Kernel {
+	of := *o
+	of.charge = charge
+	return &of
+}
+
 // Openat is that of a fsys.Kernel: what is opened for its content is asked for.
 func (o *Opener) Openat(at int, name string, flags int) (fd int, err error) {
 	if flags&(unix.O_PATH|unix.O_DIRECTORY) != 0 {
 		return o.Real.Openat(at, name, flags)
+	}
+	if o.charge != nil {
+		o.charge(openCost)
 	}
 	return o.ask(name, at)
 }

@@ -91,6 +91,32 @@ func TestOpensWhatALookReads(t *testing.T) {
 	}
 }
 
+// What the opener takes of a processor was charged to nobody.
+func TestWhoHasFilesOpenedPays(t *testing.T) {
+	o, dir := started(t), t.TempDir()
+	trees := filepath.Join(dir, "models--org--m", "trees")
+	write(t, "a listing", trees, listing)
+	var paid time.Duration
+	d, err := fsys.OpenUnlinked(o.For(func(used time.Duration) { paid += used }), trees)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if paid != 0 {
+		t.Errorf("%v for directories, which the daemon opens itself", paid)
+	}
+	for range 3 {
+		f, _, err := d.OpenRegular(listing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	if paid != 3*openCost {
+		t.Errorf("%v for three files", paid)
+	}
+}
+
 // Whoever asks may be anybody by now: what isn't a listing or metadata is given to
 // nobody, also not by another name or in another's place.
 func TestOpensNothingElse(t *testing.T) {

@@ -17,6 +17,8 @@ type lanes struct {
 	sink     string
 	capacity int
 	laneOf   func(tracker.Event) string
+	// whose is who pays for what a number has.
+	whose func(account.User) account.User
 	// rest is how long a user has to wait before more of it is written.
 	rest func(account.User) time.Duration
 	// over is called when a user loses an event.
@@ -86,13 +88,14 @@ type job struct {
 func newLanes(sink string, capacity int, laneOf func(tracker.Event) string) *lanes {
 	return &lanes{
 		sink: sink, capacity: max(capacity, 1), laneOf: laneOf,
-		rest: func(account.User) time.Duration { return 0 }, over: func(account.User) {},
+		whose: func(u account.User) account.User { return u },
+		rest:  func(account.User) time.Duration { return 0 }, over: func(account.User) {},
 		byKey: map[laneKey]*lane{}, byUser: map[account.User]int{}, served: map[account.User]uint64{},
 	}
 }
 
 func (l *lanes) put(e tracker.Event) {
-	key := laneKey{e.Tenant.Owner, l.laneOf(e)}
+	key := laneKey{l.whose(e.Tenant.Owner), l.laneOf(e)}
 	to := l.byKey[key]
 	if to == nil {
 		to = &lane{key: key}

@@ -64,6 +64,7 @@ func NewQueue(s Sink, capacity int, accounts *account.Book, log *slog.Logger) *Q
 		wake:     make(chan struct{}, 1),
 		lanes:    newLanes(s.Name(), capacity, laneOf),
 	}
+	q.lanes.whose = accounts.Whose
 	q.lanes.rest = func(u account.User) time.Duration { return accounts.Wait(u, account.Lines) }
 	q.lanes.over = func(u account.User) { accounts.Refused(u, account.Waiting) }
 	return q

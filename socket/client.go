@@ -47,7 +47,7 @@ func Dial(ctx context.Context, path string, run Run) (*Client, error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 	client := &Client{c: c, in: &reader{c: c, in: newFrameBuffer(c)}}
-	err = answer(c, takeTime, hello{V: Version, Run: &run})
+	err = greet(c, hello{V: Version, Run: &run})
 	var a Answer
 	if err == nil {
 		a, err = client.receive(takeTime)
@@ -61,6 +61,16 @@ func Dial(ctx context.Context, path string, run Run) (*Client, error) {
 	}
 	_ = c.Close()
 	return nil, err
+}
+
+// greet says who comes, and for what. A daemon that has hung up already has said why it
+// refuses: that is there to be read.
+func greet(c net.Conn, h hello) error {
+	err := answer(c, takeTime, h)
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
 }
 
 // connect waits for its turn where many connect at once: the kernel doesn't

@@ -41,8 +41,12 @@ func faultS1Garbage(t *testing.T) {
 }
 
 func faultS1Flood(t *testing.T) {
-	g := newRig(t)
+	g := newRig(t, budgets)
 	c := g.taken()
+	// Its user has said much already, and is dropped from the first line on: however slow this
+	// machine is to hear one, it isn't slower than the rate at which they are told.
+	limit := account.Reports.Limit()
+	g.server.opts.Accounts.Spend(1000, account.Reports, limit.Burst+20*limit.Rate)
 	line := []byte(`{"said":{"level":"info","cause":"retry","text":"` + strings.Repeat("z", 1000) + `"}}` + "\n")
 	flood := bytes.Repeat(line, 100)
 	_ = c.c.SetWriteDeadline(time.Time{})
@@ -66,13 +70,14 @@ func faultS1Flood(t *testing.T) {
 	if n := <-wrote; n > 100<<20 {
 		t.Errorf("%d bytes were read", n)
 	}
-	if n := len(g.reports); n > 10*saidBurst {
+	if n := len(g.reports); n > int(limit.Burst) {
 		t.Errorf("%d lines were told", n)
 	}
 }
 
 func faultS1Connections(t *testing.T) {
-	g := newRig(t)
+	g := newRig(t, budgets)
+	most := int(account.Connections.Limit().All / 4)
 	g.as(1001)
 	var all []net.Conn
 	for range 10_000 {
@@ -86,10 +91,7 @@ func faultS1Connections(t *testing.T) {
 			all = all[1:]
 		}
 	}
-	g.server.mu.Lock()
-	conns := g.server.users[1001]
-	g.server.mu.Unlock()
-	if conns > maxUserConns {
+	if conns := g.server.opts.Accounts.Held(1001, account.Connections); conns > int64(most) {
 		t.Errorf("%d connections of one user", conns)
 	}
 	// Of those that have hung up the server learns when it comes to them.
@@ -99,14 +101,15 @@ func faultS1Connections(t *testing.T) {
 	all = nil
 	g.raw("the last of them\n")
 	g.counts(1001, 0)
-	for range maxUserConns {
+	g.rested(1001)
+	for range most {
 		c, err := net.Dial("unix", g.path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, c)
 	}
-	g.counts(1001, maxUserConns)
+	g.counts(1001, most)
 	g.settled(1001)
 	g.as(1000)
 	ctx, stop := context.WithTimeout(context.Background(), time.Second)
@@ -121,14 +124,17 @@ func faultS1Connections(t *testing.T) {
 	}
 }
 
+// rested has a user not connected for a long time.
+func (g *rig) rested(uid int) {
+	g.server.opts.Accounts.Spend(account.User(uid), account.Hellos, -account.Hellos.Limit().Burst)
+}
+
 // counts waits until a user has so many connections.
 func (g *rig) counts(uid, want int) {
 	g.t.Helper()
 	got := -1
 	for end := time.Now().Add(patience); time.Now().Before(end); <-time.After(time.Millisecond) {
-		g.server.mu.Lock()
-		got = g.server.users[account.User(uid)]
-		g.server.mu.Unlock()
+		got = int(g.server.opts.Accounts.Held(account.User(uid), account.Connections))
 		if got == want {
 			return
 		}

@@ -9,26 +9,13 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"progressd/account"
 )
 
-// Readers cost what a run does. A user other than root has so many at a time,
-// so that none can take all.
-const (
-	maxReaders     = 64
-	maxUserReaders = 8
-)
-
-var (
-	errReaders  = errors.New("too many connections: try again later")
-	errNoStream = errors.New("this progressd shows nothing")
-)
+var errNoStream = errors.New("this progressd shows nothing")
 
 // read serves one that watches or asks, to its end.
 func (s *Server) read(ctx context.Context, c *net.UnixConn, h hello, uid int) {
 	repo, err := h.wish()
-	who := s.opts.Accounts.Whose(account.User(uid))
 	switch {
 	case err != nil:
 		refuse(c, Answer{Refused: err.Error()})
@@ -36,11 +23,7 @@ func (s *Server) read(ctx context.Context, c *net.UnixConn, h hello, uid int) {
 	case s.opts.Streams == nil:
 		refuse(c, Answer{Refused: errNoStream.Error()})
 		return
-	case !s.letIn(who):
-		refuse(c, Answer{Refused: errReaders.Error(), Later: true})
-		return
 	}
-	defer s.letOut(who)
 	by := Reader{UID: uid, GIDs: s.opts.Groups(c)}
 	ctx, gone := context.WithCancel(ctx)
 	defer gone()
@@ -131,27 +114,6 @@ func idle(c net.Conn) {
 		if n += got; err != nil {
 			return
 		}
-	}
-}
-
-// letIn counts a reader, if there is room for it and its user.
-func (s *Server) letIn(uid account.User) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.readers >= maxReaders || uid != 0 && s.userReaders[uid] >= maxUserReaders {
-		return false
-	}
-	s.readers++
-	s.userReaders[uid]++
-	return true
-}
-
-func (s *Server) letOut(uid account.User) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.readers--
-	if s.userReaders[uid]--; s.userReaders[uid] == 0 {
-		delete(s.userReaders, uid)
 	}
 }
 

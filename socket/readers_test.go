@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/account"
 	"progressd/hfcache"
 	"progressd/record"
 )
@@ -269,65 +270,39 @@ func TestWhatIsNoQuestionIsRefused(t *testing.T) {
 	}
 }
 
+// Who watches or asks has a connection as who reports has.
 func TestReadersAreBounded(t *testing.T) {
 	g, shown := showing(t)
+	g.end()
+	budgets(&g.server.opts)
+	g.serve()
 	refused := new(RefusedError)
-	full := func(what string) {
+	full := func() {
 		t.Helper()
-		if _, err := g.watch(Watch{}); !errors.As(err, &refused) || !refused.Later {
-			t.Errorf("%s: %v", what, err)
+		if _, err := g.watch(Watch{}); !errors.As(err, &refused) || refused.Why != errCrowded.Error() {
+			t.Errorf("%v", err)
 		}
-		if _, err := AskAt(context.Background(), g.path, "org/name"); !errors.As(err, &refused) || !refused.Later {
-			t.Errorf("%s: %v", what, err)
+		if _, err := AskAt(context.Background(), g.path, "org/name"); !errors.As(err, &refused) || refused.Why != errCrowded.Error() {
+			t.Errorf("%v", err)
 		}
 	}
+	most := int(account.Connections.Limit().All / 4)
 	var first *Stream
-	for i := range maxUserReaders {
+	for i := range most {
 		s := g.watching(Watch{})
 		if i == 0 {
 			first = s
 		}
 	}
-	full("one user's")
+	g.rested(1000)
+	full()
 	first.Close()
 	shown.awaitEnd(t)
-	g.leaves(maxUserReaders - 1)
+	g.counts(1000, most-1)
 	g.watching(Watch{})
-	for uid := 2000; g.readers() < maxReaders; uid++ {
-		g.as(uid)
-		for range min(maxUserReaders, maxReaders-g.readers()) {
-			g.watching(Watch{})
-		}
-	}
+	full()
 	g.as(3000)
-	full("all")
-	g.as(0)
-	full("all, for root")
-	g.taken() // runs are others' business
-}
-
-func TestRootMayReadAsOftenAsThereIsRoom(t *testing.T) {
-	g, _ := showing(t)
-	g.as(0)
-	for range maxUserReaders + 3 {
-		g.watching(Watch{})
-	}
-}
-
-func (g *rig) readers() int {
-	g.server.mu.Lock()
-	defer g.server.mu.Unlock()
-	return g.server.readers
-}
-
-// leaves waits until so many readers are left.
-func (g *rig) leaves(n int) {
-	g.t.Helper()
-	for end := time.Now().Add(patience); g.readers() != n; <-time.After(time.Millisecond) {
-		if time.Now().After(end) {
-			g.t.Fatalf("%d readers, want %d", g.readers(), n)
-		}
-	}
+	g.watching(Watch{})
 }
 
 // The kernel's word on our own groups.

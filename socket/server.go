@@ -55,19 +55,20 @@ type Options struct {
 	Groups func(*net.UnixConn) []int
 	// Proc is /proc, if it is empty.
 	Proc downloader.ProcDir
-	// Accounts are those that what is said is charged to; nil: it has no bound
-	// but those of each connection.
+	// Accounts are those that connections, and what is said, are charged to; nil:
+	// there is no bound.
 	Accounts *account.Book
 	Log      *slog.Logger
 }
 
-// The bounds. A connection costs two goroutines and some 40 KB.
+// maxMissed bounds the verdicts that nobody has heard.
+var maxMissed = int(account.Unheard.Limit().All)
+
+// How long the other end may take. A connection costs two goroutines and some 40 KB,
+// whether it reports, watches or asks.
 const (
-	maxConns     = 256
-	maxUserConns = 64
-	maxMissed    = 256
-	helloTime    = 5 * time.Second
-	writeTime    = 5 * time.Second
+	helloTime = 5 * time.Second
+	writeTime = 5 * time.Second
 	// refuseTime is what a client that isn't let in may cost the others.
 	refuseTime = 10 * time.Millisecond
 )
@@ -77,13 +78,8 @@ const (
 type Server struct {
 	opts Options
 
-	mu    sync.Mutex
-	conns int
-	users map[account.User]int
-	runs  map[string]*session // by log file
-	// readers are those who watch and ask, among the connections.
-	readers     int
-	userReaders map[account.User]int
+	mu   sync.Mutex
+	runs map[string]*session // by log file
 	// levels counts the runs whose clients want to know how they stand.
 	levels atomic.Int64
 	// missed are the newest verdicts that were told while nobody was there
@@ -108,10 +104,7 @@ func NewServer(opts Options) *Server {
 	if opts.Proc == "" {
 		opts.Proc = downloader.ProcDir("/proc")
 	}
-	return &Server{
-		opts: opts, users: make(map[account.User]int), userReaders: make(map[account.User]int),
-		runs: make(map[string]*session), missed: make(map[string]missed),
-	}
+	return &Server{opts: opts, runs: make(map[string]*session), missed: make(map[string]missed)}
 }
 
 // A listener is a *net.UnixListener.
@@ -172,7 +165,7 @@ func (s *Server) admit(ctx context.Context, all *sync.WaitGroup, c *net.UnixConn
 		_ = c.Close()
 		return
 	}
-	who := s.opts.Accounts.Whose(account.User(by.UID))
+	who := account.User(by.UID)
 	if err := s.enter(who); err != nil {
 		refuse(c, Answer{Refused: err.Error(), Later: errors.Is(err, errOften)})
 		_ = c.Close()
@@ -181,7 +174,7 @@ func (s *Server) admit(ctx context.Context, all *sync.WaitGroup, c *net.UnixConn
 	all.Go(func() {
 		defer func() {
 			_ = c.Close()
-			s.leave(who)
+			s.opts.Accounts.Give(who, account.Connections, 1)
 		}()
 		// A stop ends all waiting for the client.
 		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
@@ -195,29 +188,15 @@ var (
 	errOften   = errors.New("too many connections in a row: try again later")
 )
 
-// enter counts a connection of a user, unless there are too many.
+// enter charges a connection to a user, unless it has too many.
 func (s *Server) enter(who account.User) error {
 	if !s.opts.Accounts.Allow(who, account.Hellos) {
 		return errOften
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns >= maxConns || s.users[who] >= maxUserConns || !s.opts.Accounts.Take(who, account.Connections, 1) {
+	if !s.opts.Accounts.Take(who, account.Connections, 1) {
 		return errCrowded
 	}
-	s.conns++
-	s.users[who]++
 	return nil
-}
-
-func (s *Server) leave(who account.User) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.opts.Accounts.Give(who, account.Connections, 1)
-	s.conns--
-	if s.users[who]--; s.users[who] == 0 {
-		delete(s.users, who)
-	}
 }
 
 // attend serves one connection to its end.
@@ -336,12 +315,8 @@ func otherRoot(about tracker.Tenant, at Watched) bool {
 // are kept go.
 func (s *Server) miss(e tracker.Event) {
 	if len(s.missed) >= maxMissed {
-		by := make(map[account.User]int)
-		for _, m := range s.missed {
-			by[m.about.Owner]++
-		}
-		most := account.Most(by)
-		maps.DeleteFunc(s.missed, func(_ string, m missed) bool { return m.about.Owner == most })
+		most := account.MostOf(s.opts.Accounts, maps.Values(s.missed), func(m missed) account.User { return m.about.Owner })
+		maps.DeleteFunc(s.missed, func(_ string, m missed) bool { return s.opts.Accounts.Whose(m.about.Owner) == most })
 	}
 	s.missed[e.Log] = missed{s.opts.Line(e), e.Tenant}
 }

@@ -19,12 +19,9 @@ import (
 const (
 	// maxWaiting is how many lines a client may be behind.
 	maxWaiting = 256
-	// Of what a client says, so many lines a second are told, after so many
-	// at once; the others are dropped and counted, and so many of these are
-	// reason enough to end it.
-	saidEvery = 50 * time.Millisecond
-	saidBurst = 200
-	maxDone   = 2_000
+	// maxDropped is how many lines of a client may be dropped, since its user says
+	// too much, until that is reason enough to end it.
+	maxDropped = 2_000
 	// idleTime is how often it is made sure that a silent client's program
 	// still runs.
 	idleTime = time.Minute
@@ -160,8 +157,8 @@ func (ss *session) write(done <-chan struct{}) {
 // listen takes reports until the one of the end. The error says why there are
 // no more.
 func (ss *session) listen(ctx context.Context, in *reader) (ended bool, err error) {
-	limit := newLimit()
-	defer func() { ss.tellDropped(limit.dropped) }()
+	dropped := 0
+	defer func() { ss.tellDropped(dropped) }()
 	for {
 		line, err := in.line(idleTime)
 		if errors.Is(err, errIdle) && ss.runs() {
@@ -178,24 +175,14 @@ func (ss *session) listen(ctx context.Context, in *reader) (ended bool, err erro
 		case r.Ended != nil:
 			ss.report(ctx, tracker.Report{Kind: tracker.RunEnded, Exit: exit(*r.Ended, ss.id)})
 			return true, nil
-		case !limit.allow(time.Now()), !ss.mayReport(limit):
-			if limit.dropped > maxDone {
+		case !ss.server.opts.Accounts.Allow(ss.by, account.Reports):
+			if dropped++; dropped > maxDropped {
 				return false, errors.New("it says too much")
 			}
 		case r.Said != nil:
 			ss.report(ctx, tracker.Report{Kind: tracker.RunSaid, Words: r.Said.words(ss.id)})
 		}
 	}
-}
-
-// mayReport charges a line to who reports; of all that a user's programs say, so
-// much is told.
-func (ss *session) mayReport(l *limit) bool {
-	if ss.server.opts.Accounts.Allow(ss.by, account.Reports) {
-		return true
-	}
-	l.dropped++
-	return false
 }
 
 // tellDropped says what was dropped, and of whom: as a line that this user pays for.
@@ -210,28 +197,6 @@ func (ss *session) tellDropped(n int) {
 // reason to end the connection.
 func (ss *session) runs() bool {
 	return ss.process.Started != 0 && ss.server.opts.Proc.State(ss.process) != downloader.Gone
-}
-
-// A limit is a bucket of lines that fills again with time.
-type limit struct {
-	left    int
-	filled  time.Time
-	dropped int
-}
-
-func newLimit() *limit { return &limit{left: saidBurst, filled: time.Now()} }
-
-func (l *limit) allow(now time.Time) bool {
-	if n := int(now.Sub(l.filled) / saidEvery); n > 0 {
-		l.left = min(l.left+n, saidBurst)
-		l.filled = l.filled.Add(time.Duration(n) * saidEvery)
-	}
-	if l.left == 0 {
-		l.dropped++
-		return false
-	}
-	l.left--
-	return true
 }
 
 // A reader takes lines of a bounded length, each in a bounded time.

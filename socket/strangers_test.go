@@ -21,6 +21,7 @@ func budgets(o *Options) { o.Accounts = account.NewBook(nil, slog.New(slog.Disca
 // One that says hello, 199 lines, hangs up and begins again filled its log and the
 // journal with 300 000 lines in 40 s: each connection had a bucket of its own.
 func TestAllThatAUserReportsIsCounted(t *testing.T) {
+	const lines = 199
 	var told int
 	count := make(chan int, 1)
 	count <- 0
@@ -37,7 +38,7 @@ func TestAllThatAUserReportsIsCounted(t *testing.T) {
 		if err != nil {
 			t.Fatalf("run %d: %v", n, err)
 		}
-		for i := range saidBurst - 1 {
+		for i := range lines {
 			words := tracker.Words{Text: fmt.Sprint("line ", n, " ", i)}
 			if err := c.Send(tracker.Report{Kind: tracker.RunSaid, Words: words}); err != nil {
 				t.Fatal(err)
@@ -49,7 +50,7 @@ func TestAllThatAUserReportsIsCounted(t *testing.T) {
 	told = <-count
 	limit := account.Reports.Limit()
 	if most := limit.Burst + limit.Rate*int64(time.Since(began)/time.Second+1); int64(told) > most || told == 0 {
-		t.Errorf("%d lines of %d were told, want at most %d", told, 20*(saidBurst-1), most)
+		t.Errorf("%d lines of %d were told, want at most %d", told, 20*lines, most)
 	}
 }
 
@@ -74,23 +75,30 @@ func TestAUserMayNotConnectAgainAndAgain(t *testing.T) {
 	c.Close()
 }
 
-// A user who runs as many others has one account.
+// Eight users who worked together had all that were kept for who watches and asks, and
+// one had a quarter of all for ever.
 func TestConnectionsAreSharedByUsers(t *testing.T) {
 	s := NewServer(Options{Accounts: account.NewBook(nil, slog.New(slog.DiscardHandler)), Log: slog.New(slog.DiscardHandler)})
-	for u := account.User(1); u < 100; u++ {
-		if s.enter(u) != nil {
+	enters := func(u account.User) (n int) {
+		s.opts.Accounts.Spend(u, account.Hellos, -account.Connections.Limit().All) // it has not come in a row
+		for s.enter(u) == nil {
+			n++
+		}
+		return n
+	}
+	all := int(account.Connections.Limit().All)
+	if n := enters(1000); n != all/4 {
+		t.Errorf("one user has %d", n)
+	}
+	for u := account.User(1001); u < 1012; u++ {
+		if enters(u) == 0 {
 			t.Fatalf("the first connection of user %d is refused", u)
 		}
 	}
-	n := 0
-	for s.enter(1000) == nil {
-		n++
+	for range all / 4 {
+		s.opts.Accounts.Give(1000, account.Connections, 1)
 	}
-	if n != maxUserConns {
-		t.Errorf("one user has %d", n)
-	}
-	s.leave(1000)
-	if s.enter(1000) != nil && s.users[1000] != maxUserConns-1 {
+	if enters(1000) < 8 {
 		t.Error("what was left can't be taken again")
 	}
 }

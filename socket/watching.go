@@ -35,7 +35,7 @@ func open(ctx context.Context, path string, h hello, within time.Duration) (*Str
 	}
 	s := &Stream{c: c, in: &reader{c: c, in: newFrameBuffer(c)}, within: within}
 	s.stop = context.AfterFunc(ctx, func() { _ = c.Close() })
-	if err = answer(c, takeTime, h); err == nil {
+	if err = greet(c, h); err == nil {
 		var f Frame
 		if f, err = s.read(within); err == nil && f.Refused == "" {
 			s.first = &f

@@ -73,7 +73,7 @@ func (s *Store) loadRoot(name string) error {
 	if r.file() != name || s.roots[head.Root] != nil {
 		return errors.New("it holds the records of a root of another name")
 	}
-	r.owner = head.Owner
+	s.own(r, head.Owner)
 	s.roots[head.Root] = r
 	var first error
 	for {
@@ -124,7 +124,7 @@ func (s *Store) apply(r *records, text []byte) error {
 		if rec := r.repos[*l.Forgotten]; rec != nil {
 			delete(r.repos, rec.Repo)
 			delete(s.logs, rec.Log)
-			s.names[r.owner]--
+			s.names[r.payer]--
 			s.allNames--
 		}
 	}
@@ -143,7 +143,7 @@ func (s *Store) adopt(r *records, rec repoRecord) {
 			delete(s.logs, former.Log)
 		}
 	} else {
-		s.names[r.owner]++
+		s.names[r.payer]++
 		s.allNames++
 	}
 	if rec.Log != "" {
@@ -162,7 +162,7 @@ func (s *Store) adoptEpisode(r *records, rec episodeRecord, size int) error {
 		if s.episodes[rec.Episode.ID] != nil {
 			return errors.New("it holds an episode of another root")
 		}
-		e = &episode{of: r, payer: r.owner}
+		e = &episode{of: r, payer: r.payer}
 	}
 	for _, p := range e.Pending {
 		delete(s.pending, p.Event.ID)

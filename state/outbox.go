@@ -183,7 +183,7 @@ func (s *Store) keep(ep tracker.Episode) {
 		s.boundEpisodes()
 		s.last++
 		r := s.of(ep.Root)
-		e = &episode{of: r, payer: r.owner, episodeRecord: episodeRecord{Number: s.last}}
+		e = &episode{of: r, payer: r.payer, episodeRecord: episodeRecord{Number: s.last}}
 		s.episodes[ep.ID], r.episodes[ep.ID] = e, e
 	}
 	ep.Memory.Since = sane(ep.Memory.Since)

@@ -18,6 +18,8 @@ import (
 type records struct {
 	root  string
 	owner account.User
+	// payer is whom that number is lent to: what is remembered is charged to it.
+	payer account.User
 	// named: the root is configured by name, not by a pattern.
 	named bool
 	// found numbers the roots in the order in which they were found in this
@@ -74,7 +76,7 @@ func byNumber(a, b *episode) int { return cmp.Compare(a.Number, b.Number) }
 
 func newRecords(root string) *records {
 	return &records{
-		root: root, owner: account.Unknown, changed: changes{all: true},
+		root: root, owner: account.Unknown, payer: account.Unknown, changed: changes{all: true},
 		repos: make(map[hfcache.Repo]*repoRecord), episodes: make(map[string]*episode),
 	}
 }
@@ -159,7 +161,7 @@ type recordWriter struct {
 func (w *recordWriter) put(l line) {
 	text, err := encode(l)
 	if err != nil {
-		w.accounts.Refused(w.r.owner, account.Records)
+		w.accounts.Refused(w.r.payer, account.Records)
 		return
 	}
 	_, _ = w.out.Write(text) // a Buffer takes everything
@@ -169,7 +171,7 @@ func (w *recordWriter) put(l line) {
 func (w *recordWriter) putEpisode(e *episode) {
 	text, err := encode(line{Episode: &e.episodeRecord})
 	if err != nil {
-		w.accounts.Refused(w.r.owner, account.Records)
+		w.accounts.Refused(w.r.payer, account.Records)
 		return
 	}
 	if e.charge(w.accounts, len(text)) {
@@ -180,7 +182,7 @@ func (w *recordWriter) putEpisode(e *episode) {
 // charge has an episode's user pay for its line, instead of for the one before.
 func (e *episode) charge(accounts *account.Book, size int) bool {
 	accounts.Give(e.payer, account.Records, int64(e.size))
-	e.payer = e.of.owner
+	e.payer = e.of.payer
 	if accounts.Take(e.payer, account.Records, int64(size)) {
 		e.size = size
 		return true

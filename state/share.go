@@ -9,9 +9,6 @@ import (
 	"progressd/hfcache"
 )
 
-// maxEpisodes bounds the downloads that are remembered, of all users.
-const maxEpisodes = 10_000
-
 // repoRecord gives the record of a repository, a new one if there is none.
 func (s *Store) repoRecord(key hfcache.Place) *repoRecord {
 	r := s.of(key.Root)
@@ -20,7 +17,7 @@ func (s *Store) repoRecord(key hfcache.Place) *repoRecord {
 		s.boundNames()
 		rec = &repoRecord{Repo: key.Repo}
 		r.repos[key.Repo] = rec
-		s.names[r.owner]++
+		s.names[r.payer]++
 		s.allNames++
 	}
 	return rec
@@ -41,7 +38,7 @@ func (s *Store) boundNames() {
 	}
 	var all []place
 	for _, r := range s.roots {
-		if r.owner != most {
+		if r.payer != most {
 			continue
 		}
 		busy := r.busy()
@@ -80,15 +77,10 @@ func (s *Store) boundEpisodes() {
 	if len(s.episodes) < maxEpisodes {
 		return
 	}
-	by := make(map[account.User]int)
-	for _, e := range s.episodes {
-		by[e.of.owner]++
-	}
-	most := account.Most(by)
+	most := account.MostOf(s.accounts, maps.Values(s.episodes), func(e *episode) account.User { return e.of.payer })
 	for _, e := range inOrder(s.episodes) {
-		if e.Episode.Over() && e.of.owner == most {
-			s.log.Warn("too many downloads wait for their last line to be written: the oldest is given up",
-				"uid", most.String(), "episode", e.Episode.ID, "limit", maxEpisodes)
+		if e.Episode.Over() && e.of.payer == most {
+			s.accounts.Refused(most, account.Ends)
 			s.close(e)
 			return
 		}
@@ -101,14 +93,10 @@ func (s *Store) boundRoots() {
 	if len(s.roots) < maxRoots {
 		return
 	}
-	by := make(map[account.User]int)
-	for _, r := range s.roots {
-		by[r.owner]++
-	}
-	most := account.Most(by)
+	most := account.MostOf(s.accounts, maps.Values(s.roots), func(r *records) account.User { return r.payer })
 	// In this order: whose it is, whether it has a download, when it was found.
 	rank := func(r *records) (n int) {
-		if r.owner != most {
+		if r.payer != most {
 			n += 2
 		}
 		if len(r.episodes) > 0 {
@@ -119,6 +107,7 @@ func (s *Store) boundRoots() {
 	oldest := slices.MinFunc(slices.Collect(maps.Values(s.roots)), func(a, b *records) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.found, b.found), cmp.Compare(a.root, b.root))
 	})
+	s.accounts.Refused(most, account.Roots)
 	s.drop(oldest)
 }
 
@@ -130,7 +119,7 @@ func (s *Store) drop(r *records) {
 	for _, rec := range r.repos {
 		delete(s.logs, rec.Log)
 	}
-	s.names[r.owner] -= len(r.repos)
+	s.names[r.payer] -= len(r.repos)
 	s.allNames -= len(r.repos)
 	s.verdicts = slices.DeleteFunc(s.verdicts, func(v Verdict) bool { return v.Root == r.root })
 	delete(s.roots, r.root)

@@ -31,11 +31,16 @@ const (
 	recordsSuffix = ".log"
 )
 
-// What is read, and so what is kept, has these bounds; see package account for
-// those of each user.
+// What is read, and so what is kept, has these bounds, and those of package account.
+var (
+	maxRoots    = int(account.Roots.Limit().All)
+	maxEpisodes = int(account.Ends.Limit().All) // pending ones among them
+	maxVerdicts = int(account.Shown.Limit().All)
+)
+
+// What is read of one line, one root and one episode has these.
 const (
 	maxLineBytes = 1 << 20
-	maxRoots     = 1_000
 	maxBaselines = 16 // of one root
 	maxPending   = 16 // of one episode
 )
@@ -208,9 +213,10 @@ func (s *Store) Found(t tracker.Tenant) {
 
 // own has another user pay for what is remembered of a root.
 func (s *Store) own(r *records, owner account.User) {
-	s.names[r.owner] -= len(r.repos)
-	s.names[owner] += len(r.repos)
-	r.owner = owner
+	payer := s.accounts.Whose(owner)
+	s.names[r.payer] -= len(r.repos)
+	s.names[payer] += len(r.repos)
+	r.owner, r.payer = owner, payer
 	for _, e := range r.episodes {
 		if e.size > 0 {
 			e.charge(s.accounts, e.size)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -235,6 +236,31 @@ func TestRepositoriesAreBounded(t *testing.T) {
 		t.Errorf("oldest known: %v, newest known: %v, another user's known: %v, %d in all", oldest, newest, others, s.allNames)
 	}
 	kill(s)
+}
+
+// A user who spreads its roots over numbers that are lent to it has no less: who has a
+// few under one number lost them instead.
+func TestLentNumbersPushOutTheLenders(t *testing.T) {
+	lent := filepath.Join(t.TempDir(), "subuid")
+	write(t, lent, "1000:100000:65536\n")
+	owners := account.SystemOwners(func(path string) (*os.File, error) {
+		if path == "/etc/subuid" {
+			return os.Open(lent)
+		}
+		return nil, os.ErrNotExist
+	})
+	s := newStore(t.TempDir(), account.NewBook(owners, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler), &testDisk{})
+	for i := range 3 {
+		s.Found(tracker.Tenant{Root: fmt.Sprint("/victim", i), Owner: 2})
+	}
+	for i := range maxRoots {
+		s.Found(tracker.Tenant{Root: fmt.Sprint("/hub", i), Owner: account.User(100_000 + i)})
+	}
+	for i := range 3 {
+		if s.roots[fmt.Sprint("/victim", i)] == nil {
+			t.Errorf("the victim's root %d is forgotten", i)
+		}
+	}
 }
 
 // After a restart each user's records are read, however many another has.

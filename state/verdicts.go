@@ -10,13 +10,9 @@ import (
 	"progressd/tracker"
 )
 
-const (
-	// maxVerdicts bounds the verdicts that are remembered, the newest.
-	maxVerdicts = 500
-	// verdictsKept is for how long others than successes are: those are also
-	// what a later look at the same files is held against.
-	verdictsKept = 24 * time.Hour
-)
+// verdictsKept is for how long other verdicts than successes are remembered: those are
+// also what a later look at the same files is held against.
+const verdictsKept = 24 * time.Hour
 
 // A Verdict is what ended the last download of a repository, for those who ask
 // later. Root and Repo are those of its looks.
@@ -57,13 +53,10 @@ func (s *Store) addVerdict(v Verdict) {
 	if len(s.verdicts) <= maxVerdicts {
 		return
 	}
-	by := make(map[account.User]int)
-	for _, other := range s.verdicts {
-		by[s.of(other.Root).owner]++
-	}
-	most, dropped := account.Most(by), false
+	most := account.MostOf(s.accounts, slices.Values(s.verdicts), func(v Verdict) account.User { return s.of(v.Root).payer })
+	dropped := false
 	s.dropVerdicts(func(other Verdict) bool {
-		first := !dropped && s.of(other.Root).owner == most
+		first := !dropped && s.of(other.Root).payer == most
 		dropped = dropped || first
 		return first
 	})

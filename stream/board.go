@@ -22,8 +22,6 @@ import (
 const (
 	// shownFor is how long a download that has ended is shown.
 	shownFor = 24 * time.Hour
-	// maxEnded bounds those. Beyond it, the user with the most loses the oldest.
-	maxEnded = 500
 	// maxBehind is how many frames a reader may be behind before it is cut
 	// off; levels are left out before.
 	maxBehind = 256
@@ -32,7 +30,11 @@ const (
 	levelsAtRest = 10 * time.Second
 )
 
-// Options are what a Board is made of; all of them are needed.
+// maxEnded bounds those that have ended. Beyond it, the user with the most loses the
+// oldest.
+var maxEnded = int(account.Shown.Limit().All)
+
+// Options are what a Board is made of; all but Accounts are needed.
 type Options struct {
 	// Epoch tells this life of the daemon from others, Version the program.
 	Epoch, Version string
@@ -42,6 +44,8 @@ type Options struct {
 	// Ended are the last events of downloads that ended in former lives, as
 	// they were told.
 	Ended []tracker.Event
+	// Accounts tell whose what is kept is; nil: each number is a user.
+	Accounts *account.Book
 }
 
 // Board is what is shown now. All its methods may be called by any goroutine.
@@ -57,6 +61,11 @@ type Board struct {
 	tally tally
 
 	levels atomic.Int64 // how many want them
+}
+
+// payer is the user who pays for what is kept of a root.
+func (o *Options) payer(root string) account.User {
+	return o.Accounts.Whose(account.User(o.Rights.Owner(root)))
 }
 
 // open is a download that goes on.
@@ -88,7 +97,7 @@ type end struct {
 
 // NewBoard returns a Board.
 func NewBoard(opts Options) *Board {
-	b := &Board{opts: opts, open: map[string]*open{}, subs: map[*subscriber]struct{}{}, tally: newTally(time.Now())}
+	b := &Board{opts: opts, open: map[string]*open{}, subs: map[*subscriber]struct{}{}, tally: newTally(time.Now(), opts.payer)}
 	for _, e := range opts.Ended {
 		b.end(e, opts.Record(e))
 	}
@@ -151,7 +160,7 @@ func (b *Board) Put(e tracker.Event) {
 	b.tally.told(e)
 	b.seq++
 	item := &item{seq: b.seq, key: key, root: e.Root, owner: ownerOf(e), repo: e.Repo, logged: e.Log != "", verdict: e.Verdict(), passing: passing(e.Kind), record: r}
-	b.ring.push(item)
+	b.ring.push(item, b.opts.Accounts)
 	b.publish(e.Root, e.Repo, item.shownTo, func(v Visibility) *socket.Frame { return b.frame(item, v) })
 }
 
@@ -164,8 +173,8 @@ func (b *Board) end(e tracker.Event, r record.Record) {
 	})
 	b.ended = append(b.ended, end{e.Root, ownerOf(e), e.At, e.Repo, record.Last(e, r)})
 	if len(b.ended) > maxEnded {
-		most := mostOf(b.ended, func(e end) account.User { return e.owner })
-		at := slices.IndexFunc(b.ended, func(e end) bool { return e.owner == most })
+		most := account.MostOf(b.opts.Accounts, slices.Values(b.ended), func(e end) account.User { return e.owner })
+		at := slices.IndexFunc(b.ended, func(e end) bool { return b.opts.Accounts.Whose(e.owner) == most })
 		b.ended = slices.Delete(b.ended, at, at+1)
 	}
 }
@@ -176,15 +185,6 @@ func ownerOf(e tracker.Event) account.User {
 		return account.Unknown // of a former life
 	}
 	return e.Tenant.Owner
-}
-
-// mostOf is the user who has the most of what is kept.
-func mostOf[T any](kept []T, owner func(T) account.User) account.User {
-	by := make(map[account.User]int)
-	for _, one := range kept {
-		by[owner(one)]++
-	}
-	return account.Most(by)
 }
 
 // id is a place in the stream.

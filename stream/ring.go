@@ -9,7 +9,7 @@ import (
 )
 
 // ringSize is how many events are kept for readers that come again.
-const ringSize = 1000
+var ringSize = int(account.Kept.Limit().All)
 
 // item is an event in the ring.
 type item struct {
@@ -32,7 +32,7 @@ type ring struct {
 	lost uint64
 }
 
-func (r *ring) push(i *item) {
+func (r *ring) push(i *item, accounts *account.Book) {
 	if i.passing {
 		r.items = slices.DeleteFunc(r.items, func(old *item) bool { return old.passing && old.key == i.key })
 	}
@@ -40,10 +40,10 @@ func (r *ring) push(i *item) {
 	if len(r.items) <= ringSize {
 		return
 	}
-	most := mostOf(r.items, func(i *item) account.User { return i.owner })
-	at := slices.IndexFunc(r.items, func(old *item) bool { return old.owner == most && !old.verdict })
+	most := account.MostOf(accounts, slices.Values(r.items), func(i *item) account.User { return i.owner })
+	at := slices.IndexFunc(r.items, func(old *item) bool { return accounts.Whose(old.owner) == most && !old.verdict })
 	if at < 0 {
-		at = slices.IndexFunc(r.items, func(old *item) bool { return old.owner == most })
+		at = slices.IndexFunc(r.items, func(old *item) bool { return accounts.Whose(old.owner) == most })
 	}
 	r.lost = max(r.lost, r.items[at].seq)
 	r.items = slices.Delete(r.items, at, at+1)

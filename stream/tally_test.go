@@ -55,8 +55,12 @@ func TestWhatIsCounted(t *testing.T) {
 	})
 }
 
+// One user with as many roots as are counted, and as many leftovers, left nothing for
+// others.
 func TestWhatIsCountedIsBounded(t *testing.T) {
 	b := newBoard()
+	b.Put(tracker.Event{Kind: tracker.OrphansFound, Root: "/bob", At: time.Now(), Lost: 5})
+	b.Put(tracker.Event{Kind: tracker.RootGone, Root: "/bob"})
 	for i := range maxCounted + 10 {
 		root := "/alice/\x1b" + string(rune('a'+i%26)) + time.Duration(i).String()
 		b.Shown(tracker.Standing{Episode: root, Root: root, Repo: hfcache.Repo{Type: hfcache.Model, ID: "org/a"}})
@@ -64,8 +68,11 @@ func TestWhatIsCountedIsBounded(t *testing.T) {
 		b.Put(tracker.Event{Kind: tracker.OrphansFound, Root: root, At: time.Now(), Lost: 1})
 	}
 	f := b.Facts(all)
-	if len(f.Roots) != maxCounted {
-		t.Errorf("%d roots", len(f.Roots))
+	if len(b.tally.roots) != maxCounted || len(b.tally.leftover) != maxCounted {
+		t.Errorf("%d roots, %d leftovers", len(b.tally.roots), len(b.tally.leftover))
+	}
+	if last := f.Roots[len(f.Roots)-1]; last != (socket.RootFacts{Path: "/bob", Leftover: 5}) || !b.tally.roots["/bob"].gone {
+		t.Errorf("another user's: %+v", last)
 	}
 	for _, root := range f.Roots[:3] {
 		if root.Path != record.Printable(root.Path) {

@@ -13,6 +13,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
+	"progressd/account"
 	"progressd/fsys"
 )
 
@@ -35,7 +36,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 	age(t, root, "models--a--b", "blobs")
 	var st unix.Stat_t
 	must(t, unix.Stat(root, &st))
-	looker, armer := &countingLooker{}, newNotifier(openNotify, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	looker, armer := &countingLooker{}, newNotifier(openNotify, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r := &runner{
 		opts:  &Options{FS: fsys.Real{}, ProcessorTime: processorTime, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
 		epoch: time.Now(), orders: newOrders(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
@@ -69,7 +70,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 
 func TestLostEventsCauseOneRescan(t *testing.T) {
 	book := &logBook{}
-	n, box := newNotifier(openNotify, slog.New(slog.NewTextHandler(book, nil))), newInbox(nobody)
+	n, box := newNotifier(openNotify, nil, slog.New(slog.NewTextHandler(book, nil))), newInbox(account.Unknown)
 	n.join(box)
 	for i, want := range []bool{true, false, false} {
 		n.fault(fsnotify.ErrEventOverflow)
@@ -117,7 +118,7 @@ func TestDropsAllWatchesOfARootThatIsGone(t *testing.T) {
 	g.awaitTrue("only what may bring it back is watched", func() bool {
 		g.w.notify.mu.Lock()
 		defer g.w.notify.mu.Unlock()
-		return len(g.w.notify.byKey.first) == 1 && len(g.w.notify.beneath) == 1
+		return len(g.w.notify.byKey.first) == 0 && len(g.w.notify.beneath) == 1
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"progressd/account"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -43,7 +45,7 @@ func TestAskedForALook(t *testing.T) {
 }
 
 func TestTooManyWhoAskAreRefused(t *testing.T) {
-	box := newInbox(nobody)
+	box := newInbox(account.Unknown)
 	for i := range maxAsked {
 		if !box.ask(fmt.Sprint(i)) {
 			t.Fatalf("number %d is refused", i)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"progressd/account"
 	"progressd/fsys"
 )
 
@@ -72,7 +73,7 @@ type sighting struct {
 }
 
 func newFinder(w *Watcher, pattern string) *finder {
-	box := newInbox(nobody)
+	box := newInbox(account.Unknown)
 	f := &finder{
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
 		processorTime: w.opts.ProcessorTime, rouse: w.rouse,
@@ -108,7 +109,16 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 		if !sleep(ctx, nil, rest-time.Since(start)) {
 			return
 		}
-		f.box.take()
+		f.heed()
+	}
+}
+
+// heed empties the inbox. Where too much was told in the directory in which a root is
+// waited for, it is polled: at the next search it may be watched again.
+func (f *finder) heed() {
+	notes, _ := f.box.take()
+	if notes[f.self].stormy {
+		f.untrap()
 	}
 }
 
@@ -242,16 +252,21 @@ func (f *finder) setTrap(seen []sighting) {
 	if len(seen) == 0 && !strings.ContainsAny(f.pattern, `*?[\`) {
 		path = trapFor(f.fs, filepath.Clean(f.pattern))
 	}
-	if path == f.trap {
+	if path == f.trap || path != "" && !f.notify.hears(f.box.owner) {
 		return
 	}
+	f.untrap()
+	if f.trap = path; path != "" {
+		f.notify.ask(request{verb: arm, repo: f.self, dir: filepath.Dir(path), key: path, seq: 1})
+	}
+}
+
+// untrap ends the watch for a root that isn't there yet, if there is one.
+func (f *finder) untrap() {
 	if f.trap != "" {
 		f.notify.ask(request{verb: disarm, repo: f.self, dir: filepath.Dir(f.trap), key: f.trap})
 	}
-	f.trap = path
-	if path != "" {
-		f.notify.ask(request{verb: arm, repo: f.self, dir: filepath.Dir(path), key: path, seq: 1})
-	}
+	f.trap = ""
 }
 
 // trapFor gives the path that has to appear next for path to appear, if the

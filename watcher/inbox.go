@@ -3,6 +3,8 @@ package watcher
 import (
 	"sync"
 	"sync/atomic"
+
+	"progressd/account"
 )
 
 // An inbox takes what events and the armer have to say to one root's
@@ -11,8 +13,9 @@ import (
 type inbox struct {
 	wake    chan struct{}
 	watches atomic.Int32
-	// owner is the user whose root it is of, nobody of a pattern.
-	owner int
+	// owner is whom watches and events are charged to: the user whose root it is of,
+	// account.Unknown for a pattern.
+	owner account.User
 
 	mu    sync.Mutex
 	notes map[*repo]note
@@ -32,10 +35,7 @@ type note struct {
 	armed, refused uint16
 }
 
-// nobody is the owner of what is no root.
-const nobody = -1
-
-func newInbox(owner int) *inbox {
+func newInbox(owner account.User) *inbox {
 	return &inbox{owner: owner, wake: make(chan struct{}, 1), notes: make(map[*repo]note)}
 }
 

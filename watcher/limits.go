@@ -26,14 +26,9 @@ func (n *notifier) shortage(err error) {
 	if n.from == nil {
 		name = "max_user_instances"
 	}
-	n.warnShort(name, reason(err))
-}
-
-// warnShort says that a limit of inotify is reached.
-func (n *notifier) warnShort(name string, why error) {
 	n.log.Warn("the kernel has no room for more file system events: what is not watched is polled; raise the limit",
-		keyErr, why, "sysctl", "fs.inotify."+name, "value", limit(name),
-		"limit_of_namespace", namespaceLimit(name), "open_files", openFiles(), "again_in", n.rest)
+		keyErr, reason(err), "sysctl", "fs.inotify."+name, "value", limit(name),
+		"limit_of_namespace", namespaceLimit(name), "open_files", openFiles(), "again_in", rest)
 }
 
 // reopen lets requests through again when the rest is over, and says so when
@@ -63,11 +58,11 @@ func namespaceLimit(name string) string {
 }
 
 // mostWatches is how many directories this process may watch, 0 if that isn't known.
-func mostWatches() int {
+func mostWatches() int64 {
 	const name = "max_user_watches"
-	most := 0
+	var most int64
 	for _, text := range []string{limit(name), namespaceLimit(name)} {
-		if n, err := strconv.Atoi(text); err == nil && n > 0 && (most == 0 || n < most) {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 && (most == 0 || n < most) {
 			most = n
 		}
 	}

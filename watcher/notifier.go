@@ -14,6 +14,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
+	"progressd/account"
 	"progressd/fsys"
 )
 
@@ -57,6 +58,8 @@ type notifier struct {
 	log  *slog.Logger
 	rest time.Duration // armingRest
 	open func() (*Notifications, error)
+	// accounts are those that watches and events are charged to.
+	accounts *account.Book
 
 	// epoch counts the times at which refused watches were worth asking
 	// for again.
@@ -65,13 +68,12 @@ type notifier struct {
 
 	mu    sync.Mutex
 	queue []request
-	// byKey has the interests in paths; beneath counts, for a directory,
-	// those in single names in it.
+	// byKey has the interests in directories; beneath, for a directory, those in
+	// single names in it.
 	byKey   interests
-	beneath map[string]int
+	beneath map[string][]name
 	boxes   map[*inbox]bool
 	storms  storms
-	shares  shares
 
 	// The armer's own.
 	from *Notifications // nil: there are none
@@ -129,6 +131,12 @@ func (i *interests) remove(path string, p *repo) bool {
 	return true
 }
 
+// A name is who waits for a path.
+type name struct {
+	repo *repo
+	key  string
+}
+
 // A request to the armer. Requests are done in the order in which they came.
 type request struct {
 	verb verb
@@ -164,12 +172,12 @@ type gate struct {
 	timer  *time.Timer
 }
 
-func newNotifier(open func() (*Notifications, error), log *slog.Logger) *notifier {
+func newNotifier(open func() (*Notifications, error), accounts *account.Book, log *slog.Logger) *notifier {
 	n := &notifier{
-		log: log, rest: armingRest, open: open,
+		log: log, rest: armingRest, open: open, accounts: accounts,
 		wake:    make(chan struct{}, 1),
 		byKey:   interests{make(map[string]*repo), make(map[string][]*repo)},
-		beneath: make(map[string]int), boxes: make(map[*inbox]bool), storms: newStorms(), shares: shares{by: make(map[int]int)},
+		beneath: make(map[string][]name), boxes: make(map[*inbox]bool), storms: storms{accounts: accounts, of: make(map[*repo]int)},
 	}
 	n.epoch.Store(1)
 	return n
@@ -229,6 +237,7 @@ func (n *notifier) run(ctx context.Context) {
 				_ = n.from.Close()
 			}
 			drainers.Wait()
+			n.giveBack()
 			return
 		case <-n.gate.timer.C:
 			n.reopen(&drainers)
@@ -254,9 +263,7 @@ func (n *notifier) begin(drainers *sync.WaitGroup) {
 		return
 	}
 	n.from = from
-	n.mu.Lock()
-	n.shares.all = mostWatches()
-	n.mu.Unlock()
+	n.accounts.Has(account.Watches, mostWatches())
 	drainers.Go(func() {
 		for e := range from.Events {
 			ok := true
@@ -315,12 +322,13 @@ func (n *notifier) arm(r request) {
 func (n *notifier) interested(r request) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.shares.take(r.repo.box.owner) {
+	if !n.accounts.Take(r.repo.box.owner, account.Watches, 1) {
 		return false
 	}
-	n.byKey.add(r.key, r.repo)
-	if r.key != r.dir {
-		n.beneath[r.dir]++
+	if r.key == r.dir {
+		n.byKey.add(r.key, r.repo)
+	} else {
+		n.beneath[r.dir] = append(n.beneath[r.dir], name{r.repo, r.key})
 	}
 	r.repo.box.watches.Add(1)
 	return true
@@ -380,21 +388,29 @@ func (n *notifier) dismiss(p *repo, dir, key string) bool {
 
 // dismissed is dismiss for who has the lock.
 func (n *notifier) dismissed(p *repo, dir, key string) bool {
-	if !n.byKey.remove(key, p) {
+	if key == dir && !n.byKey.remove(key, p) || key != dir && !n.removeName(dir, name{p, key}) {
 		return false
 	}
 	p.box.watches.Add(-1)
-	n.shares.give(p.box.owner)
-	if key != dir {
-		if n.beneath[dir]--; n.beneath[dir] == 0 {
-			delete(n.beneath, dir)
-		}
-	}
+	n.accounts.Give(p.box.owner, account.Watches, 1)
 	return n.unwanted(dir)
 }
 
+// removeName takes an interest in a name in a directory away, and reports whether there
+// was one.
+func (n *notifier) removeName(dir string, waits name) bool {
+	left := slices.DeleteFunc(slices.Clone(n.beneath[dir]), func(other name) bool { return other == waits })
+	removed := len(left) < len(n.beneath[dir])
+	if n.beneath[dir] = left; len(left) == 0 {
+		delete(n.beneath, dir)
+	}
+	return removed
+}
+
 // unwanted reports whether nobody has an interest in a directory.
-func (n *notifier) unwanted(dir string) bool { return n.byKey.first[dir] == nil && n.beneath[dir] == 0 }
+func (n *notifier) unwanted(dir string) bool {
+	return n.byKey.first[dir] == nil && len(n.beneath[dir]) == 0
+}
 
 // drop ends the watch of a directory, unless somebody has an interest in it again.
 func (n *notifier) drop(dir string) {
@@ -437,37 +453,8 @@ func (n *notifier) route(e fsnotify.Event) {
 	n.pass(e.Name, lost)
 	if i := strings.LastIndexByte(e.Name, '/'); i > 0 {
 		n.pass(e.Name[:i], false)
+		n.passName(e.Name[:i], e.Name)
 	}
-}
-
-// pass tells those who want to know about a path. What tells too much is told of for the
-// last time.
-func (n *notifier) pass(path string, lost bool) {
-	var stormy []*repo
-	for p := range n.byKey.of(path) {
-		storm := n.storms.counts(p)
-		if storm {
-			stormy = append(stormy, p)
-		}
-		p.tell(func(to *note) { to.lost, to.stormy = to.lost || lost, to.stormy || storm })
-	}
-	for _, p := range stormy {
-		if !n.dismissed(p, path, path) {
-			continue
-		}
-		n.queue = append(n.queue, request{verb: drop, dir: path})
-		select {
-		case n.wake <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// hears reports whether directories of a user are watched.
-func (n *notifier) hears(owner int) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.storms.calm(owner, time.Now())
 }
 
 // fault is told by fsnotify, and must never call it. The only error worth

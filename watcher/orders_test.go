@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"progressd/account"
 )
 
 // looksUntil gives when the looks at a folder came until then, since the start,
@@ -151,7 +153,7 @@ func TestWhatIsNoRepositoryIsNeverOrdered(t *testing.T) {
 }
 
 func TestOrdersWakeNobodyInVain(t *testing.T) {
-	o, box, now := newOrders(), newInbox(nobody), time.Now()
+	o, box, now := newOrders(), newInbox(account.Unknown), time.Now()
 	woken := func() bool {
 		select {
 		case <-box.wake:

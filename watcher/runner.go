@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"progressd/account"
 	"progressd/fsys"
 )
 
@@ -171,7 +172,7 @@ func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) 
 // begin forgets everything but the root and what a panic has taught.
 func (r *runner) begin() {
 	r.mu.Lock()
-	r.box = newInbox(r.user())
+	r.box = newInbox(r.payer())
 	r.mu.Unlock()
 	r.index, r.self = newIndex(), &repo{box: r.box}
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
@@ -190,13 +191,8 @@ func (r *runner) begin() {
 	}
 }
 
-// user is whose the root is.
-func (r *runner) user() int {
-	if r.opts.Whose == nil {
-		return r.root.Owner
-	}
-	return r.opts.Whose(r.root.Owner)
-}
+// payer is whom the root is charged to.
+func (r *runner) payer() account.User { return account.User(r.root.Owner) }
 
 func (r *runner) now() time.Duration { return time.Since(r.began) }
 
@@ -251,10 +247,7 @@ func (r *runner) nextVisit() time.Duration {
 
 // overspent reports whether the owner of the root has to wait, and makes it wait.
 func (r *runner) overspent() bool {
-	if r.opts.Rest == nil {
-		return false
-	}
-	rest := r.opts.Rest(r.root.Owner)
+	rest := r.opts.Accounts.Wait(r.payer(), account.Looks)
 	if rest > 0 {
 		r.paused = r.now() + rest
 	}

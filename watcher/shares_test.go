@@ -1,35 +1,39 @@
 package watcher
 
-import "testing"
+import (
+	"testing"
+
+	"progressd/account"
+)
 
 // One user with as many repositories as the kernel lets be watched left nothing for
 // others.
 func TestWatchesAreSharedByUsers(t *testing.T) {
-	s := shares{all: 160, by: make(map[int]int)}
-	takes := func(owner int) (n int) {
-		for s.take(owner) {
-			n++
+	n := newNotifier(openNotify, newBook(), quietLog())
+	n.accounts.Has(account.Watches, 160)
+	takes := func(owner account.User) (taken int) {
+		box := newInbox(owner)
+		for n.interested(request{repo: &repo{box: box}, dir: "/d", key: "/d"}) {
+			taken++
 		}
-		return n
+		return taken
 	}
-	if n := takes(1001); n != 140 {
-		t.Errorf("the first user watches %d of 160", n)
+	if got := takes(1001); got != 140 {
+		t.Errorf("the first user watches %d of 160", got)
 	}
-	if n := takes(1002); n != 18 {
-		t.Errorf("the second user watches %d of the last 20", n)
+	if got := takes(1002); got != 17 {
+		t.Errorf("the second user watches %d of the last 20", got)
 	}
-	if n := takes(1003); n != 2 {
-		t.Errorf("the third user watches %d of the last 2", n)
+	if got := takes(1003); got != 2 {
+		t.Errorf("the third user watches %d of the last 3", got)
 	}
-	for range 10 {
-		s.give(1001)
+	n.giveBack()
+	if n.accounts.Held(1001, account.Watches) > 0 {
+		t.Error("the next watcher finds watches of this one")
 	}
-	if n := takes(1002); n == 0 {
-		t.Error("what was given back is nobody's")
-	}
-	unknown := shares{by: make(map[int]int)}
+	n.accounts.Has(account.Watches, 0)
 	for range 1000 {
-		if !unknown.take(1001) {
+		if !n.accounts.Take(1001, account.Watches, 1) {
 			t.Fatal("refused, though the limit isn't known")
 		}
 	}

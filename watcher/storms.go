@@ -1,73 +1,93 @@
 package watcher
 
-import "time"
+import (
+	"time"
+
+	"progressd/account"
+)
 
 // The kernel keeps so many events for a process (fs.inotify.max_queued_events, 16 384)
 // and no more: what one user makes as fast as it can is what others' events are lost
 // for, and these are seen a poll later, or several. So what tells too much isn't
 // watched any more, and is polled.
-const (
-	// stormOfOne is how many events a directory may give in a second: then it goes
-	// unwatched until the next poll.
-	stormOfOne = 2000
-	// stormOfUser is how many all directories of a user may give: then each that goes
-	// on does, and none is watched again before a rest of that many polls, which
-	// doubles up to the longest while it begins anew.
-	stormOfUser   = 6000
-	stormRest     = 12
-	stormRestsMax = 16
-)
 
-// storms are how much is told in this second, and who told too much.
+// stormOfOne is how many events a directory may give in a second: then it goes
+// unwatched until the next poll. Its user loses nothing else by it.
+const stormOfOne = 2000
+
+// storms are how much is told in this second, and for whom.
 type storms struct {
-	rest   time.Duration
-	second int64
-	of     map[*repo]int
-	by     map[int]int // by owner
-	unruly map[int]unruly
+	accounts *account.Book
+	second   int64
+	of       map[*repo]int
 }
 
-// unruly is a user who told too much.
-type unruly struct {
-	until time.Time
-	times int
-}
-
-func newStorms() storms {
-	return storms{rest: armingRest, of: make(map[*repo]int), by: make(map[int]int), unruly: make(map[int]unruly)}
-}
-
-// counts counts an event, and reports whether it is one too many. Those in which a
-// pattern waits for a root are watched by name, and aren't counted.
+// counts counts an event, and reports whether it is one too many: for its directory,
+// or for its user.
 func (s *storms) counts(p *repo) bool {
-	owner := p.box.owner
-	if owner == nobody {
-		return false
-	}
-	now := time.Now()
-	if second := now.Unix(); second != s.second {
+	if second := time.Now().Unix(); second != s.second {
 		s.second = second
 		clear(s.of)
-		clear(s.by)
 	}
 	s.of[p]++
-	s.by[owner]++
-	if s.by[owner] == stormOfUser+1 {
-		s.begins(owner, now)
-	}
-	return s.of[p] > stormOfOne || s.by[owner] > stormOfUser
+	return s.overspent(p.box.owner) || s.of[p] > stormOfOne
 }
 
-// begins lets a user's directories rest.
-func (s *storms) begins(owner int, now time.Time) {
-	u := s.unruly[owner]
-	if now.Sub(u.until) > stormRestsMax*s.rest {
-		u.times = 0
+// overspent charges an event to a user. Who has spent all owes as much again, and is
+// watched when that is paid: so directories don't change between both all the time.
+func (s *storms) overspent(owner account.User) bool {
+	limit := account.Events.Limit()
+	switch owed := s.accounts.Wait(owner, account.Events); {
+	case owed == 0:
+		s.accounts.Spend(owner, account.Events, 1)
+		return false
+	case owed <= time.Second/time.Duration(limit.Rate):
+		s.accounts.Spend(owner, account.Events, limit.Burst)
 	}
-	u.until = now.Add(backOff(s.rest, stormRestsMax*s.rest, u.times))
-	u.times++
-	s.unruly[owner] = u
+	return true
 }
 
-// calm reports whether a user's directories may be watched.
-func (s *storms) calm(owner int, now time.Time) bool { return !now.Before(s.unruly[owner].until) }
+// pass tells those who want to know about a path. What tells too much is told of for the
+// last time.
+func (n *notifier) pass(path string, lost bool) {
+	var stormy []*repo
+	for p := range n.byKey.of(path) {
+		storm := n.storms.counts(p)
+		if storm {
+			stormy = append(stormy, p)
+		}
+		p.tell(func(to *note) { to.lost, to.stormy = to.lost || lost, to.stormy || storm })
+	}
+	for _, p := range stormy {
+		n.unhear(p, path, path)
+	}
+}
+
+// passName tells those who wait for a name in a directory. What is told of other names
+// there counts as well.
+func (n *notifier) passName(dir, path string) {
+	for _, waits := range n.beneath[dir] {
+		storm := n.storms.counts(waits.repo)
+		if storm || waits.key == path {
+			waits.repo.tell(func(to *note) { to.stormy = to.stormy || storm })
+		}
+		if storm {
+			n.unhear(waits.repo, dir, waits.key)
+		}
+	}
+}
+
+// unhear ends the watch of a directory for one whom it told too much.
+func (n *notifier) unhear(p *repo, dir, key string) {
+	if !n.dismissed(p, dir, key) {
+		return
+	}
+	n.queue = append(n.queue, request{verb: drop, dir: dir})
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hears reports whether directories of a user are watched.
+func (n *notifier) hears(owner account.User) bool { return n.accounts.Wait(owner, account.Events) == 0 }

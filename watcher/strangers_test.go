@@ -2,9 +2,9 @@ package watcher
 
 import (
 	"os"
-	"sync/atomic"
 	"testing"
-	"time"
+
+	"progressd/account"
 )
 
 // The bound of a tenth of a core was each repository's: one user with many took a
@@ -17,17 +17,14 @@ func TestTheRootsOfWhoSpendsTooMuchRest(t *testing.T) {
 	must(t, os.Chown(theirs, 1001, 1001))
 	mkdir(t, mine, "models--a--b", "blobs")
 	mkdir(t, theirs, "models--c--d", "blobs")
-	var overspent atomic.Bool
+	limit := account.Looks.Limit()
+	overspent := limit.Burst + limit.Rate // a second's worth
 	g := newRig(t, soon, true, mine, theirs)
-	g.w.opts.Rest = func(owner int) time.Duration {
-		if owner == 1001 && overspent.Load() {
-			return 5 * soon
-		}
-		return 0
-	}
+	book := newBook()
+	g.w.opts.Accounts = book
 	g.start()
 	g.awaitAll(0, "models--a--b", "models--c--d")
-	overspent.Store(true)
+	book.Spend(1001, account.Looks, overspent)
 	touch(t, theirs, "models--c--d", "blobs", "x")
 	for n, name := range []string{"x", "y", "z"} {
 		touch(t, mine, "models--a--b", "blobs", name)
@@ -38,6 +35,5 @@ func TestTheRootsOfWhoSpendsTooMuchRest(t *testing.T) {
 			return s.folder == "models--a--b" && s.files == n+1
 		})
 	}
-	overspent.Store(false)
 	g.awaitLook("models--c--d", 1)
 }

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/account"
 	"progressd/fsys"
 )
 
@@ -56,12 +57,9 @@ type Options struct {
 	// AfterCostly is called after a look that used 250 ms or more of a
 	// processor, by that root's goroutine; nil is nothing to do.
 	AfterCostly func()
-	// Rest is how long the roots of a user are to be left alone, for what looking
-	// at them has taken. Called by several goroutines; nil is never.
-	Rest func(owner int) time.Duration
-	// Whose is the user who has the number of an owner, if it is lent to somebody;
-	// nil: each number is a user.
-	Whose func(owner int) int
+	// Accounts are those that watches, events and looks are charged to, the last by
+	// the Looker; nil: there is no bound.
+	Accounts *account.Book
 	// ProcessorTime is how much of a processor this process has used so far:
 	// as the kernel counts it, if it is nil. Called by several goroutines.
 	ProcessorTime func() time.Duration
@@ -209,8 +207,7 @@ func New(opts Options) *Watcher {
 		w.opts.Changed = func(context.Context, RootChange) {}
 	}
 	if opts.Notify {
-		w.notify = newNotifier(opts.OpenNotify, opts.Log)
-		w.notify.storms.rest = stormRest * opts.Poll
+		w.notify = newNotifier(opts.OpenNotify, opts.Accounts, opts.Log)
 	}
 	return w
 }

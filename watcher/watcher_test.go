@@ -284,7 +284,8 @@ func TestSince(t *testing.T) {
 func trapped(g *rig) bool {
 	g.w.notify.mu.Lock()
 	defer g.w.notify.mu.Unlock()
-	for key := range g.w.notify.byKey.first {
+	for _, waiting := range g.w.notify.beneath {
+		key := waiting[0].key
 		if strings.HasSuffix(key, "later") || strings.HasSuffix(key, "later/hub") {
 			return true
 		}

@@ -130,7 +130,7 @@ func TestNoWatchIsArmedThroughALink(t *testing.T) {
 	must(t, unix.Stat(hub, &st))
 	root := &Root{Path: hub, Dev: st.Dev, Inode: st.Ino}
 	n, _ := kernelNotify(t)
-	notify := newNotifier(func() (*Notifications, error) { return n, nil }, quietLog())
+	notify := newNotifier(func() (*Notifications, error) { return n, nil }, nil, quietLog())
 	notify.from = n
 	stop, ended := make(chan struct{}), make(chan struct{})
 	go func() {
