@@ -129,6 +129,12 @@ func oneInterrupted(a *act) []want {
 	return []want{w.says("Download interrupted at " + a.gone())}
 }
 
+func oneRemoved(a *act) []want {
+	w := a.about("preparing started( progress)+ removed", few)
+	w.listed = a.listing
+	return []want{w.says("Download removed at .*: the model was deleted from disk")}
+}
+
 // diskFull: the releases from 1.18 on remove what they had begun.
 func diskFull(a *act) []want {
 	lines := "preparing started( progress)+ interrupted"
