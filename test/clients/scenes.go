@@ -90,7 +90,7 @@ var clientScenes = []scene{
 	{name: "full-disk", about: "the disk is full", files: few, home: smallDisk, play: fullDisk, want: diskFull},
 	{name: "sigkill", about: "SIGKILL, then once more", applies: everybody, slow: hasNoLocks, files: few, home: os.MkdirAll, play: killed(syscall.SIGKILL), want: resumed},
 	{name: "sigterm", about: "SIGTERM, then once more", files: few, home: os.MkdirAll, play: killed(syscall.SIGTERM), want: resumed},
-	{name: "paused", about: "SIGSTOP, then SIGCONT", applies: everybody, slow: everybody, files: few, play: paused, want: stalled},
+	{name: "paused", about: "SIGSTOP, then SIGCONT", applies: everybody, slow: everybody, files: few, home: os.MkdirAll, play: paused, want: stalled},
 	{name: "ctrl-c", about: "Ctrl-C, then once more", applies: hasWorkers, files: numbered, play: interruptedByHand, want: endedByHand},
 	{name: "ctrl-c-script", about: "Ctrl-C in a script, then once more", files: numbered, play: interruptedScript, want: endedScript},
 	{name: "new-revision", about: "a new revision with a file of the old one", files: before, play: newRevision, want: twoRevisions},
