@@ -129,11 +129,17 @@ func (b *bringer) begin(i int) (end func() error, err error) {
 	if err := unix.Flock(int(held.Fd()), unix.LOCK_EX); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(partial, make([]byte, swarmSize), 0o644); err != nil {
+	file, err := os.Create(partial)
+	if err != nil {
+		return nil, err
+	}
+	half := make([]byte, swarmSize/2)
+	if _, err := file.Write(half); err != nil {
 		return nil, err
 	}
 	return func() error {
-		return errors.Join(os.Rename(partial, place), b.tie(path, name, beside), held.Close())
+		_, err := file.Write(half)
+		return errors.Join(err, file.Close(), os.Rename(partial, place), b.tie(path, name, beside), held.Close())
 	}, nil
 }
 

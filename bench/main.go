@@ -33,7 +33,7 @@ Measures progressd against its peers and prints a table in Markdown.
   --out FILE     where the tables are written, with plots beside it (else bench/results.md for a full run, nowhere for others)
   --progressd BIN  the binary to measure, progressctl beside it (else bin/progressd)
 
-A full run takes about 20 minutes, and as long again where the trees have to be built first, 10 GB of disk and 8 GB of
+A full run takes about an hour, and 20 minutes more where the trees have to be built first, 10 GB of disk and 8 GB of
 memory (tmpfs).
 `
 
@@ -116,7 +116,7 @@ func fullScale() scale {
 		interval: usualInterval, polls: 12, walks: 5, largeWalks: 1, starts: 5,
 		million: 1_000_000, millions: 3, rounds: 7, busyFile: 512 << 20, blocks: 3, pairs: 24, windows: 6, latencies: 500, prints: 15, traces: 8,
 		atRest: []int{10, 100, 1000, 10_000, 100_000}, atOnce: []int{1, 10, 100, 1000}, restPolls: 4, roots: 200,
-		swarm:         swarm{files: 300_000, folders: 20_000, live: 12_000, rate: 200},
+		swarm:         swarm{files: 300_000, folders: 20_000, live: 24_000, rate: 200},
 		watchedAtOnce: 100, watchedVerdicts: 200, strangers: 120,
 	}
 }

@@ -54,7 +54,7 @@ func (a *act) other(suffix string) hfcache.Repo {
 // root is the cache, or the directory of its own that it goes to.
 func (a *act) root() string {
 	if a.scene.local {
-		return filepath.Join(a.dir, localRoot, a.scene.name+"-"+a.name)
+		return filepath.Join(a.caches, localRoot, a.scene.name+"-"+a.name)
 	}
 	return filepath.Join(a.home, "hub")
 }
@@ -83,7 +83,7 @@ func (a *act) as(name string, uid uint32) (*act, error) {
 
 // userHome is HF_HOME of a user.
 func (a *act) userHome(user string) string {
-	return filepath.Join(a.dir, "users", user+"-"+a.name, ".cache", "huggingface")
+	return filepath.Join(a.caches, "users", user+"-"+a.name, ".cache", "huggingface")
 }
 
 // publish makes a new commit of the act's repository.

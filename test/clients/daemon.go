@@ -17,8 +17,11 @@ import (
 // configuration is that of the packaged service. Only the steps are smaller, a
 // tenth as the models are: how often progress is told is no timing, and 282 plays
 // that pass 100 MB each would write more than most machines have room for.
-func configuration(dir string) string {
-	paths := packaging.Paths{Roots: []string{dir + "/homes/*/hub", dir + "/users/*/.cache/huggingface/hub", dir + "/" + localRoot}, Logs: dir + "/log", State: dir + "/state"}
+func configuration(dir, caches string) string {
+	paths := packaging.Paths{
+		Roots: []string{caches + "/homes/*/hub", caches + "/users/*/.cache/huggingface/hub", caches + "/" + localRoot},
+		Logs:  dir + "/log", State: dir + "/state",
+	}
 	return fmt.Sprintf("step = \"%dMB\"\n", step/mb) + packaging.Config(paths)
 }
 
@@ -41,9 +44,9 @@ type daemon struct {
 
 // startDaemon returns when progressd says that it is ready, as it would to
 // systemd.
-func startDaemon(ctx context.Context, opts options, dir string) (*daemon, error) {
+func startDaemon(ctx context.Context, opts options, dir, caches string) (*daemon, error) {
 	config := filepath.Join(dir, "config.toml")
-	if err := os.WriteFile(config, []byte(configuration(dir)), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(configuration(dir, caches)), 0o644); err != nil {
 		return nil, err
 	}
 	listener, err := manager.Listen(dir)

@@ -86,7 +86,7 @@ func kindOf(l line) string {
 // caches, the second has a part of its root's hash in its name. A directory
 // of its own has its log by that name.
 func (s *stage) logPath(root string, repo hfcache.Repo) string {
-	if filepath.Dir(root) == filepath.Join(s.dir, localRoot) {
+	if filepath.Dir(root) == filepath.Join(s.caches, localRoot) {
 		return filepath.Join(s.dir, "log", filepath.Base(root)+"@local.log")
 	}
 	sum := sha256.Sum256([]byte(root))

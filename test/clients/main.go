@@ -29,9 +29,11 @@ type options struct {
 	python    string
 	only      *regexp.Regexp
 	jobs      int
-	keep      bool
-	nightly   bool
-	progress  io.Writer
+	// at is where the caches lie, if not in a directory that is made for them.
+	at       string
+	keep     bool
+	nightly  bool
+	progress io.Writer
 }
 
 func main() {
@@ -59,6 +61,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&opts.venvs, "venvs", filepath.Join(cache, "progressd-e2e"), "`directory` in which the clients are kept")
 	set.StringVar(&opts.python, "python", "python3", "the `interpreter` for them, 3.10 or newer")
 	set.IntVar(&opts.jobs, "jobs", 10, "how many cases have clients that run at a time")
+	set.StringVar(&opts.at, "at", "", "an empty `directory` for the caches, on a file system that is to be tried")
 	set.BoolVar(&opts.keep, "keep", false, "keep caches, logs and output")
 	set.BoolVar(&opts.nightly, "nightly", false, "play the cases that wait for stall_after, ten minutes, instead of the others")
 	set.Func("only", "play only the cases whose scene/release matches the `pattern`", func(text string) error {

@@ -90,7 +90,7 @@ var clientScenes = []scene{
 	{name: "full-disk", about: "the disk is full", files: few, home: smallDisk, play: fullDisk, want: diskFull},
 	{name: "sigkill", about: "SIGKILL, then once more", applies: everybody, slow: hasNoLocks, files: few, home: os.MkdirAll, play: killed(syscall.SIGKILL), want: resumed},
 	{name: "sigterm", about: "SIGTERM, then once more", files: few, home: os.MkdirAll, play: killed(syscall.SIGTERM), want: resumed},
-	{name: "paused", about: "SIGSTOP, then SIGCONT", applies: everybody, slow: everybody, files: few, play: paused, want: stalled},
+	{name: "paused", about: "SIGSTOP, then SIGCONT", applies: everybody, slow: everybody, files: few, home: os.MkdirAll, play: paused, want: stalled},
 	{name: "ctrl-c", about: "Ctrl-C, then once more", applies: hasWorkers, files: numbered, play: interruptedByHand, want: endedByHand},
 	{name: "ctrl-c-script", about: "Ctrl-C in a script, then once more", files: numbered, play: interruptedScript, want: endedScript},
 	{name: "new-revision", about: "a new revision with a file of the old one", files: before, play: newRevision, want: twoRevisions},
@@ -118,6 +118,7 @@ var clientScenes = []scene{
 	{name: "local-revision", about: "`--local-dir`, then a new revision", applies: hasLocal, files: before, local: true, home: absent, play: newRevision, want: twoRevisions},
 	{name: "local-ctrl-c", about: "`--local-dir`, Ctrl-C, then once more", applies: hasLocal, files: numbered, local: true, home: absent, play: interruptedByHand, want: endedByHand},
 	{name: "local-hub-dies", about: "`--local-dir`, the hub dies in the middle", applies: hasLocal, files: few, local: true, home: absent, play: hubDies, want: oneInterrupted},
+	{name: "removed", about: "the model is removed in the middle", files: few, home: os.MkdirAll, play: removedMidway, want: oneRemoved},
 	{name: "store", about: "the shared store, and a second model from it", applies: hasStore, files: stored, play: sharedStore, want: storeThenSilence},
 }
 
@@ -285,8 +286,27 @@ func (a *act) ctrlC(ctx context.Context, begin starter, args ...string) error {
 	return a.toldOne(ctx, "interrupted", "ended")
 }
 
+// removedMidway: by somebody who has killed the client first.
+func removedMidway(ctx context.Context, a *act) error {
+	p, gate, err := a.toTheGate(ctx, "weights.bin", 35*mb, a.begin)
+	if err != nil {
+		return err
+	}
+	defer gate.Open()
+	if err := p.signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	if err := p.fail(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(a.root(), a.repo().Folder())); err != nil {
+		return err
+	}
+	return a.told(ctx, "removed", 1)
+}
+
 func hubDies(ctx context.Context, a *act) error {
-	a.hub = hub.New(hub.Options{FileRate: pace})
+	a.hub = hub.New(hub.Options{FileRate: a.pace})
 	if err := a.hub.Start(); err != nil {
 		return err
 	}

@@ -22,7 +22,11 @@ import (
 // is made.
 type stage struct {
 	options
-	dir    string
+	dir string
+	// caches is where the caches and the directories of their own lie.
+	caches string
+	// pace is how fast each file comes, in bytes a second.
+	pace   int64
 	hub    *hub.Hub
 	daemon *daemon
 	shelf  shelf
@@ -32,9 +36,12 @@ type stage struct {
 	messageIDs idsByKind
 }
 
-// pace is how fast each file comes, in bytes a second: slow enough that a file
-// of 30 MB is looked at several times.
-const pace = 15_000_000
+// How fast each file comes, in bytes a second: slow enough that a file of 30 MB is
+// looked at several times; and as slow where one may be looked at by polls alone.
+const (
+	pace       = 15_000_000
+	polledPace = 2_500_000
+)
 
 // settle is how long all is quiet at the end, before the lines are judged:
 // longer than a verdict waits, so that one too many would have come.
@@ -58,14 +65,17 @@ func perform(ctx context.Context, opts options) (results []*result, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{options: opts, dir: dir, shelf: shelf{opts.venvs, opts.python}, absent: map[string]bool{}, messageIDs: idsByKind{}}
+	s := &stage{options: opts, dir: dir, caches: dir, pace: pace, shelf: shelf{opts.venvs, opts.python}, absent: map[string]bool{}, messageIDs: idsByKind{}}
+	if opts.at != "" {
+		s.caches, s.pace = opts.at, polledPace
+	}
 	acts, err := s.prepare(ctx)
 	defer func() { err = errors.Join(err, s.clear(acts)) }()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.hub.Close()) }()
-	if s.daemon, err = startDaemon(ctx, opts, dir); err != nil {
+	if s.daemon, err = startDaemon(ctx, opts, dir, s.caches); err != nil {
 		return nil, err
 	}
 	results = s.play(ctx, acts)
@@ -85,8 +95,11 @@ func (s *stage) prepare(ctx context.Context) ([]*act, error) {
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, sub := range []string{"homes", "users", "log", "output", localRoot} {
-		if err := os.Mkdir(filepath.Join(s.dir, sub), 0o755); err != nil {
+	for _, dir := range []string{
+		filepath.Join(s.caches, "homes"), filepath.Join(s.caches, "users"), filepath.Join(s.caches, localRoot),
+		filepath.Join(s.dir, "log"), filepath.Join(s.dir, "output"),
+	} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +109,7 @@ func (s *stage) prepare(ctx context.Context) ([]*act, error) {
 	if err := s.install(ctx); err != nil {
 		return nil, err
 	}
-	s.hub = hub.New(hub.Options{FileRate: pace})
+	s.hub = hub.New(hub.Options{FileRate: s.pace})
 	if err := s.hub.Start(); err != nil {
 		return nil, err
 	}
@@ -152,7 +165,7 @@ func (s *stage) acts() ([]*act, error) {
 				continue
 			}
 			a := &act{stage: s, release: r, scene: sc, hub: s.hub, books: newBooks(), turn: &turn{all: turns}}
-			a.home = filepath.Join(s.dir, "homes", r.name)
+			a.home = filepath.Join(s.caches, "homes", r.name)
 			prepare := os.MkdirAll
 			if sc.home != nil || hasStore(r) {
 				// What another scene has brought would be shared.

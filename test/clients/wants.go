@@ -129,6 +129,12 @@ func oneInterrupted(a *act) []want {
 	return []want{w.says("Download interrupted at " + a.gone())}
 }
 
+func oneRemoved(a *act) []want {
+	w := a.about("preparing started( progress)+ removed", few)
+	w.listed = a.listing
+	return []want{w.says("Download removed at .*: the model was deleted from disk")}
+}
+
 // diskFull: the releases from 1.18 on remove what they had begun.
 func diskFull(a *act) []want {
 	lines := "preparing started( progress)+ interrupted"
@@ -145,7 +151,7 @@ func diskFull(a *act) []want {
 // stalled: who can't be seen may as well be dead. By Xet the rest may be in
 // memory already, and comes in no time.
 func stalled(a *act) []want {
-	verdict, text := "stalled", `Download stalled at `+a.reached()+`.*: no new data for 10m[0-9]{2}s, downloader still running `+a.process()
+	verdict, text := "stalled", `Download stalled at `+a.reached()+`.*: no new data for 10m[0-9]{2}s, downloader stopped `+a.process()
 	if a.lockless {
 		verdict, text = "interrupted", "Download interrupted at "+a.gone()
 	}
