@@ -26,7 +26,14 @@ func (pl *play) describe(p *pass, look *Look) {
 		look.Asked = p.root.opts.Listing != nil && len(pl.revisions) > 0
 	}
 	failures := pl.failures()
-	look.Failed = pl.formerFailed + len(failures) + p.halves(pl)
+	look.Failed = pl.formerFailed + p.halves(pl)
+	if p.root.opts.Vague && pl.linkless {
+		// A file that was moved into the snapshot has another number there, and perhaps
+		// another time (rclone): which of them failed, if any, isn't known.
+		look.Strays += len(failures)
+	} else {
+		look.Failed += len(failures)
+	}
 	known := failures[:min(len(failures), maxNamed)]
 	unlinked := slices.Concat(pl.justDone, pl.unlinked)
 	look.Memory = Memory{

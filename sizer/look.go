@@ -145,7 +145,8 @@ type Look struct {
 	// and may be its own: if so, it isn't complete.
 	Unclaimed int
 	// Strays counts files in the root of which the same is true, but that nobody was
-	// seen to write to.
+	// seen to write to; and partials that have vanished, where nothing tells whether they were
+	// put in their place.
 	Strays int
 	// WantedKnown: some command line says what is wanted.
 	WantedKnown bool

@@ -125,13 +125,18 @@ func (p *pass) meet(t *temp) {
 
 // leave notes a file that nobody claims and that may be left half done by this play's
 // client: it was written to since the first of the play's files came, also where both
-// were over before anybody looked.
+// were over before anybody looked, and no longer when nothing of the play had moved
+// for a while. Who writes on then is somebody else.
 func (p *pass) leave(t *temp) {
 	written := t.mtime
 	if written.After(p.now) { // somebody has made up its time
 		written = t.grown
 	}
-	if pl := p.repo.play; pl != nil && written.After(t.claimed) && pl.firstSign().Sub(written) < grace {
+	pl := p.repo.play
+	if pl == nil || !written.After(t.claimed) || written.After(pl.changed.Add(longGone)) {
+		return
+	}
+	if pl.firstSign().Sub(written) < grace {
 		p.strangers.left++
 	}
 }

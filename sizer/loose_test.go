@@ -350,3 +350,20 @@ func TestAFileThatIsLeftInTheRootIsNotExplainedByALock(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// What is written to behind all that came of a download is another's.
+func TestAFileThatIsWrittenOnWithIsNotLeft(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "python3", "x.py")
+	c.lock(42, "b")
+	c.whole("a", mib, commitA, "a.bin")
+	c.look()
+	c.unlock("b")
+	c.look()
+	c.now = c.now.Add(grace)
+	path := c.temp("ab12cd_8", 1000)
+	must(t, os.Chtimes(path, c.now, c.now))
+	if l := c.look(); !l.InPlay || l.Strays != 0 {
+		t.Errorf("look %+v", l)
+	}
+}

@@ -147,3 +147,37 @@ func TestANameThatComesIsASignWhereTimesTellNothing(t *testing.T) {
 		t.Fatalf("nothing came since: %+v", l)
 	}
 }
+
+// Where links can't be made a partial is moved into the snapshot. On rclone it has another
+// inode number there, another time, and more bytes than were seen: that it failed isn't known.
+func TestWhatWasMovedUnderAnotherNumberHasNotFailed(t *testing.T) {
+	for what, vague := range map[string]bool{"where numbers say nothing": true, "where they tell": false} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			if vague {
+				c.opts.FS, c.opts.Vague = &network{}, true
+				c.root = NewRoot(c.opts)
+			}
+			c.placed(commitA, "config.json", 100)
+			c.partial("a", ".incomplete", mib)
+			c.look()
+			c.write(c.in(demo, "blobs", etag("a")+".incomplete"), 2*mib)
+			c.look()
+			c.placed(commitA, "a.bin", 3*mib) // while the other is there, so that it has another number
+			must(t, os.Remove(c.in(demo, "blobs", etag("a")+".incomplete")))
+			c.now = c.now.Add(grace)
+			c.look()
+			l := c.look()
+			if vague && (l.Failed != 0 || l.Strays != 1) || !vague && l.Failed != 1 {
+				t.Errorf("look %+v", l)
+			}
+		})
+	}
+}
+
+// placed is a file that lies in a snapshot itself.
+func (c *cache) placed(commit, path string, size int) {
+	c.t.Helper()
+	must(c.t, os.MkdirAll(c.in(demo, "snapshots", commit), 0o755))
+	c.write(c.in(demo, "snapshots", commit, path), size)
+}
