@@ -335,30 +335,10 @@ func TestAFileThatIsLeftInTheRootSpeaksAgainstWhatCameWithIt(t *testing.T) {
 	}
 }
 
-// A small file that is left between two looks doesn't need to have been seen to grow, nor
-// does a lock that was seen explain it.
-func TestAFileThatIsLeftInTheRootIsNotExplainedByALock(t *testing.T) {
-	c := newCache(t)
-	c.run(42, "python3", "x.py")
-	c.lock(42, "b")
-	c.whole("a", mib, commitA, "a.bin")
-	c.look()
-	c.unlock("b")
-	c.temp("ab12cd_8", 1000)
-	c.now = c.now.Add(grace)
-	if l := c.look(); !l.InPlay || l.Strays != 1 {
-		t.Errorf("look %+v", l)
-	}
-}
-
 // What is written to behind all that came of a download is another's.
 func TestAFileThatIsWrittenOnWithIsNotLeft(t *testing.T) {
 	c := newCache(t)
-	c.run(42, "python3", "x.py")
-	c.lock(42, "b")
 	c.whole("a", mib, commitA, "a.bin")
-	c.look()
-	c.unlock("b")
 	c.look()
 	c.now = c.now.Add(grace)
 	path := c.temp("ab12cd_8", 1000)

@@ -162,15 +162,10 @@ func (p *pass) stageTemps() {
 }
 
 // meetTemps notes those that nobody claims. Of a client that has locks its own would be
-// seen to grow: what others write into the root while it runs holds it not up. But it may
-// have left a small one between two looks.
+// seen: what others leave in the root while it runs says nothing against it.
 func (p *pass) meetTemps() {
 	for _, t := range p.root.temps.found {
-		switch pl := p.repo.play; {
-		case t.owner != "":
-		case pl != nil && pl.lockSeen:
-			p.leave(t)
-		default:
+		if pl := p.repo.play; t.owner == "" && (pl == nil || !pl.lockSeen) {
 			p.meet(t)
 		}
 	}
