@@ -188,6 +188,9 @@ func TestTheUnitHidesNothingThatIsNeeded(t *testing.T) {
 		"ProtectHome=read-only":         "the caches are in homes",
 		"Environment=GOTRACEBACK=crash": "else a panic exits with the status of a bad configuration",
 		"RestartPreventExitStatus=2":    "a bad configuration isn't tried again",
+		"CPUWeight=50":                  "who downloads and who serves go first",
+		"IOSchedulingPriority=7":        "the same, at the disk",
+		"LogRateLimitIntervalSec=0":     "a budget a user keeps one from silencing the others",
 	} {
 		if !strings.Contains(unit, "\n"+directive+"\n") {
 			t.Errorf("the unit lacks %s: %s", directive, why)
