@@ -59,13 +59,17 @@ type daemon struct {
 
 // daemonAt starts progressd there, as systemd would.
 func (b *bench) daemonAt(ctx context.Context, at place) (*daemon, error) {
+	return daemonBy(ctx, at, exec.Command(b.progressd, "--config", at.config))
+}
+
+// daemonBy starts it by a command of its own, which may have an environment already.
+func daemonBy(ctx context.Context, at place, cmd *exec.Cmd) (*daemon, error) {
 	listener, err := manager.Listen(filepath.Dir(at.config))
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(b.progressd, "--config", at.config)
 	// Under systemd standard output is the journal's, and nothing goes to a console.
-	cmd.Env = append(listener.Environ(), "JOURNAL_STREAM=1:1")
+	cmd.Env = append(append(listener.Environ(), "JOURNAL_STREAM=1:1"), cmd.Env...)
 	d := &daemon{place: at, manager: listener, launched: time.Now()}
 	if d.process, err = launchLate(cmd, unitSlack); err != nil {
 		return nil, errors.Join(err, listener.Close())

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"progressd/internal/manager"
 	"progressd/internal/wait"
 )
 
@@ -231,26 +230,12 @@ func own(uid int, paths ...string) (err error) {
 
 // serviceAt is daemonAt for a daemon that runs as the unit has it run.
 func (b *bench) serviceAt(ctx context.Context, at place, in group) (*daemon, error) {
-	listener, err := manager.Listen(filepath.Dir(at.config))
-	if err != nil {
-		return nil, err
-	}
 	// It is in its group before it is the daemon, and leaves no right but one.
 	id, capability := strconv.Itoa(daemonUID), "dac_read_search"
 	cmd := in.command("--reuid", id, "--regid", id, "--clear-groups", "--inh-caps", "-all,+"+capability, "--ambient-caps", "+"+capability,
 		"--bounding-set", "-all,+"+capability, "--no-new-privs", b.progressd, "--config", at.config)
-	cmd.Env = append(listener.Environ(), "JOURNAL_STREAM=1:1", in.environ())
-	cmd.Stderr = os.Stderr
-	d := &daemon{place: at, manager: listener, launched: time.Now()}
-	if d.process, err = launchLate(cmd, unitSlack); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	ready, err := listener.Await(ctx, time.Minute)
-	if err != nil {
-		return nil, errors.Join(err, d.stop())
-	}
-	d.ready = ready.Sub(d.launched)
-	return d, nil
+	cmd.Env, cmd.Stderr = []string{in.environ()}, os.Stderr
+	return daemonBy(ctx, at, cmd)
 }
 
 // stranger starts the other user, and waits until he has done what takes time.

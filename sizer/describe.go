@@ -30,7 +30,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	if p.root.opts.Vague && pl.linkless {
 		// A file that was moved into the snapshot has another number there, and perhaps
 		// another time (rclone): which of them failed, if any, isn't known.
-		look.Strays += len(failures)
+		look.Doubtful += len(failures)
 	} else {
 		look.Failed += len(failures)
 	}

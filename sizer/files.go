@@ -111,6 +111,7 @@ func (p *pass) findFinished(pl *play) error {
 	}
 	defer home.Close()
 	scans := 0
+	p.places.resting = !p.held.any && !p.writing()
 	for _, f := range pl.files {
 		if !p.dueAgain(f.checked, len(pl.files)) && f.done && f.part == nil && !f.anew && !p.held.has(f.etag) {
 			continue

@@ -144,10 +144,12 @@ type Look struct {
 	// Unclaimed counts files in the root that were written to in this play
 	// and may be its own: if so, it isn't complete.
 	Unclaimed int
-	// Strays counts files in the root of which the same is true, but that nobody was
-	// seen to write to; and partials that have vanished, where nothing tells whether they were
-	// put in their place.
-	Strays int
+	// Doubtful counts what may be a file of this download that its client has left half
+	// done, or nothing of the kind, and nobody will ever know: without a listing it isn't
+	// called complete then. A file in the root that was written to in this play, and that
+	// nobody was seen to write; a partial that has vanished where a file has another number
+	// and time in its place (rclone).
+	Doubtful int
 	// WantedKnown: some command line says what is wanted.
 	WantedKnown bool
 	// Missing counts wanted listed files (all listed files if not

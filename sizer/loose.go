@@ -18,6 +18,8 @@ import (
 type strangers struct {
 	seen, left int
 	growing    bool
+	// since is from when on what was written to may be of this play, zero until it is asked for.
+	since time.Time
 }
 
 // listLoose brings their names up to date.
@@ -95,8 +97,7 @@ func (p *pass) stageLoose() {
 }
 
 func (p *pass) claimLoose(t *temp) {
-	growing := t.grown.After(t.claimed) && p.now.Sub(t.grown) < grace
-	if t.owner == "" && (growing || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
+	if t.owner == "" && (t.growing(p.now) || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
 		alone := p.sole() == p.repo.folder
 		if alone && !t.contested { // else it may be of one that is removed
 			t.owner, t.claimed, t.live = p.repo.folder, p.now, true
@@ -110,6 +111,11 @@ func (p *pass) claimLoose(t *temp) {
 	p.meet(t)
 }
 
+// growing: it was seen to, lately and since somebody claimed it last.
+func (t *temp) growing(now time.Time) bool {
+	return t.grown.After(t.claimed) && now.Sub(t.grown) < grace
+}
+
 // meet notes a file that nobody claims: one that was seen to grow may be about to be put
 // in its place, one that wasn't is left there.
 func (p *pass) meet(t *temp) {
@@ -117,7 +123,7 @@ func (p *pass) meet(t *temp) {
 		p.leave(t)
 		return
 	}
-	p.strangers.growing = p.strangers.growing || p.now.Sub(t.grown) < grace
+	p.strangers.growing = p.strangers.growing || t.growing(p.now)
 	if pl := p.repo.play; pl != nil && pl.start.Sub(t.grown) < grace {
 		p.strangers.seen++
 	}
@@ -128,15 +134,14 @@ func (p *pass) meet(t *temp) {
 // were over before anybody looked, and no longer when nothing of the play had moved
 // for a while. Who writes on then is somebody else.
 func (p *pass) leave(t *temp) {
-	written := t.mtime
-	if written.After(p.now) { // somebody has made up its time
-		written = t.grown
-	}
 	pl := p.repo.play
-	if pl == nil || !written.After(t.claimed) || written.After(pl.changed.Add(longGone)) {
+	if pl == nil || !t.mtime.After(t.claimed) || t.mtime.After(pl.changed.Add(longGone)) {
 		return
 	}
-	if pl.firstSign().Sub(written) < grace {
+	if p.strangers.since.IsZero() {
+		p.strangers.since = pl.firstSign().Add(-grace)
+	}
+	if t.mtime.After(p.strangers.since) {
 		p.strangers.left++
 	}
 }

@@ -328,7 +328,7 @@ func TestAFileThatIsLeftInTheRootSpeaksAgainstWhatCameWithIt(t *testing.T) {
 			then := time.Now().Add(-tt.age)
 			must(t, os.Chtimes(left, then, then))
 			c.look()
-			if l := c.look(); !l.InPlay || l.Strays+l.Unclaimed != tt.want {
+			if l := c.look(); !l.InPlay || l.Doubtful+l.Unclaimed != tt.want {
 				t.Errorf("want %d files: look %+v", tt.want, l)
 			}
 		})
@@ -343,7 +343,23 @@ func TestAFileThatIsWrittenOnWithIsNotLeft(t *testing.T) {
 	c.now = c.now.Add(grace)
 	path := c.temp("ab12cd_8", 1000)
 	must(t, os.Chtimes(path, c.now, c.now))
-	if l := c.look(); !l.InPlay || l.Strays != 0 {
+	if l := c.look(); !l.InPlay || l.Doubtful != 0 {
 		t.Errorf("look %+v", l)
+	}
+}
+
+// A client that has partials beside the blobs writes none into the root: what another one
+// goes on to write there, whose model was removed, isn't its own.
+func TestAFileInTheRootIsNotThatOfWhoWritesBesideTheBlobs(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "hf", "download", "org/demo")
+	c.lock(42, "a")
+	c.partial("a", ".incomplete", 1000)
+	c.look()
+	for size := mib; size <= 3*mib; size += mib {
+		c.loose("aB3dE5g", size)
+		if l := c.look(); l.Bytes != 1000 {
+			t.Fatalf("look %+v", l)
+		}
 	}
 }

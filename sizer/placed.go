@@ -23,6 +23,7 @@ type places struct {
 	entries map[string]fsys.Entry // of unlisted files
 	sizes   map[int64]string      // of the blobs; any etag of that size
 	tries   int                   // without a reason to find any
+	resting bool                  // nothing is in flight: what is missing isn't on its way
 	sought  bool                  // see seekPlaced
 }
 
@@ -53,8 +54,7 @@ func (p *pass) mayBePlaced(pl *play, f *file) bool {
 	if pl.linkless || f.loose || f.done {
 		return true
 	}
-	resting := !p.held.any && !p.writing() // what is missing then isn't on its way
-	if (!pl.looked || resting) && p.places.tries < maxTries {
+	if (!pl.looked || p.places.resting) && p.places.tries < maxTries {
 		p.places.tries++
 		return true
 	}

@@ -273,3 +273,25 @@ func TestFinishedFilesThatAreDeletedHaveVanished(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// Where links can't be made and two clients are at one model, a large file is a blob as
+// well, so that nothing tells that small ones, which came between two looks, lie in the
+// snapshot alone.
+func TestSmallFilesAreFoundInTheSnapshotWhenNothingIsInFlight(t *testing.T) {
+	c := newCache(t)
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}, "config.json": {"c", 100}})
+	c.run(42, "hf", "download", "org/demo")
+	c.lock(42, "a")
+	c.partial("a", ".incomplete", mib/2)
+	c.look()
+	c.placed(commitA, "config.json", 100)
+	c.partial("a", ".incomplete", mib)
+	must(t, os.Rename(c.in(demo, "blobs", etag("a")+".incomplete"), c.in(demo, "blobs", etag("a"))))
+	c.placed(commitA, "a.bin", mib)
+	c.look()
+	c.unlock("a")
+	c.now = c.now.Add(livelyAfter)
+	if l := c.look(); l.Proof == NoProof || l.FilesDone != 2 {
+		t.Errorf("look %+v", l)
+	}
+}

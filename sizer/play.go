@@ -274,9 +274,9 @@ func (p *pass) unseen(pl *play, look *Look) {
 	switch {
 	case !pl.writesElsewhere():
 		look.Unseen = look.Unseen || p.strangers.growing
-		look.Unclaimed, look.Strays = p.strangers.seen, p.strangers.left
+		look.Unclaimed, look.Doubtful = p.strangers.seen, p.strangers.left
 	case !pl.partialSeen && !p.strangers.growing:
-		look.Unclaimed, look.Strays = p.strangers.seen, p.strangers.left
+		look.Unclaimed, look.Doubtful = p.strangers.seen, p.strangers.left
 	}
 }
 

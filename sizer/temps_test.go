@@ -85,6 +85,14 @@ func TestWhoWritesBesideTheBlobsOwnsNothingInTheRoot(t *testing.T) {
 			c.partial("b", ".01234567.incomplete", 1000)
 		}, false},
 		"another's partial lies there": {func(c *cache) { c.partial("b", ".01234567.incomplete", 1000) }, true},
+		"another died of one as it began": {func(c *cache) {
+			c.lock(42, "b")
+			dead := c.partial("b", ".01234567.incomplete", 1000)
+			process, err := c.root.processes.process(42)
+			must(t, err)
+			began := c.root.processes.began(process, c.now).Add(tick / 2)
+			must(t, os.Chtimes(dead, began, began))
+		}, true},
 	} {
 		t.Run(what, func(t *testing.T) {
 			c := newCache(t)

@@ -385,3 +385,26 @@ func TestRoomIsWeighedForALocalDir(t *testing.T) {
 		t.Errorf("room %+v", l.Room)
 	}
 }
+
+// A client takes the lock of a file to read what it has noted of it. A partial of a dead
+// attempt lies there still, and is none of its work.
+func TestALockOverADeadPartialBeginsNoDownloadInALocalDir(t *testing.T) {
+	c := newCache(t)
+	c.listLocal(commitA, map[string]listedFile{"a.bin": {"a", mib}})
+	dead := c.staged(hfcache.LocalHash("a.bin") + "." + etag("a") + ".76543210.incomplete")
+	c.write(dead, 1000)
+	c.put("a.bin", "a", mib, commitA)
+	for range 3 { // it is told, and rests
+		c.lookAt(llama)
+		c.now = c.now.Add(grace)
+	}
+	c.run(8, "python3", "again.py")
+	c.holdLocal(8, "a.bin")
+	if l, _ := c.lookAt(llama); l.InPlay {
+		t.Fatalf("a lock alone: look %+v", l)
+	}
+	c.write(dead, 2000)
+	if l, _ := c.lookAt(llama); !l.InPlay {
+		t.Errorf("it is written to: look %+v", l)
+	}
+}

@@ -168,7 +168,7 @@ func TestWhatWasMovedUnderAnotherNumberHasNotFailed(t *testing.T) {
 			c.now = c.now.Add(grace)
 			c.look()
 			l := c.look()
-			if vague && (l.Failed != 0 || l.Strays != 1) || !vague && l.Failed != 1 {
+			if vague && (l.Failed != 0 || l.Doubtful != 1) || !vague && l.Failed != 1 {
 				t.Errorf("look %+v", l)
 			}
 		})

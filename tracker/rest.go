@@ -22,7 +22,7 @@ func AtRest(look sizer.Look, last *Event, quiet func() bool) (e Event, whole boo
 }
 
 func provenAtRest(look sizer.Look, last *Event, still func() bool) sizer.Proof {
-	against := look.Partials > 0 || look.Unfinished > 0 || look.Unclaimed > 0 || look.Strays > 0 || look.Failed > 0
+	against := look.Partials > 0 || look.Unfinished > 0 || look.Unclaimed > 0 || look.Doubtful > 0 || look.Failed > 0
 	switch {
 	case look.Mismatched != nil, look.FilesDone == 0:
 		return sizer.NoProof

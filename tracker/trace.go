@@ -70,7 +70,7 @@ func factsOf(e *entry, look sizer.Look) []slog.Attr {
 	}
 	facts = append(facts,
 		slog.Bool("locked", look.Locked), slog.String("alive", aliveText(look)), slog.String("proof", proofText(look)),
-		slog.Bool("unseen", look.Unseen), slog.Int("unclaimed", look.Unclaimed), slog.Int("strays", look.Strays), slog.Int("unfinished", look.Unfinished),
+		slog.Bool("unseen", look.Unseen), slog.Int("unclaimed", look.Unclaimed), slog.Int("doubtful", look.Doubtful), slog.Int("unfinished", look.Unfinished),
 		slog.Int("failed", look.Failed), slog.String("total_from", string(look.TotalSource)),
 		slog.String("revisions", revisionsText(look.Revisions)),
 	)
@@ -133,7 +133,7 @@ func (d *download) against() []string {
 		{"unfinished", look.Unfinished > 0},
 		{"lost-bytes", d.ep.Fell > 0},
 		{"unclaimed", look.Unclaimed > 0},
-		{"strays", look.Strays > 0},
+		{"doubtful", look.Doubtful > 0},
 		{"size", look.Mismatched != nil},
 		{"shards", look.ShardGap},
 		{"missing", look.Missing > 0},

@@ -188,7 +188,7 @@ func TestADownloadThatIsBeingDeletedDoesNotBeginAgain(t *testing.T) {
 func TestAFileThatIsLeftInTheRootIsAgainstSuccess(t *testing.T) {
 	p := play(t, defaults)
 	p.see(also(by(vllm), bytes(50*mb)))
-	p.see(also(tidy, func(l *sizer.Look) { l.Strays = 1 }))
+	p.see(also(tidy, func(l *sizer.Look) { l.Doubtful = 1 }))
 	p.until(time.Hour)
 	p.want("0s preparing 50", "0s started 50", "30s ended 50")
 }
@@ -234,4 +234,34 @@ func TestAFileMoreInItsPlaceIsASignOfLife(t *testing.T) {
 	p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.FilesDone = 10 }))
 	p.until(time.Minute)
 	p.want("0s preparing 50", "0s started 50", "50s unlisted 50", "50s completed 50")
+}
+
+// Each other look sees bytes that can't be counted. The ticks in between say so, too.
+func TestKeepalivesGoOnWhereEachOtherLookSeesWhatCantBeCounted(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb)))
+	for range 4 * 60 {
+		p.jump(600 * time.Millisecond)
+		p.see(func(l *sizer.Look) { l.Unseen, l.Arrived = true, 0 })
+		p.jump(400 * time.Millisecond)
+		p.see(func(l *sizer.Look) { l.Unseen = false })
+		p.follow(func() []Event { return p.d.tick(p.now) })
+	}
+	if n := p.count(Keepalive); n != 4 || !p.last(Keepalive).Uncounted {
+		t.Errorf("%d keepalives: %q", n, p.told())
+	}
+}
+
+// While finished files vanish nothing moves again with fewer bytes than were told.
+func TestNothingMovesAgainWhileFilesVanish(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(500*mb)))
+	p.see(also(tidy, bytes(500*mb), func(l *sizer.Look) { l.Failed = 1 }))
+	p.until(2 * time.Minute)
+	p.see(also(by(vllm), bytes(10*mb), func(l *sizer.Look) { l.Vanished, l.Partials, l.Locked = true, 1, true }))
+	p.see(func(l *sizer.Look) { l.Vanished = false })
+	told := p.told()
+	if slices.ContainsFunc(told, func(line string) bool { return strings.Contains(line, "moving 10") }) || p.count(Restarted) != 1 {
+		t.Errorf("told %q", told)
+	}
 }

@@ -101,7 +101,7 @@ func (d *download) ending() (Kind, bool) {
 	case look.Mismatched != nil, look.ShardGap, look.Missing > 0 && !look.WantedKnown:
 		return Ended, true
 	case !listed(look) && (look.Bytes > 0 || look.FilesDone > 0):
-		if look.Lacking || look.Strays > 0 || look.Bytes == 0 { // of empty files nothing tells that they are whole
+		if look.Lacking || look.Doubtful > 0 || look.Bytes == 0 { // of empty files nothing tells that they are whole
 			return Ended, true
 		}
 		return Completed, look.Unlinked == 0

@@ -83,13 +83,13 @@ func (a *apart) confine(set config.Settings, open []*net.UnixListener, w world, 
 	rules := confine.Rules{
 		// Of the other processes, of this program, of time zones; the configuration
 		// for a reload, its directory since an editor makes another file of it.
-		Read: []string{"/proc", "/usr/share/zoneinfo", "/etc/localtime", filepath.Dir(set.File)},
+		Read: []string{"/proc", "/usr/share/zoneinfo", "/etc/localtime"},
 		// Beside what is its own: where a long entry of the journal waits, and what a
 		// runtime opens for nothing.
 		Write: []string{set.LogDir, set.StateDir, "/dev/shm", "/dev/null"},
 	}
-	if set.File == "" {
-		rules.Read = rules.Read[:len(rules.Read)-1]
+	if set.File != "" {
+		rules.Read = append(rules.Read, filepath.Dir(set.File))
 	}
 	if zone := w.getenv("TZ"); filepath.IsAbs(zone) {
 		rules.Read = append(rules.Read, zone)

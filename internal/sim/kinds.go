@@ -79,23 +79,17 @@ func (j *judge) begunAnew(at time.Time) bool {
 	return scattered > 1
 }
 
-// overlap reports whether clients of two revisions worked at the same time, or so soon
-// after each other that no end was told between them.
+// overlap reports whether clients of two revisions worked at the same time.
 func (j *judge) overlap(at time.Time) bool {
 	all := j.repo.truth.records
 	for i, a := range all {
 		for _, b := range all[i+1:] {
-			if a.rev != b.rev && b.beganAt.Before(at) && !j.apart(a, b) {
+			if a.rev != b.rev && b.beganAt.Before(at) && (a.doneAt.IsZero() || b.beganAt.Before(a.doneAt)) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// apart: the end of one client's work was told before the other began.
-func (j *judge) apart(a, b *record) bool {
-	return !a.doneAt.IsZero() && j.said(a.doneAt, b.beganAt, func(l line) bool { return final(l.event.Kind) })
 }
 
 // diskAt is what was there at some time, as far as it was looked at.

@@ -60,8 +60,8 @@ const enough = 1500 * time.Millisecond
 //     interrupted if another attempt left a partial behind.
 //   - A library was asked for part, with a listing of more: ended, or again
 //     interrupted.
-//   - No listing and nothing against it: completed after a while of quiet; or ended, beside
-//     what others have left in the root, which may be a file of this one.
+//   - No listing and nothing against it: completed after a while of quiet; or ended, if
+//     the client wasn't seen, beside what others have left in the root, which may be its own.
 //   - No listing, a gap in the numbers of the shards: ended.
 //   - No listing, and an older attempt's partial beside it: any of them.
 //   - Else a client is gone with its work undone: interrupted. If it left
@@ -153,7 +153,7 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 		v = m.owed(bringer)
 		v.begin, v.shy = bringer.begin, bringer.shy()
 		v.beside = v.unlisted && m.listedBeside(bringer)
-		if v.unlisted && slices.Contains(v.kinds, tracker.Completed) && m.world.strays() {
+		if v.unlisted && !bringer.seen && slices.Contains(v.kinds, tracker.Completed) && m.world.strays() {
 			v.kinds = append(v.kinds, tracker.Ended)
 		}
 		if v.unlisted && m.undoneBeside(bringer) {
