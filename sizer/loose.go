@@ -119,14 +119,13 @@ func (t *temp) growing(now time.Time) bool {
 // meet notes a file that nobody claims: one that was seen to grow may be about to be put
 // in its place, one that wasn't is left there.
 func (p *pass) meet(t *temp) {
-	if !t.grown.After(t.claimed) {
+	switch {
+	case !t.grown.After(t.claimed):
 		p.leave(t)
-		return
-	}
-	p.strangers.growing = p.strangers.growing || t.growing(p.now)
-	if pl := p.repo.play; pl != nil && pl.start.Sub(t.grown) < grace {
+	case p.sinceFirstSign(t.grown):
 		p.strangers.seen++
 	}
+	p.strangers.growing = p.strangers.growing || t.growing(p.now)
 }
 
 // leave notes a file that nobody claims and that may be left half done by this play's
@@ -138,12 +137,21 @@ func (p *pass) leave(t *temp) {
 	if pl == nil || !t.mtime.After(t.claimed) || t.mtime.After(pl.changed.Add(longGone)) {
 		return
 	}
+	if p.sinceFirstSign(t.mtime) {
+		p.strangers.left++
+	}
+}
+
+// sinceFirstSign reports whether what was written then may be of this play.
+func (p *pass) sinceFirstSign(written time.Time) bool {
+	pl := p.repo.play
+	if pl == nil {
+		return false
+	}
 	if p.strangers.since.IsZero() {
 		p.strangers.since = pl.firstSign().Add(-grace)
 	}
-	if t.mtime.After(p.strangers.since) {
-		p.strangers.left++
-	}
+	return written.After(p.strangers.since)
 }
 
 // firstSign is when the play began, or when the first of its files came, if that was

@@ -162,11 +162,16 @@ func (p *pass) stageTemps() {
 }
 
 // meetTemps notes those that nobody claims. Of a client that has locks its own would be
-// seen: what others leave in the root while it runs says nothing against it.
+// seen: what others leave in the root while it runs says nothing against it. That holds
+// from the first look on, and not for what was left between its first file and that.
 func (p *pass) meetTemps() {
 	for _, t := range p.root.temps.found {
-		if pl := p.repo.play; t.owner == "" && (pl == nil || !pl.lockSeen) {
+		switch pl := p.repo.play; {
+		case t.owner != "":
+		case pl == nil || !pl.lockSeen:
 			p.meet(t)
+		case t.mtime.Before(pl.start) && !t.mtime.Before(pl.firstSign()):
+			p.leave(t)
 		}
 	}
 }

@@ -326,3 +326,32 @@ func TestALockThatWasLeftIsSeenWhenItIsTakenAgain(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// Locks that are seen explain what is left in the root from the first look on: what was
+// left between the first file and that may be this client's own.
+func TestAFileLeftBeforeTheFirstLookIsNotExplainedByALaterLock(t *testing.T) {
+	for what, tt := range map[string]struct {
+		age  time.Duration // before the first look
+		want int
+	}{
+		"since its first file came": {2 * time.Second, 1},
+		"before that":               {10 * time.Second, 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+			c.run(42, "python3", "x.py")
+			c.whole("a", mib, commitA, "a.bin")
+			c.now = time.Now().Add(5 * time.Second)
+			left := c.temp("ab12cd_8", 1000)
+			then := c.now.Add(-tt.age)
+			must(t, os.Chtimes(left, then, then))
+			c.lock(42, "a")
+			c.look()
+			c.unlock("a")
+			if l := c.look(); !l.InPlay || l.Doubtful != tt.want {
+				t.Errorf("look %+v", l)
+			}
+		})
+	}
+}

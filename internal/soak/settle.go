@@ -61,7 +61,8 @@ const enough = 1500 * time.Millisecond
 //   - A library was asked for part, with a listing of more: ended, or again
 //     interrupted.
 //   - No listing and nothing against it: completed after a while of quiet; or ended, if
-//     the client wasn't seen, beside what others have left in the root, which may be its own.
+//     the client wasn't seen, or shows nothing before a file is in its place, beside what
+//     others have left in the root, which may be its own.
 //   - No listing, a gap in the numbers of the shards: ended.
 //   - No listing, and an older attempt's partial beside it: any of them.
 //   - Else a client is gone with its work undone: interrupted. If it left
@@ -131,6 +132,9 @@ func (m *model) litter() bool {
 	return slices.ContainsFunc(m.lives, func(l *life) bool { return (l.writer.outside() || l.writer.late()) && !l.done })
 }
 
+// mayStray: a file in the root may be this client's, as far as can be seen.
+func (l *life) mayStray() bool { return !l.seen || l.writer.outside() }
+
 // strays: a client that writes into the root was killed, and what it was at lies there.
 func (w *world) strays() bool {
 	left, err := filepath.Glob(filepath.Join(w.cache(), "tmp????????"))
@@ -153,7 +157,7 @@ func (a *actor) settle(ctx context.Context, m *model, begun int, last *life) err
 		v = m.owed(bringer)
 		v.begin, v.shy = bringer.begin, bringer.shy()
 		v.beside = v.unlisted && m.listedBeside(bringer)
-		if v.unlisted && !bringer.seen && slices.Contains(v.kinds, tracker.Completed) && m.world.strays() {
+		if v.unlisted && bringer.mayStray() && slices.Contains(v.kinds, tracker.Completed) && m.world.strays() {
 			v.kinds = append(v.kinds, tracker.Ended)
 		}
 		if v.unlisted && m.undoneBeside(bringer) {
