@@ -161,7 +161,7 @@ func (w *linkWalk) dir(at string, known *linkDir) (*linkDir, error) {
 	for _, name := range below {
 		e, err := d.Lstat(name)
 		switch {
-		case err != nil:
+		case err != nil || w.rev.cut:
 		case e.IsDir() && strings.Count(at, "/") >= maxDepth:
 			return nil, errTooMany
 		case e.IsDir():
@@ -171,8 +171,9 @@ func (w *linkWalk) dir(at string, known *linkDir) (*linkDir, error) {
 				read.places = make(map[string]fsys.Entry)
 			}
 			read.places[beneath(at, name)] = e
-			if w.others++; w.others >= maxLinks {
-				return nil, errTooMany
+			w.others++
+			if err := w.bounded(w.others); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -202,14 +203,23 @@ func (w *linkWalk) list(d fsys.Dir, at string, into *linkDir) (below []string, e
 			return failed == nil
 		}
 		into.links = append(into.links, link{strings.Clone(linked), strings.Clone(etag)})
-		if w.open++; w.play == nil && w.open >= maxLinks {
-			w.rev.cut = true
-		} else if w.open >= maxOpen {
-			failed = errTooMany
-		}
+		w.open++
+		failed = w.bounded(w.open)
 		return failed == nil && !w.rev.cut
 	})
 	return below, cmp.Or(failed, err)
+}
+
+// bounded keeps what is known of a snapshot within bounds: where nothing is done for it
+// no more is read, and where something is, nothing can be told.
+func (w *linkWalk) bounded(known int) error {
+	switch {
+	case w.play == nil && known >= maxLinks:
+		w.rev.cut = true
+	case known >= maxOpen:
+		return errTooMany
+	}
+	return nil
 }
 
 // settled reports whether a link is counted and need not be kept.

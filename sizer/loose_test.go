@@ -363,3 +363,19 @@ func TestAFileInTheRootIsNotThatOfWhoWritesBesideTheBlobs(t *testing.T) {
 		}
 	}
 }
+
+// Also where that client was gone before anybody looked, and the daemon was down while
+// another one wrote into the root.
+func TestAFileInTheRootIsNotThatOfWhoHasLeftAPartialBesideTheBlobs(t *testing.T) {
+	c := newCache(t)
+	c.whole("a", 1000, commitA, "config.json")
+	c.partial("b", ".01234567.incomplete", 1000)
+	c.opts.Opened = time.Now()
+	c.root = NewRoot(c.opts)
+	l := c.expect("left there", want{play: true, bytes: 1000, arrived: 1000, done: 1})
+	c.loose("aB3dE5g", mib)
+	c.restart(l.Memory)
+	if l := c.look(); l.Bytes >= mib {
+		t.Fatalf("look %+v", l)
+	}
+}

@@ -111,8 +111,9 @@ func (p *pass) seekPlaced(pl *play) error {
 		if err := p.readLinks(rev); err != nil {
 			return err
 		}
+		fetched := p.fetched(pl)
 		for _, e := range rev.places {
-			if etag, known := p.fetched(pl, e); known {
+			if etag, known := fetched.etag(e); known {
 				p.notePlaced(etag, e)
 			}
 		}
@@ -129,8 +130,12 @@ func (p *pass) notePlaced(etag string, e fsys.Entry) {
 
 // addPlaced adds the files that lie in a snapshot without a listing.
 func (p *pass) addPlaced(pl *play, rev *revision) {
+	if len(rev.places) == 0 {
+		return
+	}
+	fetched := p.fetched(pl)
 	for path, e := range rev.places {
-		etag, known := p.fetched(pl, e)
+		etag, known := fetched.etag(e)
 		if !known && len(rev.links) > 0 {
 			continue
 		}
@@ -151,19 +156,42 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 
 // fetched names the etag of a file that was seen as a partial or a blob. Where a
 // file is numbered anew when it is moved, it has its time still.
-func (p *pass) fetched(pl *play, e fsys.Entry) (etag string, ok bool) {
-	if etag, ok = pl.inodes[e.Inode]; ok {
-		return etag, true
-	}
+type fetched struct {
+	partials map[uint64]string
+	blobs    map[fetchedAs]string
+	vague    bool
+}
+
+// fetchedAs is what a blob was known by: its inode and size, or its time and size.
+type fetchedAs struct {
+	inode uint64
+	mtime int64
+	size  int64
+}
+
+func (p *pass) fetched(pl *play) fetched {
+	found := fetched{pl.inodes, make(map[fetchedAs]string), p.root.opts.Vague}
 	for _, f := range pl.files {
 		switch {
-		case f.inode == e.Inode && f.size+f.holes == e.Size && f.inode != 0 && !f.loose && !p.root.opts.Vague:
-			return f.etag, true
-		case f.former != nil && f.former.size == e.Size && f.former.mtime.Equal(e.Mtime) && p.root.opts.Vague:
-			return f.etag, true
+		case !found.vague && f.inode != 0 && !f.loose:
+			found.blobs[fetchedAs{inode: f.inode, size: f.size + f.holes}] = f.etag
+		case found.vague && f.former != nil:
+			found.blobs[fetchedAs{mtime: f.former.mtime.UnixNano(), size: f.former.size}] = f.etag
 		}
 	}
-	return "", false
+	return found
+}
+
+func (k fetched) etag(e fsys.Entry) (etag string, ok bool) {
+	if etag, ok = k.partials[e.Inode]; ok {
+		return etag, true
+	}
+	as := fetchedAs{inode: e.Inode, size: e.Size}
+	if k.vague {
+		as = fetchedAs{mtime: e.Mtime.UnixNano(), size: e.Size}
+	}
+	etag, ok = k.blobs[as]
+	return etag, ok
 }
 
 // blobSizes are the sizes of the blobs, each with one that has it.

@@ -249,9 +249,10 @@ func (pl *play) note(p *pass) {
 	}
 	for _, part := range p.repo.partials {
 		if part.live {
-			pl.partialSeen = true
 			pl.inodes[part.ino] = part.Etag
 		}
+		// One that was left before anybody looked tells as well how its client writes.
+		pl.partialSeen = pl.partialSeen || part.live || part.mtime.After(pl.opened)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"progressd/fsys"
@@ -140,7 +141,7 @@ func (p *pass) stageTemps() {
 	if locks.none() {
 		p.root.temps.noteUnlocked(p.repo.folder, p.now)
 	}
-	candidates := p.measureTemps()
+	candidates := p.measureTemps(locks)
 	p.repo.awaiting = !locks.none() && p.anyUnowned()
 	claims, contested := p.claimable(candidates, locks)
 	for _, t := range claims {
@@ -178,7 +179,8 @@ func (p *pass) meetTemps() {
 
 // measureTemps brings the files up to date and gives those that this repository
 // might claim.
-func (p *pass) measureTemps() (candidates []*temp) {
+func (p *pass) measureTemps(locks stagingLocks) (candidates []*temp) {
+	taken := sync.OnceValue(func() time.Time { return p.firstTaken(locks) })
 	for name, t := range p.root.temps.found {
 		if t.owner != "" && t.owner != p.repo.folder {
 			continue
@@ -194,7 +196,7 @@ func (p *pass) measureTemps() (candidates []*temp) {
 		case t.owner != "":
 			t.live = p.held.any
 			p.held.temps++
-		case t.grown.After(t.claimed) || p.madeUnderLock(t):
+		case t.grown.After(t.claimed) || p.madeUnderLock(t, taken):
 			candidates = append(candidates, t)
 		}
 	}
@@ -244,11 +246,11 @@ func (p *pass) claimable(candidates []*temp, locks stagingLocks) (claims []*temp
 // kernel's timer, 10 ms at the most.
 const tick = 10 * time.Millisecond
 
-// madeUnderLock: the file was made since this repository last held no lock for
-// it; where that isn't known, since those began who hold its locks. What is older
-// was left by an attempt that is dead, and what others may have made as well may
-// have been left by them; if not, it grows.
-func (p *pass) madeUnderLock(t *temp) bool {
+// madeUnderLock: the file was made since the first of the locks that may stand for it
+// was taken, and since this repository last held none; where that isn't known, since
+// those began who hold them. What is older was left by an attempt that is dead, and what
+// others may have made as well may have been left by them; if not, it grows.
+func (p *pass) madeUnderLock(t *temp, taken func() time.Time) bool {
 	since, known := p.root.temps.unlocked[p.repo.folder]
 	if t.contested || !t.claimed.IsZero() || known && !t.seen.After(since) {
 		return false
@@ -256,7 +258,34 @@ func (p *pass) madeUnderLock(t *temp) bool {
 	if !known {
 		since = p.holdersBegan()
 	}
-	return !since.IsZero() && t.born.After(since.Add(-tick))
+	return !since.IsZero() && t.born.After(later(since, taken()).Add(-tick))
+}
+
+// firstTaken is when the first of these locks was taken, as their files tell: who takes
+// one truncates its file (filelock from 3.0 on), and who waits for it does so again and
+// again. It is now where that can't be told.
+func (p *pass) firstTaken(locks stagingLocks) (first time.Time) {
+	asked := 0
+	for _, of := range []map[string]bool{locks.bare, locks.again} {
+		for etag := range of {
+			if asked++; asked > maxTemps {
+				return p.now // an earlier one may be among the others
+			}
+			if at := p.lockTaken(etag); first.IsZero() || at.Before(first) {
+				first = at
+			}
+		}
+	}
+	return first
+}
+
+func (p *pass) lockTaken(etag string) time.Time {
+	for _, dir := range []string{hfcache.LockDir(p.repo.folder), p.repo.folder + "/blobs"} {
+		if e, err := p.top.LstatPath(dir + "/" + etag + ".lock"); err == nil && e.Regular() {
+			return e.Mtime
+		}
+	}
+	return p.now
 }
 
 // holdersBegan is when the last of those began who hold the repository's locks,

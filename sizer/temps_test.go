@@ -100,12 +100,38 @@ func TestWhoWritesBesideTheBlobsOwnsNothingInTheRoot(t *testing.T) {
 			must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
 			c.run(42, "python3", "x.py")
 			tt.before(c)
-			c.temp("abcdefgh", mib)
 			c.lock(42, "a")
+			c.temp("abcdefgh", mib)
 			if l := c.look(); (l.Bytes >= mib) != tt.claims {
 				t.Fatalf("look %+v", l)
 			}
 		})
+	}
+}
+
+// A client of another repository that begins and is killed between two looks leaves a
+// file that is younger than the client that goes on. It is older than the lock of what
+// that one fetches next.
+func TestWhatLayInTheRootBeforeTheLockWasTakenIsNotWhatItStandsFor(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	c.run(42, "python3", "x.py")
+	c.temp("of_other", mib)
+	c.lock(42, "a")
+	taken := time.Now().Add(time.Minute)
+	must(t, os.Chtimes(filepath.Join(c.path, ".locks", demo, etag("a")+".lock"), taken, taken))
+	c.expect("the client's own isn't there yet", want{})
+	c.temp("abcdefgh", 1000)
+	c.expect("nor is that known of one that doesn't grow", want{})
+	c.temp("abcdefgh", mib/2)
+	c.expect("it grows", want{play: true, bytes: mib / 2, arrived: mib / 2, partials: 1})
+	must(t, os.Rename(filepath.Join(c.path, "tmpabcdefgh"), c.in(demo, "blobs", etag("a"))))
+	c.link("a", commitA, "a.bin")
+	c.unlock("a")
+	if l := c.expect("all is there", want{play: true, bytes: mib / 2, done: 1}); l.Unfinished != 0 {
+		t.Fatalf("look %+v", l)
 	}
 }
 
@@ -142,7 +168,6 @@ func TestAnOldClientsFileThatIsSeenLateIsItsDownloaders(t *testing.T) {
 			c := newCache(t)
 			c.step = 0
 			must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
-			c.temp("abcdefgh", mib)
 			var boot unix.Timespec
 			must(t, unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot))
 			// The made-up /proc starts a process at 1000 ticks and its pid.
@@ -150,6 +175,7 @@ func TestAnOldClientsFileThatIsSeenLateIsItsDownloaders(t *testing.T) {
 			pid := max(int(ticks)-1000, 1)
 			c.run(pid, "huggingface-cli")
 			c.lock(pid, "a")
+			c.temp("abcdefgh", mib)
 			c.now = c.now.Add(4 * time.Second)
 			if l := c.look(); l.Bytes != tt.bytes {
 				t.Fatalf("look %+v", l)

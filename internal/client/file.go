@@ -215,12 +215,13 @@ func (j *job) symlink() error {
 	return nil
 }
 
-// lock takes a flock and polls where it is held, as the lock library does.
+// lock takes a flock and polls where it is held, as the lock library does: each try
+// truncates the file, so that its time tells when it was taken.
 // What it returns gives the lock back; a killed process leaves that to the
 // kernel, and the lock file where it is.
 func (d *download) lock(ctx context.Context, path string, perm fs.FileMode, file string) (func(context.Context, error) error, error) {
 	for waited := false; ; waited = true {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, perm)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, perm)
 		if err != nil {
 			return nil, err
 		}

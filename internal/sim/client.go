@@ -324,12 +324,13 @@ func (t *thread) temp() string {
 	return "tmp" + letters(t.rng, 8, "abcdefghijklmnopqrstuvwxyz0123456789_")
 }
 
-// lock waits for the lock of a file. What it returns gives it back.
+// lock waits for the lock of a file, and truncates it at each try as the lock libraries do.
+// What it returns gives it back.
 func (t *thread) lock(p string) (unlock func() error, err error) {
 	for {
 		var st unix.Stat_t
 		err := t.try(func() error {
-			f, err := t.fs.Create(p, 0o644, 0)
+			f, err := t.fs.Create(p, 0o644, simfs.Trunc)
 			if err != nil {
 				return err
 			}
@@ -341,7 +342,9 @@ func (t *thread) lock(p string) (unlock func() error, err error) {
 		}
 		if t.procs.lock(t.process, st.Dev, st.Ino) {
 			t.record.locked()
+			since := time.Now()
 			return func() error {
+				t.record.held(since)
 				t.procs.unlock(t.process, st.Dev, st.Ino)
 				if t.plan.RemovesLocks {
 					_ = t.fs.Remove(p)
@@ -361,8 +364,10 @@ func (t *thread) underLock(p string, do func() error) error {
 	if err != nil {
 		return err
 	}
+	since := time.Now()
 	err = do()
 	if errors.Is(err, errKilled) {
+		t.record.held(since)
 		return err // the kernel gives it back
 	}
 	if stepErr := t.step(); stepErr != nil {

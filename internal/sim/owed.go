@@ -381,7 +381,7 @@ func (j *judge) seen(r rest) bool {
 		if rec.bytes == 0 {
 			continue
 		}
-		if rec.doneAt.Sub(from) < early || j.blindIn(rec.visible(), rec.doneAt.Add(look)) {
+		if rec.doneAt.Sub(from) < early || rec.seldomHeld() || j.blindIn(rec.visible(), rec.doneAt.Add(look)) {
 			return false
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"progressd/hfcache"
 	"progressd/internal/simfs"
 )
@@ -215,11 +217,20 @@ func (tr *transfer) lay(at, n int64) error {
 
 // fresh reports whether what was just written are new bytes of the download:
 // they aren't where old content is written over, where the file has lost its
-// name, nor where its blob is there (it was asked for anew, then they are).
+// name, nor where its blob is there, or lies in the snapshot itself (it was asked for
+// anew, then they are).
 func (tr *transfer) fresh(before int64) bool {
 	grown := tr.out.Filled() > before || tr.repo.truth.sizes
-	there := !tr.locals && tr.fs.Has(tr.blob(tr.file.etag)) && tr.habit.Stage != hfcache.Outside
+	there := !tr.locals && tr.habit.Stage != hfcache.Outside &&
+		(tr.fs.Has(tr.blob(tr.file.etag)) || tr.inPlace())
 	return grown && tr.out.Named() && (!there || tr.plan.Force)
+}
+
+// inPlace: the file lies in the snapshot, where links can't be made.
+func (tr *transfer) inPlace() bool {
+	var st unix.Stat_t
+	err := tr.fs.Lstat(tr.pointer(tr.file.path), &st)
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
 // fromOutside waits until the file has come and copies it to its blob.

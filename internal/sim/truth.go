@@ -52,9 +52,10 @@ type record struct {
 
 	mu                     sync.Mutex
 	beganAt                time.Time
-	lockedAt               time.Time // first
-	visibleAt              time.Time // its first partial, or blob
-	lastByteAt             time.Time // of those that weren't there
+	lockedAt               time.Time     // first
+	heldFor                time.Duration // its locks, each for itself
+	visibleAt              time.Time     // its first partial, or blob
+	lastByteAt             time.Time     // of those that weren't there
 	lastWriteAt            time.Time
 	linkedAt               time.Time // last
 	failedAt               time.Time // the first of its threads
@@ -108,6 +109,13 @@ func (r *record) locked() {
 	if r.lockedAt.IsZero() {
 		r.lockedAt = time.Now()
 	}
+}
+
+// held notes for how long the client held a lock.
+func (r *record) held(since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heldFor += time.Since(since)
 }
 
 func (r *record) linked() {

@@ -51,8 +51,8 @@ func (f *FS) Create(p string, mode uint32, how int) (*File, error) {
 	}
 	file := &File{fs: f, entry: e, node: e.node}
 	e.node.open++
-	if how&Trunc != 0 && e.node.size > 0 {
-		file.truncate(0)
+	if how&Trunc != 0 {
+		file.truncate(0) // it gets a new time, also where it is empty
 	}
 	return file, nil
 }
