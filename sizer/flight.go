@@ -83,8 +83,15 @@ func (pl *play) addNew(p *pass) {
 			live[part.Etag] = true
 		}
 	}
+	placed := p.stockPlaced(pl)
 	for _, f := range pl.files {
-		part := f.want >= 0 || !pl.listed && inventory.lists(f.etag)
+		part := f.want >= 0
+		switch {
+		case placed:
+			part = f.paths > 0 // what lies in blobs/ beside it was copied, or is about to be
+		case !pl.listed:
+			part = inventory.lists(f.etag)
+		}
 		f.wanted = f.wanted && (part || live[f.etag] || p.held.has(f.etag))
 	}
 }

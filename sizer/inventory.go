@@ -34,6 +34,8 @@ type inventory struct {
 	// all counts the paths; files and total are of those that are wanted.
 	all, files int
 	total      int64
+	// apart is the total where each path is a file of its own.
+	apart int64
 	// wanted is what files and total were worked out for.
 	wanted []hfcache.Filter
 	// tried is when it was last tried to prove it.
@@ -108,6 +110,7 @@ func (p *pass) takeInventory(f treeFile, wanted []hfcache.Filter) (*inventory, e
 		if wanted == nil || wants(listed.Path) {
 			i.files++
 			contents = append(contents, content{hashOf(p.repo.layout.key(listed)), listed.Size})
+			i.apart = addSaturating(i.apart, listed.Size)
 		}
 		return nil
 	})
@@ -149,9 +152,23 @@ func (p *pass) takeStock(pl *play, look *Look) {
 		}
 		*i = *anew
 	}
-	look.Files, look.Total, look.Listed = i.files, i.total, i.files
+	look.Files, look.Total, look.Listed = i.files, p.totalOf(pl, i), i.files
 	look.Missing = max(0, i.files-look.FilesDone)
 	look.TotalSource = pl.source()
+}
+
+// totalOf is what all that is wanted takes.
+func (p *pass) totalOf(pl *play, i *inventory) int64 {
+	if p.stockPlaced(pl) {
+		return i.apart
+	}
+	return i.total
+}
+
+// stockPlaced: of a listing that isn't kept the files lie in the snapshot themselves.
+// Which content each is to have isn't known then, so each path counts as a file.
+func (p *pass) stockPlaced(pl *play) bool {
+	return p.repo.tree == nil && p.inventoryOf(pl) != nil && p.repo.revs.at(pl.revisions[0]).bare()
 }
 
 // check proves a download by the text of its listing: each file that is wanted is
@@ -159,7 +176,7 @@ func (p *pass) takeStock(pl *play, look *Look) {
 func (p *pass) check(pl *play, look *Look) Proof {
 	i := p.inventoryOf(pl)
 	if i == nil || i.files == 0 || look.Missing > 0 || look.Mismatched != nil || look.Partials > 0 || look.Locked ||
-		look.Bytes < i.total || p.now.Sub(i.tried) < proofAgain || p.refetching(pl) {
+		look.Bytes < p.totalOf(pl, i) || p.now.Sub(i.tried) < proofAgain || p.refetching(pl) {
 		return NoProof
 	}
 	i.tried = p.now

@@ -80,7 +80,7 @@ func (p *pass) readLinks(rev *revision) error {
 	if rev.cut && w.play != nil {
 		rev.forgetLinks()
 	}
-	if rev.linksRead.Equal(p.now) && rev.dirs != nil || (rev.flat || !p.relisted) && !rev.linksMark.stale(e) {
+	if rev.linksRead.Equal(p.now) && rev.dirs != nil || !rev.linksMark.stale(e) && !w.mayBranch() {
 		return nil
 	}
 	rev.linksMark, rev.linksRead = p.mark(e), p.now
@@ -89,6 +89,14 @@ func (p *pass) readLinks(rev *revision) error {
 		return err
 	}
 	return nil
+}
+
+// mayBranch reports whether something may have come below the snapshot's own directory,
+// which tells nothing of that: names came to blobs/ as well, or whoever downloads links
+// what was there.
+func (w *linkWalk) mayBranch() bool {
+	due := w.play != nil && w.now.Sub(w.rev.linksRead) >= checkEvery
+	return !w.rev.flat && (w.relisted || due)
 }
 
 // forgetLinks has all read anew.

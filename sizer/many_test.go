@@ -217,6 +217,64 @@ func TestALongListingHasATotalAndIsProven(t *testing.T) {
 	}
 }
 
+// Where links can't be made each file lies in the snapshot itself. Of many that have one
+// size nothing but their paths tells them apart.
+func TestALongListingIsProvenWhereLinksCannotBeMade(t *testing.T) {
+	inMemory(t)
+	c := newCache(t)
+	k := kind{folder: demo, hold: kinds["cache"].hold, bring: func(c *cache, i int) {
+		path := c.in(demo, "snapshots", commitA, manyPath(i))
+		c.must(os.MkdirAll(filepath.Dir(path), 0o755))
+		c.must(os.WriteFile(path, make([]byte, eachSize), 0o644))
+		if i%100 == 0 { // it was there as a blob, and is copied
+			c.must(os.MkdirAll(c.in(demo, "blobs"), 0o755))
+			c.must(os.WriteFile(c.in(demo, "blobs", etag(fmt.Sprint(i))), make([]byte, eachSize), 0o644))
+		}
+	}}
+	total := c.listMany(k)
+	l := c.followMany(k, many)
+	if l.Total != total || l.Files != many+1 || l.Missing != 1 || l.Proof != NoProof {
+		t.Fatalf("total %d in %d files, %d missing, proof %q", l.Total, l.Files, l.Missing, l.Proof)
+	}
+	c.must(os.Rename(c.in(demo, "blobs", etag("last")+".incomplete"), c.in(demo, "snapshots", commitA, "last.bin")))
+	c.unlock("last")
+	for range 3 {
+		if l.Proof == NoProof {
+			l = c.look()
+		}
+	}
+	if l.Proof != ProvenByListing || l.Bytes != total || l.FilesDone != many+1 || l.Missing != 0 {
+		t.Errorf("all there: %d bytes in %d files, %d missing, proof %q", l.Bytes, l.FilesDone, l.Missing, l.Proof)
+	}
+}
+
+// A client that finds all blobs there makes links below the snapshot's own directory
+// only, and nothing comes to blobs/.
+func TestLinksBelowTheSnapshotAreFoundWhereNoBlobComes(t *testing.T) {
+	inMemory(t)
+	c := newCache(t)
+	k := kinds["cache"]
+	total := c.listMany(k)
+	k.bring(c, 0)
+	k.hold(c)
+	for i := range many {
+		blob := c.in(demo, "blobs", etag(fmt.Sprint(i)))
+		c.must(os.WriteFile(blob, make([]byte, eachSize), 0o644))
+	}
+	before := c.now.Add(-time.Hour)
+	for _, dir := range []string{"blobs", "snapshots/" + commitA} {
+		c.must(os.Chtimes(c.in(demo, dir), before, before))
+	}
+	c.look()
+	for i := 1; i < many; i++ {
+		c.link(fmt.Sprint(i), commitA, manyPath(i))
+	}
+	c.now = c.now.Add(2 * checkEvery)
+	if l := c.look(); l.Total != total || l.Bytes != total || l.Missing != 1 {
+		t.Errorf("total %d, %d bytes, %d missing", l.Total, l.Bytes, l.Missing)
+	}
+}
+
 func TestAFileThatIsNotAsALongListingSaysProvesNothing(t *testing.T) {
 	inMemory(t)
 	for name, k := range kinds {

@@ -139,7 +139,7 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 		if !known && len(rev.links) > 0 {
 			continue
 		}
-		if !known {
+		if !known && rev.inventory() == nil {
 			etag, known = p.blobSizes()[e.Size]
 		} else {
 			p.notePlaced(etag, e)
@@ -152,6 +152,11 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 		f.loose = !known
 		f.name(path)
 	}
+}
+
+// bare: its files lie in the snapshot themselves.
+func (rev *revision) bare() bool {
+	return len(rev.places) > 0 && len(rev.links)+len(rev.samples.paths) == 0
 }
 
 // fetched names the etag of a file that was seen as a partial or a blob. Where a

@@ -40,7 +40,7 @@ func (j *judge) kind(at time.Time) string {
 	add(deeds("chmod"), "locked up")
 	add(records(func(r *record) bool { return r.plan.Force }), "forced")
 	add(deeds("write-back"), "late blocks")
-	add(records(func(r *record) bool { return !r.failedAt.IsZero() && r.working(at) }), "a thread has failed")
+	add(records(func(r *record) bool { return !r.failedAt.IsZero() && r.working(at.Add(-look)) }), "a thread has failed")
 	add(records(func(r *record) bool {
 		h := r.plan.Hub
 		return h.Wait > 0 && r.waiting && !r.waitedAt.After(at) && at.Before(r.waitedAt.Add(h.Wait+look))

@@ -30,7 +30,7 @@ var knownFaults = []knownFault{
 	{"silence truth monotone percent keepalive no-interrupted", "local, two revisions", "two revisions that are fetched into one directory at a time take each other's files"},
 	{"no-completed", "local", "a listing that comes into a directory of its own whose files came without one isn't taken at once"},
 	{"no-keepalive", "a thread has failed", "whose thread has failed and removed what it had begun, and who waits for the hub with the others, shows nothing"},
-	{"no-opening no-ended no-completed wrong-verdict", "clock set", "the first file that comes after the clock of a server was set back seems to have been there before"},
+	{"no-opening no-ended no-completed wrong-verdict cause", "clock set", "the first file that comes after the clock of a server was set back seems to have been there before; what came before that may be told again after a restart"},
 	{"false-interrupted no-completed wrong-verdict", "two revisions", "of two listed revisions at a time the one that was done last doesn't decide"},
 }
 

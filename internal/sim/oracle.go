@@ -134,12 +134,12 @@ func (j *judge) notice() time.Duration {
 	copied := slices.ContainsFunc(j.repo.truth.records, func(r *record) bool { return r.copies })
 	nested := slices.ContainsFunc(j.repo.newest().files, func(f hubFile) bool { return strings.Contains(f.path, "/") })
 	switch {
-	case j.repo.local != "" && (copied || nested): // what a client fills isn't known before that; below it nothing is watched
-		return j.set.Poll + look
 	case j.life.story.Disk == nfs, j.life.story.Disk == rclone, j.life.story.Events == noEvents:
 		return j.set.Poll + look
 	case j.life.story.Events == someEvents, j.unmounted():
 		return 5*j.set.Poll + look // a watch is believed for four polls
+	case j.repo.local != "" && (copied || nested): // what a client fills isn't known before that; below it nothing is watched
+		return j.set.Poll + look
 	default:
 		return look
 	}
