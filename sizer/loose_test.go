@@ -379,3 +379,23 @@ func TestAFileInTheRootIsNotThatOfWhoHasLeftAPartialBesideTheBlobs(t *testing.T)
 		t.Fatalf("look %+v", l)
 	}
 }
+
+// Who lives on and writes into the root when his repository is removed does so for none
+// that is made afterwards.
+func TestAFileInTheRootIsNotThatOfARepositoryThatIsYounger(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	path := c.loose("aB3dE5g", mib)
+	if l, _ := c.lookAt(other); l.Bytes != mib {
+		t.Fatalf("look %+v", l)
+	}
+	must(t, os.RemoveAll(c.in(other)))
+	c.lookAt(other)
+	must(t, os.WriteFile(path, make([]byte, 2*mib), 0o644))
+	c.nextTick()
+	c.whole("a", 1000, commitA, "config.json")
+	if l := c.look(); l.Bytes != 1000 {
+		t.Fatalf("look %+v", l)
+	}
+}

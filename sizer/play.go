@@ -81,6 +81,7 @@ type traces struct {
 	locked                map[string]sighting  // when an etag was last seen locked
 	unlocked              map[string]time.Time // the first look at which it was locked no more
 	copying               map[string]int       // see Memory.Copying
+	beside                map[int]bool         // pids of those that had a partial beside the blobs
 }
 
 // A landing is what the last look found put in its place, or about to be.
@@ -250,10 +251,24 @@ func (pl *play) note(p *pass) {
 	for _, part := range p.repo.partials {
 		if part.live {
 			pl.inodes[part.ino] = part.Etag
+			pl.noteBeside(p, part)
 		}
 		// One that was left before anybody looked tells as well how its client writes.
 		pl.partialSeen = pl.partialSeen || part.live || part.mtime.After(pl.opened)
 	}
+}
+
+// noteBeside notes who grows a partial under a lock of his.
+func (pl *play) noteBeside(p *pass, part *partial) {
+	pid, locked := p.held.by[part.Etag]
+	grows := part.grown.Equal(p.now) && part.seen.Equal(p.now) // not just found
+	if !locked || !grows || pl.beside[pid] || len(pl.beside) >= maxDownloaders {
+		return
+	}
+	if pl.beside == nil {
+		pl.beside = make(map[int]bool)
+	}
+	pl.beside[pid] = true
 }
 
 // unseen says what of a play this look can't see.

@@ -1,6 +1,9 @@
 package sizer
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // stagers tells which holders of locks may be writing into the root. No
 // process writes in two ways: one that leaves a listing (huggingface_hub >=
@@ -13,6 +16,9 @@ type stagers struct {
 
 func (p *pass) newStagers() stagers {
 	s := stagers{pass: p, beside: make(map[int]bool)}
+	if p.repo.play != nil { // what it wrote to may have been taken away under it
+		maps.Copy(s.beside, p.repo.play.beside)
+	}
 	for _, part := range p.repo.partials {
 		// Another one may have died of it as this one began.
 		if pid, locked := p.held.by[part.Etag]; locked && part.mtime.After(s.since(pid).Add(tick)) {

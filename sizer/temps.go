@@ -196,7 +196,7 @@ func (p *pass) measureTemps(locks stagingLocks) (candidates []*temp) {
 		case t.owner != "":
 			t.live = p.held.any
 			p.held.temps++
-		case t.grown.After(t.claimed) || p.madeUnderLock(t, taken):
+		case t.growing(p.now) || p.madeUnderLock(t, taken):
 			candidates = append(candidates, t)
 		}
 	}

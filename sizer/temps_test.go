@@ -135,6 +135,51 @@ func TestWhatLayInTheRootBeforeTheLockWasTakenIsNotWhatItStandsFor(t *testing.T)
 	}
 }
 
+// What one had grown whose repository was removed is not that of who comes long after.
+func TestAFileThatHasLongStoppedGrowingIsNotTheNextOnes(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+	c.run(43, "python3", "y.py")
+	c.lockIn(other, 43, "b")
+	c.lookAt(other)
+	path := c.temp("of_other", mib)
+	if l, _ := c.lookAt(other); l.Bytes != mib {
+		t.Fatalf("look %+v", l)
+	}
+	must(t, os.RemoveAll(c.in(other)))
+	c.lookAt(other)
+	must(t, os.WriteFile(path, make([]byte, 2*mib), 0o644)) // it lives on for a moment
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.kill(43)
+	delete(c.locks, "b")
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	if l, _ := c.root.Look(time.Now().Add(2*grace), demo); l.InPlay {
+		t.Fatalf("look %+v", l)
+	}
+}
+
+// Who was seen to write beside the blobs writes nothing into the root, also when what he
+// wrote to was taken away under him.
+func TestWhoWroteBesideTheBlobsOwnsNothingInTheRootAfterwards(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.partial("a", ".01234567.incomplete", 1000)
+	c.look()
+	partial := c.partial("a", ".01234567.incomplete", 2000)
+	c.look()
+	must(t, os.Remove(partial))
+	c.temp("of_other", mib)
+	if l := c.look(); l.Bytes >= mib {
+		t.Fatalf("look %+v", l)
+	}
+}
+
 func TestAnOldClientThatDiesLeavesItsBytesUntilTheNextAttempt(t *testing.T) {
 	c := newCache(t)
 	c.step = 0

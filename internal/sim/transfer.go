@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -226,11 +227,13 @@ func (tr *transfer) fresh(before int64) bool {
 	return grown && tr.out.Named() && (!there || tr.plan.Force)
 }
 
-// inPlace: the file lies in the snapshot, where links can't be made.
+// inPlace: the content lies in the snapshot, where links can't be made, under this path or
+// another.
 func (tr *transfer) inPlace() bool {
-	var st unix.Stat_t
-	err := tr.fs.Lstat(tr.pointer(tr.file.path), &st)
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+	return slices.ContainsFunc(tr.rev.files, func(f hubFile) bool {
+		var st unix.Stat_t
+		return f.etag == tr.file.etag && tr.fs.Lstat(tr.pointer(f.path), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+	})
 }
 
 // fromOutside waits until the file has come and copies it to its blob.
