@@ -158,8 +158,9 @@ func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
 		// Of twins that lie in the snapshot themselves now the one is found, now the other.
 		pl.landed = pl.landed || f.wanted && !pl.linkless
 	}
+	anew := !f.done || p.repo.tree != nil && !f.came.Equal(e.Ctime) // there it may be another revision's now
 	f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
-	if !f.done {
+	if anew {
 		pl.changed = p.now
 		if f.isNew {
 			pl.justDone = append(pl.justDone, f.etag)

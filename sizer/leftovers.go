@@ -47,6 +47,7 @@ func (r *Root) drop(rp *repo, now time.Time) {
 	for t := range r.temps.all() {
 		if t.owner == rp.folder {
 			release(t, now)
+			t.forsaken = true
 		}
 	}
 }

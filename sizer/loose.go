@@ -81,7 +81,7 @@ func (p *pass) stageLoose() {
 		return // its clients write beneath it
 	}
 	for path, t := range p.root.temps.loose {
-		if t.owner != "" && t.owner != p.repo.folder {
+		if t.another(p.repo) {
 			continue
 		}
 		e, err := p.top.LstatPath(path)
@@ -97,8 +97,7 @@ func (p *pass) stageLoose() {
 }
 
 func (p *pass) claimLoose(t *temp) {
-	old := t.mtime.Before(p.root.clock.ours(p.repo.born)) // than the repository: of one that was removed
-	if t.owner == "" && !old && (t.growing(p.now) || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
+	if t.owner == "" && (t.growing(p.now) || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
 		alone := p.sole() == p.repo.folder
 		if alone && !t.contested { // else it may be of one that is removed
 			t.owner, t.claimed, t.live = p.repo.folder, p.now, true

@@ -50,8 +50,14 @@ type temp struct {
 	// owner is the folder of the repository that claimed it at claimed.
 	owner   string
 	claimed time.Time
-	// contested: it was seen when more than one might have made it.
-	contested bool
+	// contested: it was seen when more than one might have made it. forsaken: its owner
+	// was removed, and though its client may live on, it is nobody's from then on.
+	contested, forsaken bool
+}
+
+// another: it is known not to be of this repository.
+func (t *temp) another(rp *repo) bool {
+	return t.forsaken || t.owner != "" && t.owner != rp.folder
 }
 
 // maxTemps bounds how many are looked at.
@@ -168,7 +174,7 @@ func (p *pass) stageTemps() {
 func (p *pass) meetTemps() {
 	for _, t := range p.root.temps.found {
 		switch pl := p.repo.play; {
-		case t.owner != "":
+		case t.owner != "" || t.forsaken:
 		case pl == nil || !pl.lockSeen:
 			p.meet(t)
 		case t.mtime.Before(pl.start) && !t.mtime.Before(pl.firstSign()):
@@ -182,7 +188,7 @@ func (p *pass) meetTemps() {
 func (p *pass) measureTemps(locks stagingLocks) (candidates []*temp) {
 	taken := sync.OnceValue(func() time.Time { return p.firstTaken(locks) })
 	for name, t := range p.root.temps.found {
-		if t.owner != "" && t.owner != p.repo.folder {
+		if t.another(p.repo) {
 			continue
 		}
 		e, err := p.top.Lstat(name)
@@ -215,7 +221,7 @@ func (p *pass) measureTemp(t *temp, e fsys.Entry) {
 
 func (p *pass) anyUnowned() bool {
 	for _, t := range p.root.temps.found {
-		if t.owner == "" {
+		if t.owner == "" && !t.forsaken {
 			return true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -406,5 +407,33 @@ func TestALockOverADeadPartialBeginsNoDownloadInALocalDir(t *testing.T) {
 	c.write(dead, 2000)
 	if l, _ := c.lookAt(llama); !l.InPlay {
 		t.Errorf("it is written to: look %+v", l)
+	}
+}
+
+// Another revision that is fetched into the same directory takes its files over: what
+// was fetched anew tells of it, and so the directory is known again after a restart.
+func TestAFileThatIsFetchedAnewTellsTheRevisionOfALocalDir(t *testing.T) {
+	c := newCache(t)
+	looks := func() (l Look) { // nobody is to be seen at work: that is looked at for a while
+		for range 5 {
+			l, _ = c.lookAt(llama)
+		}
+		return l
+	}
+	c.drop("a.bin", "1", commitA)
+	c.drop("b.bin", "2", commitA)
+	if l := looks(); !slices.Equal(l.Revisions, []string{commitA}) || l.Bytes != 2*eachSize {
+		t.Fatalf("look %+v", l)
+	}
+	c.nextTick()
+	c.put("a.bin", "3", eachSize, commitB)
+	c.note("b.bin", "2", commitB)
+	l := looks()
+	if !slices.Equal(l.Revisions, []string{commitB}) || l.Bytes != 2*eachSize {
+		t.Fatalf("fetched anew: look %+v", l)
+	}
+	c.restart(l.Memory)
+	if l, _ = c.lookAt(llama); l.Bytes != 2*eachSize || l.FilesDone != 2 {
+		t.Fatalf("after a restart: look %+v", l)
 	}
 }

@@ -8,12 +8,15 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"progressd/downloader"
 	"progressd/hfcache"
@@ -105,10 +108,30 @@ func (w *witness) judged(hfcache.Repo) (time.Time, sizer.Interest) {
 }
 
 // live lets the writer's process be there, die lets it go.
-func (w *witness) live() {
+func (w *witness) live() { w.liveSince(1000) }
+
+// liveAnew begins another process than those that have written so far, as exactly as the
+// kernel's clocks tell.
+func (w *witness) liveAnew() {
+	before := ticks(w.t)
+	for ticks(w.t) < before+3 {
+		runtime.Gosched()
+	}
+	w.liveSince(ticks(w.t))
+}
+
+// ticks is the time since the machine's start, as /proc tells it.
+func ticks(t *testing.T) int64 {
+	t.Helper()
+	var boot unix.Timespec
+	must(t, unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot))
+	return boot.Nano() / int64(10*time.Millisecond)
+}
+
+func (w *witness) liveSince(started int64) {
 	dir := filepath.Join(w.proc, fmt.Sprint(writerPID))
 	must(w.t, os.MkdirAll(dir, 0o755))
-	stat := fmt.Sprintf("%d (writer) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %d 0 0\n", writerPID, 1000)
+	stat := fmt.Sprintf("%d (writer) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %d 0 0\n", writerPID, started)
 	for name, text := range map[string]string{"stat": stat, "comm": "writer\n", "cmdline": "writer\x00", "cgroup": "0::/\n"} {
 		must(w.t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
@@ -344,7 +367,7 @@ func TestWhatIsLeftHalfCopiedIsNeverPartOfACompleteModel(t *testing.T) {
 			t.Fatalf("told %s", told)
 		}
 		w.again = true
-		w.live()
+		w.liveAnew()
 		w.hh.Pause = func(_ context.Context, at client.Stage, path string) error { return w.stage(at, path) }
 		must(t, w.writers()[name]())
 		w.die()

@@ -30,6 +30,8 @@ type download struct {
 	// there was one in this process.
 	look sizer.Look
 	seen bool
+	// finished: it has more files than the one before.
+	finished bool
 	// here: its folder was seen in the directory that its root leads to now.
 	here bool
 	// offset is added to what a look says was there before: an episode may
@@ -271,7 +273,8 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.speed.reset()
 	}
 	before := d.look.At
-	if d.seen && !another && look.FilesDone > d.look.FilesDone { // also where no byte came: a link was made
+	d.finished = d.seen && !another && look.FilesDone > d.look.FilesDone
+	if d.finished { // also where no byte came: a link was made
 		d.clocks.quiet.stop()
 	}
 	d.look, d.seen = look, true

@@ -82,8 +82,11 @@ func (d *download) line(news bool) []Event {
 		lost := d.beganAgain()
 		lost.Cause = CauseRemoved
 		return []Event{lost}
-	case d.ep.Phase == PhaseStalled && news && d.ep.Fell == 0, d.ep.Phase == PhaseInterrupted && (news || fetching(d.look)) && !d.look.Vanished:
+	case d.ep.Phase == PhaseStalled && news && d.ep.Fell == 0, d.ep.Phase == PhaseInterrupted && (news || d.finished || fetching(d.look)) && !d.look.Vanished:
 		d.revive()
+		if d.ep.Fell > 0 && abandoned(d.look) {
+			return []Event{d.beganAgain()} // who did so is gone by now
+		}
 		d.announce(d.ep.Bytes)
 		return []Event{d.event(Moving)}
 	}

@@ -265,3 +265,33 @@ func TestNothingMovesAgainWhileFilesVanish(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
+
+// A retry may be over between two looks: what it has brought was counted as what the
+// attempt before had left, and only the number of files tells of it.
+func TestARetryThatFinishesWhatWasLeftMovesAgain(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(500*mb), func(l *sizer.Look) { l.FilesDone = 4 }))
+	p.see(also(tidy, bytes(500*mb), func(l *sizer.Look) { l.Failed, l.FilesDone = 1, 4 }))
+	p.until(2 * time.Minute)
+	if p.count(Interrupted) != 1 {
+		t.Fatalf("told %q", p.told())
+	}
+	p.see(also(tidy, bytes(500*mb), func(l *sizer.Look) { l.Failed, l.FilesDone, l.Arrived = 0, 5, 0 }))
+	p.until(5 * time.Minute)
+	if p.count(Moving) != 1 || p.count(Completed) != 1 {
+		t.Errorf("told %q", p.told())
+	}
+}
+
+// Who begins again and is gone at the next look has not moved with fewer bytes than
+// were told.
+func TestWhoBeganAgainAfterAnInterruptionAndIsGoneHasNotMoved(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(500*mb)))
+	p.see(also(tidy, bytes(500*mb), func(l *sizer.Look) { l.Failed = 1 }))
+	p.until(2 * time.Minute)
+	p.see(also(by(hf), tidy, bytes(10*mb), func(l *sizer.Look) { l.Alive, l.Failed, l.Arrived = []bool{false}, 1, 10*mb }))
+	if p.count(Interrupted) != 1 || p.count(Moving) != 0 || p.count(Restarted) != 1 {
+		t.Errorf("told %q", p.told())
+	}
+}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -378,7 +379,7 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 func (j *judge) seen(r rest) bool {
 	for _, rec := range r.records {
 		from := rec.visible().Add(j.notice())
-		if rec.bytes == 0 {
+		if rec.bytes == 0 && !rec.halves() {
 			continue
 		}
 		if rec.doneAt.Sub(from) < early || rec.seldomHeld() || j.blindIn(rec.visible(), rec.doneAt.Add(look)) {
@@ -386,6 +387,12 @@ func (j *judge) seen(r rest) bool {
 		}
 	}
 	return true
+}
+
+// halves: it was killed, and copies files under their own names: even of none of them is
+// a byte there that tells of it.
+func (r *record) halves() bool {
+	return r.habit.Stage == hfcache.Outside && errors.Is(r.outcome, errKilled) && !r.visibleAt.IsZero()
 }
 
 // elsewhere: what was removed while nobody looked may lie in another directory,

@@ -227,12 +227,15 @@ func (tr *transfer) fresh(before int64) bool {
 	return grown && tr.out.Named() && (!there || tr.plan.Force)
 }
 
-// inPlace: the content lies in the snapshot, where links can't be made, under this path or
+// inPlace: the content lies in a snapshot, where links can't be made, of this revision or
 // another.
 func (tr *transfer) inPlace() bool {
-	return slices.ContainsFunc(tr.rev.files, func(f hubFile) bool {
-		var st unix.Stat_t
-		return f.etag == tr.file.etag && tr.fs.Lstat(tr.pointer(f.path), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+	return slices.ContainsFunc(tr.repo.revisions, func(rev *revision) bool {
+		return slices.ContainsFunc(rev.files, func(f hubFile) bool {
+			var st unix.Stat_t
+			path := tr.repo.dir() + "/snapshots/" + rev.commit + "/" + f.path
+			return f.etag == tr.file.etag && tr.fs.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+		})
 	})
 }
 

@@ -118,6 +118,13 @@ func (r *record) held(since time.Time) {
 	r.heldFor += time.Since(since)
 }
 
+// lives: its process hasn't ended.
+func (r *record) lives() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.goneAt.IsZero()
+}
+
 func (r *record) linked() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,6 +145,9 @@ func (r *record) opening(etag, partial string, how int) {
 		r.visibleAt = time.Now()
 	}
 	r.mu.Unlock()
+	if r.habit.Stage == hfcache.InRoot || r.habit.Stage == hfcache.InRootTmp {
+		r.repo.truth.w.makes(partial, r, etag)
+	}
 	if how&simfs.Trunc != 0 {
 		r.discarding(etag, partial)
 	}
@@ -301,15 +311,33 @@ func (t *truth) survey() disk {
 
 // strays counts the files in the root that clients leave there which were
 // killed.
-func (t *truth) strays() int {
-	count := len(t.names(t.repo.root + "/tmp"))
+func (t *truth) strays() (count int) {
+	for _, name := range t.names(t.repo.root + "/tmp") {
+		if t.stray(t.repo.root + "/tmp/" + name) {
+			count++
+		}
+	}
 	for _, name := range t.names(t.repo.root) {
-		var st unix.Stat_t
-		if hfcache.IsRootTemp(name) && t.w.fs.Witness().Lstat(t.repo.root+"/"+name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		if hfcache.IsRootTemp(name) && t.stray(t.repo.root+"/"+name) {
 			count++
 		}
 	}
 	return count
+}
+
+// stray: nothing tells that a file in the root is none of this repository's. It is none
+// where another one's living client holds its lock, and where what it was to be is there.
+func (t *truth) stray(path string) bool {
+	var st unix.Stat_t
+	if t.w.fs.Witness().Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return false
+	}
+	made, known := t.w.maker(path)
+	if !known {
+		return true
+	}
+	another := made.by.repo != t.repo && made.by.locks() && made.by.lives()
+	return !another && !t.w.fs.Witness().Has(made.by.blob(made.etag))
 }
 
 // written is how much of a file is.

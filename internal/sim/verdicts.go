@@ -236,7 +236,7 @@ func (j *judge) ended(l line) {
 	}
 	// What a copy has put in the place of a client's file no note of the client vouches for.
 	copied := slices.ContainsFunc(j.repo.truth.records, func(r *record) bool { return r.copies })
-	if r := j.last(l.at); r != nil && !copied && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
+	if r := j.last(l.at); r != nil && !copied && !j.left(r, l.at) && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-ended", "%q, and all is there", l.text)
 	}
 }
@@ -244,6 +244,13 @@ func (j *judge) ended(l line) {
 // seldomHeld: of a client that has ended, all its locks together were held for less time than lies
 // between some looks: it fetched small files, and may never have been seen with one.
 func (r *record) seldomHeld() bool { return !r.goneAt.IsZero() && r.locks() && r.heldFor < early }
+
+// left: another client has failed at another revision, which isn't whole.
+func (j *judge) left(r *record, at time.Time) bool {
+	return slices.ContainsFunc(j.repo.truth.records, func(o *record) bool {
+		return o.rev != r.rev && o.outcome != nil && o.beganAt.Before(at)
+	})
+}
 
 // known: the client has held a lock for long enough to be looked at. Who held it
 // can't be found out when it is given back.
