@@ -399,3 +399,26 @@ func TestAFileInTheRootIsNotThatOfARepositoryThatIsYounger(t *testing.T) {
 		t.Fatalf("look %+v", l)
 	}
 }
+
+// What was written before the last look and put in its place behind it, while the daemon
+// was down, is of the play all the same (Rust's hf-hub by Xet renames all at the end).
+func TestABlobThatWasWrittenLongBeforeItCameIsNotForgottenOverARestart(t *testing.T) {
+	c := newCache(t)
+	c.run(42, "candle")
+	c.lock(42, "b")
+	c.partial("b", ".incomplete", mib)
+	c.nextTick()
+	c.whole("a", 1000, commitA, "a.bin")
+	l := c.look()
+	c.nextTick()
+	must(t, os.Rename(c.in(demo, "blobs", etag("b")+".incomplete"), c.in(demo, "blobs", etag("b"))))
+	c.unlock("b")
+	c.kill(42)
+	c.restart(l.Memory)
+	for range 3 {
+		l = c.look()
+	}
+	if l.Bytes != mib+1000 || l.Unlinked != 1 {
+		t.Fatalf("look %+v", l)
+	}
+}

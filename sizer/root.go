@@ -456,7 +456,10 @@ func (p *pass) lookForNew() (since time.Time, ok bool) {
 // a partial begins one, which has to be told soon.
 func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 	const enough, some = 64, 4096
-	unknown, bounded := 0, p.repo.play != nil
+	unknown, bounded, written := 0, p.repo.play != nil, since
+	if bounded {
+		written = p.repo.play.opened // before it was put in its place
+	}
 	for _, part := range p.repo.partials {
 		bounded = bounded || part.fresh
 	}
@@ -467,7 +470,7 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 		unknown++
 		name = strings.Clone(name)
 		e, err := p.finished(blobs, name)
-		if err == nil && e.After(since) && (p.repo.play != nil || !p.keptTimes(p.repo.folder+"/blobs/"+name, e.Mtime)) {
+		if err == nil && e.Ctime.After(since) && e.Mtime.After(written) && (p.repo.play != nil || !p.keptTimes(p.repo.folder+"/blobs/"+name, e.Mtime)) {
 			p.arrivedNew = append(p.arrivedNew, name)
 		}
 		return len(p.arrivedNew) < enough && (!bounded || unknown < some)

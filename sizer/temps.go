@@ -310,8 +310,8 @@ func (p *pass) holdersBegan() time.Time {
 }
 
 // othersStage reports whether another repository of the root holds a lock and
-// so may own a file in the root as well, or whether that can't be told. Who has a
-// partial beside its blobs writes there.
+// so may own a file in the root as well, or whether that can't be told. Who grows a
+// partial beside its blobs writes there; of one that lies still another may have been killed.
 func (p *pass) othersStage() bool {
 	table, err := p.root.opts.Procs.read(p.now, locksAge)
 	if err != nil {
@@ -319,7 +319,7 @@ func (p *pass) othersStage() bool {
 	}
 	found := false
 	all := p.newLockSearch(table, func(folder, etag string) bool {
-		found = folder != p.repo.folder && !p.root.repos[folder].writes(etag)
+		found = folder != p.repo.folder && !p.root.repos[folder].grows(etag, p.now)
 		return !found
 	}).run()
 	return found || !all
@@ -332,6 +332,19 @@ func (rp *repo) writes(etag string) bool {
 			if part.Etag == etag {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// grows reports whether a partial of a blob has grown lately.
+func (rp *repo) grows(etag string, now time.Time) bool {
+	if rp == nil {
+		return false
+	}
+	for _, part := range rp.partials {
+		if part.Etag == etag && !part.grown.IsZero() && now.Sub(part.grown) < grace {
+			return true
 		}
 	}
 	return false

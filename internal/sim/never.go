@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"progressd/hfcache"
@@ -80,8 +81,14 @@ func (j *judge) cause(ep *episode, l line) {
 			since = s.from
 		}
 	}
+	moved := slices.ContainsFunc(j.repo.truth.deeds, func(d deed) bool {
+		return strings.HasPrefix(d.what, "mv ") && d.at.After(since) && !d.at.After(l.at)
+	})
 	for _, r := range j.repo.truth.records {
 		anew := r.bytes > 0 && (r.doneAt.IsZero() || r.doneAt.After(since)) // perhaps what was there
+		if moved && r.locks() && !r.lockedAt.IsZero() && r.lockedAt.Before(l.at.Add(look)) {
+			return // somebody is at what was moved here
+		}
 		if r.visible().Before(l.at.Add(look)) && (anew || r.lastByteAt.After(since) || r.visible().After(since) || r.linkedAt.After(since)) {
 			return
 		}

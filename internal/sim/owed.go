@@ -296,6 +296,9 @@ func (j *judge) claim(r rest) claim {
 		if r.newest.bytes == 0 { // a listing is looked for each 5 s where nothing comes
 			c.wait = 5 * time.Second
 		}
+		if d.unnoted > 0 { // its client was killed before it said so
+			c.kinds, c.wait = append(c.kinds, tracker.Ended, tracker.Interrupted), max(quiet, patience)
+		}
 		if rec.plan.Force { // what it has left beside it may grow yet
 			c.wait = 30 * time.Second
 		}
@@ -368,6 +371,9 @@ func (j *judge) unlisted(r rest, quiet, patience time.Duration) claim {
 	told := slices.ContainsFunc(r.records, func(rec *record) bool { return rec.plan.By == command && rec.locks() })
 	if j.repo.local != "" && !told && hfcache.Weightless(paths) {
 		c.kinds = append(c.kinds, tracker.Ended) // what kind it is nothing tells
+	}
+	if r.last.habit.Stage == hfcache.Outside && j.life.story.Disk == smallDisk {
+		c.kinds, c.wait = append(c.kinds, tracker.Interrupted), max(quiet, patience) // a full disk may have cut the copy
 	}
 	if len(r.records) > 1 {
 		c.kinds = append(c.kinds, tracker.Ended) // an attempt of before may have failed unseen to be made good

@@ -254,8 +254,9 @@ type disk struct {
 	// snapshot themselves, by path.
 	places   map[string]int64
 	listings map[string]bool
-	// strays are files in the root of which nothing tells whose they are.
-	strays int
+	// strays are files in the root of which nothing tells whose they are, unnoted those in a
+	// directory of its own that nothing says to be a client's.
+	strays, unnoted int
 }
 
 type partialFile struct {
@@ -373,7 +374,7 @@ func (t *truth) surveySnapshot(d *disk, commit, beneath string) {
 			text := t.w.fs.Witness().Readlink(dir + "/" + rel)
 			d.links[commit][rel] = text[strings.LastIndexByte(text, '/')+1:]
 		default:
-			d.places[commit+"/"+rel] = st.Size
+			d.places[commit+"/"+rel] = t.written(st) // what has holes isn't all there
 		}
 	}
 }
@@ -395,6 +396,9 @@ func (t *truth) surveyLocal(d *disk) {
 			}
 			if !strings.HasPrefix(rel, hfcache.LocalMeta) {
 				d.places[rel] = st.Size
+				if !t.w.fs.Witness().Has(dir + "/" + hfcache.LocalStage + "/" + hfcache.LocalNote(rel)) {
+					d.unnoted++
+				}
 			} else if p, ok := hfcache.ParseLocalPartial(name); ok {
 				d.partials = append(d.partials, partialFile{dir + "/" + rel, p.Etag, t.written(st), time.Unix(st.Mtim.Unix())})
 			}

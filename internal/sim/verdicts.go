@@ -236,7 +236,7 @@ func (j *judge) ended(l line) {
 	}
 	// What a copy has put in the place of a client's file no note of the client vouches for.
 	copied := slices.ContainsFunc(j.repo.truth.records, func(r *record) bool { return r.copies })
-	if r := j.last(l.at); r != nil && !copied && !j.left(r, l.at) && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
+	if r := j.last(l.at); r != nil && !copied && !j.left(r, l.at) && l.disk.unnoted == 0 && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-ended", "%q, and all is there", l.text)
 	}
 }
