@@ -21,7 +21,7 @@ func (p *pass) newStagers() stagers {
 	}
 	for _, part := range p.repo.partials {
 		// Another one may have died of it as this one began.
-		if pid, locked := p.held.by[part.Etag]; locked && part.mtime.After(s.since(pid).Add(tick)) {
+		if pid, locked := p.held.by[part.Etag]; locked && part.mtime.After(s.beganAt(pid).Add(tick)) {
 			s.beside[pid] = true
 		}
 	}
@@ -31,17 +31,17 @@ func (p *pass) newStagers() stagers {
 // may reports whether the lock of a blob may stand for a file in the root.
 func (s stagers) may(etag string) bool {
 	pid := s.held.by[etag]
-	return !s.beside[pid] && !s.listedSince(etag, s.since(pid))
+	return !s.beside[pid] && !s.listedSince(etag, s.beganAt(pid))
 }
 
-// since is when a process began, zero if that can't be read: then whatever was
+// beganAt is when a process began, zero if that can't be read: then whatever was
 // written at any time may be its work, and nothing in the root is.
-func (s stagers) since(pid int) time.Time {
-	process, err := s.root.processes.process(pid)
+func (p *pass) beganAt(pid int) time.Time {
+	process, err := p.root.processes.process(pid)
 	if err != nil {
 		return time.Time{}
 	}
-	return s.root.processes.began(process, s.now)
+	return p.root.processes.began(process, p.now)
 }
 
 // listedSince reports whether a listing that was written since then has the

@@ -310,8 +310,8 @@ func (p *pass) holdersBegan() time.Time {
 }
 
 // othersStage reports whether another repository of the root holds a lock and
-// so may own a file in the root as well, or whether that can't be told. Who grows a
-// partial beside its blobs writes there; of one that lies still another may have been killed.
+// so may own a file in the root as well, or whether that can't be told. Who has a
+// partial beside its blobs writes there, unless another one has left it.
 func (p *pass) othersStage() bool {
 	table, err := p.root.opts.Procs.read(p.now, locksAge)
 	if err != nil {
@@ -319,7 +319,7 @@ func (p *pass) othersStage() bool {
 	}
 	found := false
 	all := p.newLockSearch(table, func(folder, etag string) bool {
-		found = folder != p.repo.folder && !p.root.repos[folder].grows(etag, p.now)
+		found = folder != p.repo.folder && !p.writesBeside(p.root.repos[folder], etag)
 		return !found
 	}).run()
 	return found || !all
@@ -337,13 +337,18 @@ func (rp *repo) writes(etag string) bool {
 	return false
 }
 
-// grows reports whether a partial of a blob has grown lately.
-func (rp *repo) grows(etag string, now time.Time) bool {
+// writesBeside reports whether who holds the lock of a blob of a repository is known to
+// write beside the blobs: he was seen to, or has written there since he began.
+func (p *pass) writesBeside(rp *repo, etag string) bool {
 	if rp == nil {
 		return false
 	}
+	pid, known := rp.reading.held.by[etag]
+	if known && rp.play != nil && rp.play.beside[pid] {
+		return true
+	}
 	for _, part := range rp.partials {
-		if part.Etag == etag && !part.grown.IsZero() && now.Sub(part.grown) < grace {
+		if part.Etag == etag && (!known || part.mtime.After(p.beganAt(pid).Add(tick))) {
 			return true
 		}
 	}

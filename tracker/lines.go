@@ -84,8 +84,8 @@ func (d *download) line(news bool) []Event {
 		return []Event{lost}
 	case d.ep.Phase == PhaseStalled && news && d.ep.Fell == 0, d.ep.Phase == PhaseInterrupted && (news || d.finished || fetching(d.look)) && !d.look.Vanished:
 		d.revive()
-		if d.ep.Fell > 0 && abandoned(d.look) {
-			return []Event{d.beganAgain()} // who did so is gone by now
+		if d.ep.Fell > 0 { // though no attempt can be seen, or none any more
+			return []Event{d.beganAgain()}
 		}
 		d.announce(d.ep.Bytes)
 		return []Event{d.event(Moving)}

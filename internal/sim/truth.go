@@ -118,11 +118,11 @@ func (r *record) held(since time.Time) {
 	r.heldFor += time.Since(since)
 }
 
-// lives: its process hasn't ended.
-func (r *record) lives() bool {
+// shown: it holds its locks, or has held some for long enough to be seen with them.
+func (r *record) shown() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.goneAt.IsZero()
+	return r.goneAt.IsZero() || r.heldFor >= 5*time.Second
 }
 
 func (r *record) linked() {
@@ -327,7 +327,8 @@ func (t *truth) strays() (count int) {
 }
 
 // stray: nothing tells that a file in the root is none of this repository's. It is none
-// where another one's living client holds its lock, and where what it was to be is there.
+// where another one's client holds its lock, or did so for long enough to be seen, and
+// where what it was to be is there.
 func (t *truth) stray(path string) bool {
 	var st unix.Stat_t
 	if t.w.fs.Witness().Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
@@ -337,7 +338,7 @@ func (t *truth) stray(path string) bool {
 	if !known {
 		return true
 	}
-	another := made.by.repo != t.repo && made.by.locks() && made.by.lives()
+	another := made.by.repo != t.repo && made.by.locks() && made.by.shown()
 	return !another && !t.w.fs.Witness().Has(made.by.blob(made.etag))
 }
 

@@ -178,7 +178,7 @@ func (j *judge) interrupted(ep *episode, l line) {
 			j.blame(l.at, "false-interrupted", "%q %v after the end of %s", l.text, l.at.Sub(r.goneAt), r.name())
 		}
 	}
-	if r := j.last(l.at); r != nil && j.set.Interrupt >= early && !j.undone(r, l.disk, l.at) && !j.followed(r, l.at) && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
+	if r := j.last(l.at); r != nil && j.set.Interrupt >= early && !j.undone(r, l.disk, l.at) && !j.followed(r, l.at) && l.disk.unnoted == 0 && l.disk.listings[r.rev.commit] && len(l.disk.missing(r.rev, all)) == 0 {
 		j.blame(l.at, "false-interrupted", "%q, and all is there", l.text)
 	}
 }
