@@ -97,7 +97,8 @@ func (p *pass) stageLoose() {
 }
 
 func (p *pass) claimLoose(t *temp) {
-	if t.owner == "" && (t.growing(p.now) || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
+	old := t.mtime.Before(p.root.clock.ours(p.repo.born)) // of one that was there before
+	if t.owner == "" && !old && (t.growing(p.now) || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
 		alone := p.sole() == p.repo.folder
 		if alone && !t.contested { // else it may be of one that is removed
 			t.owner, t.claimed, t.live = p.repo.folder, p.now, true

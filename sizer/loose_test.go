@@ -422,3 +422,16 @@ func TestABlobThatWasWrittenLongBeforeItCameIsNotForgottenOverARestart(t *testin
 		t.Fatalf("look %+v", l)
 	}
 }
+
+// Nor is one that was written before the repository was made, whoever has done so.
+func TestAFileInTheRootIsNotThatOfARepositoryThatIsYoungerAlsoWhereNobodyWatched(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	c.loose("aB3dE5g", mib)
+	c.nextTick()
+	c.nextTick()
+	c.whole("a", 1000, commitA, "config.json")
+	if l := c.look(); l.Bytes != 1000 {
+		t.Fatalf("look %+v", l)
+	}
+}

@@ -254,9 +254,10 @@ type disk struct {
 	// snapshot themselves, by path.
 	places   map[string]int64
 	listings map[string]bool
-	// strays are files in the root of which nothing tells whose they are, unnoted those in a
-	// directory of its own that nothing says to be a client's.
-	strays, unnoted int
+	// strays are files in the root that clients write or leave there; open are those of them
+	// that may well be this repository's. unnoted are files in a directory of its own that
+	// nothing says to be a client's.
+	strays, open, unnoted int
 }
 
 type partialFile struct {
@@ -272,7 +273,7 @@ func (t *truth) survey() disk {
 		places: map[string]int64{}, listings: map[string]bool{},
 	}
 	dir := t.repo.dir()
-	d.strays = t.strays()
+	t.surveyRoot(&d)
 	if !t.w.fs.Witness().Has(dir) {
 		d.gone = true
 		return d
@@ -310,36 +311,31 @@ func (t *truth) survey() disk {
 	return d
 }
 
-// strays counts the files in the root that clients leave there which were
-// killed.
-func (t *truth) strays() (count int) {
+// surveyRoot looks at the files in the root.
+func (t *truth) surveyRoot(d *disk) {
 	for _, name := range t.names(t.repo.root + "/tmp") {
-		if t.stray(t.repo.root + "/tmp/" + name) {
-			count++
-		}
+		t.surveyTemp(d, t.repo.root+"/tmp/"+name)
 	}
 	for _, name := range t.names(t.repo.root) {
-		if hfcache.IsRootTemp(name) && t.stray(t.repo.root+"/"+name) {
-			count++
+		if hfcache.IsRootTemp(name) {
+			t.surveyTemp(d, t.repo.root+"/"+name)
 		}
 	}
-	return count
 }
 
-// stray: nothing tells that a file in the root is none of this repository's. It is none
-// where another one's client holds its lock, or did so for long enough to be seen, and
-// where what it was to be is there.
-func (t *truth) stray(path string) bool {
+// surveyTemp looks at one of them. It isn't this repository's where another one's client
+// holds its lock, or did so for long enough to be seen, and where what it was to be is there.
+func (t *truth) surveyTemp(d *disk, path string) {
 	var st unix.Stat_t
 	if t.w.fs.Witness().Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return false
+		return
 	}
+	d.strays++
 	made, known := t.w.maker(path)
-	if !known {
-		return true
+	another := known && made.by.repo != t.repo && made.by.locks() && made.by.shown()
+	if !known || !another && !t.w.fs.Witness().Has(made.by.blob(made.etag)) {
+		d.open++
 	}
-	another := made.by.repo != t.repo && made.by.locks() && made.by.shown()
-	return !another && !t.w.fs.Witness().Has(made.by.blob(made.etag))
 }
 
 // written is how much of a file is.

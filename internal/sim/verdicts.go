@@ -82,7 +82,7 @@ func (j *judge) movedUnseen(r *record) bool {
 // listing of what the newest attempt was at. A client that is at work speaks against it,
 // unless it has been silent for as long as the contract waits for it (3c).
 func (j *judge) tidy(r *record, d disk, at time.Time) bool {
-	if d.listings[r.rev.commit] || d.loose(j.repo) > 0 || d.unlinked() > 0 || d.strays > 0 && j.stages() {
+	if d.listings[r.rev.commit] || d.loose(j.repo) > 0 || d.unlinked() > 0 || d.open > 0 && j.stages() {
 		return false // of what is in the root nothing tells that it isn't this one's
 	}
 	var linked []string
