@@ -116,8 +116,11 @@ func (s *scannerFactory) revisit(ctx context.Context, e *rootScanner, folder str
 			s.log.Error("a look at an open download panicked", "repo", folder, "cause", cause)
 		}
 	}()
-	e.Look(ctx, folder)
+	e.Look(ctx, folder, unresting)
 }
+
+// unresting is of a look behind which nobody rests.
+func unresting() time.Duration { return 0 }
 
 // since gives the baseline of a root: as remembered, else noted now. What is
 // older was there before anyone watched, and is silent.
@@ -145,13 +148,16 @@ func (e *rootScanner) Stirred(context.Context) (folders []string, more bool) {
 }
 
 // Look implements watcher.Looker.
-func (e *rootScanner) Look(ctx context.Context, folder string) watcher.Pace {
+func (e *rootScanner) Look(ctx context.Context, folder string, rest func() time.Duration) watcher.Pace {
 	var look sizer.Look
 	var pace sizer.Pace
 	e.machine.metered(e.accounts, e.owner, func() { look, pace = e.root.Look(time.Now(), folder) })
 	if !e.mayFollow(folder, look) {
 		e.root.Forget(folder)
 		return watcher.Slow
+	}
+	if lasts := rest(); lasts >= tracker.LongRest {
+		look.Rest = lasts
 	}
 	e.attended.forget(look)
 	if !e.machine.passes(&look) {

@@ -80,7 +80,21 @@ func (s *strangers) begin(e *rootScanner, n int) watcher.Pace {
 	if err := os.WriteFile(filepath.Join(blobs, fmt.Sprintf("%064x.01234567.incomplete", n)), []byte("x"), 0o644); err != nil {
 		s.t.Fatal(err)
 	}
-	return e.Look(s.t.Context(), folderOf(n))
+	return e.Look(s.t.Context(), folderOf(n), unresting)
+}
+
+// What is rested for is told with the look, if it is longer than looks are ordered.
+func TestALookSaysForHowLongItIsRestedForIt(t *testing.T) {
+	s := newStrangers(t)
+	e := s.root(1001, 1)
+	looks := make(chan sizer.Look, 1)
+	e.looks = looks
+	for rest, want := range map[time.Duration]time.Duration{time.Second: 0, time.Minute: time.Minute} {
+		e.Look(t.Context(), folderOf(0), func() time.Duration { return rest })
+		if look := <-looks; look.Rest != want {
+			t.Errorf("a rest of %v: %v", rest, look.Rest)
+		}
+	}
 }
 
 // 18 300 open downloads of a byte took nine tenths of a core and 300 MB. A user has
@@ -98,14 +112,14 @@ func TestDownloadsAreSharedByUsers(t *testing.T) {
 		t.Errorf("%d of %d downloads are followed, %d charged", len(e.followed), free, held)
 	}
 	last := int(free) - 1
-	if pace := e.Look(t.Context(), folderOf(last)); pace != watcher.Slow {
+	if pace := e.Look(t.Context(), folderOf(last), unresting); pace != watcher.Slow {
 		t.Errorf("what waits is looked at at pace %v", pace)
 	}
 	if err := os.RemoveAll(filepath.Join(s.dir, "1001", folderOf(0))); err != nil {
 		t.Fatal(err)
 	}
-	e.Look(t.Context(), folderOf(0))
-	if e.Look(t.Context(), folderOf(last)); !e.followed[folderOf(last)] {
+	e.Look(t.Context(), folderOf(0), unresting)
+	if e.Look(t.Context(), folderOf(last), unresting); !e.followed[folderOf(last)] {
 		t.Error("after one is over none is followed in its place")
 	}
 	if victim := s.root(1002, 1); len(victim.followed) != 1 {

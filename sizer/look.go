@@ -69,6 +69,9 @@ type Look struct {
 	// Unreadable holds why the pass failed (EIO, EACCES, ...): the last
 	// facts stand. Nil otherwise.
 	Unreadable error
+	// Rest is for how long no other look follows, for what this one has cost; 0
+	// where it comes as it is ordered. Who looks fills it in.
+	Rest time.Duration
 	// InPlay: a download is, or lately was, under way. False for a repo
 	// that merely lies there; then only Root, Repo, At and, of partials
 	// that nobody has written to for a day, the orphans are set.

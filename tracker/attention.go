@@ -30,6 +30,8 @@ const (
 	// seen. It is a little longer than the usual poll interval, which then
 	// does all the looking.
 	closely = 6 * time.Second
+	// LongRest is a rest of whoever looks that is longer than what is ordered.
+	LongRest = closely
 	// slack is how late a look may come that was ordered.
 	slack = 4 * time.Second
 	// standstill is a time without any beat that tells that nothing ran here.

@@ -38,15 +38,15 @@ type clocks struct {
 }
 
 // pass moves the clocks on to a look at now and returns how much of the time
-// since the one before counts: as far as looks are ordered. Where they take
-// longer than that, time and again, their own rhythm is followed; one that hangs
-// is not.
-func (c *clocks) pass(now time.Time) time.Duration {
+// since the one before counts: as far as looks are ordered, or rest was planned.
+// Where they take longer than that, time and again, their own rhythm is followed;
+// one that hangs is not.
+func (c *clocks) pass(now time.Time, rest time.Duration) time.Duration {
 	if c.checked.IsZero() {
 		c.checked = now
 	}
 	gap := max(now.Sub(c.checked), 0)
-	c.rhythm = min(gap, max(closely+slack, 2*c.rhythm))
+	c.rhythm = min(gap, max(closely+slack, rest+slack, 2*c.rhythm))
 	c.checked = c.checked.Add(gap)
 	return c.rhythm
 }

@@ -32,6 +32,8 @@ type download struct {
 	seen bool
 	// finished: it has more files than the one before.
 	finished bool
+	// rest is for how long none follows that look, if that is longer than usual.
+	rest time.Duration
 	// here: its folder was seen in the directory that its root leads to now.
 	here bool
 	// offset is added to what a look says was there before: an episode may
@@ -134,7 +136,11 @@ func (d *download) active() bool {
 }
 
 // observe takes in a look and returns the lines that are due, in order.
-func (d *download) observe(look sizer.Look) []Event { return d.tell(d.judge(look)) }
+func (d *download) observe(look sizer.Look) []Event {
+	events := d.judge(look)
+	d.rest = look.Rest
+	return d.tell(events)
+}
 
 // judge is observe before what is told of the total is settled.
 func (d *download) judge(look sizer.Look) []Event {
@@ -207,7 +213,7 @@ func (d *download) blindness() (lasts time.Duration, why string) {
 	if d.clocks.checked.IsZero() {
 		return 0, ""
 	}
-	if lasts = d.now.Sub(d.clocks.checked); lasts >= max(unanswered, 2*d.clocks.rhythm) {
+	if lasts = d.now.Sub(d.clocks.checked); lasts >= max(unanswered, 2*d.clocks.rhythm, d.rest+unanswered) {
 		return lasts, "no look at it has come back"
 	}
 	return 0, ""
@@ -396,7 +402,7 @@ func (d *download) total() int64 {
 
 // wait moves the clocks of the verdicts on.
 func (d *download) wait() {
-	step := d.clocks.pass(d.now)
+	step := d.clocks.pass(d.now, d.rest)
 	d.clocks.silent.run(step)
 	if !d.seen {
 		return

@@ -295,3 +295,30 @@ func TestWhoBeganAgainAfterAnInterruptionAndIsGoneHasNotMoved(t *testing.T) {
 		t.Errorf("told %q", p.told())
 	}
 }
+
+// Who looks at very many files rests long after it. That is known, so it is no disk that
+// hangs, nothing is said of bytes that nobody could see, and all of it counts.
+func TestARestThatWasPlannedIsNeitherBlindnessNorSilence(t *testing.T) {
+	p := play(t, defaults)
+	rests := func(l *sizer.Look) { l.Rest = 100 * time.Second }
+	p.see(also(by(vllm), bytes(50*mb), rests))
+	p.blind(100 * time.Second)
+	if e := p.last(Keepalive); p.count(Keepalive) != 1 || e.Reason != "" || !e.Uncounted {
+		t.Errorf("told %q, %+v", p.told(), e)
+	}
+	p.see(also(tidy, bytes(60*mb)))
+	p.blind(200 * time.Second)
+	p.see(nil)
+	if p.count(Completed) != 1 {
+		t.Errorf("told %q", p.told())
+	}
+}
+
+func TestAPauseThatWasNotPlannedIsBlindness(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(by(vllm), bytes(50*mb), func(l *sizer.Look) { l.Rest = 10 * time.Second }))
+	p.blind(100 * time.Second)
+	if e := p.last(Keepalive); e.Reason == "" {
+		t.Errorf("told %q, %+v", p.told(), e)
+	}
+}

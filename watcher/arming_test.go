@@ -23,7 +23,7 @@ func (l *countingLooker) Came(string, time.Time) {}
 
 func (l *countingLooker) Stirred(context.Context) ([]string, bool) { return nil, false }
 
-func (l *countingLooker) Look(context.Context, string) Pace {
+func (l *countingLooker) Look(context.Context, string, func() time.Duration) Pace {
 	l.looks++
 	return Idle
 }

@@ -118,7 +118,7 @@ func (l *fakeLooker) Stirred(context.Context) ([]string, bool) {
 	return l.g.stirred, len(l.g.stirred) > 0
 }
 
-func (l *fakeLooker) Look(_ context.Context, folder string) Pace {
+func (l *fakeLooker) Look(_ context.Context, folder string, _ func() time.Duration) Pace {
 	l.g.mu.Lock()
 	pace, hook := l.g.pace[folder], l.g.onLook
 	l.g.mu.Unlock()

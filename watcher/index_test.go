@@ -108,7 +108,7 @@ func (l spinningLooker) Came(string, time.Time) {}
 
 func (l spinningLooker) Stirred(context.Context) ([]string, bool) { return nil, false }
 
-func (l spinningLooker) Look(context.Context, string) Pace {
+func (l spinningLooker) Look(context.Context, string, func() time.Duration) Pace {
 	for end := processorTime() + *l.used; processorTime() < end; {
 	}
 	return Idle
@@ -130,6 +130,38 @@ func TestACostlyLookIsToldOf(t *testing.T) {
 	use = costly
 	if r.look(t.Context(), p); told != 1 {
 		t.Errorf("a costly look was told of %d times", told)
+	}
+}
+
+// restingLooker takes a second of a processor, as a runner counts it, and asks how long
+// is rested then.
+type restingLooker struct {
+	spinningLooker
+	used, rest *time.Duration
+}
+
+func (l restingLooker) Look(_ context.Context, _ string, rest func() time.Duration) Pace {
+	*l.used += 10 * time.Second
+	*l.rest = rest()
+	return Idle
+}
+
+func TestALookerIsToldForHowLongItRests(t *testing.T) {
+	root := tempRoot(t)
+	mkdir(t, root, "models--a--b", "blobs")
+	r := restingRunner(t, root)
+	var used, rest time.Duration
+	r.opts.ProcessorTime = func() time.Duration { return used }
+	r.looker = restingLooker{used: &used, rest: &rest}
+	p := r.index.order[0]
+	r.look(t.Context(), p)
+	r.look(t.Context(), p)
+	want := 2*(lookShare+1)*10*time.Second - credit
+	if got := p.plan.rest - r.now(); rest < want-time.Second || rest > want || got > rest {
+		t.Errorf("it is told %v and rests for %v, want %v", rest, got, want)
+	}
+	if r.looking.used.Round(time.Second) != 20*time.Second {
+		t.Errorf("%v are counted for the looks, want each once", r.looking.used)
 	}
 }
 

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -339,14 +340,19 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	suspect := r.suspect
 	r.suspect = folder
 	r.busy.Store(time.Now().UnixNano())
-	start, used := r.now(), r.opts.ProcessorTime()
-	pace := r.looker.Look(ctx, folder)
-	end := r.now()
+	start, before := r.now(), r.opts.ProcessorTime()
+	var used time.Duration
+	rest := sync.OnceValue(func() time.Duration {
+		end := r.now()
+		used = r.opts.ProcessorTime() - before
+		r.looking = effort{r.looking.took + end - start, r.looking.used + used}
+		p.pay(start, end, used, r.opts.Poll)
+		return p.plan.rest - end
+	})
+	pace := r.looker.Look(ctx, folder, rest)
+	rest()
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
-	used = r.opts.ProcessorTime() - used
-	r.looking = effort{r.looking.took + end - start, r.looking.used + used}
-	p.pay(start, end, used, r.opts.Poll)
 	p.looked, p.pace = true, pace
 	if used >= costly && r.opts.AfterCostly != nil {
 		r.opts.AfterCostly()

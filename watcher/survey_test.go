@@ -211,7 +211,7 @@ func (blindLooker) Came(string, time.Time) {}
 
 func (blindLooker) Stirred(context.Context) ([]string, bool) { return nil, false }
 
-func (blindLooker) Look(context.Context, string) Pace { return Idle }
+func (blindLooker) Look(context.Context, string, func() time.Duration) Pace { return Idle }
 
 // Another user's link to a cache is no root, and its names are in no message.
 func TestABorrowedLinkLeadsToNoRoot(t *testing.T) {

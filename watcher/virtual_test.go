@@ -72,7 +72,7 @@ func (l *looks) Stirred(context.Context) ([]string, bool) {
 	return l.stirred, len(l.stirred) > 0
 }
 
-func (l *looks) Look(_ context.Context, folder string) Pace {
+func (l *looks) Look(_ context.Context, folder string, _ func() time.Duration) Pace {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.n[folder]++

@@ -117,8 +117,10 @@ type Looker interface {
 	Came(folder string, absent time.Time)
 	// Look passes once over the repository in the folder of that name, or
 	// the directory of that path if Options.IsLocal accepts it. A
-	// folder that vanished is looked at once more, then forgotten.
-	Look(ctx context.Context, folder string) Pace
+	// folder that vanished is looked at once more, then forgotten. rest tells, when
+	// the work is done, for how long no other look at it follows for what this one
+	// has cost.
+	Look(ctx context.Context, folder string, rest func() time.Duration) Pace
 }
 
 // ChangeKind is what became of a root.
