@@ -36,30 +36,6 @@ type world struct {
 	temps map[string]rootTemp
 }
 
-// A rootTemp is a file in the root that is to become a blob.
-type rootTemp struct {
-	by   *record
-	etag string
-}
-
-// makes notes that a client makes a file in the root.
-func (w *world) makes(path string, by *record, etag string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.temps == nil {
-		w.temps = map[string]rootTemp{}
-	}
-	w.temps[path] = rootTemp{by, etag}
-}
-
-// maker is who made a file in the root.
-func (w *world) maker(path string) (rootTemp, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	t, ok := w.temps[path]
-	return t, ok
-}
-
 // A note is one thing that happened.
 type note struct {
 	at   time.Time
