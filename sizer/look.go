@@ -127,6 +127,26 @@ type Look struct {
 	// Failed counts the attempts seen to fail in this play: a partial
 	// vanished and no blob came of it, and nothing has mended it since.
 	Failed int
+	Unsure
+	Wanted
+	// Mismatched is a finished blob whose size differs from the listing, or
+	// that has holes.
+	Mismatched *Mismatch
+	// Room on the file system of the blobs; zero if unknown. Ahead is what
+	// the partials take of it beyond what of them is written.
+	Room  Room
+	Ahead int64
+	// Proof that the download is complete, if this look is one.
+	Proof Proof
+	Completeness
+
+	// Memory is what this package wants to be given back after a restart.
+	Memory Memory
+}
+
+// Unsure is what a look can't tell for sure: why silence, or fewer bytes than before,
+// prove nothing, and what may be of the download or not.
+type Unsure struct {
 	// Unseen: bytes may be coming that can't be counted, so that silence
 	// proves nothing: a partial is written to and doesn't grow (hf_xet <= 1.2
 	// over old content), one grows that doesn't count (its blob is there; another
@@ -153,6 +173,10 @@ type Look struct {
 	// nobody was seen to write; a partial that has vanished where a file has another number
 	// and time in its place (rclone).
 	Doubtful int
+}
+
+// Wanted is what is wanted of a listing, and isn't there.
+type Wanted struct {
 	// WantedKnown: some command line says what is wanted.
 	WantedKnown bool
 	// Missing counts wanted listed files (all listed files if not
@@ -162,15 +186,10 @@ type Look struct {
 	ShardGap bool
 	// Absent are the largest files of the listing that are not there, at most 3.
 	Absent []Absent
-	// Mismatched is a finished blob whose size differs from the listing, or
-	// that has holes.
-	Mismatched *Mismatch
-	// Room on the file system of the blobs; zero if unknown. Ahead is what
-	// the partials take of it beyond what of them is written.
-	Room  Room
-	Ahead int64
-	// Proof that the download is complete, if this look is one.
-	Proof Proof
+}
+
+// Completeness is what speaks for and against an end, where no listing proves it.
+type Completeness struct {
 	// Unlinked counts finished blobs of it that no snapshot names, where there
 	// is no listing: no client is done before its links are. Whole: what is
 	// there is a whole model by its kind. Both only where nothing is in flight.
@@ -182,9 +201,6 @@ type Look struct {
 	// are there that it surely wants; or nobody knows what is wanted of a
 	// model, and there are none at all. Awaited: the program is known, and runs.
 	Lacking, Awaited bool
-
-	// Memory is what this package wants to be given back after a restart.
-	Memory Memory
 }
 
 // Mismatch is a finished blob of another size than listed, or one of which
