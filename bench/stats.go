@@ -40,6 +40,15 @@ func (s series) over(other series) series {
 	return series{s.min() / other.max(), s.median() / other.median(), s.max() / other.min()}
 }
 
+// total is all of it, as one value.
+func (s series) total() series {
+	var sum float64
+	for _, v := range s {
+		sum += v
+	}
+	return series{sum}
+}
+
 // scaled is s times a factor.
 func (s series) scaled(factor float64) series {
 	out := make(series, len(s))

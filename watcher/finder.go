@@ -46,9 +46,10 @@ type finder struct {
 	trap     string          // the path whose coming is watched for
 	busy     atomic.Int64    // unix ns at which the check under way began
 	empty    atomic.Bool
-	// stood is the wall clock, in unix ns, at the last check at which all was as before,
-	// in every place: no name has come or gone.
-	stood   atomic.Int64
+	// rests are the roots that are left to it, guards the directories on the way that are
+	// watched.
+	rests   rests
+	guards  guards
 	delayed atomic.Pointer[[]delay] // what the last survey went on without
 }
 
@@ -78,6 +79,7 @@ func newFinder(w *Watcher, pattern string) *finder {
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
 		processorTime: w.opts.ProcessorTime, rouse: w.rouse,
 		surveyor: surveyor{probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
+		guards:   guards{notify: w.notify, box: newInbox(account.Unknown), of: make(map[string]*repo)},
 		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
 	if f.survey = f.resolve; w.survey != nil {
@@ -98,6 +100,11 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 		} else {
 			find(ctx, start, tell)
 			find = f.find
+		}
+		if f.trail.sure() {
+			f.rests.admit()
+		} else {
+			f.rests.close()
 		}
 		spent := effort{time.Since(start), f.processorTime() - used}
 		f.busy.Store(0)
@@ -159,10 +166,13 @@ func (f *finder) report(start time.Time, s survey, tell func(report)) {
 	f.empty.Store(len(seen)+len(s.delayed) == 0)
 	f.delayed.Store(&s.delayed)
 	tell(report{f.pattern, seen, s})
-	// What has become of each since it was last looked at isn't known.
-	for _, root := range f.known {
-		f.rouse(root.Path)
+	// What has become of the others since they were last looked at isn't known.
+	for via, root := range f.known {
+		if p, located := f.trail.places[via]; !located || !f.rests.has(p) {
+			f.rouse(root.Path)
+		}
 	}
+	f.guards.post(&f.trail)
 	f.setTrap(seen)
 }
 

@@ -41,8 +41,7 @@ type probe struct {
 type answer struct {
 	listing listing // for a list of names
 	place   place
-	stirred []place // of a trail
-	stands  bool
+	found   finding // of a round
 	err     error
 }
 

@@ -62,8 +62,8 @@ type runner struct {
 	// claimed reports whether another root has that path; nil: none has.
 	claimed func(path string) bool
 	orders  *orders
-	// stood is the finder's; nil: there is none.
-	stood *atomic.Int64
+	// rests are the finder's; nil: there is none.
+	rests *rests
 	// suspect is the folder in whose look a panic came.
 	suspect string
 
@@ -96,9 +96,8 @@ type runner struct {
 	// for events were lost.
 	turn       uint8
 	everything bool
-	// spared are how many polls from pollDue on aren't made, as long as nobody
-	// wakes this goroutine.
-	spared   uint8
+	// resting: the root is left to its finder until somebody wakes this goroutine.
+	resting  bool
 	drained  time.Duration
 	looking  effort // spent in looks
 	fail     failure
@@ -154,6 +153,7 @@ func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) 
 		if r.notify != nil {
 			r.notify.leave(r.box)
 		}
+		r.resume()
 		if cause := recover(); cause != nil {
 			panicked = true
 			level := slog.LevelError
@@ -177,7 +177,7 @@ func (r *runner) begin() {
 	r.index, r.self = newIndex(), &repo{box: r.box}
 	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
-	r.stirring, r.spared = true, 0
+	r.stirring = true
 	r.listDue, r.pollDue, r.listRest, r.paused, r.drained = 0, r.opts.Poll, 0, 0, -drainGap
 	r.orders.serve(r.box, r.began.Add(r.now()))
 	if r.notify != nil {
@@ -228,7 +228,10 @@ func (r *runner) nextDue() time.Duration {
 }
 
 func (r *runner) nextVisit() time.Duration {
-	next := min(r.listDue, r.pollDue+time.Duration(r.spared)*r.opts.Poll)
+	next := min(r.listDue, r.pollDue)
+	if r.resting {
+		next = min(r.listDue, r.pollDue+longestRest)
+	}
 	switch {
 	case !r.index.unvisited():
 	case r.crowded():

@@ -139,43 +139,7 @@ func (r *runner) poll(ctx context.Context, top fsys.Dir) {
 	}
 	r.turn, r.everything = (r.turn+1)%turns, false
 	r.pollDue = max(together(start, r.opts.Poll), r.now()+r.spent().minus(spent).rest(r.opts.Poll))
-	r.spared = r.spare()
-}
-
-// spare is how many of the next polls need not be made, if nothing happens before:
-// they would find nothing to check but the root, which is watched, and which its
-// finder checks at each of them.
-func (r *runner) spare() uint8 {
-	if !r.unmoved || !r.self.watched() || r.stirring || r.index.busy() {
-		return 0
-	}
-	polls := uint8(turns - 1)
-	for _, p := range r.index.order {
-		switch {
-		case p.gone || r.isItself(p):
-		case !p.watched() || r.restless(p) || r.locals.shelves[p] != nil:
-			return 0
-		default:
-			polls = min(polls, (p.turn+turns-r.turn)%turns)
-		}
-		if polls == 0 {
-			return 0
-		}
-	}
-	return polls
-}
-
-// resume ends the time in which no poll is made: from now on they are, the one that
-// would have been due at once.
-func (r *runner) resume() {
-	passed := max(0, r.now()-r.pollDue) / r.opts.Poll
-	r.turn = (r.turn + uint8(min(passed, time.Duration(r.spared)))) % turns //nolint:gosec // no more than were spared
-	if r.spared > 0 && r.stood != nil {
-		if stood := since(r.stood.Load()); stood.After(r.intact) {
-			r.intact = stood
-		}
-	}
-	r.spared = 0
+	r.lieDown()
 }
 
 // isItself: that is the root, and none that a client fills.

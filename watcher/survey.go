@@ -29,7 +29,7 @@ type place struct {
 	// via is the path before links are resolved, path the one after.
 	via, path  string
 	dev, inode uint64
-	mtime      int64 // nanoseconds
+	mtime      int64 // nanoseconds, when it was located
 	home       fsys.Identity
 	owner      int // of the directory
 	// remote names the network file system it is on; empty if local.
@@ -109,31 +109,6 @@ func (f *finder) ask(ctx context.Context, s *survey, questions []question) []*an
 		s.asked = asked
 	}
 	return answers
-}
-
-// asBefore reports whether all is as the last survey has found it. It is one question:
-// if an answer is long in coming, each place is asked about by itself.
-func (f *finder) asBefore(ctx context.Context) bool {
-	t, start := f.trail, fileClock()
-	if t.vague || time.Since(t.began) >= trailAge {
-		return false
-	}
-	key := f.surveyor.prefix + "\x00"
-	answers, _, asked := f.surveyor.ask(ctx, []question{{key, f.pattern, func() answer {
-		stirred, stands := t.stands(f.fs)
-		return answer{stirred: stirred, stands: stands}
-	}}})
-	if answers[0] == nil || !asked.IsZero() || !answers[0].stands {
-		return false
-	}
-	if len(answers[0].stirred) == 0 {
-		f.stood.Store(start.UnixNano())
-	}
-	for _, p := range answers[0].stirred {
-		f.trail.places[p.via] = p
-		f.rouse(p.path)
-	}
-	return true
 }
 
 // descend goes one element of a pattern deeper from each of dirs.

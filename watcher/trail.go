@@ -20,6 +20,13 @@ type trail struct {
 	// vague: something was found that one call can't tell to be as it was, or
 	// not found out at all.
 	vague bool
+	// stops are what is asked about on it, former those of the trail before, turn is whose
+	// turn it is; proven are how many turns in a row have shown that no link has come on
+	// the way.
+	stops  []stop
+	former []stop
+	turn   int
+	proven int
 }
 
 const trailAge = time.Minute
@@ -29,7 +36,7 @@ func (t *trail) next(now time.Time) trail {
 	if now.Sub(t.began) >= trailAge {
 		*t = trail{began: now}
 	}
-	return trail{began: t.began, listings: make(map[string]listing), places: make(map[string]place)}
+	return trail{began: t.began, turn: t.turn, former: t.stops, listings: make(map[string]listing), places: make(map[string]place)}
 }
 
 // add notes what came of a question. It is nil if no answer has come.
@@ -48,32 +55,6 @@ func (t *trail) add(q question, a *answer) {
 		t.listings[q.key] = a.listing
 		t.vague = t.vague || a.listing.mark == mark{}
 	}
-}
-
-// stands reports whether all that it led to is as it was, and in which places names
-// have come or gone since they were located or stirred last.
-func (t *trail) stands(kernel fsys.Kernel) (stirred []place, stands bool) {
-	for _, l := range t.listings {
-		if e, err := fsys.PeekAt(kernel, l.dir); err != nil || l.mark != markOf(e) {
-			return nil, false
-		}
-	}
-	for _, p := range t.places {
-		e, err := fsys.PeekAt(kernel, p.path)
-		if err != nil || !p.is(e) {
-			return nil, false
-		}
-		if mtime := e.Mtime.UnixNano(); mtime != p.mtime {
-			p.mtime = mtime
-			stirred = append(stirred, p)
-		}
-	}
-	for _, path := range t.absent {
-		if _, err := fsys.PeekAt(kernel, path); !absent(err) {
-			return nil, false
-		}
-	}
-	return stirred, true
 }
 
 // is reports whether that is the directory which was found there, unless its number

@@ -19,6 +19,8 @@ import (
 type counting struct {
 	fsys.Real
 	calls atomic.Int64
+	// waits holds up who asks about a path; nil: nobody.
+	waits atomic.Pointer[func(path string)]
 }
 
 func (c *counting) Openat(at int, name string, flags int) (int, error) {
@@ -28,6 +30,9 @@ func (c *counting) Openat(at int, name string, flags int) (int, error) {
 
 func (c *counting) Fstatat(at int, name string, st *unix.Stat_t, flags int) error {
 	c.calls.Add(1)
+	if waits := c.waits.Load(); waits != nil {
+		(*waits)(name)
+	}
 	return c.Real.Fstatat(at, name, st, flags)
 }
 

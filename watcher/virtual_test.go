@@ -20,12 +20,15 @@ type madeUp struct {
 	errors chan error
 	mu     sync.Mutex
 	dirs   []string
+	// added counts what was asked to be watched.
+	added atomic.Int64
 }
 
 func (m *madeUp) Add(dir string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dirs = append(m.dirs, dir)
+	m.added.Add(1)
 	return nil
 }
 

@@ -4,9 +4,9 @@
 // The scan is the truth: every poll interval each root is checked for being
 // the same directory, listed if its time stamp moved, and each repository at
 // rest costs one stat, or where it has a watch one every few polls. Where all of a
-// root is watched, the first is done by the finder of its pattern, which asks about
-// it anyway, and the root's own goroutine sleeps until a repository's turn. File system
-// events say only "this directory is dirty" and make the same code run sooner;
+// root is watched, the finder of its pattern does both, as it asks about the root anyway,
+// and the root's own goroutine sleeps until something has happened. Of very many roots
+// that rest, each is asked about every few polls. File system events say only "this directory is dirty" and make the same code run sooner;
 // with events switched off everything is still true within one poll.
 package watcher
 

@@ -55,7 +55,7 @@ func (h host) check(set config.Settings, out io.Writer) int {
 		hints = append(hints, daemon.HiddenHint(set))
 	}
 	hints = append(hints, h.uncovered(set)...)
-	hints = append(hints, h.shortOfWatches(owned)...)
+	hints = append(append(hints, h.shortOfWatches(owned)...), h.shortOfInstances(service)...)
 	if service.shut {
 		hints = append(hints, fmt.Sprintf("what the running service (pid %d) sees of this is shown to root only: ask as root", service.pid))
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"progressd/config"
 	"progressd/record"
 )
@@ -21,6 +23,8 @@ type host struct {
 	cgroups []string
 	// passwd lists users and their homes, environment what every session exports.
 	passwd, environment string
+	// instance asks the kernel for an instance of inotify, and gives it back.
+	instance func() error
 }
 
 var thisHost = host{
@@ -28,6 +32,15 @@ var thisHost = host{
 	cgroups:     []string{"/sys/fs/cgroup/system.slice/progressd.service/cgroup.procs", "/sys/fs/cgroup/systemd/system.slice/progressd.service/cgroup.procs"},
 	passwd:      "/etc/passwd",
 	environment: "/etc/environment",
+	instance:    inotifyInstance,
+}
+
+func inotifyInstance() error {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
 }
 
 // isSystem reports whether the settings are those of the machine's service, not of
@@ -161,15 +174,71 @@ func (h host) shortOfWatches(owned shares) []string {
 	for _, n := range owned {
 		repos += n
 	}
-	const limit = "fs.inotify.max_user_watches"
-	text, err := os.ReadFile(filepath.Join(h.proc, "sys/fs/inotify/max_user_watches"))
-	if err != nil {
+	most, err := h.inotifyLimit(maxWatches)
+	var no *fs.PathError
+	if errors.As(err, &no) {
 		return []string{"the limits of inotify can't be read here (ProcSubset=pid?): whether there is room to watch all is not known"}
 	}
-	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || repos <= most {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d repositories, and the kernel lets a user watch %d directories: the others are polled, and a download into them is seen later; "+
-		"raise it: echo %s=%d >/etc/sysctl.d/90-progressd.conf; sysctl --system", repos, most, limit, 2*repos)}
+	return []string{fmt.Sprintf("%d repositories, and the kernel lets a user watch %d directories: the others are polled, and a download into them is seen later; %s",
+		repos, most, raise(maxWatches, 2*repos))}
+}
+
+// shortOfInstances says that the kernel gives the service no queue of events, or none to
+// who asks while it doesn't run. There are so many for each user, those of its other
+// programs and, where it is root, of containers among them (inotify(7); 128 by default).
+func (h host) shortOfInstances(s running) []string {
+	who := fmt.Sprintf("uid %d has all instances of inotify", os.Getuid())
+	if s.view != "" {
+		if has, err := h.hasInstance(s.pid); has || err != nil {
+			return nil
+		}
+		who = fmt.Sprintf("the running service (pid %d) has no instance of inotify, and its user all", s.pid)
+	} else if !errors.Is(h.instance(), unix.EMFILE) {
+		return nil
+	}
+	const usual = 128 // of the kernel
+	most, err := h.inotifyLimit(maxInstances)
+	if err != nil {
+		most = usual
+	}
+	return []string{fmt.Sprintf("%s that the kernel lets a user have (%d): all is polled, and a download is seen later; %s; "+
+		"a daemon that runs asks again within 15 minutes", who, most, raise(maxInstances, max(2*most, usual)))}
+}
+
+// hasInstance reports whether a process has an instance of inotify.
+func (h host) hasInstance(pid int) (bool, error) {
+	dir := filepath.Join(h.proc, strconv.Itoa(pid), "fd")
+	open, err := os.ReadDir(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, fd := range open {
+		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && to == "anon_inode:inotify" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// The limits of inotify, for each user.
+const (
+	maxWatches   = "max_user_watches"
+	maxInstances = "max_user_instances"
+)
+
+func (h host) inotifyLimit(name string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(h.proc, "sys/fs/inotify", name))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
+// raise is how a limit of inotify is raised for good. Each has a file of its own, so
+// that to raise one undoes no other.
+func raise(name string, to int) string {
+	return fmt.Sprintf("raise it: echo fs.inotify.%s=%d >/etc/sysctl.d/90-progressd-%s.conf; sysctl --system", name, to, strings.TrimPrefix(name, "max_user_"))
 }

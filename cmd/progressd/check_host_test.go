@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"progressd/config"
 	"progressd/internal/inside"
@@ -20,9 +23,11 @@ func made(t *testing.T) (host, config.Settings) {
 	h := host{
 		proc: filepath.Join(dir, "proc"), cgroups: []string{filepath.Join(dir, "none"), filepath.Join(dir, "cgroup.procs")},
 		passwd: filepath.Join(dir, "passwd"), environment: filepath.Join(dir, "environment"),
+		instance: func() error { return nil },
 	}
 	file(t, h.cgroups[1], "42\n43\n")
 	file(t, filepath.Join(h.proc, "sys/fs/inotify/max_user_watches"), "2\n")
+	file(t, filepath.Join(h.proc, "sys/fs/inotify/max_user_instances"), "500\n")
 	root := filepath.Join(dir, "srv", "hub")
 	mkdir(t, root)
 	return h, config.Settings{File: "/etc/progressd/config.toml", Roots: []string{root}}
@@ -32,6 +37,13 @@ func file(t *testing.T, path, text string) {
 	t.Helper()
 	mkdir(t, filepath.Dir(path))
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -146,6 +158,44 @@ func TestCheckTellsWhereWatchesAreFew(t *testing.T) {
 	mkdir(t, filepath.Join(set.Roots[0], "models--org--c"))
 	if out := says(t, h, set); !strings.Contains(out, "3 repositories, and the kernel lets a user watch 2") || !strings.Contains(out, "fs.inotify.max_user_watches=6") {
 		t.Errorf("there are too few:\n%s", out)
+	}
+}
+
+// A daemon that gets no instance of inotify polls all, and only its first lines say so.
+func TestCheckTellsWhereInstancesAreUsedUp(t *testing.T) {
+	t.Parallel()
+	h, set := made(t)
+	h.instance = func() error { return unix.EMFILE }
+	who := fmt.Sprintf("uid %d has all instances of inotify", os.Getuid())
+	raised := "fs.inotify.max_user_instances=1000 >/etc/sysctl.d/90-progressd-instances.conf; sysctl --system"
+	if out := says(t, h, set); !strings.Contains(out, who) || !strings.Contains(out, "(500)") || !strings.Contains(out, raised) {
+		t.Errorf("there are none for who asks:\n%s", out)
+	}
+	must(t, os.Remove(filepath.Join(h.proc, "sys/fs/inotify/max_user_instances")))
+	if out := says(t, h, set); !strings.Contains(out, who) || !strings.Contains(out, "(128)") {
+		t.Errorf("the limit can't be read, and nothing is said:\n%s", out)
+	}
+	h.instance = func() error { return unix.ENOMEM }
+	if out := says(t, h, set); strings.Contains(out, "instance") {
+		t.Errorf("it fails for another reason:\n%s", out)
+	}
+
+	// While the service runs its own count: root, who asks, has others.
+	mkdir(t, filepath.Join(h.proc, "42/root"))
+	h.instance = func() error { return unix.EMFILE }
+	if out := says(t, h, set); strings.Contains(out, "instance") {
+		t.Errorf("what the service has open isn't shown:\n%s", out)
+	}
+	mkdir(t, filepath.Join(h.proc, "42/fd"))
+	must(t, os.Symlink("/dev/null", filepath.Join(h.proc, "42/fd/0")))
+	h.instance = func() error { return nil }
+	if out := says(t, h, set); !strings.Contains(out, "the running service (pid 42) has no instance of inotify") || !strings.Contains(out, "sysctl --system") {
+		t.Errorf("the service has none:\n%s", out)
+	}
+	must(t, os.Symlink("anon_inode:inotify", filepath.Join(h.proc, "42/fd/6")))
+	h.instance = func() error { return unix.EMFILE }
+	if out := says(t, h, set); strings.Contains(out, "instance") {
+		t.Errorf("the service has one:\n%s", out)
 	}
 }
 
