@@ -128,8 +128,17 @@ func (p *pass) mayStage() bool {
 func (r *Root) moved(gone *temp) {
 	if rp := r.repos[gone.owner]; rp != nil && rp.play != nil {
 		rp.play.tempDebt = addSaturating(rp.play.tempDebt, gone.base)
-		rp.play.underway, rp.play.landingLooks = addSaturating(rp.play.underway, gone.base), 2
+		rp.play.underway, rp.play.landingLooks = addSaturating(rp.play.underway, gone.base), r.landing()
 	}
+}
+
+// landing is in how many looks a file that has left the root is found in its place at the
+// latest: in the next but one, but a server may take seconds to move it.
+func (r *Root) landing() int {
+	if r.opts.Vague {
+		return 20
+	}
+	return 2
 }
 
 // stageTemps claims what this repository's locks entitle it to, and measures it.
@@ -430,8 +439,8 @@ func (p *pass) countTemps() (staged, fresh int64) {
 	return staged, fresh
 }
 
-// inLanding is what has left the root and isn't found in its place yet: kept
-// for two looks at the most.
+// inLanding is what has left the root and isn't found in its place yet, kept for
+// so many looks at the most.
 func (pl *play) inLanding() int64 {
 	if len(pl.justDone) > 0 || pl.landingLooks == 0 {
 		pl.underway = 0

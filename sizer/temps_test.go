@@ -426,3 +426,22 @@ func TestAFileLeftBeforeTheFirstLookIsNotExplainedByALaterLock(t *testing.T) {
 		})
 	}
 }
+
+// A server may take seconds to move it.
+func TestAnOldClientsFileIsNotMissedWhileItMovesOnTheFileSystemOfANetwork(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	path := c.temp("abcdefgh", kib)
+	c.look()
+	c.temp("abcdefgh", mib)
+	c.expect("under way", want{play: true, bytes: mib, arrived: mib - kib, partials: 1})
+	must(t, os.Rename(path, path+".moving"))
+	for range 6 {
+		c.expect("in between", want{play: true, bytes: mib})
+	}
+	must(t, os.Rename(path+".moving", c.in(demo, "blobs", etag("a"))))
+	c.expect("there", want{play: true, bytes: mib, done: 1})
+}
