@@ -250,5 +250,13 @@ func (r *Root) keepAs(l *listing, takes, reserved int64) {
 	}
 	takes = min(takes, reserved)
 	r.release(reserved - takes)
-	runtime.AddCleanup(l, func(n int64) { r.opts.Reserve(-n) }, takes)
+	giveBackWith(l, r.opts.Reserve, takes)
+}
+
+// giveBackWith gives reserved memory back when what takes it has really come free. It must
+// know nothing of the Root, which knows what takes it: else neither ever does.
+func giveBackWith[T any](taker *T, reserve func(n int64) bool, takes int64) {
+	if reserve != nil {
+		runtime.AddCleanup(taker, func(n int64) { reserve(-n) }, takes)
+	}
 }

@@ -196,3 +196,30 @@ func TestARootOnANetworkIsReachedThroughNoLink(t *testing.T) {
 		t.Errorf("a link was followed: look %+v", l)
 	}
 }
+
+// A root that is unmounted, or read in by a new configuration, in the middle of a download
+// gives back what its listings, and the files that are kept as numbers, have taken.
+func TestARootThatIsGivenUpGivesBackWhatItHasTaken(t *testing.T) {
+	inMemory(t)
+	c := newCache(t)
+	m := c.given(1 << 40)
+	c.list(commitB, map[string]listedFile{"x.bin": {"x", mib}})
+	c.followMany(kinds["cache"], many)
+	c.partial("x", ".01234567.incomplete", 1000)
+	c.lock(42, "x")
+	c.look()
+	if _, granted, _ := m.now(); granted < 2 {
+		t.Fatalf("%d times something was taken, for a listing and for numbers", granted)
+	}
+	c.root = nil
+	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		runtime.GC()
+		taken, _, _ := m.now()
+		if taken == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d bytes are taken for nobody", taken)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package sizer
 import (
 	"errors"
 	"hash/maphash"
-	"runtime"
 	"slices"
 	"time"
 
@@ -93,9 +92,7 @@ func (s *settled) room(r *Root) bool {
 		return false
 	}
 	s.reserved += settledPiece
-	if r.opts.Reserve != nil {
-		runtime.AddCleanup(s, func(n int64) { r.opts.Reserve(-n) }, int64(piece))
-	}
+	giveBackWith(s, r.opts.Reserve, piece)
 	return true
 }
 
