@@ -340,7 +340,8 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	r.suspect = folder
 	r.busy.Store(time.Now().UnixNano())
 	start, used := r.now(), r.opts.ProcessorTime()
-	pace := r.looker.Look(ctx, folder)
+	var pace Pace
+	r.aside(func() { pace = r.looker.Look(ctx, folder) })
 	end := r.now()
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
@@ -349,7 +350,7 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	p.pay(start, end, used, r.opts.Poll)
 	p.looked, p.pace = true, pace
 	if used >= costly && r.opts.AfterCostly != nil {
-		r.opts.AfterCostly()
+		r.aside(r.opts.AfterCostly)
 	}
 	return pace
 }
