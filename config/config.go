@@ -119,16 +119,28 @@ const maxFile = 1 << 20
 // the environment. What is wrong in the file comes as one *Error for each
 // problem, joined.
 func Load(path string) (Config, error) {
-	data, err := read(path)
+	return load(path, OpenFile)
+}
+
+// Open opens a file to be read.
+type Open func(path string) (*os.File, error)
+
+// OpenFile opens it as who may do so.
+func OpenFile(path string) (*os.File, error) {
+	// Without O_NONBLOCK a FIFO would hold the start up for ever.
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+}
+
+func load(path string, open Open) (Config, error) {
+	data, err := read(path, open)
 	if err != nil {
 		return Config{}, fmt.Errorf("cannot read configuration %q: %w", path, err)
 	}
 	return parse(path, data, os.Getenv)
 }
 
-func read(path string) ([]byte, error) {
-	// Without O_NONBLOCK a FIFO would hold the start up for ever.
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+func read(path string, open Open) ([]byte, error) {
+	file, err := open(path)
 	if err != nil {
 		return nil, withoutPath(err)
 	}

@@ -15,16 +15,16 @@ type Settings struct {
 	Homeless error
 }
 
-// Resolve reads the configuration, from file if that isn't empty, else from
-// where Locate finds one, else the defaults. The error names file, line and
+// Resolve reads the configuration, as it is opened by open: from file if that isn't
+// empty, else from where Locate finds one, else the defaults. The error names file, line and
 // key.
-func Resolve(file string, getenv func(string) string) (Settings, error) {
+func Resolve(file string, getenv func(string) string, open Open) (Settings, error) {
 	set := Settings{Config: Default()}
 	path, found := Locate(file, getenv)
 	var err error
 	if found {
 		set.File = path
-		if set.Config, err = Load(path); err != nil {
+		if set.Config, err = load(path, open); err != nil {
 			return set, err
 		}
 	}

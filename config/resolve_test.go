@@ -39,7 +39,7 @@ func TestResolveReadsTheFileAndFindsThePlaces(t *testing.T) {
 		{name: "no home", file: usual, from: usual, root: "/usual", homeless: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			set, err := Resolve(test.file, test.env.get)
+			set, err := Resolve(test.file, test.env.get, OpenFile)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,10 +58,10 @@ func TestResolveSaysWhatIsWrong(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("\nstep = 1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Resolve(bad, withHome.get); err == nil || !strings.Contains(err.Error(), "bad.toml:2: step: ") {
+	if _, err := Resolve(bad, withHome.get, OpenFile); err == nil || !strings.Contains(err.Error(), "bad.toml:2: step: ") {
 		t.Errorf("a bad file gives %v", err)
 	}
-	if _, err := Resolve("", environ{}.get); !errors.Is(err, errNoHome) {
+	if _, err := Resolve("", environ{}.get, OpenFile); !errors.Is(err, errNoHome) {
 		t.Errorf("without a root and a home it gives %v", err)
 	}
 }

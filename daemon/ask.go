@@ -124,7 +124,7 @@ func (a *asker) standing(root watcher.RootStatus, key hfcache.Repo, v stream.Vis
 	if e, ok := a.p.opts.Store.Verdict(root.Path, key); ok {
 		last = &e
 	}
-	if v == stream.Full && there(root, key) {
+	if v == stream.Full && a.there(root, key) {
 		if look := a.look(root, key, time.Time{}, payer, abort); look != nil {
 			return a.judge(root, *look, last, payer, abort)
 		}
@@ -167,8 +167,13 @@ func (a *asker) judge(root watcher.RootStatus, look sizer.Look, last *tracker.Ev
 
 // there reports whether a directory is in a root, without a link in its name's
 // place.
-func there(root watcher.RootStatus, key hfcache.Repo) bool {
-	d, err := fsys.OpenUnlinked(fsys.Real{}, root.Path)
+func (a *asker) there(root watcher.RootStatus, key hfcache.Repo) bool {
+	kernel := fsys.Kernel(fsys.Real{})
+	if a.p.opts.Opener != nil {
+		kernel = a.p.opts.Opener
+	}
+	defer kernel.Raise()()
+	d, err := fsys.OpenUnlinked(kernel, root.Path)
 	if err != nil {
 		return false
 	}

@@ -40,6 +40,8 @@ type rig struct {
 	p     *Pipeline
 	ask   *asker
 	stop  func()
+	// opener is whom files are asked of; nil: the machine.
+	opener Opener
 }
 
 func newRig(t *testing.T, roots ...string) *rig {
@@ -87,7 +89,7 @@ func (g *rig) start() {
 		g.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	g.p = New(ctx, Options{Settings: set, Store: store, Console: io.Discard, Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler)})
+	g.p = New(ctx, Options{Settings: set, Store: store, Opener: g.opener, Console: io.Discard, Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler)})
 	g.ask = newAsker(g.p)
 	done := make(chan struct{})
 	go func() { defer close(done); g.p.Run(ctx) }()

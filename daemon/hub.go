@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"net"
+	"os"
 	"path/filepath"
 
 	"progressd/config"
@@ -13,8 +15,17 @@ import (
 // answersDir is where in the state directory the hub's answers are kept.
 const answersDir = "hub"
 
+// A Way is how what this process may not do itself is done for the hub look-up; nil:
+// it may.
+type Way struct {
+	// Open opens the token.
+	Open func(path string) (*os.File, error)
+	// Dial connects.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
 // HubOf makes the hub look-up, nil if it is switched off or can't be.
-func HubOf(set config.Settings, getenv func(string) string, log *slog.Logger) *hublist.Hub {
+func HubOf(set config.Settings, getenv func(string) string, way Way, log *slog.Logger) *hublist.Hub {
 	if !set.Hub.Enabled {
 		return nil
 	}
@@ -22,7 +33,7 @@ func HubOf(set config.Settings, getenv func(string) string, log *slog.Logger) *h
 	if err == nil {
 		var hub *hublist.Hub
 		if hub, err = hublist.New(hublist.Options{
-			Endpoint: set.Hub.Endpoint, TokenFile: token,
+			Endpoint: set.Hub.Endpoint, TokenFile: token, OpenToken: way.Open, Dial: way.Dial,
 			Dir: filepath.Join(set.StateDir, answersDir), Log: log,
 		}); err == nil {
 			return hub

@@ -46,7 +46,8 @@ func (m *Machine) onto(o watcher.Options) watcher.Options {
 }
 
 // An Opener opens what this process may not open itself: what a directory holds
-// for its content, as the Kernel that it is, and the tables of the system.
+// for its content, as the Kernel that it is, the tables of the system, and what the
+// configuration names.
 type Opener interface {
 	fsys.Kernel
 	Table(path string) (*os.File, error)
@@ -80,10 +81,18 @@ func (o *Options) processes() downloader.Proc {
 	case o.Machine != nil:
 		return o.Machine.Proc
 	case o.Opener != nil:
-		return downloader.Apart{ProcDir: procDir, Open: o.Opener.Table}
+		return downloader.Apart{ProcDir: procDir, Open: o.Opener.Table, Raise: o.Opener.Raise}
 	default:
 		return procDir
 	}
+}
+
+// raise is fsys.Kernel.Raise, for what is looked at without a Kernel.
+func (o *Options) raise() (lower func()) {
+	if o.Opener == nil {
+		return func() {}
+	}
+	return o.Opener.Raise()
 }
 
 // table opens a table of the system.

@@ -79,6 +79,8 @@ type Options struct {
 	Version string
 	// Opener opens what this process may not; nil: it may.
 	Opener Opener
+	// Hub is how the hub is reached.
+	Hub Way
 	// Machine stands in for the one that the daemon runs on, which is nil.
 	Machine *Machine
 	Log     *slog.Logger
@@ -135,7 +137,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.tracker.Hear(p.reports)
 	p.tracker.Restore(store.Episodes(), now)
 	p.tracker.Remember(store.Reported())
-	p.hub = HubOf(set, opts.Getenv, p.log)
+	p.hub = HubOf(set, opts.Getenv, opts.Hub, p.log)
 	p.watcher = watcher.New(opts.Machine.onto(p.watches(ctx, &scannerFactory{
 		store: store, accounts: opts.Accounts, looks: p.looks, attended: p.attended, opened: now, log: p.log,
 		procs: sizer.NewProcs(opts.processes()), listing: listingOf(p.hub), files: opts.filesFor, machine: opts.Machine,
@@ -178,7 +180,7 @@ func newPipeline(opts Options, attended *Attendance) *Pipeline {
 	}
 	return &Pipeline{
 		opts: opts, set: opts.Settings, form: form(opts.Settings), attended: attended, sd: opts.Systemd, log: opts.Log,
-		pods: newPodNames(kubepod.Logs), queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
+		pods: newPodNames(kubepod.Logs, opts.raise), queues: make(map[string]*sink.Queue), reports: make(chan tracker.Report),
 	}
 }
 

@@ -24,16 +24,17 @@ const (
 // isn't is read by a goroutine of its own, so that the one that judges waits for no
 // disk.
 type podNames struct {
-	logs string
-	wake chan struct{}
+	logs  string
+	raise func() (lower func())
+	wake  chan struct{}
 
 	mu     sync.Mutex
 	known  map[string]kubepod.Pod
 	wanted map[string]time.Time // when it was asked for, by uid
 }
 
-func newPodNames(logs string) *podNames {
-	return &podNames{logs: logs, wake: make(chan struct{}, 1), known: map[string]kubepod.Pod{}, wanted: map[string]time.Time{}}
+func newPodNames(logs string, raise func() (lower func())) *podNames {
+	return &podNames{logs: logs, raise: raise, wake: make(chan struct{}, 1), known: map[string]kubepod.Pod{}, wanted: map[string]time.Time{}}
 }
 
 // of is the pod that a root belongs to; zero if it belongs to none, or its name
@@ -83,7 +84,9 @@ func (n *podNames) run(ctx context.Context) error {
 // read takes up the pods that there are now. It reports whether others are still
 // wanted.
 func (n *podNames) read(now time.Time) bool {
+	lower := n.raise() // kubelet(8) makes it for root alone
 	pods, err := kubepod.All(n.logs)
+	lower()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err == nil {

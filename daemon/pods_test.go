@@ -41,7 +41,7 @@ func madePod(t *testing.T, logs, directory string) {
 func TestAnEventNamesThePodOfItsRoot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logs := t.TempDir()
-		names := newPodNames(logs)
+		names := newPodNames(logs, new(Options).raise)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go names.run(ctx)
@@ -72,7 +72,7 @@ func TestAnEventNamesThePodOfItsRoot(t *testing.T) {
 }
 
 func TestAPodWithoutANameIsNotLookedForForEver(t *testing.T) {
-	names := newPodNames(t.TempDir())
+	names := newPodNames(t.TempDir(), new(Options).raise)
 	names.of(podRoot)
 	now := time.Now()
 	if !names.read(now) {
@@ -87,7 +87,7 @@ func TestAPodWithoutANameIsNotLookedForForEver(t *testing.T) {
 }
 
 func TestThePodsThatAreRememberedAreBounded(t *testing.T) {
-	names := newPodNames(t.TempDir())
+	names := newPodNames(t.TempDir(), new(Options).raise)
 	for i := range 3 {
 		many := map[string]kubepod.Pod{}
 		for j := range maxPods {

@@ -12,11 +12,11 @@ func TestThePodOfAProcessHasItsName(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(logs, "models_llama-0_"+uid), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if namespace, name := podName(logs, uid); namespace != "models" || name != "llama-0" {
+	if namespace, name := podName(logs, uid, own.raise); namespace != "models" || name != "llama-0" {
 		t.Errorf("it is %q of %q", name, namespace)
 	}
 	for _, other := range []string{"", "4" + uid[1:]} {
-		if namespace, name := podName(logs, other); namespace != "" || name != "" {
+		if namespace, name := podName(logs, other, own.raise); namespace != "" || name != "" {
 			t.Errorf("%q is %q of %q", other, name, namespace)
 		}
 	}

@@ -40,16 +40,28 @@ type Proc interface {
 // tests.
 type ProcDir string
 
-// Apart is a ProcDir of a process that may not open the list of users itself.
+// Apart is a ProcDir of a process that may not open the list of users itself, nor
+// list everything at any time.
 type Apart struct {
 	ProcDir
 
-	// Open opens it.
+	// Open opens the list of users.
 	Open func(path string) (*os.File, error)
+	// Raise is called before the pods are listed, and lower after that.
+	Raise func() (lower func())
 }
 
 // Process is that of the ProcDir.
-func (a Apart) Process(pid int) (Process, error) { return a.process(pid, a.Open) }
+func (a Apart) Process(pid int) (Process, error) { return a.process(pid, beside{a.Open, a.Raise}) }
+
+// beside is what is needed where more is asked than /proc.
+type beside struct {
+	open  func(path string) (*os.File, error)
+	raise func() (lower func())
+}
+
+// own is what a process may do itself.
+var own = beside{os.Open, func() func() { return func() {} }}
 
 // Owner is the user whom a process's directory belongs to: its effective user,
 // or root where it is none of that user's to look into. The error is

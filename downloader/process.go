@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -23,10 +22,10 @@ const (
 )
 
 // Process reads what a process's directory tells.
-func (d ProcDir) Process(pid int) (Process, error) { return d.process(pid, os.Open) }
+func (d ProcDir) Process(pid int) (Process, error) { return d.process(pid, own) }
 
-// process is Process, with the list of users as it is opened by open.
-func (d ProcDir) process(pid int, open func(path string) (*os.File, error)) (Process, error) {
+// process is Process, with what is needed beside /proc.
+func (d ProcDir) process(pid int, beside beside) (Process, error) {
 	before, err := d.readStat(pid)
 	if err != nil {
 		return Process{}, err
@@ -42,9 +41,9 @@ func (d ProcDir) process(pid int, open func(path string) (*os.File, error)) (Pro
 	}
 	cgroup, _ := readBounded(d.file(pid, "cgroup"), maxProcFile) // one that can't be read names nothing
 	p.Unit, p.Container = parseUnit(cgroup), parseContainer(cgroup)
-	p.Namespace, p.Pod = podName(kubepod.Logs, kubepod.OfProcess(cgroup))
+	p.Namespace, p.Pod = podName(kubepod.Logs, kubepod.OfProcess(cgroup), beside.raise)
 	if p.Container == "" {
-		p.User = userName(open, passwd, p.User)
+		p.User = userName(beside.open, passwd, p.User)
 	}
 	if p.Request == nil && p.Loader == nil {
 		p.Loader = d.inheritedLoader(before.parent)
@@ -165,10 +164,11 @@ func (d ProcDir) readCommandLine(pid int) []string {
 }
 
 // podName is what the pod of that uid is called; empty if this machine doesn't say.
-func podName(logs, uid string) (namespace, name string) {
+func podName(logs, uid string, raise func() (lower func())) (namespace, name string) {
 	if uid == "" {
 		return "", ""
 	}
+	defer raise()()
 	pods, err := kubepod.All(logs)
 	if err != nil {
 		return "", ""

@@ -36,4 +36,9 @@ type Kernel interface {
 	// Rewind has Getdents begin again.
 	Rewind(fd int) error
 	Fstatfs(fd int, st *unix.Statfs_t) error
+	// Raise is called before the others, and lower after the last of them, by the
+	// same goroutine, which keeps its thread in between: a kernel that lets a process
+	// look into what is others' lets it do so then, and only then. Between the two
+	// nobody waits for anything but the kernel. It may be called again in between.
+	Raise() (lower func())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -64,10 +65,11 @@ type client struct {
 	pageTime time.Duration
 }
 
-// newTransport is HTTP/1.1 with the system's certificates and proxies, and
+// newTransport connects by dial, nil being this process itself. It is HTTP/1.1 with the system's certificates and proxies, and
 // a limit on all that can take time.
-func newTransport() *http.Transport {
+func newTransport(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	t := &http.Transport{
+		DialContext:            dial,
 		Proxy:                  http.ProxyFromEnvironment,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  20 * time.Second,

@@ -336,7 +336,7 @@ func faultA4(t *testing.T) {
 	}))
 	defer safe.Close()
 	c := clientOf(t, safe.URL)
-	transport := newTransport()
+	transport := newTransport(nil)
 	transport.TLSClientConfig = &tls.Config{RootCAs: safe.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	c.http.Transport = transport
 	if _, err := c.list(t.Context(), demoA); kind(err) != "unusable" || len(plain.requests()) > 0 {

@@ -105,7 +105,7 @@ func clientOf(t *testing.T, address string) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := newTransport()
+	transport := newTransport(nil)
 	transport.Proxy = nil // nothing leaves this machine
 	t.Cleanup(transport.CloseIdleConnections)
 	return newClient(endpoint, func() (string, error) { return secret, nil }, transport)

@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -26,6 +28,10 @@ type Options struct {
 	Endpoint string
 	// TokenFile holds the token; empty to ask as nobody.
 	TokenFile string
+	// OpenToken opens it; nil: this process itself.
+	OpenToken func(path string) (*os.File, error)
+	// Dial connects to the hub, or to a proxy; nil: this process itself.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Dir is where answers are kept. It is made when the first one comes.
 	Dir string
 	Log *slog.Logger
@@ -52,12 +58,15 @@ func New(opts Options) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the hub: %w", err)
 	}
+	if opts.OpenToken == nil {
+		opts.OpenToken = openToken
+	}
 	token := func() (string, error) { return "", nil }
 	if opts.TokenFile != "" {
-		token = func() (string, error) { return readToken(opts.TokenFile) }
+		token = func() (string, error) { return readToken(opts.TokenFile, opts.OpenToken) }
 	}
 	return &Hub{
-		client: newClient(endpoint, token, newTransport()),
+		client: newClient(endpoint, token, newTransport(opts.Dial)),
 		shelf:  shelf{dir: opts.Dir, endpoint: opts.Endpoint},
 		log:    opts.Log, wake: make(chan struct{}, 1),
 	}, nil

@@ -16,8 +16,8 @@ const maxToken = 4 << 10
 
 // readToken gives the token in a file, read anew each time so that it can be
 // replaced. No error holds any of it.
-func readToken(path string) (string, error) {
-	token, err := readTokenFile(path)
+func readToken(path string, open func(path string) (*os.File, error)) (string, error) {
+	token, err := readTokenFile(path, open)
 	if err != nil {
 		var pathError *fs.PathError
 		if errors.As(err, &pathError) {
@@ -28,9 +28,13 @@ func readToken(path string) (string, error) {
 	return token, nil
 }
 
-func readTokenFile(path string) (string, error) {
+func openToken(path string) (*os.File, error) {
 	// Without O_NONBLOCK a FIFO would hold the worker up for ever.
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+}
+
+func readTokenFile(path string, open func(path string) (*os.File, error)) (string, error) {
+	file, err := open(path)
 	if err != nil {
 		return "", err
 	}

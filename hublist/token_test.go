@@ -30,7 +30,7 @@ func TestATokenIsOneWordThatIsNotOpenToEverybody(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.text), c.mode); err != nil {
 			t.Fatal(err)
 		}
-		got, err := readToken(path)
+		got, err := readToken(path, openToken)
 		if c.want == "" {
 			if err != nil || got != secret {
 				t.Errorf("%s: %q, %v", c.name, got, err)
@@ -48,7 +48,7 @@ func TestATokenIsOneWordThatIsNotOpenToEverybody(t *testing.T) {
 	for path, want := range map[string]string{
 		fifo: "not a regular file", dir: "not a regular file", filepath.Join(dir, "none"): "no such file",
 	} {
-		if _, err := readToken(path); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := readToken(path, openToken); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -57,7 +57,7 @@ func TestATokenIsOneWordThatIsNotOpenToEverybody(t *testing.T) {
 func TestWithoutItsTokenNothingIsAsked(t *testing.T) {
 	s := serve(t, say(200, page("a")))
 	c := clientOf(t, s.URL)
-	c.token = func() (string, error) { return readToken("/nowhere/token") }
+	c.token = func() (string, error) { return readToken("/nowhere/token", openToken) }
 	if _, err := c.list(t.Context(), demoA); kind(err) != "trouble" || len(s.requests()) > 0 {
 		t.Errorf("%v, asked %q", err, s.requests())
 	}

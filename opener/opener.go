@@ -10,24 +10,23 @@ package opener
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"progressd/beside"
+	"progressd/confine"
 	"progressd/fsys"
 )
 
 // Argument is what a program is called with to be an opener.
 const Argument = "--opener"
 
-// socketFD is where an opener has its socket.
-const socketFD = 3
-
 // tables are files of the system that are opened by their path, since whoever
-// changes them puts another file in their place. Everybody may read them.
+// changes them puts another file in their place. Everybody may read them. The same
+// goes for those of the administrator's that Start names, but they may be private.
 var tables = map[string]bool{"/etc/passwd": true, "/etc/group": true, "/etc/subuid": true}
 
 // openCost is what the process beside this one takes of a processor to open a file: 9
@@ -38,37 +37,36 @@ const openCost = 12 * time.Microsecond
 type Opener struct {
 	fsys.Real
 
-	socket int
-	gone   chan struct{}
+	process *beside.Process
+	// looks is the capability to look, from Reserve on; nil: nothing is raised.
+	looks *confine.Reserved
 	// charge is told what each file that is opened has cost; nil: nobody pays.
 	charge func(time.Duration)
 }
 
 // Start starts the opener: this program once more. It ends when this process does.
-func Start() (*Opener, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+// Beside what a look reads it opens these files of the administrator's, by their
+// absolute paths.
+func Start(named ...string) (*Opener, error) {
+	process, err := beside.Start(append([]string{Argument}, named...)...)
 	if err != nil {
-		return nil, fmt.Errorf("cannot start the opener: %w", err)
+		return nil, err
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "opener")
-	defer theirs.Close()
-	process, err := os.StartProcess("/proc/self/exe", []string{"progressd", Argument}, &os.ProcAttr{
-		Dir: "/", Env: []string{"GOTRACEBACK=" + os.Getenv("GOTRACEBACK")}, Files: []*os.File{nil, nil, os.Stderr, theirs},
-	})
-	if err != nil {
-		_ = unix.Close(pair[0])
-		return nil, fmt.Errorf("cannot start the opener: %w", err)
-	}
-	o := &Opener{socket: pair[0], gone: make(chan struct{})}
-	go func() {
-		defer close(o.gone)
-		_, _ = process.Wait()
-	}()
-	return o, nil
+	return &Opener{process: process}, nil
 }
 
+// Reserve takes the capability to look into what is others' from all threads of this
+// process but those that have raised it. The opener has its own.
+func (o *Opener) Reserve() (err error) {
+	o.looks, err = confine.Reserve()
+	return err
+}
+
+// Raise is that of a fsys.Kernel.
+func (o *Opener) Raise() (lower func()) { return o.looks.Raise() }
+
 // Gone is closed when there is no opener any more.
-func (o *Opener) Gone() <-chan struct{} { return o.gone }
+func (o *Opener) Gone() <-chan struct{} { return o.process.Gone() }
 
 // For is this kernel for looks of somebody who pays for what is opened.
 func (o *Opener) For(charge func(time.Duration)) fsys.Kernel {
@@ -88,7 +86,7 @@ func (o *Opener) Openat(at int, name string, flags int) (fd int, err error) {
 	return o.ask(name, at)
 }
 
-// Table opens a table of the system, and no other file.
+// Table opens a table of the system, or a file that Start has named, and no other.
 func (o *Opener) Table(path string) (*os.File, error) {
 	fd, err := o.ask(path)
 	if err != nil {
@@ -97,23 +95,10 @@ func (o *Opener) Table(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// ask has a file opened: that of a name in a directory, or a table. Each question
-// carries the socket for its answer, so that one that hangs holds up no other.
+// ask has a file opened: that of a name in a directory, or a table.
 func (o *Opener) ask(name string, dir ...int) (fd int, err error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(pair[0])
-	err = again(func() error {
-		return unix.Sendmsg(o.socket, []byte(name), unix.UnixRights(append([]int{pair[1]}, dir...)...), nil, unix.MSG_NOSIGNAL)
-	})
-	_ = unix.Close(pair[1])
-	if err != nil {
-		return -1, err
-	}
 	var answer [8]byte
-	text, fds, err := receive(pair[0], answer[:])
+	text, fd, err := o.process.Ask(name, answer[:], dir...)
 	switch {
 	case errors.Is(err, io.EOF):
 		err = unix.EIO // it has ended
@@ -124,50 +109,14 @@ func (o *Opener) ask(name string, dir ...int) (fd int, err error) {
 	case err == nil:
 		err = unix.EPROTO
 	}
-	if err == nil && len(fds) == 1 {
-		return fds[0], nil
+	if err == nil && fd >= 0 {
+		return fd, nil
 	}
-	closeAll(fds)
 	if err == nil {
-		err = unix.EMFILE // there was no number for it here
+		return -1, unix.EMFILE // there was no number for it here
 	}
-	return -1, err
-}
-
-// receive takes one message, and what descriptors it carries.
-func receive(socket int, into []byte) (text []byte, fds []int, err error) {
-	var control [128]byte
-	var n, controls int
-	err = again(func() (err error) {
-		n, controls, _, _, err = unix.Recvmsg(socket, into, control[:], unix.MSG_CMSG_CLOEXEC)
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	messages, err := unix.ParseSocketControlMessage(control[:controls])
-	for _, m := range messages {
-		if rights, err := unix.ParseUnixRights(&m); err == nil {
-			fds = append(fds, rights...)
-		}
-	}
-	if n == 0 && err == nil {
-		err = io.EOF
-	}
-	return into[:n], fds, err
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
+	if fd >= 0 {
 		_ = unix.Close(fd)
 	}
-}
-
-// again makes a call once more for as long as a signal interrupts it.
-func again(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
+	return -1, err
 }

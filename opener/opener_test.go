@@ -16,8 +16,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == Argument {
-		os.Exit(Main())
+	if len(os.Args) >= 2 && os.Args[1] == Argument {
+		os.Exit(Main(os.Args[2:]))
 	}
 	os.Exit(m.Run())
 }
@@ -30,7 +30,7 @@ func started(tb testing.TB) *Opener {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		_ = unix.Close(o.socket)
+		_ = o.process.Hang()
 		select {
 		case <-o.Gone():
 		case <-time.After(10 * time.Second):
@@ -209,7 +209,7 @@ func TestAnOpenerThatHasEnded(t *testing.T) {
 	trees := filepath.Join(dir, "models--org--m", "trees")
 	write(t, "a listing", trees, listing)
 	d := in(t, o, trees)
-	if err := unix.Shutdown(o.socket, unix.SHUT_RDWR); err != nil {
+	if err := o.process.Hang(); err != nil {
 		t.Fatal(err)
 	}
 	<-o.Gone()

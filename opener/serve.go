@@ -8,33 +8,37 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"progressd/beside"
+	"progressd/confine"
 	"progressd/hfcache"
 )
 
-// Main is the opener: it answers until the daemon has ended. It returns the exit
-// status.
-func Main() int {
+// Main is the opener: it answers until the daemon has ended. named are the files of
+// the administrator's that it opens. It returns the exit status.
+func Main(named []string) int {
 	// They are sent to the daemon and to all that it has started.
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGPIPE)
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(20)
 	debug.FreeOSMemory() // what the packages of the whole program made at its start
-	if err := serve(socketFD); err != nil {
+	// Where it has nothing to reserve, or can't, it opens what it may.
+	looks, _ := confine.Reserve()
+	if err := (&desk{socket: beside.Socket, named: named, looks: looks, over: make(chan error, 1)}).serve(); err != nil {
 		_, _ = io.WriteString(os.Stderr, "progressd: the opener: "+err.Error()+"\n")
 		return 1
 	}
 	return 0
 }
 
-// serve answers what is asked at a socket, until nobody has its other end.
-func serve(socket int) error {
-	d := &desk{socket: socket, over: make(chan error, 1)}
+// serve answers what is asked at the socket, until nobody has its other end.
+func (d *desk) serve() error {
 	d.idle.Store(1)
 	go d.work()
 	return <-d.over
@@ -44,8 +48,11 @@ func serve(socket int) error {
 // without a change of threads, and one more waits meanwhile: a file system may hang.
 type desk struct {
 	socket int
-	idle   atomic.Int32
-	over   chan error
+	named  []string
+	// looks is raised only to open what may be given away.
+	looks *confine.Reserved
+	idle  atomic.Int32
+	over  chan error
 }
 
 // work answers questions until there are others enough who wait for them.
@@ -62,9 +69,9 @@ func (d *desk) work() {
 // next answers one question; false: it is over.
 func (d *desk) next() bool {
 	var question [unix.NAME_MAX + 1]byte
-	name, fds, err := receive(d.socket, question[:])
+	name, fds, err := beside.Receive(d.socket, question[:])
 	if err != nil {
-		closeAll(fds)
+		beside.CloseAll(fds)
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
@@ -78,35 +85,35 @@ func (d *desk) next() bool {
 		d.idle.Add(1)
 		go d.work()
 	}
-	answer(string(name), fds)
+	d.answer(string(name), fds)
 	return true
 }
 
 // answer opens what is asked for, if it may be given away. The first descriptor
 // is where the answer goes to, the second the directory.
-func answer(name string, fds []int) {
-	defer closeAll(fds)
+func (d *desk) answer(name string, fds []int) {
+	defer beside.CloseAll(fds)
 	var errno unix.Errno
-	var rights []byte
-	switch fd, err := openFor(name, fds); {
+	var opened []int
+	switch fd, err := d.openFor(name, fds); {
 	case err == nil:
 		defer unix.Close(fd)
-		rights = unix.UnixRights(fd)
+		opened = []int{fd}
 	case !errors.As(err, &errno):
 		errno = unix.EIO
 	}
 	if len(fds) > 0 {
-		text := binary.NativeEndian.AppendUint32(nil, uint32(errno))
-		_ = again(func() error { return unix.Sendmsg(fds[0], text, rights, nil, unix.MSG_NOSIGNAL) })
+		beside.Answer(fds[0], binary.NativeEndian.AppendUint32(nil, uint32(errno)), opened...)
 	}
 }
 
-func openFor(name string, fds []int) (fd int, err error) {
+func (d *desk) openFor(name string, fds []int) (fd int, err error) {
 	switch len(fds) {
 	case 1:
-		if !tables[name] {
+		if !tables[name] && !slices.Contains(d.named, name) {
 			return -1, unix.EACCES
 		}
+		defer d.looks.Raise()()
 		return openRegular(unix.AT_FDCWD, name, 0)
 	case 2:
 		dir, err := whereIs(fds[1])
@@ -116,6 +123,7 @@ func openFor(name string, fds []int) (fd int, err error) {
 		if !hfcache.Legible(dir, name) {
 			return -1, unix.EACCES
 		}
+		defer d.looks.Raise()()
 		return openRegular(fds[1], name, unix.O_NOFOLLOW)
 	default:
 		return -1, unix.EINVAL
@@ -139,7 +147,7 @@ func openRegular(at int, name string, flags int) (fd int, err error) {
 	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG && (flags&unix.O_NOFOLLOW != 0 || kind != unix.S_IFLNK) {
 		return -1, unix.ELOOP
 	}
-	err = again(func() (err error) {
+	err = beside.Again(func() (err error) {
 		fd, err = unix.Openat(at, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC|flags, 0)
 		return err
 	})

@@ -61,7 +61,7 @@ func Run(opts Options, w World) child.Result {
 	if w.ComeBack == 0 {
 		w.ComeBack = usualComeBack
 	}
-	set, err := config.Resolve(opts.Config, w.Getenv)
+	set, err := config.Resolve(opts.Config, w.Getenv, config.OpenFile)
 	if err == nil {
 		err = set.Homeless
 	}
@@ -128,7 +128,7 @@ func newExecution(opts Options, set config.Settings, w World) *execution {
 	}
 	x.run = newHearing(aimOf(opts, set, w.Getenv), screen, x.tell.put)
 	x.tell.over = x.run.over
-	x.look = newLookout(x.run, daemon.HubOf(set, w.Getenv, x.log), x.log)
+	x.look = newLookout(x.run, daemon.HubOf(set, w.Getenv, daemon.Way{}, x.log), x.log)
 	x.tell.look = x.look.now
 	x.tell.rest = func(root string, repo hfcache.Repo, abort <-chan struct{}) *sizer.Look {
 		return daemon.Rest(x.look.options, root, repo.Folder(), abort)

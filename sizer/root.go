@@ -279,6 +279,7 @@ type news struct {
 }
 
 func (p *pass) run(look *Look) error {
+	defer p.root.opts.FS.Raise()()
 	top, err := p.root.opts.open()
 	if err != nil {
 		return err

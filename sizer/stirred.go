@@ -17,6 +17,7 @@ import (
 // name comes to the root. Whose locks are held is asked for a while, as long as
 // nobody has claimed the file.
 func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
+	defer r.opts.FS.Raise()()
 	top, err := r.opts.open()
 	if err != nil {
 		return nil, true

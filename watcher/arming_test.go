@@ -36,7 +36,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 	age(t, root, "models--a--b", "blobs")
 	var st unix.Stat_t
 	must(t, unix.Stat(root, &st))
-	looker, armer := &countingLooker{}, newNotifier(openNotify, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	looker, armer := &countingLooker{}, newNotifier(fsys.Real{}, openNotify, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r := &runner{
 		opts:  &Options{FS: fsys.Real{}, ProcessorTime: processorTime, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
 		epoch: time.Now(), orders: newOrders(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
@@ -70,7 +70,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 
 func TestLostEventsCauseOneRescan(t *testing.T) {
 	book := &logBook{}
-	n, box := newNotifier(openNotify, nil, slog.New(slog.NewTextHandler(book, nil))), newInbox(account.Unknown)
+	n, box := newNotifier(fsys.Real{}, openNotify, nil, slog.New(slog.NewTextHandler(book, nil))), newInbox(account.Unknown)
 	n.join(box)
 	for i, want := range []bool{true, false, false} {
 		n.fault(fsnotify.ErrEventOverflow)

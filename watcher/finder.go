@@ -78,7 +78,7 @@ func newFinder(w *Watcher, pattern string) *finder {
 	f := &finder{
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
 		processorTime: w.opts.ProcessorTime, rouse: w.rouse,
-		surveyor: surveyor{probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
+		surveyor: surveyor{fs: w.opts.FS, probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
 		guards:   guards{notify: w.notify, box: newInbox(account.Unknown), of: make(map[string]*repo)},
 		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
@@ -282,6 +282,7 @@ func (f *finder) untrap() {
 // trapFor gives the path that has to appear next for path to appear, if the
 // directory in which it will is near and local. It is free of links.
 func trapFor(kernel fsys.Kernel, path string) string {
+	defer kernel.Raise()()
 	for range 2 {
 		dir := filepath.Dir(path)
 		if d, resolved, err := fsys.Follow(kernel, dir); err == nil {

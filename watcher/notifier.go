@@ -57,6 +57,7 @@ type Watches interface {
 type notifier struct {
 	log  *slog.Logger
 	rest time.Duration // armingRest
+	fs   fsys.Kernel
 	open func() (*Notifications, error)
 	// accounts are those that watches and events are charged to.
 	accounts *account.Book
@@ -172,9 +173,9 @@ type gate struct {
 	timer  *time.Timer
 }
 
-func newNotifier(open func() (*Notifications, error), accounts *account.Book, log *slog.Logger) *notifier {
+func newNotifier(fs fsys.Kernel, open func() (*Notifications, error), accounts *account.Book, log *slog.Logger) *notifier {
 	n := &notifier{
-		log: log, rest: armingRest, open: open, accounts: accounts,
+		log: log, rest: armingRest, fs: fs, open: open, accounts: accounts,
 		wake:    make(chan struct{}, 1),
 		byKey:   interests{make(map[string]*repo), make(map[string][]*repo)},
 		beneath: make(map[string][]name), boxes: make(map[*inbox]bool), storms: storms{accounts: accounts, of: make(map[*repo]int)},
@@ -248,9 +249,7 @@ func (n *notifier) run(ctx context.Context) {
 			queue := n.queue
 			n.queue = nil
 			n.mu.Unlock()
-			for i := 0; i < len(queue) && ctx.Err() == nil; i++ {
-				n.do(queue[i])
-			}
+			n.doAll(ctx, queue)
 		}
 	}
 }
@@ -280,6 +279,15 @@ func (n *notifier) begin(drainers *sync.WaitGroup) {
 			n.fault(err)
 		}
 	})
+}
+
+// doAll does what was asked for. inotify_add_watch(2) wants a directory that may be
+// read.
+func (n *notifier) doAll(ctx context.Context, queue []request) {
+	defer n.fs.Raise()()
+	for i := 0; i < len(queue) && ctx.Err() == nil; i++ {
+		n.do(queue[i])
+	}
 }
 
 func (n *notifier) do(r request) {
@@ -341,7 +349,7 @@ func (n *notifier) add(r request) error {
 	if !ok {
 		return n.from.Add(r.dir)
 	}
-	d, err := r.open()
+	d, err := r.open(n.fs)
 	if err != nil {
 		return err
 	}
@@ -350,11 +358,11 @@ func (n *notifier) add(r request) error {
 }
 
 // open opens what is to be watched.
-func (r request) open() (fsys.Dir, error) {
+func (r request) open(kernel fsys.Kernel) (fsys.Dir, error) {
 	if r.root == nil {
-		return fsys.OpenUnlinked(fsys.Real{}, r.dir)
+		return fsys.OpenUnlinked(kernel, r.dir)
 	}
-	top, err := fsys.OpenNoFollow(fsys.Real{}, r.root.Path)
+	top, err := fsys.OpenNoFollow(kernel, r.root.Path)
 	if err != nil {
 		return fsys.Dir{}, err
 	}

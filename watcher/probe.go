@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"progressd/fsys"
 )
 
 // A pattern leads to many places, and each may lie on a file system that hangs.
@@ -129,6 +131,7 @@ func (p *Probes) waiting(prefix string) (n int) {
 
 // A surveyor asks about the places of one pattern.
 type surveyor struct {
+	fs     fsys.Kernel
 	probes *Probes
 	prefix string // of its keys
 	wake   func() // for a new survey
@@ -175,6 +178,7 @@ type answered struct {
 func (s *surveyor) relay(ctx context.Context, questions []question, todo []int, answers []*answer) (done int, late *delay) {
 	came := make(chan answered, len(todo)) // it never waits for who may be gone
 	go func() {
+		defer s.fs.Raise()()
 		for _, i := range todo {
 			q := questions[i]
 			pr := s.probes.begin(q.key)

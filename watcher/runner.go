@@ -102,6 +102,8 @@ type runner struct {
 	looking  effort // spent in looks
 	fail     failure
 	repoFail failure
+	// lower ends what r.opts.FS.Raise has begun; nil: nothing is raised.
+	lower func()
 
 	// busy is when the operation that is under way began, in unix ns; 0 if
 	// none is.
@@ -286,7 +288,7 @@ func (r *runner) step(ctx context.Context) error {
 	if r.fail.n > 0 { // find out whether it is all well again
 		r.force, r.everything, r.listDue, r.pollDue = true, true, 0, 0
 	}
-	err := r.work(ctx)
+	err := r.raised(func() error { return r.work(ctx) })
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -298,6 +300,28 @@ func (r *runner) step(ctx context.Context) error {
 	}
 	r.trouble(ctx, err)
 	return nil
+}
+
+// raised does what asks the kernel about the root.
+func (r *runner) raised(do func() error) error {
+	r.lower = r.opts.FS.Raise()
+	defer func() {
+		r.lower()
+		r.lower = nil
+	}()
+	return do()
+}
+
+// aside does what asks others than the kernel, and may wait for them.
+func (r *runner) aside(do func()) {
+	if r.lower == nil {
+		do()
+		return
+	}
+	r.lower()
+	r.lower = func() {} // it may panic
+	do()
+	r.lower = r.opts.FS.Raise()
 }
 
 // open opens the root. On a network its numbers don't tell it from what a link
@@ -397,7 +421,7 @@ func (r *runner) well(ctx context.Context) {
 
 func (r *runner) listedOnce() {
 	if r.onListed != nil {
-		r.onListed()
+		r.aside(r.onListed)
 		r.onListed = nil
 	}
 }

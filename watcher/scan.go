@@ -306,6 +306,7 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 	r.busy.Store(time.Now().UnixNano())
 	start, before := r.now(), r.opts.ProcessorTime()
 	var used time.Duration
+	var pace Pace
 	rest := sync.OnceValue(func() time.Duration {
 		end := r.now()
 		used = r.opts.ProcessorTime() - before
@@ -313,13 +314,13 @@ func (r *runner) look(ctx context.Context, p *repo) Pace {
 		p.pay(start, end, used, r.opts.Poll)
 		return p.plan.rest - end
 	})
-	pace := r.looker.Look(ctx, folder, rest)
+	r.aside(func() { pace = r.looker.Look(ctx, folder, rest) })
 	rest()
 	r.suspect = suspect
 	r.busy.Store(time.Now().UnixNano())
 	p.looked, p.pace = true, pace
 	if used >= costly && r.opts.AfterCostly != nil {
-		r.opts.AfterCostly()
+		r.aside(r.opts.AfterCostly)
 	}
 	return pace
 }

@@ -4,12 +4,13 @@ import (
 	"testing"
 
 	"progressd/account"
+	"progressd/fsys"
 )
 
 // One user with as many repositories as the kernel lets be watched left nothing for
 // others.
 func TestWatchesAreSharedByUsers(t *testing.T) {
-	n := newNotifier(openNotify, newBook(), quietLog())
+	n := newNotifier(fsys.Real{}, openNotify, newBook(), quietLog())
 	n.accounts.Has(account.Watches, 160)
 	takes := func(owner account.User) (taken int) {
 		box := newInbox(owner)

@@ -21,7 +21,7 @@ func (r *runner) came(folder string, absent time.Time) {
 // itself. Nothing in their own directories tells of that.
 func (r *runner) stir(ctx context.Context) {
 	var folders []string
-	folders, r.stirring = r.looker.Stirred(ctx)
+	r.aside(func() { folders, r.stirring = r.looker.Stirred(ctx) })
 	for _, folder := range folders {
 		if p := r.index.find([]byte(folder)); p != nil && folder != r.suspect {
 			r.index.at(p, r.now())

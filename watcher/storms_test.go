@@ -10,6 +10,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"progressd/account"
+	"progressd/fsys"
 )
 
 // stormOfUser is how many events a user may make at once.
@@ -24,7 +25,7 @@ func newBook() *account.Book { return account.NewBook(nil, quietLog()) }
 // were seen up to some polls later.
 func TestAUserWhoTellsTooMuchIsPolled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := newNotifier(openNotify, newBook(), quietLog())
+		n := newNotifier(fsys.Real{}, openNotify, newBook(), quietLog())
 		wild, other, victim := &repo{box: newInbox(1001)}, &repo{box: newInbox(1001)}, &repo{box: newInbox(1002)}
 		stormy := func(p *repo, events int) (tooMany int) {
 			for range events {
@@ -70,7 +71,7 @@ func TestAUserWhoTellsTooMuchIsPolled(t *testing.T) {
 func TestADirectoryInWhichARootIsAwaitedIsPolled(t *testing.T) {
 	dir := tempRoot(t)
 	g := newRig(t, far, true, filepath.Join(dir, "hub"))
-	g.w.notify = newNotifier(openNotify, newBook(), g.w.opts.Log)
+	g.w.notify = newNotifier(fsys.Real{}, openNotify, newBook(), g.w.opts.Log)
 	g.start()
 	awaited := func() bool {
 		g.w.notify.mu.Lock()

@@ -144,7 +144,7 @@ func TestAWatchedRepositoryCostsOneStatEveryFewPolls(t *testing.T) {
 	}
 	age(t, root)
 	r := restingRunner(t, root)
-	r.notify = newNotifier(openNotify, nil, quietLog()) // nobody runs it: no watch tells anything
+	r.notify = newNotifier(fsys.Real{}, openNotify, nil, quietLog()) // nobody runs it: no watch tells anything
 	unwatched := r.index.find([]byte("models--a--e"))
 	for _, p := range r.index.order {
 		p.watch.epoch = r.notify.era()

@@ -209,7 +209,7 @@ func New(opts Options) *Watcher {
 		w.opts.Changed = func(context.Context, RootChange) {}
 	}
 	if opts.Notify {
-		w.notify = newNotifier(opts.OpenNotify, opts.Accounts, opts.Log)
+		w.notify = newNotifier(opts.FS, opts.OpenNotify, opts.Accounts, opts.Log)
 	}
 	return w
 }

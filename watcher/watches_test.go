@@ -130,7 +130,7 @@ func TestNoWatchIsArmedThroughALink(t *testing.T) {
 	must(t, unix.Stat(hub, &st))
 	root := &Root{Path: hub, Dev: st.Dev, Inode: st.Ino}
 	n, _ := kernelNotify(t)
-	notify := newNotifier(func() (*Notifications, error) { return n, nil }, nil, quietLog())
+	notify := newNotifier(fsys.Real{}, func() (*Notifications, error) { return n, nil }, nil, quietLog())
 	notify.from = n
 	stop, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -187,12 +187,12 @@ func TestAWatchIsOfTheRootThatWasMeant(t *testing.T) {
 	var st unix.Stat_t
 	must(t, unix.Stat(hub, &st))
 	root := &Root{Path: hub, Dev: st.Dev, Inode: st.Ino}
-	d, err := request{dir: hub, root: root}.open()
+	d, err := request{dir: hub, root: root}.open(fsys.Real{})
 	must(t, err)
 	d.Close()
 	root.Inode++
 	for _, dir := range []string{hub, hub + "/x"} {
-		if _, err := (request{dir: dir, root: root}).open(); err == nil {
+		if _, err := (request{dir: dir, root: root}).open(fsys.Real{}); err == nil {
 			t.Errorf("%s of another directory is watched", dir)
 		}
 	}

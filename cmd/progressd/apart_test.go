@@ -27,7 +27,7 @@ func TestWhatAConfinedDaemonTakesUpByAReload(t *testing.T) {
 	} {
 		next := first
 		c.change(&next)
-		load := func() (config.Settings, error) { return next, nil }
+		load := func(config.Open) (config.Settings, error) { return next, nil }
 		_, err := (&apart{first: first}).covering(load)()
 		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "systemctl restart")) {
 			t.Errorf("%s: %v", c.name, err)
@@ -37,7 +37,7 @@ func TestWhatAConfinedDaemonTakesUpByAReload(t *testing.T) {
 		}
 	}
 	bad := errors.New("bad")
-	if _, err := (&apart{first: first}).covering(func() (config.Settings, error) { return config.Settings{}, bad })(); !errors.Is(err, bad) {
+	if _, err := (&apart{first: first}).covering(func(config.Open) (config.Settings, error) { return config.Settings{}, bad })(); !errors.Is(err, bad) {
 		t.Errorf("of a bad file: %v", err)
 	}
 }

@@ -95,7 +95,7 @@ func mountNodes(t *testing.T, dir, at string, node func(*fs.LoopbackRoot) fs.Ino
 	none := time.Duration(0)
 	server, err := fs.Mount(at, root.RootNode, &fs.Options{
 		AttrTimeout: &none, EntryTimeout: &none,
-		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "slow", Name: "slow"},
+		MountOptions: fuse.MountOptions{DirectMountStrict: true, AllowOther: true, FsName: "slow", Name: "slow"},
 	})
 	if err != nil {
 		t.Skipf("cannot mount a file system of our own: %v", err)

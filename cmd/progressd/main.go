@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"progressd/config"
+	"progressd/dialer"
 	"progressd/opener"
 	"progressd/socket"
 	"progressd/state"
@@ -52,8 +53,11 @@ Exit status: 0 stopped as asked, 1 failed at run time, or --check has found a ro
 `
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == opener.Argument {
-		os.Exit(opener.Main())
+	if len(os.Args) >= 2 && os.Args[1] == opener.Argument {
+		os.Exit(opener.Main(os.Args[2:]))
+	}
+	if len(os.Args) == 2 && os.Args[1] == dialer.Argument {
+		os.Exit(dialer.Main())
 	}
 	// A reader of our output that goes away must not take us with it.
 	signal.Ignore(syscall.SIGPIPE)
@@ -115,8 +119,8 @@ func run(args []string, w world) int {
 	case opts.hashNames != "":
 		return status(hashNames(opts.hashNames, w.stdout), w.stderr)
 	}
-	load := func() (config.Settings, error) { return config.Resolve(opts.config, w.getenv) }
-	set, err := load()
+	load := func(open config.Open) (config.Settings, error) { return config.Resolve(opts.config, w.getenv, open) }
+	set, err := load(config.OpenFile)
 	if err != nil {
 		fmt.Fprintf(w.stderr, "progressd: %v\n", err)
 		return exitUsage

@@ -20,17 +20,17 @@ import (
 // serve runs until a signal says to stop. A reload is a stop and a start in
 // one process: everything must hold over a restart anyway, so there is no
 // second way to take up a configuration.
-func serve(ctx context.Context, set config.Settings, load func() (config.Settings, error), w world, diag diagnostics) error {
+func serve(ctx context.Context, set config.Settings, read loader, w world, diag diagnostics) error {
 	log := diag.log
 	diag.configure(set)
 	ctx, stop := context.WithCancel(ctx)
 	toggling := daemon.Start(ctx, "toggle", func(ctx context.Context) error { return diag.toggle(ctx, w.toggles) }, log)
 	defer func() { stop(); <-toggling }()
-	apart, err := setApart(set, log)
+	apart, err := setApart(set, w)
 	if err != nil {
 		return err
 	}
-	load = apart.covering(load)
+	load := apart.covering(read)
 	accounts := account.NewBook(account.SystemOwners(apart.table), log)
 	store, err := openState(set, accounts, log)
 	if err != nil {
@@ -97,7 +97,7 @@ func life(ctx context.Context, set config.Settings, hold holdings, open []*net.U
 	defer stop()
 	ended := make(chan struct{})
 	parts := daemon.New(ctx, daemon.Options{
-		Settings: set, Store: hold.store, Accounts: hold.accounts, Probes: hold.probes, Opener: hold.apart.forDaemon(), Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
+		Settings: set, Store: hold.store, Accounts: hold.accounts, Probes: hold.probes, Opener: hold.apart.forDaemon(), Hub: hold.apart.forHub(), Systemd: sd, Listeners: open, Console: w.stdout, Getenv: w.getenv, Version: buildVersion(), Log: log,
 	})
 	go func() {
 		defer close(ended)

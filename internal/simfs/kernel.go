@@ -300,6 +300,9 @@ func (f *FS) Rewind(fd int) error {
 	return nil
 }
 
+// Raise implements fsys.Kernel: who asks is told by SetCaller.
+func (*FS) Raise() (lower func()) { return func() {} }
+
 // Fstatfs implements fsys.Kernel.
 func (f *FS) Fstatfs(fd int, st *unix.Statfs_t) error {
 	f.call()

@@ -34,6 +34,7 @@ func (linux) Readlinkat(at int, name string, into []byte) (int, error) {
 }
 func (linux) Getdents(fd int, buf []byte) (int, error) { return unix.Getdents(fd, buf) }
 func (linux) Rewind(fd int) error                      { _, err := unix.Seek(fd, 0, 0); return err }
+func (linux) Raise() func()                            { return func() {} }
 func (linux) Fstatfs(fd int, st *unix.Statfs_t) error  { return unix.Fstatfs(fd, st) }
 
 // A machine is files of which both kinds can be had.

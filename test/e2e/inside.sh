@@ -47,25 +47,44 @@ is_kept_from_secrets() {
 # is_kept_from_reading has the threads of the running daemon try it themselves: what Landlock keeps from
 # them no other process can tell.
 is_kept_from_reading() {
-	local pid opener path out secrets
+	local pid opener path out secrets wrong
 	[[ $(uname -m) == x86_64 ]] || { say "skipped: system calls are put into a process of x86-64 only"; return; }
 	pid=$(property MainPID)
 	journalctl --quiet --no-pager --output=cat --unit=progressd _PID="$pid" | grep -q 'msg="confined:' || { say "skipped: no Landlock in this kernel"; return; }
-	opener=$(pgrep -f -- 'progressd --opener$') || die "no opener"
+	opener=$(pgrep -f -- 'progressd --opener ') || die "no opener"
 	install -d -m 700 -o alice /home/alice/.ssh
+	# They may look into what is another's, raised, and open what everybody may: that shows that it can be seen at all.
 	secrets=(/home/alice/.ssh/id_secret /home/alice/.cache/huggingface/token /home/alice/.cache/huggingface/hub/mine /root/.bashrc
-		/etc/shadow /root/.ssh/id_secret /root/.cache/huggingface/token /etc/machine-id
+		/etc/shadow /root/.ssh/id_secret /root/.cache/huggingface/token /etc/machine-id /etc/progressd/config.toml
 		"/proc/$opener/mem" "/proc/$opener/root/home/alice/.cache/huggingface/token" "/proc/self/root/home/alice/.cache/huggingface/token")
 	for path in "${secrets[@]:0:3}"; do
 		echo secret >"$path" && chown alice "$path" && chmod 600 "$path"
 	done
-	out=$(python3 /src/test/e2e/taken.py "$pid" /etc/progressd/config.toml /home/alice/.ssh "${secrets[@]}" /run/log/journal/*/system.journal) || die "taken.py: $out"
-	(($(grep -c ' opened$' <<<"$out") == 2)) || die "what the daemon's threads can open: $out"
-	[[ $out == "/etc/progressd/config.toml opened"$'\n'"/home/alice/.ssh opened"$'\n'* ]] || die "nothing can be opened at all: $out"
+	out=$(python3 /src/test/e2e/taken.py "$pid" /proc/locks /home/alice/.ssh "${secrets[@]}" /run/log/journal/*/system.journal) || die "taken.py: $out"
+	[[ $out == "/proc/locks opened raised opened"$'\n'"/home/alice/.ssh EACCES raised opened"$'\n'* ]] || die "what shows that it is seen: $out"
+	wrong=$(tail -n +3 <<<"$out" | grep opened) && die "what the daemon's threads can open: $wrong"
 	# It goes on as if nothing had been.
 	kill -0 "$pid" && [[ $(property MainPID) == "$pid" ]] || die "it hasn't survived that"
 	rm /home/alice/.cache/huggingface/hub/mine
-	ok "a daemon that was taken over lists names, and reads no key, no token, no journal: $((${#secrets[@]} + 1)) tried by each of its threads"
+	only_looks_with_it "$pid"
+	only_looks_with_it "$opener"
+	ok "a daemon that was taken over lists names, if it raises its capability, which no thread keeps, and reads no key, no token, no journal: $((${#secrets[@]} + 1)) tried by each of its threads"
+}
+
+# only_looks_with_it PID: of the threads of a process none has the capability in force for long, while it looks and is asked.
+only_looks_with_it() {
+	local task seen samples=60
+	seen=$(for ((i = 0; i < samples; i++)); do
+		((i % 20)) || as alice progressctl status org/demo >/dev/null
+		awk '/^Pid:/ { id = $2 }
+			/^Cap(Inh|Amb):/ && $2 !~ /^0+$/ || /^CapPrm:/ && $2 !~ /^0+4$/ || /^CapEff:/ && $2 !~ /^0+4?$/ { print "wrong", id, $0 }
+			/^CapEff:/ && $2 ~ /4$/ { print "looks", id }' "/proc/$1"/task/*/status
+		sleep 0.1
+	done 2>/dev/null)
+	[[ $seen != *wrong* ]] || die "threads of $(tr '\0' ' ' <"/proc/$1/cmdline"): $seen"
+	for task in "/proc/$1"/task/*; do
+		(($(grep -c "looks ${task##*/}$" <<<"$seen") < samples / 10)) || die "thread ${task##*/} of $(tr '\0' ' ' <"/proc/$1/cmdline") keeps the capability: $seen"
+	done
 }
 
 # refuses_what_it_gave_up: where it may not write, it says so, and goes on as it was.
@@ -90,8 +109,8 @@ starts() {
 	systemctl enable --quiet --now progressd || die "systemctl enable --now"
 	[[ $(property ActiveState) == active ]] || die "not active"
 	[[ -n $(property StatusText) ]] || die "no STATUS"
-	# CAP_DAC_READ_SEARCH is bit 2, and nothing else.
-	grep -q '^CapEff:.0*4$' "/proc/$(property MainPID)/status" || die "other capabilities than wanted"
+	# CAP_DAC_READ_SEARCH is bit 2, and nothing else: it may be had, by who looks.
+	grep -q '^CapPrm:.0*4$' "/proc/$(property MainPID)/status" || die "other capabilities than wanted"
 	ok "systemctl enable --now: active, \"$(property StatusText)\""
 }
 
@@ -266,6 +285,21 @@ refuses_bad_configuration() {
 }
 
 # A single file leaves no listing in the cache.
+# is_kept_from_etc: names and certificates are found without it, also when somebody puts another file in the place of one.
+is_kept_from_etc() {
+	local pid out
+	pid=$(property MainPID)
+	[[ $(uname -m) == x86_64 ]] && in_journal --grep='msg="confined:' || return 0
+	echo secret >/etc/e2e_secret && chmod 600 /etc/e2e_secret
+	out=$(python3 /src/test/e2e/taken.py "$pid" /proc/locks /etc/e2e_secret /etc/shadow /etc/machine-id /etc/resolv.conf /etc/hosts /etc/ssl/openssl.cnf \
+		/etc/ssh/ssh_host_secret_key /etc/progressd/config.toml /run/credentials/progressd.service/hf_token) || die "taken.py: $out"
+	[[ $out == "/proc/locks opened raised opened"$'\n'* ]] || die "nothing can be opened at all: $out"
+	[[ $(tail -n +2 <<<"$out") != *opened* ]] || die "with the hub on the daemon's threads can open: $out"
+	rm /etc/e2e_secret
+	pgrep -f -- 'progressd --dialer$' >/dev/null || die "no dialer"
+	grep -q '^CapPrm:.0*$' "/proc/$(pgrep -f -- 'progressd --dialer$')/status" || die "the dialer has a capability"
+}
+
 asks_the_hub() {
 	local dropin=/etc/systemd/system/progressd.service.d/hub-lookup.conf
 	install -D /usr/local/share/doc/progressd/examples/hub-lookup.conf $dropin
@@ -278,16 +312,17 @@ asks_the_hub() {
 		token_file = "\$CREDENTIALS_DIRECTORY/hf_token"
 	END
 	systemctl daemon-reload && systemctl restart progressd || die "restart with hub-lookup.conf"
-	systemd-analyze security --no-pager --threshold=18 progressd.service >/dev/null || die "more exposed than it says"
+	systemd-analyze security --no-pager --threshold=19 progressd.service >/dev/null || die "more exposed than it says"
 	start_client alice org/asked model.safetensors
 	eventually 90 has "$(logfile org/asked)" ' 10[0-5]MB' || die "no progress line of org/asked"
 	finish_download
 	eventually 90 is_completed org/asked || die "no completed line of org/asked"
 	entry EVENT=completed MODEL=org/asked TOTAL=130000000 TOTAL_SOURCE=hub FILES=1 PROOF=request || die "the hub was not asked"
+	is_kept_from_etc
 	rm -r ${dropin%/*} /etc/progressd/hf_token
 	cp /src/packaging/systemd/config.toml /etc/progressd/config.toml
 	systemctl daemon-reload && systemctl restart progressd || die "restart"
-	ok "the drop-in hub-lookup.conf: total and proof of a file without a listing, by a token of systemd's"
+	ok "the drop-in hub-lookup.conf: total and proof of a file without a listing, by a token of systemd's, and nothing in /etc can be opened"
 }
 
 # The user's journal: what alice herself can see.

@@ -42,7 +42,7 @@ makes_a_service() {
 	[[ $(systemctl is-enabled progressd),$(property ActiveState) == enabled,active ]] || die "not enabled, or not active"
 	[[ $(property FragmentPath) == /usr/lib/systemd/system/progressd.service || $(property FragmentPath) == /lib/systemd/system/progressd.service ]] ||
 		die "another unit: $(property FragmentPath)"
-	grep -q '^CapEff:.0*4$' "/proc/$(property MainPID)/status" || die "other capabilities than wanted"
+	grep -q '^CapPrm:.0*4$' "/proc/$(property MainPID)/status" || die "other capabilities than wanted"
 	[[ $(stat --format=%a /run/progressd/progressd.sock) == 666 ]] || die "no socket for everybody"
 	journalctl --list-catalog | grep -q 'progressd: .* is complete' || die "no message catalog"
 	systemctl --global is-enabled progressd.service >/dev/null 2>&1 && die "every user would have a daemon as well"
