@@ -134,15 +134,31 @@ func (m *ModelLog) create(path string) (*os.File, error) {
 	if err := os.MkdirAll(m.dir, 0o751); err != nil {
 		return nil, fmt.Errorf("cannot make log directory %q: %w", m.dir, err)
 	}
-	mode := os.FileMode(0o640)
-	if info, err := os.Stat(m.dir); err == nil && info.Mode()&othersRead != 0 {
-		mode |= othersRead
+	mode, shared := os.FileMode(0o640), false
+	if info, err := os.Stat(m.dir); err == nil {
+		mode |= info.Mode() & othersRead
+		shared = info.Mode()&groupRead != 0
 	}
-	return openLog(path, mode)
+	f, err := openLog(path, mode)
+	if err == nil && shared {
+		shareWithGroup(f)
+	}
+	return f, err
 }
 
-// othersRead is the bit of a mode by which everybody may read.
-const othersRead = 0o004
+// shareWithGroup has the group read a log, whatever the umask: that of the unit lets nobody
+// read what nobody has to. Where it can't be done the umask stands.
+func shareWithGroup(f *os.File) {
+	if info, err := f.Stat(); err == nil && info.Mode()&groupRead == 0 && info.Size() == 0 {
+		_ = f.Chmod(info.Mode().Perm() | groupRead)
+	}
+}
+
+// The bits of a mode by which the group, and everybody, may read.
+const (
+	groupRead  = 0o040
+	othersRead = 0o004
+)
 
 // openLog opens without following a link and without waiting for the other
 // end of a FIFO. It makes the file if it is given a mode for it.

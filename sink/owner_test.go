@@ -169,6 +169,27 @@ func TestTheOwnerOfARootMayReadItsLog(t *testing.T) {
 	}
 }
 
+// The unit's umask lets nobody read; who may list the directory may read the logs.
+func TestTheGroupThatMayListTheDirectoryReadsTheLogsWhateverTheUmask(t *testing.T) {
+	former := unix.Umask(0o077)
+	defer unix.Umask(former)
+	for dir, want := range map[os.FileMode]os.FileMode{0: 0o600, 0o700: 0o600, 0o750: 0o640, 0o751: 0o640, 0o755: 0o640} {
+		m, _ := newLog(t, newMemory())
+		if dir != 0 {
+			if err := os.Mkdir(m.dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(m.dir, dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(t, m, progressOf(350e6))
+		if info, err := os.Stat(filepath.Join(m.dir, ocrLog)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("in a directory of mode %o: %v, %v, want %o", dir, info.Mode(), err, want)
+		}
+	}
+}
+
 // readAs opens a file as another user, in a thread of its own.
 func readAs(user account.User, path string) error {
 	errs := make(chan error)

@@ -103,7 +103,11 @@ func TestWhoGoesTheWholeWayWakesAllThatItLeadsTo(t *testing.T) {
 	f := newFinder(New(Options{}), filepath.Join(base, "*", "hub"))
 	var woken []string
 	f.rouse = func(path string) { woken = append(woken, path) }
-	f.find(t.Context(), time.Now(), func(report) {})
+	for range 100 { // on a busy machine a place may have to be asked about once more
+		if f.find(t.Context(), time.Now(), func(report) {}); len(woken) > 1 {
+			break
+		}
+	}
 	if slices.Sort(woken); !slices.Equal(woken, []string{filepath.Join(base, "a", "hub"), filepath.Join(base, "b", "hub")}) {
 		t.Errorf("woken are %q", woken)
 	}
