@@ -77,8 +77,8 @@ func (p *pass) readLinks(rev *revision) error {
 	if pl := p.repo.play; pl != nil && slices.Contains(pl.revisions, rev.commit) {
 		w.play = pl
 	}
-	if rev.cut && w.play != nil {
-		rev.forgetLinks()
+	if rev.cut && (w.play != nil || rev.linksMark.stale(e)) {
+		rev.forgetLinks() // what was left out may be read this time
 	}
 	if rev.linksRead.Equal(p.now) && rev.dirs != nil || !rev.linksMark.stale(e) && !w.mayBranch() {
 		return nil
@@ -167,9 +167,12 @@ func (w *linkWalk) dir(at string, known *linkDir) (*linkDir, error) {
 		return nil, err
 	}
 	for _, name := range below {
+		if w.rev.cut {
+			break
+		}
 		e, err := d.Lstat(name)
 		switch {
-		case err != nil || w.rev.cut:
+		case err != nil:
 		case e.IsDir() && strings.Count(at, "/") >= maxDepth:
 			return nil, errTooMany
 		case e.IsDir():

@@ -1,11 +1,13 @@
 package sizer
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A link in a sub-directory moves no time stamp of the snapshot's own.
@@ -60,5 +62,30 @@ func TestADirectoryThatIsFilledByNoClientIsNoFault(t *testing.T) {
 	c.lookAt(llama)
 	if c.log.Len() > 0 {
 		t.Errorf("said:\n%s", c.log)
+	}
+}
+
+// A snapshot for which nothing is done, with more links than are read, is read again when
+// it changes, as far as before.
+func TestALongSnapshotIsReadAgainAsFarAsBefore(t *testing.T) {
+	inMemory(t)
+	c := newCache(t)
+	for i := range maxLinks + 10 {
+		c.placeBlob(fmt.Sprint(i), commitA, fmt.Sprintf("f%05d.txt", i))
+	}
+	c.age()
+	c.watch(time.Now().Add(-time.Minute), nil)
+	c.run(42, "x")
+	c.lock(42, "new")
+	for i := range 3 {
+		c.now = c.now.Add(5 * time.Second)
+		c.partial("new", ".incomplete", 1000*(i+2))
+		c.placeBlob(fmt.Sprint("w", i), commitB, fmt.Sprintf("w%d", i))
+		c.look()
+		if rev := c.root.repos[demo].revs.byCommit[commitA]; rev == nil || !rev.cut || len(rev.links) != maxLinks {
+			t.Fatalf("%d: %+v", i, rev)
+		}
+		c.link(fmt.Sprint(i), commitA, fmt.Sprintf("more%d", i))
+		c.nextTick()
 	}
 }

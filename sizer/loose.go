@@ -82,6 +82,7 @@ func (p *pass) stageLoose() {
 	}
 	for path, t := range p.root.temps.loose {
 		if t.another(p.repo) {
+			p.strangers.growing = p.strangers.growing || p.writtenOn(path, t)
 			continue
 		}
 		e, err := p.top.LstatPath(path)

@@ -139,10 +139,11 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 		if !known && len(rev.links) > 0 {
 			continue
 		}
-		if !known && rev.inventory() == nil {
-			etag, known = p.blobSizes()[e.Size]
-		} else {
+		switch {
+		case known:
 			p.notePlaced(etag, e)
+		case rev.inventory() == nil:
+			etag, known = p.blobSizes()[e.Size]
 		}
 		if !known {
 			etag = "snapshots/" + rev.commit + "/" + path
@@ -159,8 +160,8 @@ func (rev *revision) bare() bool {
 	return len(rev.places) > 0 && len(rev.links)+len(rev.samples.paths) == 0
 }
 
-// fetched names the etag of a file that was seen as a partial or a blob. Where a
-// file is numbered anew when it is moved, it has its time still.
+// fetched are the files that were seen as partials or blobs. Where a file is numbered
+// anew when it is moved, it has its time still.
 type fetched struct {
 	partials map[uint64]string
 	blobs    map[fetchedAs]string

@@ -198,6 +198,7 @@ func (p *pass) measureTemps(locks stagingLocks) (candidates []*temp) {
 	taken := sync.OnceValue(func() time.Time { return p.firstTaken(locks) })
 	for name, t := range p.root.temps.found {
 		if t.another(p.repo) {
+			p.unsure = p.unsure || !locks.none() && p.writtenOn(name, t)
 			continue
 		}
 		e, err := p.top.Lstat(name)
@@ -216,6 +217,20 @@ func (p *pass) measureTemps(locks stagingLocks) (candidates []*temp) {
 		}
 	}
 	return candidates
+}
+
+// writtenOn reports whether somebody writes on to a file whose owner was removed: it can't
+// be counted, but silence proves nothing where that may be this repository, made anew.
+func (p *pass) writtenOn(path string, t *temp) bool {
+	if !t.forsaken {
+		return false
+	}
+	e, err := p.top.LstatPath(path)
+	if err != nil || !e.Regular() {
+		return false
+	}
+	p.measureTemp(t, e)
+	return t.growing(p.now)
 }
 
 // measureTemp is measure for a file that may not have been looked at for long: what

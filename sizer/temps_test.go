@@ -445,3 +445,27 @@ func TestAnOldClientsFileIsNotMissedWhileItMovesOnTheFileSystemOfANetwork(t *tes
 	must(t, os.Rename(path+".moving", c.in(demo, "blobs", etag("a"))))
 	c.expect("there", want{play: true, bytes: mib, done: 1})
 }
+
+// An old client lives on though its repository was removed under it, and makes it anew.
+// What grows may be its file: nobody is stalled.
+func TestAFileWhoseRepositoryIsMadeAnewProvesNoSilence(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.run(42, "python3", "x.py")
+	c.lock(42, "a")
+	c.temp("abcdefgh", mib)
+	c.expect("begins", want{play: true, bytes: mib, arrived: mib, partials: 1})
+	must(t, os.RemoveAll(c.in(demo)))
+	if l := c.look(); !l.Gone {
+		t.Fatalf("look %+v", l)
+	}
+	c.nextTick()
+	c.whole("b", 1000, commitA, "b.bin") // it goes on with another file
+	for size := 2 * mib; size < 5*mib; size += mib {
+		c.temp("abcdefgh", size)
+		if l := c.look(); l.Bytes != 1000 || !l.Unseen {
+			t.Fatalf("look %+v", l)
+		}
+	}
+}

@@ -30,7 +30,7 @@ type download struct {
 	// there was one in this process.
 	look sizer.Look
 	seen bool
-	// finished: it has more files than the one before.
+	// finished: it has more files than the one before, counted in the same way.
 	finished bool
 	// rest is for how long none follows that look, if that is longer than usual.
 	rest time.Duration
@@ -279,10 +279,12 @@ func (d *download) take(look sizer.Look) (news bool) {
 		d.speed.reset()
 	}
 	before := d.look.At
-	d.finished = d.seen && !another && look.FilesDone > d.look.FilesDone
-	if d.finished { // also where no byte came: a link was made
+	more := d.seen && !another && look.FilesDone > d.look.FilesDone
+	if more { // also where no byte came: a link was made
 		d.clocks.quiet.stop()
 	}
+	// A lock, or a listing, has others counted than before.
+	d.finished = more && look.Locked == d.look.Locked && look.TotalSource == d.look.TotalSource && look.Files == d.look.Files
 	d.look, d.seen = look, true
 	d.lose(look, newcomer)
 	// What came while no daemon ran shows in the count alone.

@@ -150,7 +150,6 @@ func (d *download) keepalive() []Event {
 		silence = 0
 	}
 	resting := d.rest > 0 && d.now.Sub(d.clocks.checked) >= LongRest
-	_ = resting
 	unsure := d.look.Unseen || resting || d.clocks.checked.IsZero() || d.unsure.After(d.lastByte) && silence < time.Second
 	uncounted := lastMinute == 0 && unsure
 	switch {

@@ -322,3 +322,23 @@ func TestAPauseThatWasNotPlannedIsBlindness(t *testing.T) {
 		t.Errorf("told %q, %+v", p.told(), e)
 	}
 }
+
+// Nobody has finished anything where a loader has taken a lock, or a listing has come: more
+// files count then.
+func TestFilesThatCountInAnotherWayMoveNothing(t *testing.T) {
+	for what, change := range map[string]func(*sizer.Look){
+		"a lock":          func(l *sizer.Look) { l.Locked = true },
+		"a listing comes": func(l *sizer.Look) { l.TotalSource, l.Total, l.Files, l.Missing = sizer.FromHub, 90*mb, 3, 1 },
+	} {
+		t.Run(what, func(t *testing.T) {
+			p := play(t, defaults)
+			p.see(also(by(hf), bytes(50*mb), func(l *sizer.Look) { l.FilesDone = 1 }))
+			p.see(also(tidy, func(l *sizer.Look) { l.Failed = 1 }))
+			p.until(2 * time.Minute)
+			p.see(also(change, func(l *sizer.Look) { l.FilesDone = 2 }))
+			if p.count(Interrupted) != 1 || p.count(Moving) != 0 {
+				t.Errorf("told %q", p.told())
+			}
+		})
+	}
+}

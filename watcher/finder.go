@@ -38,7 +38,8 @@ type finder struct {
 	box   *inbox
 	self  *repo // stands for the pattern
 
-	before   time.Time // of the previous check; zero before the first
+	before   time.Time   // since which all has been asked about; zero before the first check
+	rounds   []time.Time // when the checks began in which that was done
 	previous survey
 	known    map[string]Root // by via
 	trail    trail
@@ -79,7 +80,7 @@ func newFinder(w *Watcher, pattern string) *finder {
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
 		processorTime: w.opts.ProcessorTime, rouse: w.rouse,
 		surveyor: surveyor{fs: w.opts.FS, probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
-		guards:   guards{notify: w.notify, box: newInbox(account.Unknown), of: make(map[string]*repo)},
+		guards:   guards{notify: w.notify, box: newInbox(account.Unknown), of: make(map[string]*repo), stands: make(map[string]mark)},
 		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
 	if f.survey = f.resolve; w.survey != nil {
@@ -96,7 +97,7 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 		start, used := time.Now(), f.processorTime()
 		f.busy.Store(start.UnixNano())
 		if f.asBefore(ctx) {
-			f.before = start
+			f.askedAgain(start)
 		} else {
 			find(ctx, start, tell)
 			find = f.find
@@ -118,6 +119,14 @@ func (f *finder) run(ctx context.Context, tell func(report)) {
 		}
 		f.heed()
 	}
+}
+
+// askedAgain notes one more check, by rounds: of many places each is asked about in one of
+// several.
+func (f *finder) askedAgain(start time.Time) {
+	f.rounds = append(f.rounds, start)
+	f.rounds = f.rounds[max(0, len(f.rounds)-f.trail.rounds()):]
+	f.before = f.rounds[0]
 }
 
 // heed empties the inbox. Where too much was told in the directory in which a root is
@@ -213,6 +222,7 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 	if !s.asked.IsZero() {
 		f.before = s.asked
 	}
+	f.rounds = []time.Time{f.before}
 	return seen
 }
 

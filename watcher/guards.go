@@ -6,6 +6,10 @@ type guards struct {
 	notify *notifier // nil: no events
 	box    *inbox
 	of     map[string]*repo // by directory
+	// stands is which directory each was posted at.
+	stands map[string]mark
+	// missing: one was relieved that is to be posted again.
+	missing bool
 }
 
 // post watches the directories of a trail, and no others. One in which names have just
@@ -14,34 +18,37 @@ func (g *guards) post(t *trail) {
 	if g.notify == nil {
 		return
 	}
-	wanted := make(map[string]bool) // false: if it is watched already
+	at := make(map[string]mark) // zero: if it is watched already
 	if t.plan(); t.rounds() > 1 {
 		for _, l := range t.listings {
-			wanted[l.dir] = l.mark != mark{}
+			at[l.dir] = l.mark
 		}
 	}
+	g.missing = false
 	for dir, p := range g.of {
-		if _, still := wanted[dir]; !still {
-			g.relieve(dir, p)
+		l, still := at[dir]
+		if was := g.stands[dir]; !still || l != (mark{}) && (l.dev != was.dev || l.inode != was.inode) {
+			g.relieve(dir, p) // or another directory lies there now
 		}
 	}
-	if len(wanted) == 0 {
+	if len(at) == 0 {
 		return
 	}
 	g.notify.join(g.box)
-	for dir, rests := range wanted {
-		if !rests || g.of[dir] != nil || !g.notify.hears(g.box.owner) {
+	for dir, l := range at {
+		if l == (mark{}) || g.of[dir] != nil || !g.notify.hears(g.box.owner) {
 			continue
 		}
 		p := &repo{path: dir, box: g.box, watch: watch{where: onFolder, waiting: true, seq: 1}}
-		g.of[dir] = p
+		g.of[dir], g.stands[dir] = p, l
 		g.notify.ask(request{verb: arm, repo: p, dir: dir, key: dir, seq: p.watch.seq})
 	}
 }
 
 func (g *guards) relieve(dir string, p *repo) {
-	p.gone = true
+	p.gone, g.missing = true, true
 	delete(g.of, dir)
+	delete(g.stands, dir)
 	g.notify.ask(request{verb: disarm, repo: p, dir: dir, key: dir})
 }
 

@@ -14,9 +14,10 @@ import (
 // it anyway: on the same way, it asks about what lies in it, too.
 
 const (
-	// longestRest bounds a rest, whatever may go wrong with who looks after it.
-	longestRest = 10 * time.Minute
-	// mostResting is in how many repositories at most.
+	// longestRest bounds a rest, whatever may go wrong with who looks after it, or hold
+	// him up.
+	longestRest = time.Minute
+	// mostResting is how many repositories a root that rests may have.
 	mostResting = 16
 )
 

@@ -203,6 +203,9 @@ func (f *finder) asBefore(ctx context.Context) bool {
 	}
 	if f.trail.proven == f.trail.rounds() {
 		f.trail.began, f.trail.proven = start, 0
+		if f.guards.missing {
+			f.guards.post(&f.trail)
+		}
 	}
 	return true
 }

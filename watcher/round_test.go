@@ -220,3 +220,59 @@ func TestWhatComesElsewhereLeavesGuardsAsTheyAre(t *testing.T) {
 		}
 	})
 }
+
+// Where not all is asked about at each poll, a root that no event tells of was last known
+// not to be there when it was asked about, and not at the polls in between: what had come
+// to it by then is no news else.
+func TestARootThatNoEventTellsOfWasNotThereBeforeItWasMade(t *testing.T) {
+	n := newNode(t, many)
+	polling(t, usual, n.pattern(), func(_ *madeUp, l *looks) {
+		for i := range 2 * turns {
+			pass(3*turns*usual + time.Duration(i)*usual)
+			pass(time.Until(time.Now().Truncate(usual).Add(usual + usual/2)))
+			made, hub := time.Now(), filepath.Join(n.volumes(i+10), "new", "hub")
+			mkdir(t, hub, fmt.Sprintf("models--new--v%d", i), "blobs")
+			pass((turns + 1) * usual)
+			found, ok := l.roots.Load(hub)
+			if !ok {
+				t.Fatalf("%d: not found within %d polls", i, turns+1)
+			}
+			if since := found.(Root).Since; since.After(made) {
+				t.Errorf("%d: it is said not to have been there %v after it was made", i, since.Sub(made))
+			}
+			age(t, n.volumes(i+10))
+		}
+	})
+}
+
+// A directory on the way may be another one all at once, and too much may be told in it.
+func TestADirectoryOnTheWayIsWatchedAgain(t *testing.T) {
+	for what, change := range map[string]func(n node, m *madeUp){
+		"another one lies there": func(n node, _ *madeUp) {
+			must(t, os.Rename(filepath.Join(n.pod(3), "kubelet"), filepath.Join(n.pod(3), "old")))
+			mkdir(t, n.volumes(3))
+			age(t, n.volumes(3))
+		},
+		"after a storm": func(n node, m *madeUp) {
+			for range stormOfOne + 2 {
+				m.events <- fsnotify.Event{Name: n.volumes(3) + "/x", Op: fsnotify.Create}
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			n := newNode(t, many)
+			polling(t, usual, n.pattern(), func(m *madeUp, _ *looks) {
+				pass(3 * turns * usual)
+				if !m.watches(n.volumes(3)) {
+					t.Fatal("it isn't watched")
+				}
+				added := m.added.Load()
+				change(n, m)
+				pass(10 * turns * usual)
+				if !m.watches(n.volumes(3)) || m.added.Load() == added {
+					t.Errorf("watched: %v, with %d more watches", m.watches(n.volumes(3)), m.added.Load()-added)
+				}
+			})
+		})
+	}
+}

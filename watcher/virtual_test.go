@@ -61,6 +61,7 @@ type looks struct {
 	came map[string]time.Time
 	// kernel counts what is asked of it.
 	kernel counting
+	roots  sync.Map // by path
 }
 
 func (l *looks) Came(folder string, absent time.Time) {
@@ -114,7 +115,7 @@ func polling(t *testing.T, poll time.Duration, root string, test func(m *madeUp,
 				return &Notifications{Watches: m, Events: m.events, Errors: m.errors}, nil
 			},
 			ProcessorTime: func() time.Duration { return time.Duration(used.Add(int64(time.Millisecond))) },
-			IsRepo:        isRepo, IsLocal: isShelf, NewLooker: func(Root) Looker { return l }, Log: quietLog(),
+			IsRepo:        isRepo, IsLocal: isShelf, NewLooker: func(r Root) Looker { l.roots.Store(r.Path, r); return l }, Log: quietLog(),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
