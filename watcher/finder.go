@@ -83,6 +83,7 @@ func newFinder(w *Watcher, pattern string) *finder {
 		guards:   guards{notify: w.notify, box: newInbox(account.Unknown), of: make(map[string]*repo), stands: make(map[string]mark)},
 		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
 	}
+	f.surveyor.stuck = f.rests.close
 	if f.survey = f.resolve; w.survey != nil {
 		f.survey = func(context.Context) survey { return w.survey(pattern) }
 	}

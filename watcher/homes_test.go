@@ -257,7 +257,7 @@ func TestManyThatHangAreBounded(t *testing.T) {
 		path := "/home/" + string(rune('A'+i))
 		questions = append(questions, question{"p\x00" + path, path, func() answer { <-gate; return answer{} }})
 	}
-	s := surveyor{fs: fsys.Real{}, probes: &Probes{}, prefix: "p\x00", wake: func() {}}
+	s := surveyor{fs: fsys.Real{}, probes: &Probes{}, prefix: "p\x00", wake: func() {}, stuck: func() {}}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan []delay)
 	go func() {

@@ -135,6 +135,7 @@ type surveyor struct {
 	probes *Probes
 	prefix string // of its keys
 	wake   func() // for a new survey
+	stuck  func() // is told when no more may be left hanging, and that one is waited for
 }
 
 // ask gives an answer for each question, nil for those from which one is still to
@@ -203,6 +204,7 @@ func (s *surveyor) relay(ctx context.Context, questions []question, todo []int, 
 		}
 		q := questions[todo[done]]
 		if ctx.Err() == nil && s.probes.waiting(s.prefix) >= maxHanging {
+			s.stuck()
 			patience.Reset(placePatience)
 			continue
 		}

@@ -14,9 +14,8 @@ import (
 // it anyway: on the same way, it asks about what lies in it, too.
 
 const (
-	// longestRest bounds a rest, whatever may go wrong with who looks after it, or hold
-	// him up.
-	longestRest = time.Minute
+	// longestRest bounds a rest, whatever may go wrong with who looks after it.
+	longestRest = 10 * time.Minute
 	// mostResting is how many repositories a root that rests may have.
 	mostResting = 16
 )

@@ -276,3 +276,33 @@ func TestADirectoryOnTheWayIsWatchedAgain(t *testing.T) {
 		})
 	}
 }
+
+// Where so many places hang that one is waited for, each root looks after itself.
+func TestWhileSoManyPlacesHangEachRootLooksAfterItself(t *testing.T) {
+	n := newNode(t, 3)
+	polling(t, usual, n.pattern(), func(_ *madeUp, l *looks) {
+		pass(3 * turns * usual)
+		var stuck atomic.Bool
+		gate := make(chan struct{})
+		wait := func(path string) {
+			if stuck.Load() && strings.Contains(path, "/hung") && strings.HasSuffix(path, "hub") {
+				<-gate
+			}
+		}
+		l.kernel.waits.Store(&wait)
+		stuck.Store(true)
+		for i := range maxHanging + 4 {
+			mkdir(t, n.volumes(1), fmt.Sprintf("hung%d", i), "hub")
+		}
+		pass(4 * turns * usual)
+		l.take()
+		touch(t, n.blobs(0), "x")
+		pass((turns + 1) * usual)
+		if l.at(n.folder(0)) == 0 {
+			t.Errorf("what no event tells of isn't found within %d polls", turns+1)
+		}
+		close(gate)
+		stuck.Store(false)
+		pass(4 * usual)
+	})
+}
