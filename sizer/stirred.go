@@ -40,7 +40,7 @@ func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
 	if p.anyUnclaimed(r.temps.found) {
 		table, err := r.opts.Procs.read(now, 0)
 		if err == nil {
-			p.newLockSearch(table, func(folder, _ string) bool {
+			p.newLockSearch(table, func(folder, _ string, _ int) bool {
 				folders[folder] = true
 				return true
 			}).run()
@@ -75,12 +75,12 @@ type lockSearch struct {
 	others int
 	// left is how much more may be looked at.
 	left  int
-	yield func(folder, etag string) bool
+	yield func(folder, etag string, pid int) bool
 	// besides are the folders of which the locks beside the blobs are known.
 	besides map[string]bool
 }
 
-func (p *pass) newLockSearch(table downloader.Locks, yield func(folder, etag string) bool) *lockSearch {
+func (p *pass) newLockSearch(table downloader.Locks, yield func(folder, etag string, pid int) bool) *lockSearch {
 	s := &lockSearch{pass: p, table: table, left: maxLocks, yield: yield, besides: make(map[string]bool)}
 	if p.root.fs.sameDev {
 		s.others = table.On(p.root.opts.Dev)
@@ -106,11 +106,12 @@ func (s *lockSearch) run() (all bool) {
 
 func (s *lockSearch) held(folder string, files []lockFile) bool {
 	for _, file := range files {
-		if _, held := s.holder(s.table, file); !held {
+		pid, held := s.holder(s.table, file)
+		if !held {
 			continue
 		}
 		s.others--
-		if !s.yield(folder, file.etag) {
+		if !s.yield(folder, file.etag, pid) {
 			return false
 		}
 	}

@@ -342,8 +342,8 @@ func (p *pass) othersStage() bool {
 		return true
 	}
 	found := false
-	all := p.newLockSearch(table, func(folder, etag string) bool {
-		found = folder != p.repo.folder && !p.writesBeside(p.root.repos[folder], etag)
+	all := p.newLockSearch(table, func(folder, etag string, pid int) bool {
+		found = folder != p.repo.folder && !p.writesBeside(p.root.repos[folder], etag, pid)
 		return !found
 	}).run()
 	return found || !all
@@ -363,16 +363,15 @@ func (rp *repo) writes(etag string) bool {
 
 // writesBeside reports whether who holds the lock of a blob of a repository is known to
 // write beside the blobs: he was seen to, or has written there since he began.
-func (p *pass) writesBeside(rp *repo, etag string) bool {
+func (p *pass) writesBeside(rp *repo, etag string, pid int) bool {
 	if rp == nil {
 		return false
 	}
-	pid, known := rp.reading.held.by[etag]
-	if known && rp.play != nil && rp.play.beside[pid] {
+	if rp.play != nil && rp.play.beside[pid] {
 		return true
 	}
 	for _, part := range rp.partials {
-		if part.Etag == etag && (!known || part.mtime.After(p.beganAt(pid).Add(tick))) {
+		if part.Etag == etag && part.mtime.After(p.beganAt(pid).Add(tick)) {
 			return true
 		}
 	}
