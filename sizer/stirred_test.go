@@ -196,7 +196,7 @@ func TestTheSearchForLocksIsBounded(t *testing.T) {
 		table, err := c.opts.Procs.read(c.now, 0)
 		must(t, err)
 		found := 0
-		s := p.newLockSearch(table, func(string, string) bool {
+		s := p.newLockSearch(table, func(string, string, int) bool {
 			found++
 			return true
 		})
