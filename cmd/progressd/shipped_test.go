@@ -285,6 +285,9 @@ func TestEveryVerdictOnEveryClientComesWhenItIsDue(t *testing.T) {
 	var all []*play
 	for _, plot := range plots {
 		for _, who := range players {
+			if plot.name == "paused" && who.kind == client.Swift {
+				continue // what it fetches elsewhere can't be seen: no stall is told (docs/limits.md)
+			}
 			one := &play{service: d, player: who, plot: plot, hub: h, acting: acting}
 			if one.wait() > shippedInterrupt && os.Getenv(nightly) == "" {
 				continue // ten minutes: nightly, and simulated
