@@ -136,6 +136,9 @@ func (p *pass) takeInventory(f treeFile, wanted []hfcache.Filter) (*inventory, e
 func (p *pass) takeStock(pl *play, look *Look) {
 	i := p.inventoryOf(pl)
 	if i == nil {
+		if p.severalStocks(pl) {
+			look.Doubtful++
+		}
 		return
 	}
 	if !slices.EqualFunc(i.wanted, pl.wanted, hfcache.Filter.Equal) || (i.wanted == nil) != (pl.wanted == nil) {
@@ -155,6 +158,14 @@ func (p *pass) takeStock(pl *play, look *Look) {
 	look.Files, look.Total, look.Listed = i.files, p.totalOf(pl, i), i.files
 	look.Missing = max(0, i.files-look.FilesDone)
 	look.TotalSource = pl.source()
+}
+
+// severalStocks: of several revisions in flight one has a listing that is too long to be
+// kept. Which of their files are wanted isn't worked out, so none is proven.
+func (p *pass) severalStocks(pl *play) bool {
+	return len(pl.revisions) > 1 && slices.ContainsFunc(pl.revisions, func(commit string) bool {
+		return p.repo.revs.at(commit).inventory() != nil
+	})
 }
 
 // totalOf is what all that is wanted takes.

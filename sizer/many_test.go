@@ -323,3 +323,34 @@ func TestWhatIsWantedOfALongListingIsItsTotal(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// Two revisions with long listings come at one time. Neither is proven, and that nothing
+// comes any more proves nothing, either.
+func TestOfTwoLongListingsNoneIsCompleteByQuiet(t *testing.T) {
+	inMemory(t)
+	c := newCache(t)
+	k := kinds["cache"]
+	c.listMany(k)
+	k.hold(c)
+	for i := range 300 {
+		k.bring(c, i)
+	}
+	c.look()
+	c.nextTick()
+	c.must(os.WriteFile(c.in(demo, "trees", commitB+".json"), []byte(bigListing(many)), 0o644))
+	c.partial("a", ".incomplete", mib)
+	c.lock(7, "a")
+	c.look()
+	c.finish("a", ".incomplete", commitB, "a.bin")
+	c.unlock("a")
+	c.must(os.Remove(c.in(demo, "blobs", etag("last")+".incomplete")))
+	c.unlock("last")
+	c.kill(7)
+	var l Look
+	for range 3 {
+		l = c.look()
+	}
+	if len(l.Revisions) != 2 || l.Doubtful == 0 || l.Proof != NoProof {
+		t.Errorf("of %v %d are doubtful, proof %q", l.Revisions, l.Doubtful, l.Proof)
+	}
+}
