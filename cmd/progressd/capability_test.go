@@ -161,7 +161,10 @@ func TestOnlyThreadsThatLookHaveTheCapability(t *testing.T) {
 	}
 	d.write("config.toml", strings.Replace(d.config(), d.path("hub")+`"`, d.path("home", "*", "hub")+`"`, 1))
 	daemon := d.asTheUnitDoes()
-	d.until(d.errout, "caches=2")
+	d.until(d.errout, "msg=watching caches=")
+	for _, home := range []string{"far", "alice"} { // on a busy machine one may be found a moment later
+		d.until(d.errout, `msg="cache found" root=`+d.path("home", home, "hub"))
+	}
 	if kept := keepers(t, daemon.Process.Pid); len(kept) != 0 {
 		t.Errorf("while nobody looks: %+v", kept)
 	}
