@@ -20,12 +20,17 @@ func (p *pass) newStagers() stagers {
 		maps.Copy(s.beside, p.repo.play.beside)
 	}
 	for _, part := range p.repo.partials {
-		// Another one may have died of it as this one began.
-		if pid, locked := p.held.by[part.Etag]; locked && part.mtime.After(s.beganAt(pid).Add(tick)) {
+		if pid, locked := p.held.by[part.Etag]; locked && p.wrote(pid, part) {
 			s.beside[pid] = true
 		}
 	}
 	return s
+}
+
+// wrote reports whether a partial was written to since a process began that holds the lock
+// of its blob: another one may have died of it as this one began.
+func (p *pass) wrote(pid int, part *partial) bool {
+	return part.mtime.After(p.beganAt(pid).Add(tick))
 }
 
 // may reports whether the lock of a blob may stand for a file in the root.

@@ -132,13 +132,18 @@ func (r *Root) moved(gone *temp) {
 	}
 }
 
-// landing is in how many looks a file that has left the root is found in its place at the
-// latest: in the next but one, but a server may take seconds to move it.
+// In how many looks a file that has left the root is found in its place at the latest: in
+// the next but one, but a server may take seconds to move it.
+const (
+	landsWithin    = 2
+	landsOnAServer = 20
+)
+
 func (r *Root) landing() int {
 	if r.opts.Vague {
-		return 20
+		return landsOnAServer
 	}
-	return 2
+	return landsWithin
 }
 
 // stageTemps claims what this repository's locks entitle it to, and measures it.
@@ -371,7 +376,7 @@ func (p *pass) writesBeside(rp *repo, etag string, pid int) bool {
 		return true
 	}
 	for _, part := range rp.partials {
-		if part.Etag == etag && part.mtime.After(p.beganAt(pid).Add(tick)) {
+		if part.Etag == etag && p.wrote(pid, part) {
 			return true
 		}
 	}
