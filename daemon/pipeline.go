@@ -140,7 +140,7 @@ func New(ctx context.Context, opts Options) *Pipeline {
 	p.hub = HubOf(set, opts.Getenv, opts.Hub, p.log)
 	p.watcher = watcher.New(opts.Machine.onto(p.watches(ctx, &scannerFactory{
 		store: store, accounts: opts.Accounts, looks: p.looks, attended: p.attended, opened: now, log: p.log,
-		procs: sizer.NewProcs(opts.processes()), listing: listingOf(p.hub), files: opts.filesFor, machine: opts.Machine,
+		procs: downloader.NewShared(opts.processes()), listing: listingOf(p.hub), files: opts.filesFor, machine: opts.Machine,
 	})))
 	return p
 }

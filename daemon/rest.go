@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"progressd/account"
+	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/hublist"
@@ -24,7 +25,7 @@ func ScanOptions(hub *hublist.Hub, since time.Time, log *slog.Logger) sizer.Opti
 	return sizer.Options{
 		Since: since, Opened: since,
 		Recall:  func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
-		Listing: listingOf(hub), Procs: sizer.NewProcs(procDir), Log: log,
+		Listing: listingOf(hub), Procs: downloader.NewShared(procDir), Log: log,
 	}
 }
 
@@ -128,7 +129,7 @@ func (p *Pipeline) restOf(root watcher.RootStatus, repo hfcache.Repo, since time
 	}
 	options := ScanOptions(p.hub, since, slog.New(slog.DiscardHandler))
 	options.FS, options.Path, options.Dev, options.Inode = p.opts.filesFor(payer), root.Path, root.Dev, root.Inode
-	options.Procs = sizer.NewProcs(p.opts.processes())
+	options.Procs = downloader.NewShared(p.opts.processes())
 	options.Vague, options.Unlinked = root.Remote != "", true
 	options.Reserve = memoryFor(p.opts.Accounts, payer)
 	p.opts.Machine.metered(p.opts.Accounts, payer, func() { look = lookOnce(sizer.NewRoot(options), repo.Folder()) })

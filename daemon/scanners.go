@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"progressd/account"
+	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
@@ -19,7 +20,7 @@ import (
 // A scannerFactory makes the scanners of the roots.
 type scannerFactory struct {
 	store *state.Store
-	procs *sizer.Procs
+	procs *downloader.Shared
 	// accounts are those that memory is charged to.
 	accounts *account.Book
 	// listing asks the hub; nil if that is switched off.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"progressd/account"
+	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/sizer"
 	"progressd/state"
@@ -45,7 +46,7 @@ func newStrangers(t *testing.T) *strangers {
 	t.Cleanup(func() { stop(); <-done })
 	s.scanners = &scannerFactory{
 		store: state.Volatile(log), accounts: s.accounts, looks: looks, attended: NewAttendance(), opened: time.Now(),
-		procs: sizer.NewProcs(procDir), files: func(account.User) fsys.Kernel { return nil }, log: log,
+		procs: downloader.NewShared(procDir), files: func(account.User) fsys.Kernel { return nil }, log: log,
 	}
 	return s
 }

@@ -264,7 +264,7 @@ func (b *bubble) start() {
 	p.tracker = tracker.New(limits(set), p.ledger, hooks, log)
 	p.tracker.Restore(b.store.Episodes(), time.Now())
 	watches := p.watches(ctx, &scannerFactory{
-		store: b.store, looks: p.looks, attended: p.attended, opened: time.Now(), log: log, procs: sizer.NewProcs(downloader.ProcDir(b.in("proc"))),
+		store: b.store, looks: p.looks, attended: p.attended, opened: time.Now(), log: log, procs: downloader.NewShared(downloader.ProcDir(b.in("proc"))),
 		files: func(account.User) fsys.Kernel { return stamped{} }, machine: &Machine{FS: stamped{}},
 	})
 	watches.Notify = false

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 )
 
@@ -26,9 +27,9 @@ func TestACommandIsFoundWithoutItsLock(t *testing.T) {
 		},
 		"another one is known from a second ago": func(c *cache) {
 			c.run(41, "hf", "download", "org/demo", "config.json")
-			c.root.opts.Procs.find(c.now, hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}, 0)
+			c.root.opts.Procs.Fetched(c.now, hfcache.Repo{Type: hfcache.Model, ID: "org/demo"}, 0)
 			c.must(os.RemoveAll(filepath.Join(c.proc, "41")))
-			c.now = c.now.Add(commandsAge / 10)
+			c.now = c.now.Add(downloader.CommandsAge / 10)
 			begins(c)
 		},
 	}
@@ -41,7 +42,7 @@ func TestACommandIsFoundWithoutItsLock(t *testing.T) {
 			if l.WantedKnown || l.Proof != NoProof || l.Settled != NoProof {
 				t.Fatalf("it may fetch into another cache: %+v", l)
 			}
-			c.now = c.now.Add(2 * commandsAge)
+			c.now = c.now.Add(2 * downloader.CommandsAge)
 			c.total("still", FromHabits, excluded, 7, 8)
 			c.lock(42, "s1")
 			c.partial("s1", ".01234567.incomplete", mib)
@@ -98,7 +99,7 @@ func TestACommandThatEndedUnseen(t *testing.T) {
 	c.run(42, "hf", "download", "org/demo", "--include", "*.json")
 	c.total("its total", FromHabits, 1000, 3, 8)
 	c.kill(42)
-	c.now = c.now.Add(2 * commandsAge)
+	c.now = c.now.Add(2 * downloader.CommandsAge)
 	if l := c.total("stands", FromHabits, 1000, 3, 8); l.Proof != NoProof || l.Settled != NoProof || l.Missing != 7 {
 		t.Fatalf("look %+v", l)
 	}

@@ -62,7 +62,7 @@ func (c *cache) watch(since time.Time, recall func(hfcache.Repo) (Memory, bool))
 	c.must(syscall.Stat(c.path, &st))
 	c.opts = Options{
 		Path: c.path, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall,
-		Procs: NewProcs(downloader.ProcDir(c.proc)), Judged: c.judged,
+		Procs: downloader.NewShared(downloader.ProcDir(c.proc)), Judged: c.judged,
 		Log: slog.New(slog.NewTextHandler(c.log, nil)),
 	}
 	if strings.Contains(c.t.Name(), onNetwork) {

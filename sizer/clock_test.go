@@ -111,36 +111,6 @@ func TestAClockThatIsSetRemovesNothing(t *testing.T) {
 	}
 }
 
-// What is remembered is by the clock of the files, which the next life of the daemon
-// has to go by.
-func TestWhatIsRememberedIsByTheClockOfTheFiles(t *testing.T) {
-	start := time.Now()
-	c := newClock(fsys.Real{}, true)
-	c.start = start
-	c.look(start)
-	then := start.Add(-time.Hour)
-	c.look(start.Add(time.Second))
-	if !c.learn(then.Add(500*time.Millisecond).UnixNano(), start, start, late) {
-		t.Fatal("a file got a time of an hour ago, and nothing follows")
-	}
-	if at := then.Add(600 * time.Millisecond); !c.theirs(c.ours(at)).Equal(at) {
-		t.Errorf("%v became %v", at.Sub(start), c.theirs(c.ours(at)).Sub(start))
-	}
-	if at := c.ours(then.Add(600 * time.Millisecond)); at.Before(start.Add(-late)) || at.After(c.now.Add(late)) {
-		t.Errorf("it came at %v", at.Sub(start))
-	}
-	if at := start.Add(-time.Minute); !c.ours(at).Equal(at) {
-		t.Errorf("what came before has moved to %v", c.ours(at).Sub(start))
-	}
-	c.look(start.Add(time.Minute))
-	if !c.learn(start.Add(time.Minute).UnixNano(), start.Add(time.Second), start.Add(time.Second), late) {
-		t.Fatal("it is as it was at first")
-	}
-	if at := then.Add(400 * time.Millisecond); c.ours(at).Before(start.Add(-late)) {
-		t.Errorf("what came meanwhile came at %v", c.ours(at).Sub(start))
-	}
-}
-
 // A folder that was made long ago and is moved to where another was tells of no clock.
 func TestAFolderThatIsMovedSetsNoClock(t *testing.T) {
 	c := newCache(t)
@@ -158,7 +128,7 @@ func TestAFolderThatIsMovedSetsNoClock(t *testing.T) {
 	for range 3 {
 		c.look()
 	}
-	if len(c.root.clock.spells) > 0 {
-		t.Errorf("spells %+v", c.root.clock.spells)
+	if c.root.clock.WasSet() {
+		t.Error("the clock is taken to be set")
 	}
 }

@@ -84,7 +84,7 @@ const copiedAndLinked = time.Second
 // exactly as the clocks tell.
 func (p *pass) linkedByAnother(pl *play, pid int, written, linked time.Time) bool {
 	return linked.Sub(written) > copiedAndLinked || slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool {
-		began := p.root.processes.began(d, p.now)
+		began := p.root.processes.Began(d, p.now)
 		return d.PID != pid && began.After(written.Add(tick)) && !began.After(linked.Add(tick))
 	})
 }

@@ -145,7 +145,7 @@ func TestALinkMadeByOneThatCameBehindADeadClientIsNotItsOwn(t *testing.T) {
 
 func TestWhoLinkedABlob(t *testing.T) {
 	written := time.Now()
-	p := &pass{now: written, root: &Root{processes: processes{proc: downloader.ProcDir("/proc")}}}
+	p := &pass{now: written, root: &Root{processes: downloader.NewShared(downloader.ProcDir("/proc")).Snapshot()}}
 	after := func(d time.Duration) downloader.Process {
 		var up unix.Timespec
 		must(t, unix.ClockGettime(unix.CLOCK_BOOTTIME, &up))

@@ -37,9 +37,9 @@ func (pl *play) describe(p *pass, look *Look) {
 	known := failures[:min(len(failures), maxNamed)]
 	unlinked := slices.Concat(pl.justDone, pl.unlinked)
 	look.Memory = Memory{
-		Since: p.root.clock.theirs(p.told(pl)), Play: pl.id, From: p.root.clock.theirs(pl.opened), Revisions: look.Revisions,
+		Since: p.root.clock.Theirs(p.told(pl)), Play: pl.id, From: p.root.clock.Theirs(pl.opened), Revisions: look.Revisions,
 		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Name: pl.name,
-		Attempt: p.root.clock.theirs(pl.attemptBegan), Succeeded: pl.succeeded, Settled: pl.guess.settled,
+		Attempt: p.root.clock.Theirs(pl.attemptBegan), Succeeded: pl.succeeded, Settled: pl.guess.settled,
 		Locks: pl.lockSeen, Partials: pl.partialSeen, BroughtUnseen: pl.broughtUnseen,
 		Failed: pl.formerFailed + len(failures) - len(known), FailedBlobs: known,
 		Copying: maps.Clone(pl.copying), CutOffs: slices.Clone(p.repo.cutOffs),

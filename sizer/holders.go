@@ -4,97 +4,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/hfcache"
 )
-
-// Procs knows who holds which lock of this machine. It is shared by the
-// goroutines of all roots, so that /proc/locks is read once for all of them.
-type Procs struct {
-	proc downloader.Proc
-
-	mu    sync.Mutex
-	locks downloader.Locks
-	at    time.Time
-	err   error
-	// rest is for how long no other reading is made, for what the last one took;
-	// crowded: that it was slow was said.
-	rest    time.Duration
-	crowded bool
-	// commands are what programs fetch, as it was at foundAt.
-	commands map[hfcache.Repo]downloader.Commands
-	foundAt  time.Time
-	findRest time.Duration
-}
-
-// NewProcs asks proc.
-func NewProcs(proc downloader.Proc) *Procs { return &Procs{proc: proc} }
-
-// How long one reading of /proc/locks serves: shorter than the time between
-// two looks, long enough for all roots of one tick.
-const locksAge = 100 * time.Millisecond
-
-// read gives the locks as they were, by the caller's clock, no longer ago than
-// oldest.
-func (p *Procs) read(now time.Time, oldest time.Duration) (downloader.Locks, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if age := now.Sub(p.at); p.at.IsZero() || age < 0 || age >= max(oldest, p.rest) {
-		start := time.Now()
-		p.locks, p.err = p.proc.Locks()
-		p.at, p.rest = now, 0
-		if took := time.Since(start); took >= slowReading && p.locks.Many() {
-			p.rest = locksShare * took
-		}
-	}
-	return p.locks, p.err
-}
-
-const (
-	// slowReading is how long a reading of very many locks may take. A longer one is
-	// followed by locksShare times as long without another: nobody on the machine gets
-	// a lock while they are read. Of few locks each reading counts, however long it
-	// took: on a busy machine the very first one tells who downloads.
-	slowReading = 50 * time.Millisecond
-	locksShare  = 20
-)
-
-// news gives, once, the process that holds so many locks that not all are read; 0
-// if there is nothing to say.
-func (p *Procs) news() (crowd int, said bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	cut, crowd := p.locks.Cut()
-	said = cut && !p.crowded
-	p.crowded = p.crowded || cut
-	return crowd, said
-}
-
-const (
-	// commandsAge is how long one reading of all command lines serves.
-	commandsAge = 10 * time.Second
-	// commandsShare is how many times as long as it took, if that is longer: there
-	// may be tens of thousands.
-	commandsShare = 50
-)
-
-// find gives what the programs that run fetch of a repository, as it was no
-// longer ago than oldest.
-func (p *Procs) find(now time.Time, name hfcache.Repo, oldest time.Duration) downloader.Commands {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if age := now.Sub(p.foundAt); p.foundAt.IsZero() || age < 0 || age >= max(oldest, p.findRest) {
-		start := time.Now()
-		// Where it can't be read, none is known.
-		p.commands, _ = p.proc.Commands()
-		p.foundAt, p.findRest = now, commandsShare*time.Since(start)
-	}
-	return p.commands[name]
-}
 
 // held is which locks of a repository are held now.
 type held struct {
@@ -232,7 +147,7 @@ func (p *pass) readHeld() held {
 	}
 	p.heldAgain = false
 	h := p.readLocks()
-	p.root.processes.outlived()
+	p.root.processes.Outlived()
 	last.steady = maps.Equal(h.by, last.held.by) && slices.Equal(h.pids, last.held.pids)
 	last.held, last.at = h, p.now
 	return h
@@ -240,14 +155,14 @@ func (p *pass) readHeld() held {
 
 func (p *pass) readLocks() held {
 	h := held{by: make(map[string]int), seen: p.repo.play != nil && p.repo.play.lockSeen}
-	oldest := locksAge
+	oldest := downloader.LocksAge
 	switch {
 	case p.repo.play == nil || p.relisted:
 		oldest = 0 // what has just appeared has its lock since a moment ago
 	case p.aged:
 		oldest = refreshAge
 	}
-	table, err := p.root.opts.Procs.read(p.now, oldest)
+	table, err := p.root.opts.Procs.Locks(p.now, oldest)
 	if err != nil {
 		p.root.warn("", "cannot tell who holds locks: downloads whose downloader is gone are noticed late", err)
 		return h
@@ -283,7 +198,7 @@ func (p *pass) readLocks() held {
 // sayCut reports whether there are more locks than could be read, and says so once.
 func (p *pass) sayCut(table downloader.Locks) bool {
 	cut, _ := table.Cut()
-	if crowd, news := p.root.opts.Procs.news(); news {
+	if crowd, news := p.root.opts.Procs.Crowd(); news {
 		p.root.opts.Log.Warn("so many locks are held on this machine that only some are read, and seldom: that a downloader is gone is noticed late, or by its silence",
 			"most_are_held_by_pid", crowd)
 	}
@@ -378,13 +293,13 @@ func (pl *play) people(p *pass) {
 		if pl.knows(pid, &p.root.processes) || len(pl.downloaders) >= maxDownloaders {
 			continue
 		}
-		process, err := p.root.processes.process(pid)
+		process, err := p.root.processes.Process(pid)
 		if err != nil {
 			continue // gone between the two readings
 		}
 		process.Request = pl.credible(process.Request, p.repo)
 		if !pl.anyAlive(&p.root.processes) {
-			pl.newAttempt(p.now, p.root.processes.began(process, p.now))
+			pl.newAttempt(p.now, p.root.processes.Began(process, p.now))
 			p.releaseTemps()
 		}
 		pl.downloaders = append(pl.downloaders, process)
@@ -393,11 +308,11 @@ func (pl *play) people(p *pass) {
 }
 
 // run brings up to date which of the downloaders run.
-func (pl *play) run(now time.Time, procs *processes) {
+func (pl *play) run(now time.Time, procs *downloader.Snapshot) {
 	pl.asked = now
 	pl.running, pl.stopped = make([]bool, len(pl.downloaders)), nil
 	for i, process := range pl.downloaders {
-		state := procs.state(process)
+		state := procs.State(process)
 		pl.running[i] = state != downloader.Gone
 		if state == downloader.Stopped {
 			pl.stopped = append(pl.stopped, process.PID)
@@ -416,19 +331,19 @@ func (pl *play) alive() []downloader.Process {
 	return alive
 }
 
-func (pl *play) anyAlive(procs *processes) bool {
-	return slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return procs.runs(d) })
+func (pl *play) anyAlive(procs *downloader.Snapshot) bool {
+	return slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return procs.Runs(d) })
 }
 
 // died reports whether a downloader of this play is known to be gone.
-func (pl *play) died(pid int, procs *processes) bool {
+func (pl *play) died(pid int, procs *downloader.Snapshot) bool {
 	seen := slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return d.PID == pid })
 	return seen && !pl.knows(pid, procs)
 }
 
-func (pl *play) knows(pid int, procs *processes) bool {
+func (pl *play) knows(pid int, procs *downloader.Snapshot) bool {
 	for _, d := range pl.downloaders {
-		if d.PID == pid && procs.runs(d) {
+		if d.PID == pid && procs.Runs(d) {
 			return true
 		}
 	}

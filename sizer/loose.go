@@ -64,7 +64,7 @@ func (p *pass) listLoose() {
 
 // newLoose takes up a file: what lay there before the watch began isn't new.
 func (p *pass) newLoose(dir fsys.Dir, name string, e fsys.Entry) *temp {
-	t := &temp{born: bornOr(p.root.clock.ours(dir.Born(name)), e), seen: p.now, partial: partial{
+	t := &temp{born: bornOr(p.root.clock.Ours(dir.Born(name)), e), seen: p.now, partial: partial{
 		ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 	}}
 	if t.born.Before(p.root.opts.Opened) {
@@ -98,7 +98,7 @@ func (p *pass) stageLoose() {
 }
 
 func (p *pass) claimLoose(t *temp) {
-	old := t.mtime.Before(p.root.clock.ours(p.repo.born)) // of one that was there before
+	old := t.mtime.Before(p.root.clock.Ours(p.repo.born)) // of one that was there before
 	if t.owner == "" && !old && (t.growing(p.now) || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
 		alone := p.sole() == p.repo.folder
 		if alone && !t.contested { // else it may be of one that is removed

@@ -46,5 +46,5 @@ func (p *pass) arrive() {
 // keptTimes reports whether a file was copied to where it is with the times that
 // it had elsewhere: then it is younger than its content.
 func (p *pass) keptTimes(path string, modified time.Time) bool {
-	return p.root.clock.ours(p.top.BornPath(path)).After(modified.Add(racy))
+	return p.root.clock.Ours(p.top.BornPath(path)).After(modified.Add(racy))
 }

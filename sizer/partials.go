@@ -127,7 +127,7 @@ func (p *pass) measurePartials(blobs fsys.Dir) error {
 			}
 		}
 		if part.ino == 0 {
-			p.found(part, e, p.root.clock.ours(blobs.BornPath(name)))
+			p.found(part, e, p.root.clock.Ours(blobs.BornPath(name)))
 		} else {
 			part.measure(p.numbered(e, part), p.root.fs.content(part.BlobName, e), p.now)
 		}

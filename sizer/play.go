@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsclock"
 	"progressd/hfcache"
 )
 
@@ -123,16 +124,16 @@ func newPlay(now, since time.Time) *play {
 	}
 }
 
-func restored(m Memory, c *clock) *play {
-	pl := newPlay(time.Time{}, c.ours(m.Since))
+func restored(m Memory, c *fsclock.Clock) *play {
+	pl := newPlay(time.Time{}, c.Ours(m.Since))
 	pl.id, pl.restored, pl.restoredBytes = m.Play, true, m.Bytes
 	pl.revisions, pl.base, pl.formerFailed = m.Revisions, m.Base, m.Failed
 	pl.downloaders, pl.name = m.Downloaders, m.Name
-	pl.attemptBegan, pl.succeeded = c.ours(m.Attempt), m.Succeeded
+	pl.attemptBegan, pl.succeeded = c.Ours(m.Attempt), m.Succeeded
 	pl.running = make([]bool, len(pl.downloaders))
 	pl.lockSeen, pl.partialSeen, pl.broughtUnseen = m.Locks || len(pl.downloaders) > 0, m.Partials, m.BroughtUnseen
 	if !m.From.IsZero() {
-		pl.opened = c.ours(m.From)
+		pl.opened = c.Ours(m.From)
 	}
 	if len(m.Revisions) == 0 {
 		pl.since = pl.opened

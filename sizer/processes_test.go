@@ -33,7 +33,7 @@ func (p *countedProc) Locks() (downloader.Locks, error) {
 func TestALookAsksOfEachProcessOnce(t *testing.T) {
 	c := newCache(t)
 	proc := &countedProc{Proc: downloader.ProcDir(c.proc), asked: map[string]int{}}
-	c.opts.Procs = NewProcs(proc)
+	c.opts.Procs = downloader.NewShared(proc)
 	c.root = NewRoot(c.opts)
 	c.run(42, "python3", "train.py")
 	c.run(43, "python3", "serve.py")

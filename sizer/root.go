@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"progressd/downloader"
+	"progressd/fsclock"
 	"progressd/fsys"
 	"progressd/hfcache"
 )
@@ -43,7 +45,7 @@ type Options struct {
 	// Called by any goroutine; nil if there is no bound.
 	Reserve func(n int64) bool
 	// Procs knows who holds which lock; shared by all roots.
-	Procs *Procs
+	Procs *downloader.Shared
 	// Judged gives when the newest look at a repository was begun that was
 	// judged, and the judge's interest in its play: only he ends one that
 	// nothing proves complete. It never waits; nil if nobody judges.
@@ -78,7 +80,7 @@ func (o *Options) open() (fsys.Dir, error) {
 // nothing open.
 type Root struct {
 	opts  Options
-	clock *clock
+	clock *fsclock.Clock
 	repos map[string]*repo
 	// since holds what has moved on from Options.Since in this life.
 	since map[string]time.Time
@@ -87,7 +89,7 @@ type Root struct {
 	// came holds what Came has said of folders that weren't looked at yet.
 	came      map[string]time.Time
 	fs        fileSystem
-	processes processes
+	processes downloader.Snapshot
 	temps     temps
 	warned    map[string]bool
 	// collected is when garbage was last collected for want of memory.
@@ -99,11 +101,11 @@ func NewRoot(opts Options) *Root {
 	if opts.FS == nil {
 		opts.FS = fsys.Real{}
 	}
-	clock := newClock(opts.FS, opts.Vague)
+	clock := fsclock.New(opts.FS, opts.Vague)
 	opts.FS = clock
 	return &Root{
 		opts: opts, clock: clock, repos: make(map[string]*repo),
-		since: make(map[string]time.Time), rested: make(map[string]sighted), came: make(map[string]time.Time), warned: make(map[string]bool), processes: processes{proc: opts.Procs.proc},
+		since: make(map[string]time.Time), rested: make(map[string]sighted), came: make(map[string]time.Time), warned: make(map[string]bool), processes: opts.Procs.Snapshot(),
 	}
 }
 
@@ -163,8 +165,8 @@ func (r *Root) Look(now time.Time, folder string) (Look, Pace) {
 	}
 	rp := r.repo(name, folder)
 	look := Look{Root: r.opts.Path, Repo: name, At: now}
-	r.processes.forget()
-	p := &pass{root: r, repo: rp, now: r.clock.look(now)}
+	r.processes.Forget()
+	p := &pass{root: r, repo: rp, now: r.clock.Look(now)}
 	switch err := p.run(&look); {
 	case errors.Is(err, errGone):
 		r.drop(rp, p.now)
@@ -209,7 +211,7 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 		memory, known = r.opts.Recall(name)
 	}
 	if known {
-		rp.since = later(rp.since, r.clock.ours(memory.Since))
+		rp.since = later(rp.since, r.clock.Ours(memory.Since))
 		rp.cutOffs = memory.CutOffs
 	}
 	rp.since = later(rp.since, r.since[folder])

@@ -75,7 +75,7 @@ func self(role string, argv ...string) (*exec.Cmd, error) {
 // for whom is read there, also by a daemon that is started in between.
 func TestAServersWorkerIsKnownByItsServer(t *testing.T) {
 	c := newCache(t)
-	c.opts.Procs, c.step = NewProcs(downloader.ProcDir("/proc")), 0
+	c.opts.Procs, c.step = downloader.NewShared(downloader.ProcDir("/proc")), 0
 	c.root = NewRoot(c.opts)
 	twoFormats(c)
 	cmd, err := self("server", "vllm", "serve", "org/demo", "--load-format", "safetensors")

@@ -42,11 +42,11 @@ func (s stagers) may(etag string) bool {
 // beganAt is when a process began, zero if that can't be read: then whatever was
 // written at any time may be its work, and nothing in the root is.
 func (p *pass) beganAt(pid int) time.Time {
-	process, err := p.root.processes.process(pid)
+	process, err := p.root.processes.Process(pid)
 	if err != nil {
 		return time.Time{}
 	}
-	return p.root.processes.began(process, p.now)
+	return p.root.processes.Began(process, p.now)
 }
 
 // listedSince reports whether a listing that was written since then has the

@@ -28,7 +28,7 @@ func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
 		return nil, true
 	}
 	r.fs.learn(top, e.Dev)
-	p := &pass{root: r, now: r.clock.look(now), top: top}
+	p := &pass{root: r, now: r.clock.Look(now), top: top}
 	p.listTemps()
 	p.listLoose()
 	folders := make(map[string]bool)
@@ -38,7 +38,7 @@ func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
 		}
 	}
 	if p.anyUnclaimed(r.temps.found) {
-		table, err := r.opts.Procs.read(now, 0)
+		table, err := r.opts.Procs.Locks(now, 0)
 		if err == nil {
 			p.newLockSearch(table, func(folder, _ string, _ int) bool {
 				folders[folder] = true

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/downloader"
 	"progressd/fsys"
 )
 
@@ -141,7 +142,7 @@ func TestAFileThatOneOfTwoMayHaveMadeIsAwaited(t *testing.T) {
 		}
 	}
 	c.unlock("others")
-	for at := time.Now(); time.Since(at) < locksAge; { // as long as one reading serves
+	for at := time.Now(); time.Since(at) < downloader.LocksAge; { // as long as one reading serves
 		c.nextTick()
 	}
 	if l := c.look(); l.InPlay { // the other one may have left it behind
@@ -193,7 +194,7 @@ func TestTheSearchForLocksIsBounded(t *testing.T) {
 	defer top.Close()
 	p := &pass{root: c.root, repo: &repo{}, now: c.now, top: top}
 	for left, want := range map[int]int{5: 5, maxLocks: 10} {
-		table, err := c.opts.Procs.read(c.now, 0)
+		table, err := c.opts.Procs.Locks(c.now, 0)
 		must(t, err)
 		found := 0
 		s := p.newLockSearch(table, func(string, string, int) bool {

@@ -48,7 +48,7 @@ func (p *pass) began(f *file) time.Time {
 		return time.Time{}
 	}
 	if !f.bornAt.Equal(f.came) {
-		f.bornAt, f.born = f.came, p.root.clock.ours(p.top.BornPath(p.repo.folder+p.repo.layout.home+"/"+f.etag))
+		f.bornAt, f.born = f.came, p.root.clock.Ours(p.top.BornPath(p.repo.folder+p.repo.layout.home+"/"+f.etag))
 	}
 	return f.born
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/hfcache"
 )
@@ -86,7 +87,7 @@ func (p *pass) listTemps() {
 		// Clients also probe with directories of such names.
 		if e, err := root.Lstat(name); err == nil && e.Regular() {
 			if t.found[name] = former[name]; former[name] == nil {
-				t.found[name] = &temp{born: bornOr(p.root.clock.ours(root.Born(name)), e), seen: p.now, partial: partial{
+				t.found[name] = &temp{born: bornOr(p.root.clock.Ours(root.Born(name)), e), seen: p.now, partial: partial{
 					ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 				}}
 			}
@@ -329,11 +330,11 @@ func (p *pass) lockTaken(etag string) time.Time {
 func (p *pass) holdersBegan() time.Time {
 	var began time.Time
 	for _, pid := range p.held.pids {
-		process, err := p.root.processes.process(pid)
+		process, err := p.root.processes.Process(pid)
 		if err != nil {
 			return p.now.Add(-racy)
 		}
-		began = later(began, p.root.processes.began(process, p.now))
+		began = later(began, p.root.processes.Began(process, p.now))
 	}
 	return began
 }
@@ -342,7 +343,7 @@ func (p *pass) holdersBegan() time.Time {
 // so may own a file in the root as well, or whether that can't be told. Who has a
 // partial beside its blobs writes there, unless another one has left it.
 func (p *pass) othersStage() bool {
-	table, err := p.root.opts.Procs.read(p.now, locksAge)
+	table, err := p.root.opts.Procs.Locks(p.now, downloader.LocksAge)
 	if err != nil {
 		return true
 	}

@@ -88,9 +88,9 @@ func TestWhoWritesBesideTheBlobsOwnsNothingInTheRoot(t *testing.T) {
 		"another died of one as it began": {func(c *cache) {
 			c.lock(42, "b")
 			dead := c.partial("b", ".01234567.incomplete", 1000)
-			process, err := c.root.processes.process(42)
+			process, err := c.root.processes.Process(42)
 			must(t, err)
-			began := c.root.processes.began(process, c.now).Add(tick / 2)
+			began := c.root.processes.Began(process, c.now).Add(tick / 2)
 			must(t, os.Chtimes(dead, began, began))
 		}, true},
 	} {

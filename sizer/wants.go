@@ -81,13 +81,13 @@ func (p *pass) lookAround(pl *play) {
 	if p.repo.tree != nil {
 		return // which repository it holds isn't known before its lock
 	}
-	oldest := commandsAge
+	oldest := downloader.CommandsAge
 	if !pl.looked {
-		oldest = locksAge
+		oldest = downloader.LocksAge
 	} else if p.writing() {
 		return
 	}
-	found := p.root.opts.Procs.find(p.now, p.repo.name, oldest)
+	found := p.root.opts.Procs.Fetched(p.now, p.repo.name, oldest)
 	pl.guess.around = found.Loader != nil
 	switch filters := p.ownersFilters(found.Requests); {
 	case found.Loader == nil && len(filters) > 0:

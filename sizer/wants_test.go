@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/downloader"
 	"progressd/hfcache"
 )
 
@@ -191,7 +192,7 @@ func TestALoaderWhoseLocksWereMissedIsFound(t *testing.T) {
 		t.Fatalf("look %+v", l)
 	}
 	c.kill(42)
-	c.now = c.now.Add(commandsAge)
+	c.now = c.now.Add(downloader.CommandsAge)
 	if l := c.look(); !l.Lacking || l.Awaited {
 		t.Fatalf("gone: %+v", l)
 	}

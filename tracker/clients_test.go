@@ -94,7 +94,7 @@ func (w *witness) watch(since time.Time, recall func(hfcache.Repo) (sizer.Memory
 	var st syscall.Stat_t
 	must(w.t, syscall.Stat(w.hh.Root, &st))
 	w.root = sizer.NewRoot(sizer.Options{
-		Path: w.hh.Root, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall, Procs: sizer.NewProcs(downloader.ProcDir(w.proc)),
+		Path: w.hh.Root, Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Recall: recall, Procs: downloader.NewShared(downloader.ProcDir(w.proc)),
 		Judged: w.judged, Log: slog.New(slog.DiscardHandler),
 	})
 }

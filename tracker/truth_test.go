@@ -147,7 +147,7 @@ func newScene(t *testing.T, known string) *scene {
 	must(t, syscall.Stat(s.in("hub"), &st))
 	since := s.now.Add(-time.Minute)
 	s.root = sizer.NewRoot(sizer.Options{
-		FS: stamped{}, Path: s.in("hub"), Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: sizer.NewProcs(downloader.ProcDir(s.in("proc"))),
+		FS: stamped{}, Path: s.in("hub"), Dev: st.Dev, Inode: st.Ino, Since: since, Opened: since, Procs: downloader.NewShared(downloader.ProcDir(s.in("proc"))),
 		Judged: s.interest, Log: slog.New(slog.DiscardHandler),
 	})
 	return s
