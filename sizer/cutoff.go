@@ -9,27 +9,6 @@ import (
 	"progressd/fsys"
 )
 
-// A CutOff is a blob whose client ended while it copied it to its name
-// (swift-huggingface 0.8.1): nothing in the cache tells it from a whole one, and
-// whoever comes next, of any client, takes it for that and links it. What is
-// written or put there anew is another file, or has another size or time.
-type CutOff struct {
-	Etag string `json:"etag"`
-	// Inode is 0 where files are numbered anew each time.
-	Inode uint64 `json:"inode"`
-	Size  int64  `json:"size"`
-	// Modified is in nanoseconds since 1970.
-	Modified int64 `json:"modified"`
-}
-
-func (p *pass) cutOff(etag string, e fsys.Entry) CutOff {
-	c := CutOff{Etag: etag, Inode: e.Inode, Size: e.Size, Modified: e.Mtime.UnixNano()}
-	if p.root.opts.Vague {
-		c.Inode = 0
-	}
-	return c
-}
-
 // noteCutOffs notes which blobs were left half copied: the lock under which one
 // is copied is held until it is linked.
 func (p *pass) noteCutOffs(pl *play) {
@@ -89,10 +68,6 @@ func (p *pass) linkedByAnother(pl *play, pid int, written, linked time.Time) boo
 	})
 }
 
-func (p *pass) blob(etag string) (fsys.Entry, error) {
-	return p.top.LstatPath(p.repo.folder + "/blobs/" + etag)
-}
-
 func (p *pass) keepCutOff(c CutOff, why string) {
 	if slices.Contains(p.repo.cutOffs, c) || len(p.repo.cutOffs) >= maxNamed {
 		return
@@ -123,28 +98,4 @@ func (p *pass) linkedAt(etag string, size int64) (first time.Time, ok bool) {
 		}
 	}
 	return first, true
-}
-
-// linkedIn is when the first link to a blob was made in one snapshot.
-func (p *pass) linkedIn(rev *revision, etag string) (first time.Time) {
-	for _, l := range rev.links {
-		if l.etag != etag {
-			continue
-		}
-		e, err := p.top.LstatPath(p.repo.folder + "/snapshots/" + rev.commit + "/" + l.path)
-		if err == nil && (first.IsZero() || e.Ctime.Before(first)) {
-			first = e.Ctime
-		}
-	}
-	return first
-}
-
-// halves counts the files of the download that were left half copied.
-func (p *pass) halves(pl *play) (n int) {
-	for _, c := range p.repo.cutOffs {
-		if f := pl.files[c.Etag]; f != nil && f.wanted && f.want < 0 {
-			n++
-		}
-	}
-	return n
 }

@@ -1,11 +1,12 @@
 package sizer
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
-	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -94,20 +95,6 @@ func (p *pass) lastPlaced(pl *play) (at time.Time) {
 // maxNamed bounds how many blobs of a kind are remembered by name.
 const maxNamed = 64
 
-// failures are the blobs whose attempt failed and that nobody has brought
-// since. What no listing in flight names is no part of the download any more.
-func (pl *play) failures() []string {
-	var etags []string
-	for etag := range pl.failed {
-		f := pl.files[etag]
-		if f == nil && !pl.listed || f != nil && f.wanted && !f.finished() && (f.part == nil || !f.part.live) {
-			etags = append(etags, etag)
-		}
-	}
-	slices.Sort(etags)
-	return etags
-}
-
 // list counts a listed file, and towards the total what is expected.
 //
 //nolint:revive // expected is a fact about the file, not a way of counting
@@ -156,27 +143,6 @@ func (pl *play) describeFiles(p *pass, look *Look) {
 	}
 }
 
-// source is where the total comes from.
-func (pl *play) source() Source {
-	switch {
-	case pl.wanted != nil:
-		return pl.from(FromListing, FromHub)
-	case pl.guess.sure:
-		return pl.from(FromLoader, FromHubLoader)
-	case pl.guess.narrowed:
-		return pl.from(FromHabits, FromHubHabits)
-	default:
-		return pl.from(FromListingAtMost, FromHubAtMost)
-	}
-}
-
-func (pl *play) from(cache, hub Source) Source {
-	if pl.fromHub {
-		return hub
-	}
-	return cache
-}
-
 func (pl *play) describePartials(p *pass, look *Look) {
 	var flying []InFlight
 	for _, name := range slices.Sorted(maps.Keys(p.repo.partials)) {
@@ -213,125 +179,127 @@ func (p *pass) unfinished(pl *play, f *file, etag string) bool {
 	return !pl.listed && !p.brought(etag)
 }
 
-// brought reports whether a finished file is there.
-func (p *pass) brought(etag string) bool {
-	_, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + etag)
-	return err == nil
-}
-
-// linkedPaths are the paths at which revisions in flight have a file: those of
-// links, and of files that lie there themselves where no link can be made.
-func (p *pass) linkedPaths(pl *play) []string {
-	var paths []string
-	for _, commit := range pl.revisions {
-		rev := p.repo.revs.at(commit)
-		paths = rev.appendPaths(paths)
-		if pl.linkless {
-			for path := range rev.places {
-				paths = append(paths, path)
-			}
+// nameRequested names the one file in flight that nothing lists after the one
+// that the command line asks for by name and that has no link yet. Of more than
+// one nothing tells which is which.
+func (pl *play) nameRequested(p *pass, flying []InFlight) {
+	if pl.listed || len(flying) != 1 || flying[0].Name != flying[0].Etag || len(pl.wanted) != 1 {
+		return
+	}
+	links := p.linkedPaths(pl)
+	var left []string
+	for _, path := range pl.wanted[0].Include {
+		if strings.ContainsAny(path, `*?[\`) || strings.HasSuffix(path, "/") {
+			return // a pattern
+		}
+		if !slices.Contains(links, path) {
+			left = append(left, path)
 		}
 	}
-	if p.repo.tree != nil {
-		paths = append(paths, p.repo.tree.samples.paths...)
+	if len(left) == 1 {
+		flying[0].Name = left[0]
 	}
-	return paths
 }
 
-// prove checks a complete listing against the disk: every wanted path is in
-// the snapshot and its blob, looked at again, has the listed size.
-func (p *pass) prove(pl *play, look *Look) Proof {
-	if !pl.listed {
-		return p.check(pl, look)
+// miss names a file that is not there: the largest count most.
+func (l *Look) miss(f *file) {
+	if f.path == "" {
+		return
 	}
-	if look.Total == 0 && look.Files == 0 || look.Missing > 0 || look.Mismatched != nil || p.refetching(pl) {
-		return NoProof
+	a := Absent{Path: f.path, Size: f.want}
+	at, _ := slices.BinarySearchFunc(l.Absent, a, func(x, y Absent) int {
+		return cmp.Or(cmp.Compare(y.Size, x.Size), cmp.Compare(x.Path, y.Path))
+	})
+	if at < maxAbsent {
+		l.Absent = slices.Insert(l.Absent, at, a)
+		l.Absent = l.Absent[:min(len(l.Absent), maxAbsent)]
 	}
-	// What is looked at again here may have come since this look began, and
-	// would then seem new to the next: that one shall prove it.
-	p.thorough = true
-	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
-		return NoProof
-	}
-	for _, f := range pl.files {
-		if f.wanted && (!f.done || f.size != f.want) {
-			return NoProof
-		}
-	}
-	for _, commit := range pl.revisions {
-		if !p.repo.layout.linked(p, p.repo.revs.at(commit), pl.wants) {
-			return NoProof
-		}
-	}
-	if pl.filtered(p) {
-		return ProvenByRequest
-	}
-	return ProvenByListing
 }
 
-// refetching reports whether somebody fetches a blob that is there: all may be
-// there, and yet that attempt isn't done. What one has left that is dead takes
-// nothing away from what is there.
-func (p *pass) refetching(pl *play) bool {
+// mismatch notes a finished file that isn't what it should be: of several, the
+// first by name.
+func (l *Look) mismatch(f *file) {
+	if f.holes == 0 && (f.want < 0 || f.size == f.want) || l.Mismatched != nil && l.Mismatched.Path <= f.label() {
+		return
+	}
+	l.Mismatched = &Mismatch{Path: f.label(), Got: f.size, Want: f.want}
+	if f.holes > 0 {
+		l.Mismatched.Want, l.Mismatched.Holes = f.size+f.holes, true
+	}
+}
+
+// leftovers fills in what dead attempts have left in a repository at rest,
+// where no partial is live. It costs no more than the look does anyway, but
+// for a stat when names came or went.
+func (p *pass) leftovers(look *Look) {
 	for _, part := range p.repo.partials {
-		f := pl.files[part.Etag]
-		if part.live && part.attached && f != nil && f.wanted && f.done && !p.mended(pl, f, part) {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *pass) blobsMoved() bool {
-	e, err := p.top.LstatPath(p.repo.folder + "/blobs")
-	return err != nil || !e.Mtime.Equal(p.blobsTime)
-}
-
-// linked reports whether each wanted path of the listing leads to its blob.
-func (p *pass) linked(rev *revision, wants func(path string) bool) bool {
-	top, err := p.top.Sub(p.repo.folder + "/snapshots/" + rev.commit)
-	if err != nil {
-		return false
-	}
-	defer top.Close()
-	for _, listed := range rev.list().files {
-		if !wants(listed.Path) {
+		if p.now.Sub(part.mtime) < leftAlone {
 			continue
 		}
-		text, err := top.ReadlinkPath(listed.Path)
-		if err == nil {
-			if etag, ok := hfcache.SnapshotBlob(listed.Path, text); ok && etag == listed.Etag && !p.outdated(top, listed) {
-				continue
-			}
-			return false
-		}
-		// Where links can't be made the client puts the file itself here.
-		if e, err := top.LstatPath(listed.Path); err != nil || !e.Regular() || e.Size != listed.Size {
-			return false
+		look.addOrphan(part, p.now)
+		if part.Attempt == "" && !p.spent(part) {
+			look.Resumable++
 		}
 	}
-	return true
 }
 
-// outdated reports whether a link is older than its blob, if that came just now:
-// it was fetched anew, perhaps for another revision whose link is to come.
-func (p *pass) outdated(snapshot fsys.Dir, listed hfcache.ListedFile) bool {
-	f := p.repo.play.files[p.repo.layout.key(listed)]
-	if f == nil || !f.own || p.now.Sub(f.came).Abs() >= lockMemory {
-		return false
-	}
-	e, err := snapshot.LstatPath(listed.Path)
-	return err == nil && e.Ctime.Before(f.came.Add(-tick))
+// leftAlone is how long nobody must have written to a partial that lies in a
+// repository at rest before it is reported: a download may be paused, or its
+// client be one that shows no lock.
+const leftAlone = 24 * time.Hour
+
+// addOrphan counts one partial of a dead attempt.
+func (l *Look) addOrphan(part *partial, now time.Time) {
+	l.Orphans++
+	l.OrphanBytes = addSaturating(l.OrphanBytes, part.bytes)
+	l.OrphanAge = max(l.OrphanAge, now.Sub(part.mtime))
 }
 
-// filtered reports whether only part of a listing was wanted.
-func (pl *play) filtered(p *pass) bool {
-	for _, commit := range pl.revisions {
-		for _, listed := range p.repo.revs.at(commit).list().files {
-			if !pl.wants(listed.Path) {
-				return true
-			}
+// countOwners counts the repository's temporary files: those that are being
+// written, and those that a dead attempt has left.
+func (p *pass) countOwners() (live, dead int) {
+	for t := range p.root.temps.all() {
+		switch {
+		case t.owner != p.repo.folder:
+		case t.live:
+			live++
+		default:
+			dead++
 		}
 	}
-	return false
+	return live, dead
+}
+
+// halves counts the files of the download that were left half copied.
+func (p *pass) halves(pl *play) (n int) {
+	for _, c := range p.repo.cutOffs {
+		if f := pl.files[c.Etag]; f != nil && f.wanted && f.want < 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// ahead is what a partial has taken of the room beyond what is written: XFS
+// gives up to 511 MiB ahead while a file is open (seen).
+func (part *partial) ahead(f *file) int64 {
+	if f == nil || f.want < 0 {
+		return 0
+	}
+	return max(min(part.allocated, f.want)-part.bytes, 0)
+}
+
+// inFlight is what is known of a file whose partial is live.
+func (part *partial) inFlight(f *file) InFlight {
+	in := InFlight{Etag: part.Etag, Name: part.Etag, Bytes: part.bytes}
+	if f == nil {
+		return in
+	}
+	if f.path != "" {
+		in.Name = f.path
+	}
+	if f.want > 0 {
+		in.Size, in.Bytes = f.want, min(part.bytes, f.want)
+	}
+	return in
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"time"
 
-	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -105,73 +103,6 @@ func (p *pass) awaits(etag string) bool {
 	return rev != nil && len(p.untied(rev, func(listed hfcache.ListedFile) bool { return listed.Etag == etag })) > 0
 }
 
-// untied are those of some listed files of a revision of which its snapshot has
-// neither a link nor, where links can't be made, the file itself.
-func (p *pass) untied(rev *revision, asked func(hfcache.ListedFile) bool) (untied []hfcache.ListedFile) {
-	if !rev.listed() {
-		return nil
-	}
-	snapshot, err := p.top.Sub(p.repo.folder + "/snapshots/" + rev.commit)
-	if err == nil {
-		defer snapshot.Close()
-	} else if !fsys.Absent(err) {
-		return nil
-	}
-	for _, listed := range rev.list().files {
-		if !asked(listed) {
-			continue
-		}
-		if err != nil {
-			untied = append(untied, listed)
-			continue
-		}
-		text, err := snapshot.ReadlinkPath(listed.Path)
-		if etag, ok := hfcache.SnapshotBlob(listed.Path, text); err == nil && ok && etag == listed.Etag {
-			continue
-		}
-		if e, err := snapshot.LstatPath(listed.Path); err != nil || !e.Regular() || e.Size != listed.Size {
-			untied = append(untied, listed)
-		}
-	}
-	return untied
-}
-
-// untaken tells apart what is there and was never taken for a path of a revision,
-// where all its blobs are: they lay there before the play, for another revision,
-// and no link was made; or another path of the same content was all that was
-// wanted. A blob that came and has no link at all is about to get one.
-func (p *pass) untaken(pl *play, look *Look) {
-	if !pl.listed || look.Missing > 0 || look.Partials > 0 || look.Locked || p.repo.tree != nil {
-		return
-	}
-	for _, commit := range pl.revisions {
-		untaken := p.untakenOf(pl, p.repo.revs.at(commit))
-		look.Missing += untaken
-		look.FilesDone -= untaken
-	}
-}
-
-func (p *pass) untakenOf(pl *play, rev *revision) (untaken int) {
-	paths, untied := make(map[*file]int), make(map[*file]int)
-	asked := func(listed hfcache.ListedFile) bool {
-		f := pl.files[p.repo.layout.key(listed)]
-		if f == nil || !f.wanted || !f.done || !pl.wants(listed.Path) {
-			return false
-		}
-		paths[f]++
-		return true
-	}
-	for _, listed := range p.untied(rev, asked) {
-		untied[pl.files[p.repo.layout.key(listed)]]++
-	}
-	for f, n := range untied {
-		if !f.own || n < paths[f] {
-			untaken += n
-		}
-	}
-	return untaken
-}
-
 // touchedNow reports whether the attempt that is under way has done anything
 // for a listed revision.
 func (p *pass) touchedNow(pl *play, rev *revision) bool {
@@ -181,12 +112,115 @@ func (p *pass) touchedNow(pl *play, rev *revision) bool {
 	})
 }
 
-// inAttempt reports whether something came since the attempt under way began,
-// as far as is known when that was.
-func (pl *play) inAttempt(at time.Time) bool { return at.After(pl.attemptBegan.Add(-tick)) }
+// guess is the revision without a listing that a blob in flight is likely to
+// be of: the newest.
+func (p *pass) guess() *revision {
+	var newest *revision
+	for _, rev := range p.repo.revs.byCommit {
+		if rev.bareLinked() && rev.newerThan(newest) {
+			newest = rev
+		}
+	}
+	return newest
+}
 
-// writtenNow reports whether it is the attempt under way that writes a live
-// partial. One without a lock counts as live for a while behind its client.
-func (pl *play) writtenNow(p *pass, part *partial) bool {
-	return !pl.succeeded || p.held.has(part.Etag) || part.grown.After(pl.attempt)
+// bare are the revisions without a listing whose snapshots changed last, their
+// links read, newest first.
+func (p *pass) bare(most int) []*revision {
+	var found []*revision
+	for _, rev := range p.repo.revs.byCommit {
+		if rev.bareLinked() {
+			found = append(found, rev)
+		}
+	}
+	slices.SortFunc(found, func(a, b *revision) int { return b.linked.Compare(a.linked) })
+	found = found[:min(len(found), most)]
+	for _, rev := range found {
+		if err := p.readLinks(rev); err != nil {
+			rev.links = nil
+		}
+	}
+	return found
+}
+
+// linker is the one of some revisions whose snapshot has got a link to a blob
+// that came; one of before is none for what was fetched anew.
+func (p *pass) linker(snapshots []*revision, etag string) *revision {
+	e, err := p.blob(etag)
+	if err != nil {
+		return nil
+	}
+	for _, rev := range snapshots {
+		if rev.linksTo(etag) && (p.root.opts.Vague || !p.linkedLast(rev, etag).Before(e.Ctime.Add(-tick))) {
+			return rev
+		}
+	}
+	return nil
+}
+
+// of names the revision that a blob in flight belongs to: of those that list
+// it, the one touched last; else the one that has no listing. Empty if there is
+// none. One without a listing goes before a listed one if its snapshot was
+// touched for it: later than anything of the other, for which nobody works any
+// more.
+func (p *pass) of(pl *play, etag string, bare *revision) string {
+	listing := p.lister(etag)
+	if bare == nil || listing != nil && (!bare.linked.After(listing.lastTouched()) || p.worksFor(pl, listing)) {
+		return listing.name()
+	}
+	return bare.name()
+}
+
+// lister is the revision touched last of those that list a file, by its index
+// in the layout; nil if none does.
+func (p *pass) lister(index string) *revision {
+	var found *revision
+	for _, rev := range p.repo.revs.byCommit {
+		if rev.lists(index) && rev.newerThan(found) {
+			found = rev
+		}
+	}
+	return found
+}
+
+// worksFor reports whether somebody may still be working for a listed revision
+// in flight: not if nothing of it is missing.
+func (p *pass) worksFor(pl *play, rev *revision) bool {
+	return !pl.succeeded && slices.Contains(pl.revisions, rev.commit) && slices.Contains(pl.running, true) && p.lacks(pl, rev)
+}
+
+// lacks reports whether something of a listed revision isn't there yet.
+func (p *pass) lacks(pl *play, rev *revision) bool {
+	if !rev.listed() {
+		return true // as far as is known
+	}
+	return slices.ContainsFunc(rev.list().files, func(listed hfcache.ListedFile) bool {
+		f := pl.files[p.repo.layout.key(listed)]
+		return pl.wants(listed.Path) && (f == nil || !f.done)
+	})
+}
+
+// treeEvidence: a partial names its path and content, a finished file's
+// metadata its commit. A lock says nothing: a file that is there has it taken.
+func (p *pass) treeEvidence(pl *play) map[string]bool {
+	commits := make(map[string]bool)
+	for _, part := range p.repo.partials {
+		if part.live && pl.writtenNow(p, part) {
+			rev := p.lister(part.index())
+			if rev == nil {
+				rev = p.guess()
+			}
+			commits[rev.name()] = true
+		}
+	}
+	for _, path := range append(pl.justDone, p.arrivedNew...) {
+		n, ok := p.repo.tree.notes[path]
+		if !ok {
+			n, _ = p.noteOf(path)
+		}
+		commits[n.commit] = true
+	}
+	pl.justDone = nil
+	delete(commits, "")
+	return commits
 }

@@ -1,48 +1,71 @@
 package sizer
 
 import (
-	"fmt"
-	"time"
-
 	"progressd/fsys"
-	"progressd/hfcache"
 )
 
-// finished tells of a finished blob: a regular file, or the one link that is
-// looked up, into the store that the root's repositories share.
-func (p *pass) finished(blobs fsys.Dir, name string) (fsys.Entry, error) {
-	e, err := blobs.Lstat(name)
-	if err != nil || e.Regular() {
-		return e, err
+// findFinished looks which files are finished.
+func (p *pass) findFinished(pl *play) error {
+	home, err := p.top.Sub(p.repo.folder + p.repo.layout.home)
+	if fsys.Absent(err) {
+		pl.loseAll(p.now)
 	}
-	if !e.Link() {
-		return e, fmt.Errorf("cannot count blob: %w", fsys.ErrNotRegular)
-	}
-	text, err := blobs.Readlink(name)
 	if err != nil {
-		return e, err
+		return notAbsent(err)
 	}
-	rel, ok := hfcache.SharedBlob(text)
-	if !ok {
-		return e, fmt.Errorf("cannot count blob: %w", fsys.ErrNotRegular)
+	defer home.Close()
+	scans := 0
+	p.places.resting = !p.held.any && !p.writing()
+	for _, f := range pl.files {
+		if !p.dueAgain(f.checked, len(pl.files)) && f.done && f.part == nil && !f.anew && !p.held.has(f.etag) {
+			continue
+		}
+		f.checked = p.now
+		e, err := p.repo.layout.finished(p, home, f)
+		if f.done && fsys.Absent(err) && scans < maxScans {
+			scans++
+			if moving(home, f.etag) {
+				continue
+			}
+			if err := p.seekPlaced(pl); err != nil {
+				return err
+			}
+			e, err = p.repo.layout.finished(p, home, f)
+		}
+		switch {
+		case err == nil:
+			p.finish(pl, f, e)
+		case !fsys.Absent(err):
+			return err
+		case f.done:
+			f.done, f.size = false, 0
+			pl.changed, p.deleted = p.now, true
+		}
 	}
-	stored, err := p.top.LstatPath(rel)
-	if err == nil && !stored.Regular() {
-		err = fsys.ErrNotRegular
-	}
-	return throughLink(e, stored), err
+	return nil
 }
 
-// putAndLinked is the most that lies between a client's putting a file into
-// the shared store and its linking it: two renames in a row (seen in
-// huggingface_hub 2.4: the same tick).
-const putAndLinked = 100 * time.Millisecond
-
-// throughLink is what counts of a file in the shared store. A link younger
-// than that is a hit, for which nothing was transferred.
-func throughLink(link, stored fsys.Entry) fsys.Entry {
-	if link.Ctime.Sub(stored.Ctime) > putAndLinked {
-		stored.Ctime = time.Time{}
+// finish notes that a file is in its place, as it is there.
+func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
+	if f.done && !f.came.Equal(e.Ctime) {
+		pl.doubled = pl.doubled || pl.underway > 0
+		pl.underway = 0 // it was fetched again, and is in its place
+		// Of twins that lie in the snapshot themselves now the one is found, now the other.
+		pl.landed = pl.landed || f.wanted && !pl.linkless
 	}
-	return stored
+	anew := !f.done || p.repo.tree != nil && !f.came.Equal(e.Ctime) // there it may be another revision's now
+	f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
+	if anew {
+		pl.changed = p.now
+		if f.isNew {
+			pl.justDone = append(pl.justDone, f.etag)
+			pl.landed = pl.landed || f.former != nil
+		}
+	}
+	f.holes = p.root.fs.holes(e)
+	f.done, f.size, f.came, f.inode = true, e.Size-f.holes, e.Ctime, e.Inode
 }
+
+// maxScans bounds how often one look searches for blobs on their way; when
+// more are missing, somebody is deleting them.
+const maxScans = 8

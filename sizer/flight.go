@@ -3,8 +3,6 @@ package sizer
 import (
 	"maps"
 	"slices"
-	"strings"
-	"time"
 )
 
 // rebuild works out which files the download consists of, and which of them
@@ -186,107 +184,24 @@ func (p *pass) broughtTo(pl *play, commit string) bool {
 	return false
 }
 
-// bare are the revisions without a listing whose snapshots changed last, their
-// links read, newest first.
-func (p *pass) bare(most int) []*revision {
-	var found []*revision
-	for _, rev := range p.repo.revs.byCommit {
-		if rev.bareLinked() {
-			found = append(found, rev)
-		}
+// addFruitless notes which locks of this attempt came to nothing: they are gone,
+// and no blob is there. So it is with a client that dies, or gives up, before
+// it has made its partial, and with one that writes elsewhere (swift). Where
+// there is a listing, that says better what is missing; where files lie in the
+// snapshot themselves, a blob is nowhere else.
+func (p *pass) addFruitless(pl *play) {
+	if pl.listed || pl.linkless {
+		return
 	}
-	slices.SortFunc(found, func(a, b *revision) int { return b.linked.Compare(a.linked) })
-	found = found[:min(len(found), most)]
-	for _, rev := range found {
-		if err := p.readLinks(rev); err != nil {
-			rev.links = nil
-		}
-	}
-	return found
-}
-
-// linkedLast is when a revision got its link to a blob, as far as is known: one in a
-// directory of the snapshot doesn't move the time of the snapshot itself.
-func (p *pass) linkedLast(rev *revision, etag string) time.Time {
-	at := rev.linked
-	for _, l := range rev.links {
-		if l.etag != etag || !strings.Contains(l.path, "/") {
+	for etag, last := range pl.locked {
+		f := pl.files[etag]
+		if last.at.Before(pl.attempt) || p.locked(etag) || pl.failed[etag] || f != nil && f.done {
 			continue
 		}
-		if e, err := p.top.LstatPath(p.repo.folder + "/snapshots/" + rev.commit + "/" + l.path); err == nil {
-			at = later(at, e.Ctime)
+		if !p.missing(etag) {
+			continue
 		}
+		pl.file(etag).wanted = true
+		pl.failed[etag] = true
 	}
-	return at
-}
-
-// linker is the one of some revisions whose snapshot has got a link to a blob
-// that came; one of before is none for what was fetched anew.
-func (p *pass) linker(snapshots []*revision, etag string) *revision {
-	e, err := p.top.LstatPath(p.repo.folder + "/blobs/" + etag)
-	if err != nil {
-		return nil
-	}
-	for _, rev := range snapshots {
-		if rev.linksTo(etag) && (p.root.opts.Vague || !p.linkedLast(rev, etag).Before(e.Ctime.Add(-tick))) {
-			return rev
-		}
-	}
-	return nil
-}
-
-// guess is the revision without a listing that a blob in flight is likely to
-// be of: the newest.
-func (p *pass) guess() *revision {
-	var newest *revision
-	for _, rev := range p.repo.revs.byCommit {
-		if rev.bareLinked() && rev.newerThan(newest) {
-			newest = rev
-		}
-	}
-	return newest
-}
-
-// narrow gives up the other revisions where nobody works any more and the one
-// for which something was done last is whole: what is missing of the others was
-// an earlier attempt's.
-func (p *pass) narrow(pl *play, look *Look) {
-	if len(pl.revisions) < 2 || look.Locked || slices.Contains(pl.running, true) {
-		return
-	}
-	last := p.repo.revs.at(pl.revisions[0])
-	for _, commit := range pl.revisions {
-		if rev := p.repo.revs.at(commit); rev.lastTouched().After(last.lastTouched()) {
-			last = rev
-		}
-	}
-	for _, part := range p.repo.partials {
-		if part.mtime.After(last.lastTouched()) || part.live && p.now.Sub(part.grown) < lockMemory {
-			return // somebody was at it behind that, or is
-		}
-	}
-	if !p.whole(pl, last) {
-		return
-	}
-	for _, part := range p.repo.partials {
-		part.live, part.beaten = false, true // until it grows again
-	}
-	pl.revisions, pl.renewed = []string{last.commit}, true
-	for _, f := range pl.files {
-		f.wanted = false
-	}
-}
-
-// whole reports whether all that is wanted of a listed revision is there.
-func (p *pass) whole(pl *play, rev *revision) bool {
-	if !rev.listed() {
-		return false
-	}
-	for _, listed := range rev.list().files {
-		f := pl.files[p.repo.layout.key(listed)]
-		if pl.wants(listed.Path) && (f == nil || !f.done || f.size != listed.Size) {
-			return false
-		}
-	}
-	return p.repo.layout.linked(p, rev, pl.wants)
 }

@@ -2,41 +2,12 @@ package sizer
 
 import (
 	"cmp"
-	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"progressd/fsys"
 	"progressd/hfcache"
 )
-
-// A link of a snapshot leads from a path in it to a blob.
-type link struct{ path, etag string }
-
-func sortLinks(links []link) {
-	slices.SortFunc(links, func(a, b link) int { return strings.Compare(a.etag, b.etag) })
-}
-
-const (
-	// maxLinks bounds how many links of a snapshot are known for which nothing is
-	// done: each may be a block read from the disk, and nothing is told meanwhile.
-	maxLinks = 4000
-	maxDepth = 16
-	// maxOpen bounds how many files of one download are known that can't be
-	// settled, maxBranches in how many directories they lie.
-	maxOpen     = 1 << 15
-	maxBranches = 1 << 16
-)
-
-// A linkDir is one directory of a snapshot, as it was when it was last read.
-type linkDir struct {
-	mark mark
-	// links are those that aren't settled, places the files that are no links.
-	links  []link
-	places map[string]fsys.Entry
-	subs   []string // paths
-}
 
 // A linkWalk goes through a snapshot that no listing describes. What has changed
 // since the last one is read.
@@ -51,14 +22,6 @@ type linkWalk struct {
 	// open and others are how many links and files are known now.
 	open, others int
 	changed      bool
-}
-
-// linksTo reports whether a link of the snapshot leads to a blob.
-func (rev *revision) linksTo(etag string) bool {
-	_, found := slices.BinarySearchFunc(rev.links, etag, func(l link, etag string) int {
-		return strings.Compare(l.etag, etag)
-	})
-	return found
 }
 
 // readLinks brings the links of a snapshot up to date that no listing describes.
@@ -97,12 +60,6 @@ func (p *pass) readLinks(rev *revision) error {
 func (w *linkWalk) mayBranch() bool {
 	due := w.play != nil && w.now.Sub(w.rev.linksRead) >= checkEvery
 	return !w.rev.flat && (w.relisted || due)
-}
-
-// forgetLinks has all read anew.
-func (rev *revision) forgetLinks() {
-	rev.links, rev.places, rev.dirs, rev.samples = nil, nil, nil, samples{}
-	rev.linksMark, rev.linksRead, rev.cut, rev.branched = mark{}, time.Time{}, false, time.Time{}
 }
 
 func (w *linkWalk) run() error {
@@ -262,38 +219,6 @@ func (w *linkWalk) settled(linked, etag string) (bool, error) {
 	return true, nil
 }
 
-// collect gives the revision what was found in its directories.
-func (rev *revision) collect() {
-	n := 0
-	rev.branched = time.Time{}
-	for _, d := range rev.dirs {
-		n += len(d.links)
-		rev.branched = later(rev.branched, d.mark.mtime)
-	}
-	rev.links, rev.places = make([]link, 0, n), make(map[string]fsys.Entry)
-	for _, d := range rev.dirs {
-		rev.links = append(rev.links, d.links...)
-		for at, e := range d.places {
-			rev.places[at] = e
-		}
-	}
-	sortLinks(rev.links)
-	if !rev.linked.IsZero() {
-		rev.linked = later(rev.linked, rev.branched)
-	}
-	top := rev.dirs[""]
-	rev.flat = top != nil && len(rev.dirs) == 1 && len(top.places) == 0
-}
-
-// finishedBlob tells of a finished blob.
-func (p *pass) finishedBlob(etag string) (e fsys.Entry, err error) {
-	err = p.top.Below(p.repo.folder+"/blobs/"+etag, func(blobs fsys.Dir, name string) error {
-		e, err = p.finished(blobs, name)
-		return err
-	})
-	return e, err
-}
-
 // expected are the blobs of which something is known that is not done with.
 func (p *pass) expected(pl *play) map[string]bool {
 	expected := make(map[string]bool)
@@ -337,49 +262,4 @@ func (p *pass) recountLinks(*play) error {
 		rev.forgetLinks()
 	}
 	return nil
-}
-
-// samples are some of the paths that aren't kept: enough to tell what kind of
-// files there are, and all that are numbered or may be weights.
-type samples struct {
-	paths []string
-	kinds map[string]bool
-}
-
-const (
-	maxSamples = 1 << 15
-	maxKinds   = 1 << 10
-)
-
-func (s *samples) add(name string) {
-	base := path.Base(name)
-	_, numbered := hfcache.ShardGroup(name)
-	if !numbered && hfcache.WeightFormat(name) == "" {
-		kind := strings.ToLower(path.Ext(base))
-		if kind == ".json" || strings.HasPrefix(base, "LICENSE") {
-			kind = base
-		}
-		if !strings.Contains(name, "/") {
-			kind += "/"
-		}
-		if s.kinds[kind] || len(s.kinds) >= maxKinds {
-			return
-		}
-		if s.kinds == nil {
-			s.kinds = make(map[string]bool)
-		}
-		s.kinds[strings.Clone(kind)] = true
-	}
-	if len(s.paths) < maxSamples {
-		s.paths = append(s.paths, strings.Clone(name))
-	}
-}
-
-// appendPaths appends the paths of the revision that are known one by one.
-func (rev *revision) appendPaths(paths []string) []string {
-	paths = slices.Grow(paths, len(rev.links)+len(rev.samples.paths))
-	for _, l := range rev.links {
-		paths = append(paths, l.path)
-	}
-	return append(paths, rev.samples.paths...)
 }

@@ -4,71 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"maps"
-	"runtime"
 	"slices"
-	"time"
 
 	"progressd/fsys"
 	"progressd/hfcache"
 )
-
-// What a listed file takes of memory, in bytes (seen): its entry in a listing
-// beside the text of its path and its etag, and once more in a play.
-const (
-	listedBytes = 180
-	playedBytes = 220
-	// shortest is the least that a file takes in a listing's text.
-	shortest = 64
-)
-
-// refusedAgain is how soon a listing for which there was no memory is asked for
-// again.
-const refusedAgain = 10 * time.Second
-
-// A listing is a parsed tree file.
-type listing struct {
-	file  mark
-	size  int64
-	files []hfcache.ListedFile
-	// byIndex has the index that the layout gives each file.
-	byIndex map[string]bool
-	// inventory stands for the files where they are too many to be kept.
-	inventory *inventory
-	// read is when it was; refused, when there was no memory for it, else zero.
-	read, refused time.Time
-}
-
-// A treeFile is where a listing lies.
-type treeFile struct {
-	name  string
-	entry fsys.Entry
-}
-
-// current reports whether a listing is that of the file as it is now. One that
-// was young when it was read may have changed since without its time showing it.
-func (l *listing) current(f treeFile, now time.Time) bool {
-	if l == nil {
-		return false
-	}
-	settled := l.file
-	settled.young = false
-	switch {
-	case settled.rewritten(f.entry) || l.size != f.entry.Size:
-		return false
-	case !l.refused.IsZero():
-		return now.Sub(l.refused) < refusedAgain
-	default:
-		return !l.file.young || l.read.Equal(now)
-	}
-}
-
-// unread: there is a listing, and nobody has had a need for it.
-func (rev *revision) unread() bool { return rev.hasTree && rev.listing == nil }
-
-// refused: there is a listing, and there was no memory for it, nor has the hub one.
-func (rev *revision) refused() bool {
-	return rev.hasTree && rev.listing != nil && !rev.listing.refused.IsZero() && !rev.listed()
-}
 
 // unlisted reports whether a listing that may be of what is in flight could not
 // be read for want of memory.
@@ -79,11 +19,6 @@ func (p *pass) unlisted(pl *play) bool {
 		}
 	}
 	return false
-}
-
-// bareLinked: it has a snapshot, and there is no listing of it.
-func (rev *revision) bareLinked() bool {
-	return !rev.listed() && !rev.unread() && !rev.linked.IsZero()
 }
 
 // readListings parses those that are needed: of the revisions in flight, and,
@@ -116,17 +51,6 @@ func (p *pass) moving(pl *play) []string {
 	}
 	slices.Sort(indexes)
 	return slices.Compact(indexes)
-}
-
-// byTree are the revisions that have a listing, the one first that was written
-// last.
-func (revs *revisions) byTree() []*revision {
-	all := slices.Collect(maps.Values(revs.byCommit))
-	all = slices.DeleteFunc(all, func(rev *revision) bool { return !rev.hasTree })
-	slices.SortFunc(all, func(a, b *revision) int {
-		return cmp.Or(b.written.Compare(a.written), cmp.Compare(b.commit, a.commit))
-	})
-	return all
 }
 
 // parse reads the listing of a revision. One that can't be used counts as none:
@@ -181,9 +105,6 @@ func (p *pass) parseListing(d fsys.Dir, f treeFile) *listing {
 	return l
 }
 
-// longEntry is what an entry takes of a listing's text, as a rule, at most.
-const longEntry = 512
-
 // longListing reads a listing that is too long to be kept.
 func (p *pass) longListing(f treeFile, e fsys.Entry, unusable *listing) *listing {
 	limits := hfcache.LargeLimits()
@@ -207,56 +128,84 @@ func (p *pass) longListing(f treeFile, e fsys.Entry, unusable *listing) *listing
 	return l
 }
 
-// memoryOf is what a listing takes, in bytes.
-func memoryOf(files int, text int64) int64 {
-	return int64(files)*(listedBytes+playedBytes) + text
+// eachListed goes through the text of a listing.
+func (p *pass) eachListed(f treeFile, use func(hfcache.ListedFile) error) error {
+	d, err := p.top.Sub(p.repo.folder + p.repo.layout.trees)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	file, e, err := d.OpenRegular(f.name + ".json")
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	limits := hfcache.LargeLimits()
+	limits.Bytes = min(limits.Bytes, e.Size)
+	return hfcache.EachListed(file, limits, use)
 }
 
-// reserve asks for memory. What is refused is perhaps held by what is garbage.
-func (r *Root) reserve(n int64) bool {
-	if r.opts.Reserve == nil || r.opts.Reserve(n) {
-		return true
+// takeInventory makes the inventory of a listing.
+func (p *pass) takeInventory(f treeFile, wanted []hfcache.Filter) (*inventory, error) {
+	i := &inventory{wanted: wanted}
+	wants := matchAny(wanted)
+	type content struct {
+		key  uint64
+		size int64
 	}
-	if now := time.Now(); now.Sub(r.collected) > refusedAgain {
-		r.collected = now
-		runtime.GC()
+	var contents []content
+	var paths []uint64
+	err := p.eachListed(f, func(listed hfcache.ListedFile) error {
+		i.indexes = append(i.indexes, hashOf(p.repo.layout.index(listed)))
+		paths = append(paths, hashOf(listed.Path))
+		if wanted == nil || wants(listed.Path) {
+			i.files++
+			contents = append(contents, content{hashOf(p.repo.layout.key(listed)), listed.Size})
+			i.apart = addSaturating(i.apart, listed.Size)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return false
+	slices.Sort(paths)
+	if i.all = len(paths); len(slices.Compact(paths)) < i.all {
+		return nil, errors.New("a path is listed twice")
+	}
+	slices.Sort(i.indexes)
+	i.indexes = slices.Clip(slices.Compact(i.indexes))
+	slices.SortFunc(contents, func(a, b content) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(b.size, a.size)) })
+	contents = slices.CompactFunc(contents, func(a, b content) bool { return a.key == b.key })
+	for _, c := range contents {
+		i.total = addSaturating(i.total, c.size)
+	}
+	return i, nil
 }
 
-func (r *Root) release(n int64) {
-	if r.opts.Reserve != nil {
-		r.opts.Reserve(-n)
+// hubAnswered reports whether what was asked for is there now.
+func (p *pass) hubAnswered(pl *play) bool {
+	answered := false
+	for _, commit := range pl.revisions {
+		if rev := p.repo.revs.byCommit[commit]; rev != nil {
+			answered = p.askHub(rev) || answered
+		}
 	}
+	return answered
 }
 
-// keep gives back what was reserved beyond what a listing takes, and all of it
-// when the listing is no more: that is, when the memory has really come free.
-func (r *Root) keep(l *listing, reserved int64) {
-	if r.opts.Reserve == nil {
-		return
+// askHub takes the hub's listing of a revision in flight that has no usable
+// one in the cache, and reports whether there is one now.
+// Options.Listing waits for nobody, so this may be asked at every look.
+func (p *pass) askHub(rev *revision) bool {
+	if p.root.opts.Listing == nil || rev.listed() || rev.inventory() != nil {
+		return false
 	}
-	var text int64
-	for _, f := range l.files {
-		text += int64(len(f.Path) + len(f.Etag))
+	found, ok := p.root.opts.Listing(p.repo.name, rev.commit)
+	most := memoryOf(len(found.Files), 0) // the hub's own memory has the text
+	if !ok || len(found.Files) == 0 || !p.root.reserve(most) {
+		return false
 	}
-	r.keepAs(l, memoryOf(len(l.files), text), reserved)
-}
-
-// keepAs is keep for a listing that takes so much.
-func (r *Root) keepAs(l *listing, takes, reserved int64) {
-	if r.opts.Reserve == nil {
-		return
-	}
-	takes = min(takes, reserved)
-	r.release(reserved - takes)
-	giveBackWith(l, r.opts.Reserve, takes)
-}
-
-// giveBackWith gives reserved memory back when what takes it has really come free. It must
-// know nothing of the Root, which knows what takes it: else neither ever does.
-func giveBackWith[T any](taker *T, reserve func(n int64) bool, takes int64) {
-	if reserve != nil {
-		runtime.AddCleanup(taker, func(n int64) { reserve(-n) }, takes)
-	}
+	rev.hub = newListing(found.Files, p.repo.layout.index)
+	p.root.keep(rev.hub, most)
+	return true
 }

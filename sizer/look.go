@@ -1,58 +1,12 @@
-// Package sizer looks at one repository of a cache: one pass gives the files
-// that a download consists of and the bytes that are truly on disk. It also
-// holds the one way in which sizes and percentages become text.
 package sizer
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"time"
 
 	"progressd/downloader"
 	"progressd/hfcache"
-)
-
-// Source says where a total comes from.
-type Source string
-
-// The sources of a total.
-const (
-	NoTotal Source = ""
-	// FromListing is a tree listing, narrowed to what the downloader is
-	// known to want.
-	FromListing Source = "listing"
-	// FromListingAtMost is a tree listing of which perhaps not all is
-	// wanted: an upper bound.
-	FromListingAtMost Source = "listing-upper-bound"
-	// FromLoader is a tree listing narrowed to the weights that the program
-	// is known to load, and what else of it has come so far: right for the
-	// weights, an estimate for the small files.
-	FromLoader Source = "listing-loader"
-	// FromHabits is a tree listing without what is probably not wanted, by
-	// what the downloader has begun: an estimate, which may prove too low.
-	FromHabits Source = "listing-estimate"
-	// FromHub and the others are the same of a listing that is not in the
-	// cache: the hub was asked for it.
-	FromHub       Source = "hub"
-	FromHubAtMost Source = "hub-upper-bound"
-	FromHubLoader Source = "hub-loader"
-	FromHubHabits Source = "hub-estimate"
-)
-
-// Proof says why a download is known to be complete.
-type Proof string
-
-// The proofs that one look can give; see the tracker for the third.
-const (
-	NoProof Proof = ""
-	// ProvenByListing: every file of the listing is there with its size.
-	ProvenByListing Proof = "listing"
-	// ProvenByRequest: every listed file that the downloader was seen to
-	// want is there with its size.
-	ProvenByRequest Proof = "request"
-	// ProvenByLoader: all weights that the program is known to load are
-	// there with their sizes; see Settled.
-	ProvenByLoader Proof = "loader"
 )
 
 // Look is what one pass over one repository found. It is a value: nothing in
@@ -212,60 +166,86 @@ type Mismatch struct {
 	Holes     bool `json:",omitempty"`
 }
 
-// Memory is what has to survive a restart about one repository in play, or
-// at rest. It is JSON in the state directory.
-type Memory struct {
-	// Since: a blob whose mtime and ctime are both later came after the
-	// last download that was told. Time of the cache's file system.
-	Since time.Time `json:"since"`
-	// Play identifies the play that is on, empty if none; then its facts.
-	// From is its own Since, needed where no revision tells what is its.
-	Play        string               `json:"play,omitempty"`
-	From        time.Time            `json:"from,omitzero"`
-	Revisions   []string             `json:"revisions,omitempty"`
-	Base        int64                `json:"base,omitempty"`
-	Bytes       int64                `json:"bytes,omitempty"`
-	Downloaders []downloader.Process `json:"downloaders,omitempty"`
-	// Attempt is when the process began that has taken over last. Succeeded:
-	// the revisions are still those of the one before.
-	Attempt   time.Time `json:"attempt,omitzero"`
-	Succeeded bool      `json:"succeeded,omitempty"`
-	// FailedBlobs are the blobs whose attempt failed, so that it is known
-	// what mends that; Failed counts those that can't be named.
-	Failed      int      `json:"failed,omitempty"`
-	FailedBlobs []string `json:"failed_blobs,omitempty"`
-	// Copying are the blobs under the lock of a client that writes them
-	// under their own names, with its pid; CutOffs those that such a client
-	// has left half done, in this play or before.
-	Copying map[string]int `json:"copying,omitempty"`
-	CutOffs []CutOff       `json:"cut_offs,omitempty"`
-	// Unlinked are finished blobs of the play that no revision is known
-	// for yet.
-	Unlinked []string `json:"unlinked,omitempty"`
-	// Kept are the blobs of which partials count that nobody writes to: an
-	// attempt before has left them for the next to go on with.
-	Kept []string `json:"kept,omitempty"`
-	// Settled: long enough in the play it was known which weights are
-	// fetched.
-	Settled bool `json:"settled,omitempty"`
-	// Locks were seen, Partials of its own were: its client writes nothing
-	// into the root. BroughtUnseen: a file came of which neither was, perhaps of one
-	// more client, which does.
-	Locks         bool `json:"locks,omitempty"`
-	Partials      bool `json:"partials,omitempty"`
-	BroughtUnseen bool `json:"brought_unseen,omitempty"`
-	// Name is what a Local repository holds, as its downloader asked for
-	// it; zero while nobody knows, and for others.
-	Name hfcache.Repo `json:"name,omitzero"`
+// Absent is a listed file that is not there. Path is untrusted text, Size what
+// is listed.
+type Absent struct {
+	Path string
+	Size int64
 }
 
-// SameFacts reports whether two memories differ in no more than the numbers
-// that move at each look: what else changes, a restart would judge by.
-func (m Memory) SameFacts(other Memory) bool {
-	return m.Play == other.Play && m.Name == other.Name && m.Failed == other.Failed &&
-		m.Succeeded == other.Succeeded && m.Settled == other.Settled && m.Locks == other.Locks && m.Partials == other.Partials && m.BroughtUnseen == other.BroughtUnseen &&
-		m.From.Equal(other.From) && m.Attempt.Equal(other.Attempt) &&
-		slices.Equal(m.Revisions, other.Revisions) && slices.Equal(m.Downloaders, other.Downloaders) &&
-		slices.Equal(m.FailedBlobs, other.FailedBlobs) && slices.Equal(m.Unlinked, other.Unlinked) && slices.Equal(m.Kept, other.Kept) &&
-		maps.Equal(m.Copying, other.Copying) && slices.Equal(m.CutOffs, other.CutOffs)
+// maxAbsent bounds how many files that are not there a look names.
+const maxAbsent = 3
+
+// InFlight is a file that is being written.
+type InFlight struct {
+	// Etag tells one file from another; Name is its path where known, else
+	// its etag. Both are untrusted text.
+	Etag, Name string
+	// Bytes of it on disk, and its listed size; 0 if unknown.
+	Bytes, Size int64
 }
+
+// maxInFlight bounds how many files in flight a look names.
+const maxInFlight = 8
+
+// named sorts files in flight by name and keeps the first of them.
+func named(files []InFlight) []InFlight {
+	slices.SortFunc(files, func(a, b InFlight) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Etag, b.Etag))
+	})
+	return slices.Clone(files[:min(len(files), maxInFlight)])
+}
+
+// Proof says why a download is known to be complete.
+type Proof string
+
+// The proofs that one look can give; see the tracker for the third.
+const (
+	NoProof Proof = ""
+	// ProvenByListing: every file of the listing is there with its size.
+	ProvenByListing Proof = "listing"
+	// ProvenByRequest: every listed file that the downloader was seen to
+	// want is there with its size.
+	ProvenByRequest Proof = "request"
+	// ProvenByLoader: all weights that the program is known to load are
+	// there with their sizes; see Settled.
+	ProvenByLoader Proof = "loader"
+)
+
+// Source says where a total comes from.
+type Source string
+
+// The sources of a total.
+const (
+	NoTotal Source = ""
+	// FromListing is a tree listing, narrowed to what the downloader is
+	// known to want.
+	FromListing Source = "listing"
+	// FromListingAtMost is a tree listing of which perhaps not all is
+	// wanted: an upper bound.
+	FromListingAtMost Source = "listing-upper-bound"
+	// FromLoader is a tree listing narrowed to the weights that the program
+	// is known to load, and what else of it has come so far: right for the
+	// weights, an estimate for the small files.
+	FromLoader Source = "listing-loader"
+	// FromHabits is a tree listing without what is probably not wanted, by
+	// what the downloader has begun: an estimate, which may prove too low.
+	FromHabits Source = "listing-estimate"
+	// FromHub and the others are the same of a listing that is not in the
+	// cache: the hub was asked for it.
+	FromHub       Source = "hub"
+	FromHubAtMost Source = "hub-upper-bound"
+	FromHubLoader Source = "hub-loader"
+	FromHubHabits Source = "hub-estimate"
+)
+
+// AtMost reports whether a total of that source is an upper bound: perhaps
+// not all of it is wanted.
+func (s Source) AtMost() bool { return s == FromListingAtMost || s == FromHubAtMost }
+
+// Loader reports whether a total of that source is what a program loads:
+// exact but for small files.
+func (s Source) Loader() bool { return s == FromLoader || s == FromHubLoader }
+
+// Estimate reports whether a total of that source may prove too low.
+func (s Source) Estimate() bool { return s.Loader() || s == FromHabits || s == FromHubHabits }

@@ -22,10 +22,6 @@ type mark struct {
 // keep coarse times.
 const racy = 2 * time.Second
 
-func (p *pass) mark(e fsys.Entry) mark {
-	return mark{dev: e.Dev, ino: e.Inode, mtime: e.Mtime, young: p.now.Sub(e.Mtime) < racy, vague: p.root.opts.Vague}
-}
-
 // stale reports whether the directory may hold other names than when it was
 // marked.
 func (m mark) stale(e fsys.Entry) bool { return m.vague || m.rewritten(e) }

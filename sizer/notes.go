@@ -8,26 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"progressd/downloader"
 	"progressd/fsys"
 	"progressd/hfcache"
 )
-
-// A note is what a client has written about a file when it was in its place.
-type note struct {
-	mark         mark
-	size         int64
-	commit, etag string
-	// checked is when it was last looked whether it is so.
-	checked time.Time
-}
-
-// vouches reports whether the file is as it was when its note was written: the
-// rule, with its second, by which the client itself believes it.
-func vouches(written time.Time, e fsys.Entry) bool { return !e.Mtime.After(written.Add(time.Second)) }
-
-// maxNote is far more than a client writes, in bytes.
-const maxNote = 4096
 
 // treeFinished believes a file that was seen as a partial, and one that its
 // metadata vouch for. Any other may be of an older revision, and about to be
@@ -69,44 +52,6 @@ func (p *pass) treeMoved() bool {
 		}
 	}
 	return false
-}
-
-// treeEvidence: a partial names its path and content, a finished file's
-// metadata its commit. A lock says nothing: a file that is there has it taken.
-func (p *pass) treeEvidence(pl *play) map[string]bool {
-	commits := make(map[string]bool)
-	for _, part := range p.repo.partials {
-		if part.live && pl.writtenNow(p, part) {
-			rev := p.lister(part.index())
-			if rev == nil {
-				rev = p.guess()
-			}
-			commits[rev.name()] = true
-		}
-	}
-	for _, path := range append(pl.justDone, p.arrivedNew...) {
-		n, ok := p.repo.tree.notes[path]
-		if !ok {
-			n, _ = p.noteOf(path)
-		}
-		commits[n.commit] = true
-	}
-	pl.justDone = nil
-	delete(commits, "")
-	return commits
-}
-
-// index is how the listing that a partial is fetched for has it.
-func (part *partial) index() string {
-	if part.content == "" {
-		return part.Etag
-	}
-	return indexed(part.Etag, part.content)
-}
-
-// belongs: the partial holds what the file is to be, as far as can be known.
-func (part *partial) belongs(f *file) bool {
-	return part.content == "" || f.content == "" || part.content == f.content
 }
 
 // readNotes reads what metadata are kept, and can have changed. They say what
@@ -166,15 +111,6 @@ func (p *pass) readNotesIn(down fsys.Dir, td *treeDir, former, notes map[string]
 		rev := revs.at(n.commit)
 		rev.links, rev.linked = append(rev.links, link{path, path}), later(rev.linked, n.mark.mtime)
 	}
-}
-
-func lastOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
-
-func parentOf(path string) string { return path[:max(strings.LastIndexByte(path, '/'), 0)] }
-
-// inFlight reports whether a revision is one of the play's.
-func (pl *play) inFlight(commit string) bool {
-	return pl != nil && slices.Contains(pl.revisions, commit)
 }
 
 // restNotes settles what the revisions in flight have in directories whose
@@ -281,26 +217,6 @@ func (p *pass) dropNotes(pl *play) {
 	}
 }
 
-// recountTree has the whole tree read anew.
-func (p *pass) recountTree(*play) error {
-	down, err := p.top.Sub(p.repo.folder + stage)
-	if err != nil {
-		return notAbsent(err)
-	}
-	defer down.Close()
-	t := p.repo.tree
-	t.lean, t.samples = false, samples{}
-	for _, td := range t.dirs {
-		td.mark.young = true
-	}
-	relisted := p.relisted // of what hasn't changed no news comes
-	if err := p.walkTree(down); err != nil {
-		return err
-	}
-	p.relisted = relisted
-	return p.readNotes(&p.repo.revs)
-}
-
 // noteOf reads the metadata of a file whose directory wasn't read.
 func (p *pass) noteOf(path string) (n note, ok bool) {
 	err := p.top.Below(p.repo.folder+stage+"/"+path, func(d fsys.Dir, name string) error {
@@ -360,17 +276,4 @@ func (p *pass) mayBeNamed() bool {
 	}
 	t.sign = time.Time{}
 	return false
-}
-
-// credible is the request of a process that holds a lock here: of a command
-// line that downloads into a cache, if this is one, or into a directory of its
-// own, if this is such a directory. Then it tells what the directory holds.
-func (pl *play) credible(r *downloader.Request, here *repo) *downloader.Request {
-	if r == nil || (r.LocalDir != "") != (here.tree != nil) {
-		return nil
-	}
-	if here.tree != nil {
-		pl.name = r.Repo
-	}
-	return r
 }

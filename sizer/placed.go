@@ -10,22 +10,27 @@ import (
 	"progressd/hfcache"
 )
 
+// fetched are the files that were seen as partials or blobs. Where a file is numbered
+// anew when it is moved, it has its time still.
+type fetched struct {
+	partials map[uint64]string
+	blobs    map[fetchedAs]string
+	vague    bool
+}
+
+// fetchedAs is what a blob was known by: its inode and size, or its time and size.
+type fetchedAs struct {
+	inode uint64
+	mtime int64
+	size  int64
+}
+
 // Where links can't be made, huggingface_hub moves a blob that it has fetched
 // to snapshots/<commit>/<path>, and copies one that it finds (_create_symlink
 // in 0.26 to 2.4). So a file of the listing, or one whose inode was seen as a
 // partial, is finished where it lies in the snapshot itself. Any other file is
 // taken for a copy if a blob has its size, else for a download, and that only
 // in a snapshot without any link: elsewhere it is no client's.
-
-// places are the finished files in snapshots, as far as a pass asks for them.
-type places struct {
-	paths   map[string][]string   // of listed etags, below the folder
-	entries map[string]fsys.Entry // of unlisted files
-	sizes   map[int64]string      // of the blobs; any etag of that size
-	tries   int                   // without a reason to find any
-	resting bool                  // nothing is in flight: what is missing isn't on its way
-	sought  bool                  // see seekPlaced
-}
 
 // maxTries bounds how many files are looked for in the snapshot just to learn
 // whether any lies there, when a play begins, or when nothing is in flight.
@@ -155,26 +160,6 @@ func (p *pass) addPlaced(pl *play, rev *revision) {
 	}
 }
 
-// bare: its files lie in the snapshot themselves.
-func (rev *revision) bare() bool {
-	return len(rev.places) > 0 && len(rev.links)+len(rev.samples.paths) == 0
-}
-
-// fetched are the files that were seen as partials or blobs. Where a file is numbered
-// anew when it is moved, it has its time still.
-type fetched struct {
-	partials map[uint64]string
-	blobs    map[fetchedAs]string
-	vague    bool
-}
-
-// fetchedAs is what a blob was known by: its inode and size, or its time and size.
-type fetchedAs struct {
-	inode uint64
-	mtime int64
-	size  int64
-}
-
 func (p *pass) fetched(pl *play) fetched {
 	found := fetched{pl.inodes, make(map[fetchedAs]string), p.root.opts.Vague}
 	for _, f := range pl.files {
@@ -186,18 +171,6 @@ func (p *pass) fetched(pl *play) fetched {
 		}
 	}
 	return found
-}
-
-func (k fetched) etag(e fsys.Entry) (etag string, ok bool) {
-	if etag, ok = k.partials[e.Inode]; ok {
-		return etag, true
-	}
-	as := fetchedAs{inode: e.Inode, size: e.Size}
-	if k.vague {
-		as = fetchedAs{mtime: e.Mtime.UnixNano(), size: e.Size}
-	}
-	etag, ok = k.blobs[as]
-	return etag, ok
 }
 
 // blobSizes are the sizes of the blobs, each with one that has it.
@@ -304,37 +277,14 @@ func (p *pass) addUnlinked(pl *play) {
 	}
 }
 
-// finishedUnlinked are the blobs that the next play has to remember.
-func (pl *play) finishedUnlinked() (etags []string) {
-	for _, f := range pl.files {
-		if len(pl.revisions) == 0 && f.wanted && f.done && len(etags) < maxUnlinked {
-			etags = append(etags, f.etag)
-		}
+func (k fetched) etag(e fsys.Entry) (etag string, ok bool) {
+	if etag, ok = k.partials[e.Inode]; ok {
+		return etag, true
 	}
-	return etags
-}
-
-// maxUnlinked bounds how many blobs without a link are taken for a download's.
-const maxUnlinked = 256
-
-// addFruitless notes which locks of this attempt came to nothing: they are gone,
-// and no blob is there. So it is with a client that dies, or gives up, before
-// it has made its partial, and with one that writes elsewhere (swift). Where
-// there is a listing, that says better what is missing; where files lie in the
-// snapshot themselves, a blob is nowhere else.
-func (p *pass) addFruitless(pl *play) {
-	if pl.listed || pl.linkless {
-		return
+	as := fetchedAs{inode: e.Inode, size: e.Size}
+	if k.vague {
+		as = fetchedAs{mtime: e.Mtime.UnixNano(), size: e.Size}
 	}
-	for etag, last := range pl.locked {
-		f := pl.files[etag]
-		if last.at.Before(pl.attempt) || p.locked(etag) || pl.failed[etag] || f != nil && f.done {
-			continue
-		}
-		if _, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + etag); !fsys.Absent(err) {
-			continue
-		}
-		pl.file(etag).wanted = true
-		pl.failed[etag] = true
-	}
+	etag, ok = k.blobs[as]
+	return etag, ok
 }

@@ -1,6 +1,8 @@
 package sizer
 
 import (
+	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,6 +75,32 @@ type crew struct {
 	attempt, attemptBegan time.Time
 }
 
+// A guess is which listed files are wanted where no download command says so.
+// It narrows the total. What proves a download complete it leaves alone, but
+// for a loader whose choice is sure.
+type guess struct {
+	// loader is what all who download here load, nil if that isn't known.
+	loader *downloader.Loader
+	// requested is what download commands of the owner ask for, where the
+	// lock of none was seen: perhaps they fetch into another cache.
+	requested []hfcache.Filter
+	// choices are the loader's, by commit; nil where one isn't known.
+	choices map[string]downloader.Choice
+	// sure: all versions of the loader choose alike.
+	sure bool
+	// narrowed: some file was left out.
+	narrowed bool
+	// begun is how many files had been begun when this was worked out, -1
+	// if it is to be done anew.
+	begun int
+	// weighed is when a file of weights was first seen to be begun, and
+	// settled that this is long enough ago to tell one format from several.
+	weighed time.Time
+	settled bool
+	// around: it was found by its command line alone, and runs.
+	around bool
+}
+
 // traces are what the clients of a play were seen to leave on the disk.
 type traces struct {
 	lockSeen, partialSeen bool
@@ -83,6 +111,12 @@ type traces struct {
 	unlocked              map[string]time.Time // the first look at which it was locked no more
 	copying               map[string]int       // see Memory.Copying
 	beside                map[int]bool         // pids of those that had a partial beside the blobs
+}
+
+// A sighting is when a lock was last held, and by which process.
+type sighting struct {
+	at time.Time
+	by int
 }
 
 // A landing is what the last look found put in its place, or about to be.
@@ -110,10 +144,11 @@ type tempo struct {
 	calm    bool
 }
 
-// A sighting is when a lock was last held, and by which process.
-type sighting struct {
-	at time.Time
-	by int
+// A search is when it was looked for links of so many blobs, and how many have
+// none.
+type search struct {
+	at              time.Time
+	among, unlinked int
 }
 
 func newPlay(now, since time.Time) *play {
@@ -146,6 +181,15 @@ func restored(m Memory, c *fsclock.Clock) *play {
 	return pl
 }
 
+// brought reports whether a former life of the daemon has counted a partial as
+// the play's: written by the attempt that was under way then, or by one before
+// and to be gone on with. What was written before the last play was told is none
+// of this one's.
+func (pl *play) brought(part *partial) bool {
+	since := later(later(pl.begun().Add(-racy), pl.attemptBegan), pl.opened)
+	return part.mtime.After(since) || slices.Contains(pl.kept, part.Etag)
+}
+
 // begun is when the play began.
 func (pl *play) begun() time.Time {
 	nanoseconds, err := strconv.ParseInt(pl.id, 36, 64)
@@ -155,146 +199,58 @@ func (pl *play) begun() time.Time {
 	return time.Unix(0, nanoseconds)
 }
 
-// begin opens a play if there is a sign of one: a live partial, a new blob.
-// A lock, a ref or a tree file is none: what is cached takes its lock too.
-func (p *pass) begin() bool {
-	since := p.repo.since
-	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
-	for _, part := range p.repo.partials {
-		if !part.live || (!p.held.has(part.Etag) || p.untouched(part)) && p.spent(part) {
-			continue // who holds its lock has looked whether the blob is there
-		}
-		sign = true
-		if part.midflight { // what is here now was here before
-			since = later(since, p.blobsTime)
+// firstSign is when the play began, or when the first of its files came, if that was
+// before: nobody may have looked then.
+func (pl *play) firstSign() time.Time {
+	first := pl.begun()
+	for _, f := range pl.files {
+		if f.done && f.own && f.came.Before(first) {
+			first = f.came
 		}
 	}
-	if sign = sign && !p.mayBeNamed(); sign {
-		p.repo.play = newPlay(p.now, since)
-		p.repo.play.linkless = p.placedNew
-	}
-	return sign
+	return first
 }
 
-// playOn takes stock of a play and ends it when it is over.
-func (p *pass) playOn(look *Look) error {
-	pl := p.repo.play
-	if pl.changed.IsZero() {
-		pl.changed = p.now
-	}
-	pl.people(p)
-	news := pl.updateWanted(p.repo.name)
-	p.updateLoader(pl)
-	pl.note(p)
-	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || pl.differs || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= rebuildAfter {
-		pl.rebuilt = p.now
-		pl.renewed = false
-		pl.guess.begun = -1
-		if err := p.rebuild(pl); err != nil {
-			return err
+func (pl *play) file(etag string) *file {
+	f := pl.files[etag]
+	if f == nil {
+		f = &file{etag: etag, want: -1}
+		pl.files[etag] = f
+		if was, known, counted := pl.settled.take(etag); known {
+			f.known, f.counted = true, was.size
+			f.wanted, f.done = counted, counted
+			if counted {
+				f.size, f.elsewhere = was.size, int32(min(was.paths, math.MaxInt32))
+				f.paths = f.elsewhere
+			}
 		}
 	}
-	p.addFruitless(pl)
-	p.supersedeByBlobs(pl)
-	p.noteCutOffs(pl)
-	pl.attach(p)
-	p.reckon(pl)
-	p.noticeLanded()
-	arrived := pl.count(p.countTemps())
-	if arrived > 0 || p.relisted || pl.moved.IsZero() {
-		pl.moved = p.now
-	}
-	p.unseen(pl, look)
-	if arrived > 0 || p.held.any || look.Unseen {
-		pl.changed = p.now
-	}
-	if err := p.replaced(); err != nil {
-		return err // this look has seen something of both
-	}
-	pl.describe(p, look)
-	look.Arrived, pl.differs = arrived, look.Mismatched != nil
-	look.Proof = p.prove(pl, look)
-	if look.Proof == NoProof {
-		p.untaken(pl, look)
-		p.loading(pl, look)
-		p.narrow(pl, look)
-	}
-	still := p.now.Sub(pl.changed)
-	interest := p.interest(pl)
-	pl.lively = look.Partials > 0 && interest != Paused || look.Locked || still < 2*livelyAfter
-	pl.calm = pl.lively && p.calm(pl, look)
-	if look.Proof != NoProof || interest == Settled && !look.Locked && !pl.requesterRuns() {
-		p.end()
-	}
-	return nil
+	return f
 }
 
-// livelyAfter is how long after the last change a play is looked at closely.
-const livelyAfter = 5 * time.Second
-
-// rebuildAfter is how long it serves which files a play has, where names tell of no
-// change: a file in the place of another shows in a directory's time at most. It is
-// a little less than the usual poll, so that each poll sees it.
-const rebuildAfter = livelyAfter - 100*time.Millisecond
-
-// note keeps what the locks of this look say.
-func (pl *play) note(p *pass) {
-	pl.lockSeen = pl.lockSeen || p.held.seen
-	for etag := range pl.locked {
-		if !p.held.has(etag) && pl.unlocked[etag].IsZero() {
-			pl.unlocked[etag] = p.now
-		}
-	}
-	for etag, pid := range p.held.by {
-		delete(pl.unlocked, etag)
-		pl.locked[etag] = sighting{p.now, pid}
-	}
-	for _, part := range p.repo.partials {
-		if part.live {
-			pl.inodes[part.ino] = part.Etag
-			pl.noteBeside(p, part)
-		}
-		// One that was left before anybody looked tells as well how its client writes.
-		pl.partialSeen = pl.partialSeen || part.live || part.mtime.After(pl.opened)
-	}
+func (pl *play) has(etag string) bool {
+	return pl != nil && (pl.files[etag] != nil || pl.settled.has(etag))
 }
 
-// noteBeside notes who grows a partial under a lock of his.
-func (pl *play) noteBeside(p *pass, part *partial) {
-	pid, locked := p.held.by[part.Etag]
-	grows := part.grown.Equal(p.now) && part.seen.Equal(p.now) // not just found
-	if !locked || !grows || pl.beside[pid] || len(pl.beside) >= maxDownloaders {
-		return
-	}
-	if pl.beside == nil {
-		pl.beside = make(map[int]bool)
-	}
-	pl.beside[pid] = true
+// inFlight reports whether a revision is one of the play's.
+func (pl *play) inFlight(commit string) bool {
+	return pl != nil && slices.Contains(pl.revisions, commit)
 }
 
-// unseen says what of a play this look can't see.
-func (p *pass) unseen(pl *play, look *Look) {
-	// Where directories keep their times, these were read anew only if names came or went.
-	pl.landed = pl.landed || p.relisted && p.root.opts.Vague && pl.stocked
-	pl.stocked = true
-	look.Unseen = len(p.held.outside) > 0 || p.unsure || pl.landed
-	look.Doubled, look.Vanished, look.Recounting = pl.doubled, p.deleted, pl.recounting()
-	pl.landed, pl.doubled = false, false
-	for _, part := range p.repo.partials {
-		f := pl.files[part.Etag]
-		counts := f != nil && f.part == part && !f.finished()
-		look.Unseen = look.Unseen || part.live && (part.touched.Equal(p.now) || !counts && part.grown.Equal(p.now))
-	}
-	// Clients with partials of their own write no such file. One with locks may have
-	// left one that nobody saw grow.
-	pl.broughtUnseen = pl.bringsUnseen(p.repo.opened) || pl.broughtUnseen && pl.restored && len(pl.locked) == 0
-	switch {
-	case !pl.writesElsewhere():
-		look.Unseen = look.Unseen || p.strangers.growing
-		look.Unclaimed, look.Doubtful = p.strangers.seen, p.strangers.left
-	case !pl.partialSeen && !p.strangers.growing:
-		look.Unclaimed, look.Doubtful = p.strangers.seen, p.strangers.left
-	}
+// inAttempt reports whether something came since the attempt under way began,
+// as far as is known when that was.
+func (pl *play) inAttempt(at time.Time) bool { return at.After(pl.attemptBegan.Add(-tick)) }
+
+// began reports whether something was seen of the file: it is there, whole or
+// in part, or its lock was held.
+func (pl *play) began(f *file) bool {
+	return f.done || f.part != nil || !pl.locked[f.etag].at.IsZero()
+}
+
+// fresh reports whether the file was begun in this play: what was there before
+// tells nothing about what is wanted now.
+func (pl *play) fresh(f *file) bool {
+	return f.done && f.isNew || f.part != nil && f.part.live || !pl.locked[f.etag].at.IsZero()
 }
 
 // writesElsewhere: clients with locks, or with partials of their own, write no file into
@@ -325,18 +281,6 @@ func (pl *play) bringsUnseen(since time.Time) bool {
 // download is looked at more often.
 const longGone = 10 * time.Second
 
-// newAttempt: another process has taken over from those that are gone. What
-// failed before is its business now, and so is which revision is wanted.
-func (pl *play) newAttempt(now, began time.Time) {
-	clear(pl.failed)
-	pl.attempt, pl.attemptBegan = now, began
-	pl.formerFailed = 0
-	pl.unhelpful = false
-	if pl.looked || len(pl.downloaders) > 0 {
-		pl.succeeded, pl.renewed = true, true
-	}
-}
-
 // lost is told of an attached partial that is no more.
 func (pl *play) lost(part *partial, now time.Time) {
 	pl.changed = now
@@ -345,32 +289,82 @@ func (pl *play) lost(part *partial, now time.Time) {
 	}
 }
 
-// interest is what who judges still has in the play. He has to have seen all
-// that it has brought.
-func (p *pass) interest(pl *play) Interest {
-	if p.root.opts.Judged == nil {
-		return Open
+// loseAll notes that the directory of the files is gone, with all of them.
+func (pl *play) loseAll(now time.Time) {
+	for _, f := range pl.files {
+		if f.done {
+			f.done, f.size, pl.changed = false, 0, now
+		}
 	}
-	newest, interest := p.root.opts.Judged(p.repo.name)
-	if newest.Before(pl.changed) {
-		return Open
-	}
-	return interest
 }
 
-// end closes the play: what lies there now was told.
-func (p *pass) end() {
-	p.repo.since = p.told(p.repo.play)
-	p.root.since[p.repo.folder] = p.repo.since
-	p.repo.unlinked = p.repo.play.finishedUnlinked()
-	files := p.repo.play.files
-	p.repo.play = nil
-	p.repo.revs = revisions{}
-	p.releaseTemps()
-	for _, part := range p.repo.partials {
-		part.base, part.grown = part.bytes, time.Time{}
-		f := files[part.Etag]
-		part.kept, part.left = part.attached && part.Attempt == "" && f != nil && f.wanted, false
-		part.live, part.attached, part.fresh, part.midflight, part.asked = false, false, false, false, false
+// failures are the blobs whose attempt failed and that nobody has brought
+// since. What no listing in flight names is no part of the download any more.
+func (pl *play) failures() []string {
+	var etags []string
+	for etag := range pl.failed {
+		f := pl.files[etag]
+		if f == nil && !pl.listed || f != nil && f.wanted && !f.finished() && (f.part == nil || !f.part.live) {
+			etags = append(etags, etag)
+		}
 	}
+	slices.Sort(etags)
+	return etags
+}
+
+// finishedUnlinked are the blobs that the next play has to remember.
+func (pl *play) finishedUnlinked() (etags []string) {
+	for _, f := range pl.files {
+		if len(pl.revisions) == 0 && f.wanted && f.done && len(etags) < maxUnlinked {
+			etags = append(etags, f.etag)
+		}
+	}
+	return etags
+}
+
+// maxUnlinked bounds how many blobs without a link are taken for a download's.
+const maxUnlinked = 256
+
+// inLanding is what has left the root and isn't found in its place yet, kept for
+// so many looks at the most.
+func (pl *play) inLanding() int64 {
+	if len(pl.justDone) > 0 || pl.landingLooks == 0 {
+		pl.underway = 0
+		return 0
+	}
+	pl.landingLooks--
+	return pl.underway
+}
+
+// recounting: it waits for that.
+func (pl *play) recounting() bool {
+	return len(pl.settled.files) > 0 && pl.recounted.Before(pl.moved)
+}
+
+// suppose takes it that what the filters select is wanted.
+func (g *guess) suppose(filters []hfcache.Filter) {
+	if !slices.EqualFunc(filters, g.requested, hfcache.Filter.Equal) {
+		g.requested, g.begun = filters, -1
+	}
+}
+
+// source is where the total comes from.
+func (pl *play) source() Source {
+	switch {
+	case pl.wanted != nil:
+		return pl.from(FromListing, FromHub)
+	case pl.guess.sure:
+		return pl.from(FromLoader, FromHubLoader)
+	case pl.guess.narrowed:
+		return pl.from(FromHabits, FromHubHabits)
+	default:
+		return pl.from(FromListingAtMost, FromHubAtMost)
+	}
+}
+
+func (pl *play) from(cache, hub Source) Source {
+	if pl.fromHub {
+		return hub
+	}
+	return cache
 }

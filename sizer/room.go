@@ -1,8 +1,6 @@
 package sizer
 
 import (
-	"math"
-
 	"golang.org/x/sys/unix"
 
 	"progressd/fsys"
@@ -60,29 +58,4 @@ func roomIn(dev, size, free uint64, unit int64) Room {
 		return Room{}
 	}
 	return Room{Dev: dev, Size: mulSaturating(size, unit), Free: mulSaturating(free, unit)}
-}
-
-func mulSaturating(n uint64, unit int64) int64 {
-	if n > math.MaxInt64 || int64(n) > math.MaxInt64/unit {
-		return math.MaxInt64
-	}
-	return int64(n) * unit
-}
-
-// allocated is how many bytes a partial takes of the room, 0 where block
-// counts tell nothing.
-func (f *fileSystem) allocated(e fsys.Entry) int64 {
-	if !f.blocks || e.Blocks <= 0 {
-		return 0
-	}
-	return mulSaturating(uint64(e.Blocks), 512)
-}
-
-// ahead is what a partial has taken of the room beyond what is written: XFS
-// gives up to 511 MiB ahead while a file is open (seen).
-func (part *partial) ahead(f *file) int64 {
-	if f == nil || f.want < 0 {
-		return 0
-	}
-	return max(min(part.allocated, f.want)-part.bytes, 0)
 }

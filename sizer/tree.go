@@ -3,99 +3,11 @@ package sizer
 import (
 	"errors"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
 	"progressd/fsys"
 	"progressd/hfcache"
-)
-
-// local is the layout of a directory that a client fills by --local-dir: files
-// lie there under their paths, which are their keys, and everything else
-// beneath .cache/huggingface. Two paths with one content are two files.
-var local = layout{
-	home: "", partials: stage, trees: "/" + hfcache.LocalTrees,
-	scan:      (*pass).readTree,
-	locks:     (*pass).treeLocks,
-	finished:  (*pass).treeFinished,
-	moved:     (*pass).treeMoved,
-	key:       func(f hfcache.ListedFile) string { return f.Path },
-	index:     func(f hfcache.ListedFile) string { return indexed(f.Path, f.Etag) },
-	evidence:  (*pass).treeEvidence,
-	snapshots: (*pass).readNotes,
-	rest:      (*pass).restNotes,
-	settled:   (*pass).dropNotes,
-	check:     (*checker).checkNote,
-	recount:   (*pass).recountTree,
-	links:     func(*pass, *revision) error { return nil },
-	linked:    func(*pass, *revision, func(string) bool) bool { return true },
-}
-
-const stage = "/" + hfcache.LocalStage
-
-// indexed tells the content that one revision has at a path from another's.
-func indexed(path, etag string) string { return path + "\x00" + etag }
-
-// A tree is what is kept between looks of a directory filled by --local-dir.
-type tree struct {
-	// dirs are those beneath download/ by path, that itself under "". The
-	// directory of a path moves no time stamp but its own.
-	dirs map[string]*treeDir
-	// notes are the metadata of files by path, read while a play is on.
-	notes map[string]note
-	// stirring: some directory has changed just now. lean: of some directories
-	// less is kept than there is.
-	stirring, lean bool
-	// kept is how many names of metadata are; samples are some of the others.
-	kept    int
-	turn    int
-	samples samples
-	// sign is when something came of which nobody knew the downloader.
-	sign time.Time
-}
-
-func newTree() *tree { return &tree{dirs: make(map[string]*treeDir), notes: make(map[string]note)} }
-
-type treeDir struct {
-	mark     mark
-	names    fsys.Tally
-	listed   time.Time // with other names than before
-	relisted bool
-	subs     []string // paths
-	locks    []lockFile
-	noted    []string // paths of files that have metadata, but for those that are settled
-	partials []partialName
-	// due is when it is looked at again, where there are many.
-	due time.Time
-	// unread: there are more noted ones. beyond: their metadata weren't read.
-	unread, beyond bool
-}
-
-// changed is when names last came or went, as far as is known.
-func (td *treeDir) changed() time.Time {
-	if td.mark.vague {
-		return td.listed
-	}
-	return td.mark.mtime
-}
-
-type partialName struct {
-	path string // beneath download/
-	name hfcache.LocalPartial
-}
-
-const (
-	// maxTreeDirs bounds how many directories beneath download/ are looked
-	// at, maxStaged how many entries of one.
-	maxTreeDirs = maxBranches
-	maxStaged   = 4 * maxLocks
-	// leanAfter is how long after its last change of a directory among many
-	// nothing is kept but how many files it holds.
-	leanAfter = 30 * time.Second
-	// restsFor is at least how long, and no more than twice as long, a directory
-	// among many isn't looked at in which nothing has changed for a while.
-	restsFor = 15 * time.Second
 )
 
 // readTree brings the partials up to date and, at rest, finds files that came
@@ -328,13 +240,6 @@ func isDir(d fsys.Dir, name string, item fsys.Item) bool {
 	return err == nil && e.IsDir()
 }
 
-func beneath(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "/" + name
-}
-
 // takePartials brings the set of partials in line with the names.
 func (p *pass) takePartials() {
 	former := p.repo.partials
@@ -369,20 +274,6 @@ func (p *pass) takePartials() {
 		}
 	}
 	p.repo.partials = now
-}
-
-// hashes tells by the names of locks and metadata which files the hashes in
-// the names of partials stand for.
-func (td *treeDir) hashes() map[string]string {
-	byHash := make(map[string]string)
-	add := func(file string) { byHash[hfcache.LocalHash(file[strings.LastIndexByte(file, '/')+1:])] = file }
-	for _, l := range td.locks {
-		add(l.etag)
-	}
-	for _, file := range td.noted {
-		add(file)
-	}
-	return byHash
 }
 
 // findNoted looks for files that came after the last play, by their metadata:
@@ -437,19 +328,6 @@ func (p *pass) treeLocks() []lockFile {
 	return files[:min(len(files), maxLocks)]
 }
 
-// newest gives the directories of which something is kept, the one first that
-// changed last.
-func (t *tree) newest() []*treeDir {
-	var found []*treeDir
-	for _, td := range t.dirs {
-		if len(td.noted)+len(td.locks)+len(td.partials) > 0 || td.unread || td.mark.young {
-			found = append(found, td)
-		}
-	}
-	slices.SortFunc(found, func(a, b *treeDir) int { return b.changed().Compare(a.changed()) })
-	return found
-}
-
 // slim gives up, of a directory whose names were read just now, what nobody is at,
 // where there is more than is kept: its locks aren't needed then.
 func (p *pass) slim(td *treeDir) bool {
@@ -481,3 +359,23 @@ func (p *pass) rests(td *treeDir) bool {
 
 // turns is over how many looks those are spread that rest.
 const turns = 30
+
+// recountTree has the whole tree read anew.
+func (p *pass) recountTree(*play) error {
+	down, err := p.top.Sub(p.repo.folder + stage)
+	if err != nil {
+		return notAbsent(err)
+	}
+	defer down.Close()
+	t := p.repo.tree
+	t.lean, t.samples = false, samples{}
+	for _, td := range t.dirs {
+		td.mark.young = true
+	}
+	relisted := p.relisted // of what hasn't changed no news comes
+	if err := p.walkTree(down); err != nil {
+		return err
+	}
+	p.relisted = relisted
+	return p.readNotes(&p.repo.revs)
+}

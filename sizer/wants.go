@@ -10,32 +10,6 @@ import (
 	"progressd/hfcache"
 )
 
-// A guess is which listed files are wanted where no download command says so.
-// It narrows the total. What proves a download complete it leaves alone, but
-// for a loader whose choice is sure.
-type guess struct {
-	// loader is what all who download here load, nil if that isn't known.
-	loader *downloader.Loader
-	// requested is what download commands of the owner ask for, where the
-	// lock of none was seen: perhaps they fetch into another cache.
-	requested []hfcache.Filter
-	// choices are the loader's, by commit; nil where one isn't known.
-	choices map[string]downloader.Choice
-	// sure: all versions of the loader choose alike.
-	sure bool
-	// narrowed: some file was left out.
-	narrowed bool
-	// begun is how many files had been begun when this was worked out, -1
-	// if it is to be done anew.
-	begun int
-	// weighed is when a file of weights was first seen to be begun, and
-	// settled that this is long enough ago to tell one format from several.
-	weighed time.Time
-	settled bool
-	// around: it was found by its command line alone, and runs.
-	around bool
-}
-
 // settling is how long after the first weights those of another format may be
 // begun: clients begin eight files at once, each after a request of its own.
 const settling = 5 * time.Second
@@ -98,15 +72,6 @@ func (p *pass) lookAround(pl *play) {
 	}
 }
 
-func (p *pass) writing() bool {
-	for _, part := range p.repo.partials {
-		if part.live {
-			return true
-		}
-	}
-	return false
-}
-
 // ownersFilters are those of the requests for a cache that the owner of this
 // one makes: another user's are for another cache, and may be made up to be
 // dear to match. More than are remembered of a play tell nothing.
@@ -114,11 +79,11 @@ func (p *pass) ownersFilters(requests map[string][]*downloader.Request) (filters
 	if len(requests) == 0 {
 		return nil
 	}
-	e, err := p.top.LstatPath(p.repo.folder)
-	if err != nil {
+	owner, ok := p.owner()
+	if !ok {
 		return nil
 	}
-	for _, r := range requests[strconv.FormatUint(uint64(e.UID), 10)] {
+	for _, r := range requests[strconv.FormatUint(uint64(owner), 10)] {
 		if r.LocalDir == "" {
 			filters = append(filters, r.Filter)
 		}
@@ -127,19 +92,6 @@ func (p *pass) ownersFilters(requests map[string][]*downloader.Request) (filters
 		return nil
 	}
 	return filters
-}
-
-// suppose takes it that what the filters select is wanted.
-func (g *guess) suppose(filters []hfcache.Filter) {
-	if !slices.EqualFunc(filters, g.requested, hfcache.Filter.Equal) {
-		g.requested, g.begun = filters, -1
-	}
-}
-
-// began reports whether something was seen of the file: it is there, whole or
-// in part, or its lock was held.
-func (pl *play) began(f *file) bool {
-	return f.done || f.part != nil || !pl.locked[f.etag].at.IsZero()
 }
 
 // reckon works out anew which files to leave out of the total, if there may be
@@ -271,81 +223,6 @@ func (p *pass) habit(pl *play, l *listing) func(path string) bool {
 	}
 }
 
-// fresh reports whether the file was begun in this play: what was there before
-// tells nothing about what is wanted now.
-func (pl *play) fresh(f *file) bool {
-	return f.done && f.isNew || f.part != nil && f.part.live || !pl.locked[f.etag].at.IsZero()
-}
-
 // decoration is what nobody fetches who wants a model only to run: whoever
 // does takes the whole repository.
 var decoration = map[string]bool{".gitattributes": true, "README.md": true}
-
-// loading brings the look what is known of a loader: whether it still lacks
-// weights, and whether all that it wants is there. Where nothing is listed one
-// that has its configuration and no weights yet is far from its end, and of a
-// program that isn't known to be one this may be just as true.
-func (p *pass) loading(pl *play, look *Look) {
-	defer func() {
-		look.Awaited = look.Lacking && pl.guess.loader != nil && (pl.guess.around || slices.Contains(pl.running, true))
-	}()
-	p.stock(pl, look)
-	if pl.guess.choices == nil {
-		return
-	}
-	missing := 0
-	for commit, choice := range pl.guess.choices {
-		for _, listed := range p.repo.revs.at(commit).list().files {
-			if f := pl.files[p.repo.layout.key(listed)]; choice.Likely(listed.Path) && (f == nil || !f.finished()) {
-				missing++
-			}
-		}
-	}
-	if look.Lacking = missing > 0; look.Lacking {
-		return
-	}
-	if look.Partials == 0 && !look.Locked && look.Mismatched == nil && p.loaded(pl) {
-		look.Settled = ProvenByLoader
-	}
-}
-
-// stock says what is there where no listing tells what there should be.
-func (p *pass) stock(pl *play, look *Look) {
-	if pl.listed || p.inventoryOf(pl) != nil {
-		return
-	}
-	paths := p.linkedPaths(pl)
-	if len(paths) == 0 {
-		paths = p.newestPaths()
-	}
-	if pl.guess.loader != nil {
-		look.Lacking = pl.guess.loader.Lacks(paths)
-	} else {
-		look.Lacking = p.lacksAll(pl, paths)
-	}
-	if look.Partials == 0 && !look.Locked {
-		look.Unlinked = p.unlinkedBlobs(pl)
-		look.Whole = !look.Lacking && p.mayBeModel(pl) && hfcache.Whole(paths)
-	}
-}
-
-// loaded checks the loader's weights against the disk, as prove does.
-func (p *pass) loaded(pl *play) bool {
-	p.thorough = true
-	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
-		return false
-	}
-	for commit, choice := range pl.guess.choices {
-		rev := p.repo.revs.at(commit)
-		for _, listed := range rev.list().files {
-			f := pl.files[p.repo.layout.key(listed)]
-			if choice.Possible(listed.Path) && (f == nil || !f.done || f.size != listed.Size) {
-				return false
-			}
-		}
-		if !p.repo.layout.linked(p, rev, choice.Possible) {
-			return false
-		}
-	}
-	return true
-}

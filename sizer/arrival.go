@@ -2,18 +2,6 @@ package sizer
 
 import "time"
 
-// maxCame bounds how many folders may have come that nobody has looked at.
-const maxCame = 4096
-
-// Came says that a folder came while its root was watched, which was seen last
-// without it at that time: what is older was not fetched there. It is called
-// before the first look at it.
-func (r *Root) Came(folder string, absent time.Time) {
-	if len(r.came) < maxCame { // or they come and go faster than they are looked at
-		r.came[folder] = absent
-	}
-}
-
 // arrive finds out since when a repository that is looked at for the first time,
 // or anew after a rest, may have been downloaded to: what is older was there
 // before, or was moved there with it.
@@ -43,8 +31,27 @@ func (p *pass) arrive() {
 	}
 }
 
-// keptTimes reports whether a file was copied to where it is with the times that
-// it had elsewhere: then it is younger than its content.
-func (p *pass) keptTimes(path string, modified time.Time) bool {
-	return p.root.clock.Ours(p.top.BornPath(path)).After(modified.Add(racy))
+// maxCame bounds how many folders may have come that nobody has looked at.
+const maxCame = 4096
+
+// Came says that a folder came while its root was watched, which was seen last
+// without it at that time: what is older was not fetched there. It is called
+// before the first look at it.
+func (r *Root) Came(folder string, absent time.Time) {
+	if len(r.came) < maxCame { // or they come and go faster than they are looked at
+		r.came[folder] = absent
+	}
+}
+
+// drop forgets a repository that is gone, and what it had claimed in the root.
+func (r *Root) drop(rp *repo, now time.Time) {
+	delete(r.repos, rp.folder)
+	delete(r.since, rp.folder)
+	delete(r.rested, rp.folder)
+	for t := range r.temps.all() {
+		if t.owner == rp.folder {
+			release(t, now)
+			t.forsaken = true
+		}
+	}
 }

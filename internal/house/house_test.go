@@ -1,0 +1,201 @@
+// Package house holds the shape of the house: which file may use which.
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A pkg is what the go command tells of a package.
+type pkg struct {
+	ImportPath, Dir, Export string
+	GoFiles                 []string
+	DepOnly, Standard       bool
+	Doc                     string
+}
+
+// packages gives the project's own packages of the product, and where the compiler has put
+// what it knows of each that they import.
+func packages(t *testing.T) (own []pkg, exports map[string]string) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles,DepOnly,Standard,Doc", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Stderr = os.Stderr
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exports = make(map[string]string)
+	for dec := json.NewDecoder(strings.NewReader(string(text))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return own, exports
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		exports[p.ImportPath] = p.Export
+		if !p.DepOnly {
+			own = append(own, p)
+		}
+	}
+}
+
+// arrows run between the files of a package: from one that names something to that
+// which defines it, with an example of what.
+type arrows map[string]map[string]string
+
+func parse(t *testing.T, p pkg, exports map[string]string) (*token.FileSet, []*ast.File, *types.Info, *types.Package) {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []*ast.File
+	for _, name := range p.GoFiles {
+		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	lookup := func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) }
+	conf := types.Config{Importer: importer.ForCompiler(fset, "gc", lookup)}
+	info := &types.Info{Uses: make(map[*ast.Ident]types.Object)}
+	checked, err := conf.Check(p.ImportPath, fset, files, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fset, files, info, checked
+}
+
+func arrowsOf(fset *token.FileSet, info *types.Info, own *types.Package) arrows {
+	found := make(arrows)
+	at := func(pos token.Pos) string { return filepath.Base(fset.Position(pos).Filename) }
+	for id, object := range info.Uses {
+		local := object.Parent() != nil && object.Parent() != own.Scope() // a parameter, say
+		if object.Pkg() != own || local {
+			continue
+		}
+		from, to := at(id.Pos()), at(object.Pos())
+		if from == to {
+			continue
+		}
+		if found[from] == nil {
+			found[from] = make(map[string]string)
+		}
+		found[from][to] = object.Name()
+	}
+	return found
+}
+
+// circle finds files that use each other.
+func (a arrows) circle() []string {
+	done := make(map[string]bool)
+	var path []string
+	var visit func(file string) []string
+	visit = func(file string) []string {
+		if i := slices.Index(path, file); i >= 0 {
+			return append(slices.Clone(path[i:]), file)
+		}
+		if done[file] {
+			return nil
+		}
+		path = append(path, file)
+		for to := range a[file] {
+			if found := visit(to); found != nil {
+				return found
+			}
+		}
+		path, done[file] = path[:len(path)-1], true
+		return nil
+	}
+	for file := range a {
+		if found := visit(file); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// layersOf reads the layers of a package from its description: paragraphs that begin as
+// "The look: ..." with indented lines that begin with names of files.
+func layersOf(files []*ast.File) (names []string, of map[string]int) {
+	of = make(map[string]int)
+	for _, f := range files {
+		if f.Doc == nil || !strings.Contains(f.Doc.Text(), "Its files, from the top down") {
+			continue
+		}
+		_, text, _ := strings.Cut(f.Doc.Text(), "Its files, from the top down")
+		for line := range strings.Lines(text) {
+			if name, _, ok := strings.Cut(line, ": "); ok && !strings.HasPrefix(line, "\t") {
+				names = append(names, name)
+				continue
+			}
+			for _, word := range strings.Fields(line) {
+				if !strings.HasPrefix(line, "\t") || !strings.HasSuffix(word, ".go") {
+					break
+				}
+				of[word] = len(names)
+			}
+		}
+	}
+	return names, of
+}
+
+// TestFilesUseEachOtherInOneDirection in each package: whoever reads a file need not know
+// what is above it. Where a package says which layers it has, its files keep to that.
+func TestFilesUseEachOtherInOneDirection(t *testing.T) {
+	own, exports := packages(t)
+	for _, p := range own {
+		name := strings.TrimPrefix(p.ImportPath, "progressd/")
+		if !slices.Contains(ordered, name) {
+			continue
+		}
+		fset, files, info, checked := parse(t, p, exports)
+		found := arrowsOf(fset, info, checked)
+		if circle := found.circle(); circle != nil {
+			for i := range len(circle) - 1 {
+				t.Errorf("%s: %s uses %s of %s", name, circle[i], found[circle[i]][circle[i+1]], circle[i+1])
+			}
+		}
+		names, layer := layersOf(files)
+		for _, file := range p.GoFiles {
+			if len(names) > 0 && layer[file] == 0 && file != "doc.go" {
+				t.Errorf("%s: doc.go doesn't say in which layer %s is", name, file)
+			}
+			for to, what := range found[file] {
+				if layer[file] > layer[to] {
+					t.Errorf("%s: %s (%s) uses %s of %s (%s), which is above it", name,
+						file, names[layer[file]-1], what, to, names[layer[to]-1])
+				}
+			}
+		}
+	}
+}
+
+// ordered are the packages of which that is asked.
+var ordered = []string{"sizer"}
+
+// TestJudgingOpensNothing: only the files of sizer that read have the open directory.
+func TestJudgingOpensNothing(t *testing.T) {
+	own, exports := packages(t)
+	i := slices.IndexFunc(own, func(p pkg) bool { return p.ImportPath == "progressd/sizer" })
+	fset, files, info, _ := parse(t, own[i], exports)
+	names, layer := layersOf(files)
+	for id, object := range info.Uses {
+		field, ok := object.(*types.Var)
+		file := filepath.Base(fset.Position(id.Pos()).Filename)
+		if ok && field.IsField() && field.Name() == "top" && layer[file] > 0 && names[layer[file]-1] == "Judging" {
+			t.Errorf("%s judges, and asks the disk itself: asked.go has such questions", fset.Position(id.Pos()))
+		}
+	}
+}
