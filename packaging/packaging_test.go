@@ -113,10 +113,15 @@ func TestThePackagedConfigurationWatchesEverybody(t *testing.T) {
 	}
 	want := config.Default()
 	want.Roots = []string{
-		"/home/*/.cache/huggingface/hub", "/root/.cache/huggingface/hub", "/var/lib/*/.cache/huggingface/hub",
+		"/home/*/.cache/huggingface/hub", "/root*/.cache/huggingface/hub", "/var/lib/*/.cache/huggingface/hub",
 	}
 	if !slices.Equal(got.Roots, want.Roots) {
 		t.Errorf("roots are %q, want %q", got.Roots, want.Roots)
+	}
+	for _, root := range got.Roots {
+		if !strings.ContainsAny(root, `*?[`) {
+			t.Errorf("%s is no pattern: each start warns where it isn't there", root)
+		}
 	}
 	wantSame(t, got, want)
 }
