@@ -1,7 +1,6 @@
 package sizer
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,8 +19,8 @@ type stagers struct {
 
 func (p *pass) newStagers() stagers {
 	s := stagers{pass: p, beside: make(map[int]bool)}
-	if p.repo.play != nil { // what it wrote to may have been taken away under it
-		maps.Copy(s.beside, p.repo.play.beside)
+	for _, pid := range p.held.pids { // what it wrote to may have been taken away under it
+		s.beside[pid] = p.repo.play != nil && p.repo.play.wroteBeside(pid, &p.root.processes)
 	}
 	for _, part := range p.repo.partials {
 		if pid, locked := p.held.by[part.Etag]; locked && p.wrote(pid, part) {
@@ -219,7 +218,7 @@ func (p *pass) writesBeside(rp *repo, etag string, pid int) bool {
 	if rp == nil {
 		return false
 	}
-	if rp.play != nil && rp.play.beside[pid] {
+	if rp.play != nil && rp.play.wroteBeside(pid, &p.root.processes) {
 		return true
 	}
 	for _, part := range rp.partials {

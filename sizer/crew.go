@@ -153,3 +153,13 @@ func (pl *play) asksOnlyFor(such func(files []string) bool) bool {
 	}
 	return len(pl.wanted) > 0
 }
+
+// wroteBeside reports whether who holds a lock was seen to grow a partial under one.
+func (pl *play) wroteBeside(pid int, procs *downloader.Snapshot) bool {
+	started, seen := pl.beside[pid]
+	if !seen || procs.Runs(downloader.Process{PID: pid, Started: started}) {
+		return seen
+	}
+	process, err := procs.Process(pid)
+	return err != nil || process.Started == started // gone, and his lock was read before that; else another has his pid
+}

@@ -110,7 +110,7 @@ type traces struct {
 	locked                map[string]sighting  // when an etag was last seen locked
 	unlocked              map[string]time.Time // the first look at which it was locked no more
 	copying               map[string]int       // see Memory.Copying
-	beside                map[int]bool         // pids of those that had a partial beside the blobs
+	beside                map[int]uint64       // by pid, when those started that had a partial beside the blobs
 }
 
 // A sighting is when a lock was last held, and by which process.

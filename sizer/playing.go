@@ -1,6 +1,8 @@
 package sizer
 
-import "time"
+import (
+	"time"
+)
 
 // begin opens a play if there is a sign of one: a live partial, a new blob.
 // A lock, a ref or a tree file is none: what is cached takes its lock too.
@@ -134,13 +136,17 @@ func (pl *play) note(p *pass) {
 func (pl *play) noteBeside(p *pass, part *partial) {
 	pid, locked := p.held.by[part.Etag]
 	grows := part.grown.Equal(p.now) && part.seen.Equal(p.now) // not just found
-	if !locked || !grows || pl.beside[pid] || len(pl.beside) >= maxDownloaders {
+	if !locked || !grows || len(pl.beside) >= maxDownloaders {
 		return
 	}
 	if pl.beside == nil {
-		pl.beside = make(map[int]bool)
+		pl.beside = make(map[int]uint64)
 	}
-	pl.beside[pid] = true
+	for _, d := range pl.alive() {
+		if d.PID == pid {
+			pl.beside[pid] = d.Started
+		}
+	}
 }
 
 // unseen says what of a play this look can't see.

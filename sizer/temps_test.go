@@ -180,6 +180,30 @@ func TestWhoWroteBesideTheBlobsOwnsNothingInTheRootAfterwards(t *testing.T) {
 	}
 }
 
+// The number of a process that is gone is given to another one some day.
+func TestWhoHasTheNumberOfOneWhoWroteBesideTheBlobsIsAnother(t *testing.T) {
+	c := newCache(t)
+	c.step = 0
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.run(42, "python3", "new.py")
+	c.lock(42, "a")
+	c.partial("a", ".01234567.incomplete", 1000)
+	c.look()
+	partial := c.partial("a", ".01234567.incomplete", 2000)
+	c.look()
+	c.kill(42)
+	must(t, os.Remove(partial))
+	c.look()
+	c.runNow(42, "python3", "old.py")
+	c.lock(42, "b")
+	c.temp("abcdefgh", mib)
+	c.look()
+	c.temp("abcdefgh", 2*mib)
+	if l := c.look(); l.Bytes != 2*mib {
+		t.Fatalf("look %+v", l)
+	}
+}
+
 func TestAnOldClientThatDiesLeavesItsBytesUntilTheNextAttempt(t *testing.T) {
 	c := newCache(t)
 	c.step = 0
