@@ -5,9 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +34,6 @@ type finder struct {
 	rouse func(path string)
 	log   *slog.Logger
 	box   *inbox
-	self  *repo // stands for the pattern
 
 	before   time.Time   // since which all has been asked about; zero before the first check
 	rounds   []time.Time // when the checks began in which that was done
@@ -44,8 +41,8 @@ type finder struct {
 	known    map[string]Root // by via
 	trail    trail
 	told     map[string]bool // refusals that have been said
-	trap     string          // the path whose coming is watched for
-	busy     atomic.Int64    // unix ns at which the check under way began
+	trap     trap
+	busy     atomic.Int64 // unix ns at which the check under way began
 	empty    atomic.Bool
 	// rests are the roots that are left to it, guards the directories on the way that are
 	// watched.
@@ -80,8 +77,8 @@ func newFinder(w *Watcher, pattern string) *finder {
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
 		processorTime: w.opts.ProcessorTime, rouse: w.rouse,
 		surveyor: surveyor{fs: w.opts.FS, probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
-		guards:   guards{notify: w.notify, box: newInbox(account.Unknown), of: make(map[string]*repo), stands: make(map[string]mark)},
-		box:      box, self: &repo{box: box}, known: make(map[string]Root), told: make(map[string]bool),
+		guards:   guards{notify: w.notify, boxes: make(map[account.User]*inbox), of: make(map[string]*repo), stands: make(map[string]mark)},
+		box:      box, known: make(map[string]Root), told: make(map[string]bool),
 	}
 	f.surveyor.stuck = f.rests.close
 	if f.survey = f.resolve; w.survey != nil {
@@ -128,15 +125,6 @@ func (f *finder) askedAgain(start time.Time) {
 	f.rounds = append(f.rounds, start)
 	f.rounds = f.rounds[max(0, len(f.rounds)-f.trail.rounds()):]
 	f.before = f.rounds[0]
-}
-
-// heed empties the inbox. Where too much was told in the directory in which a root is
-// waited for, it is polled: at the next search it may be watched again.
-func (f *finder) heed() {
-	notes, _ := f.box.take()
-	if notes[f.self].stormy {
-		f.untrap()
-	}
 }
 
 // pause waits for the next poll, or until something has happened: perhaps to what was
@@ -261,50 +249,3 @@ func (f *finder) say(s survey) {
 
 // hangs is how long a place doesn't answer until that is worth a word.
 const hangs = 5 * time.Second
-
-// setTrap watches for a root that isn't there yet, so that the very first
-// download on a machine is seen at once: in its parent, or in the parent of
-// that, if they are there. Patterns with wildcards are polled.
-func (f *finder) setTrap(seen []sighting) {
-	if f.notify == nil {
-		return
-	}
-	path := ""
-	if len(seen) == 0 && !strings.ContainsAny(f.pattern, `*?[\`) {
-		path = trapFor(f.fs, filepath.Clean(f.pattern))
-	}
-	if path == f.trap || path != "" && !f.notify.hears(f.box.owner) {
-		return
-	}
-	f.untrap()
-	if f.trap = path; path != "" {
-		f.notify.ask(request{verb: arm, repo: f.self, dir: filepath.Dir(path), key: path, seq: 1})
-	}
-}
-
-// untrap ends the watch for a root that isn't there yet, if there is one.
-func (f *finder) untrap() {
-	if f.trap != "" {
-		f.notify.ask(request{verb: disarm, repo: f.self, dir: filepath.Dir(f.trap), key: f.trap})
-	}
-	f.trap = ""
-}
-
-// trapFor gives the path that has to appear next for path to appear, if the
-// directory in which it will is near and local. It is free of links.
-func trapFor(kernel fsys.Kernel, path string) string {
-	defer kernel.Raise()()
-	for range 2 {
-		dir := filepath.Dir(path)
-		if d, resolved, err := fsys.Follow(kernel, dir); err == nil {
-			kind, err := d.Network()
-			d.Close()
-			if err == nil && kind == "" {
-				return filepath.Join(resolved, filepath.Base(path))
-			}
-			return ""
-		}
-		path = dir
-	}
-	return ""
-}

@@ -1,11 +1,18 @@
 package watcher
 
+import (
+	"golang.org/x/sys/unix"
+
+	"progressd/account"
+	"progressd/fsys"
+)
+
 // guards are the watches on directories through which a pattern leads, where there are
 // many: what an event tells of is asked about at the next poll, and nobody is woken.
 type guards struct {
-	notify *notifier // nil: no events
-	box    *inbox
-	of     map[string]*repo // by directory
+	notify *notifier               // nil: no events
+	boxes  map[account.User]*inbox // by payer
+	of     map[string]*repo        // by directory
 	// stands is which directory each was posted at.
 	stands map[string]mark
 	// missing: one was relieved that is to be posted again.
@@ -27,22 +34,29 @@ func (g *guards) post(t *trail) {
 	g.missing = false
 	for dir, p := range g.of {
 		l, still := at[dir]
-		if was := g.stands[dir]; !still || l != (mark{}) && (l.dev != was.dev || l.inode != was.inode) {
-			g.relieve(dir, p) // or another directory lies there now
+		if was := g.stands[dir]; !still || l != (mark{}) && (l.dev != was.dev || l.inode != was.inode || l.payer != was.payer) {
+			g.relieve(dir, p) // or another directory lies there now, or another's
 		}
 	}
-	if len(at) == 0 {
-		return
-	}
-	g.notify.join(g.box)
 	for dir, l := range at {
-		if l == (mark{}) || g.of[dir] != nil || !g.notify.hears(g.box.owner) {
+		if l == (mark{}) || g.of[dir] != nil || !g.notify.hears(l.payer) {
 			continue
 		}
-		p := &repo{path: dir, box: g.box, watch: watch{where: onFolder, waiting: true, seq: 1}}
+		p := &repo{path: dir, box: g.boxOf(l.payer), watch: watch{where: onFolder, waiting: true, seq: 1}}
 		g.of[dir], g.stands[dir] = p, l
 		g.notify.ask(request{verb: arm, repo: p, dir: dir, key: dir, seq: p.watch.seq})
 	}
+}
+
+// boxOf is the inbox of the guards that are charged to a user: one for all whose numbers
+// are lent by the same.
+func (g *guards) boxOf(user account.User) *inbox {
+	payer := g.notify.accounts.Whose(user)
+	if g.boxes[payer] == nil {
+		g.boxes[payer] = newInbox(payer)
+		g.notify.join(g.boxes[payer])
+	}
+	return g.boxes[payer]
 }
 
 func (g *guards) relieve(dir string, p *repo) {
@@ -56,19 +70,27 @@ func (g *guards) relieve(dir string, p *repo) {
 // has its directory asked about once more: so has one that was posted just now, since what
 // came before that it couldn't tell.
 func (g *guards) heed() {
-	notes, missed := g.box.take()
-	for p, n := range notes {
-		if g.of[p.path] != p {
-			continue
-		}
-		p.young = true
-		p.watch.waiting = p.watch.waiting && n.armed != p.watch.seq
-		if n.lost || n.stormy || n.refused == p.watch.seq {
-			g.relieve(p.path, p)
+	lost := false
+	for _, box := range g.boxes {
+		notes, missed := box.take()
+		lost = lost || missed
+		for p, n := range notes {
+			g.hear(p, n)
 		}
 	}
 	for _, p := range g.of {
-		p.young = p.young || missed
+		p.young = p.young || lost
+	}
+}
+
+func (g *guards) hear(p *repo, n note) {
+	if g.of[p.path] != p {
+		return
+	}
+	p.young = true
+	p.watch.waiting = p.watch.waiting && n.armed != p.watch.seq
+	if n.lost || n.stormy || n.refused == p.watch.seq {
+		g.relieve(p.path, p)
 	}
 }
 
@@ -85,4 +107,15 @@ func (g *guards) calm(s *stop) bool {
 	calm := !p.young
 	p.young = false
 	return calm
+}
+
+// payerOf is whom a directory is charged to through which a pattern leads, or in which a
+// root is awaited: its owner, if nobody else may write there. In one of root's others make
+// events without that, as by the times of their homes, for which root's own caches would pay.
+func payerOf(e fsys.Entry) account.User {
+	const othersWrite = unix.S_IWGRP | unix.S_IWOTH
+	if e.UID == 0 || e.Mode&othersWrite != 0 {
+		return account.Unknown
+	}
+	return account.User(e.UID)
 }

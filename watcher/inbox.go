@@ -13,8 +13,8 @@ import (
 type inbox struct {
 	wake    chan struct{}
 	watches atomic.Int32
-	// owner is whom watches and events are charged to: the user whose root it is of,
-	// account.Unknown for a pattern.
+	// owner is whom watches and events are charged to: the user whose root it is of, for a
+	// pattern see payerOf.
 	owner account.User
 
 	mu    sync.Mutex

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -67,23 +68,87 @@ func TestAUserWhoTellsTooMuchIsPolled(t *testing.T) {
 	})
 }
 
+// awaits reports whether a directory is watched for a root that is to come.
+func (g *rig) awaits(dir string) bool {
+	g.w.notify.mu.Lock()
+	defer g.w.notify.mu.Unlock()
+	return len(g.w.notify.beneath[dir]) > 0
+}
+
+// stir makes events there until nobody hears of them, as many as a user may at the most.
+func (g *rig) stir(dir string) {
+	for i := 0; i <= stormOfUser && g.awaits(dir); i++ {
+		g.w.notify.route(fsnotify.Event{Name: filepath.Join(dir, fmt.Sprint("junk", i)), Op: fsnotify.Create})
+	}
+}
+
 // Where a root is waited for, whoever may write there made events that nobody counted.
 func TestADirectoryInWhichARootIsAwaitedIsPolled(t *testing.T) {
 	dir := tempRoot(t)
 	g := newRig(t, far, true, filepath.Join(dir, "hub"))
 	g.w.notify = newNotifier(fsys.Real{}, openNotify, newBook(), g.w.opts.Log)
 	g.start()
-	awaited := func() bool {
-		g.w.notify.mu.Lock()
-		defer g.w.notify.mu.Unlock()
-		return len(g.w.notify.beneath[dir]) > 0
+	g.awaitTrue("its coming is watched for", func() bool { return g.awaits(dir) })
+	g.stir(dir)
+	if g.awaits(dir) {
+		t.Error("it isn't polled")
 	}
-	g.awaitTrue("its coming is watched for", awaited)
-	for i := range stormOfUser + 1 {
-		g.w.notify.route(fsnotify.Event{Name: filepath.Join(dir, fmt.Sprint("junk", i)), Op: fsnotify.Create})
-	}
-	g.awaitTrue("it is polled", func() bool { return !awaited() })
 	if !g.w.notify.hears(1001) {
 		t.Error("a user pays for it")
 	}
+}
+
+// Who alone may write there was not charged, and the roots of all others were awaited without events.
+func TestWhoAloneMayWriteWhereARootIsAwaitedPaysForIt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give directories away")
+	}
+	for mode, payer := range map[os.FileMode]account.User{0o755: 1001, 0o777: account.Unknown} {
+		dir := tempRoot(t)
+		must(t, os.Chown(dir, 1001, 1001))
+		must(t, os.Chmod(dir, mode))
+		g := newRig(t, far, true, filepath.Join(dir, "hub"))
+		g.w.notify = newNotifier(fsys.Real{}, openNotify, newBook(), g.w.opts.Log)
+		g.start()
+		g.awaitTrue("its coming is watched for", func() bool { return g.awaits(dir) })
+		if got := g.w.notify.accounts.Held(payer, account.Watches); got != 1 {
+			t.Errorf("mode %o: %v pays for %d watches, want 1", mode, payer, got)
+		}
+		g.stop()
+		if got := g.w.notify.accounts.Held(payer, account.Watches); got != 0 {
+			t.Errorf("mode %o: %v pays for %d watches when it is over", mode, payer, got)
+		}
+	}
+}
+
+// What a user did in a directory of its own through which a pattern leads took the watches
+// of all directories through which any does.
+func TestANoisyDirectoryOnTheWayIsItsOwnersBusiness(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give directories away")
+	}
+	n := newNode(t, many)
+	const wild, other, common, roots = 7, 8, 9, 10
+	for i, uid := range map[int]int{wild: 1001, other: 1002, common: 1001} {
+		must(t, os.Chown(n.volumes(i), uid, uid))
+	}
+	must(t, os.Chmod(n.volumes(common), 0o777)) // anybody makes events there
+	polling(t, usual, n.pattern(), func(m *madeUp, _ *looks) {
+		pass(2 * turns * usual)
+		stir := func(i, events int) {
+			for range events {
+				m.events <- fsnotify.Event{Name: filepath.Join(n.volumes(i), "junk"), Op: fsnotify.Create}
+			}
+			pass(usual)
+		}
+		stir(common, stormOfOne)
+		for range stormOfUser/stormOfOne + 1 {
+			stir(wild, stormOfOne)
+		}
+		for i, watched := range map[int]bool{wild: false, other: true, common: true, roots: true} {
+			if stir(i, 1); m.watches(n.volumes(i)) != watched {
+				t.Errorf("directory %d is watched: %t, want %t", i, !watched, watched)
+			}
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"progressd/account"
 	"progressd/fsys"
 )
 
@@ -77,10 +78,11 @@ type listing struct {
 type mark struct {
 	dev, inode   uint64
 	mtime, ctime int64 // nanoseconds
+	payer        account.User
 }
 
 func markOf(e fsys.Entry) mark {
-	return mark{e.Dev, e.Inode, e.Mtime.UnixNano(), e.Ctime.UnixNano()}
+	return mark{e.Dev, e.Inode, e.Mtime.UnixNano(), e.Ctime.UnixNano(), payerOf(e)}
 }
 
 // lasting is the mark of a directory, if names can't come and go there without

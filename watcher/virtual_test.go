@@ -116,6 +116,7 @@ func polling(t *testing.T, poll time.Duration, root string, test func(m *madeUp,
 			},
 			ProcessorTime: func() time.Duration { return time.Duration(used.Add(int64(time.Millisecond))) },
 			IsRepo:        isRepo, IsLocal: isShelf, NewLooker: func(r Root) Looker { l.roots.Store(r.Path, r); return l }, Log: quietLog(),
+			Accounts: newBook(),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
