@@ -4,21 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"progressd/fsys"
-)
-
-// What the version before has left in a state directory: one file for all
-// roots and repositories, and one for each episode.
-const (
-	stateFile     = "state.json"
-	episodesDir   = "episodes"
-	episodeSuffix = ".json"
-	maxStateBytes = 64 << 20
 )
 
 // formerState is state.json.
@@ -178,33 +167,4 @@ func decodeFormer(data []byte, record any) error {
 		return fmt.Errorf("cannot understand it: %w", err)
 	}
 	return nil
-}
-
-// retireFormer removes the files of the version before, after all that they
-// held was written. One that can't be removed is read once more.
-func (s *Store) retireFormer() {
-	for _, file := range s.former {
-		_ = s.disk.remove(s.path(file))
-	}
-	if len(s.former) > 0 {
-		_ = os.Remove(s.path(episodesDir)) // unless something was kept aside in it
-	}
-	s.former = nil
-}
-
-// readBounded reads a regular file of at most limit bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
-	file, err := openRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("it has more than %d bytes", limit)
-	}
-	return data, nil
 }

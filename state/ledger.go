@@ -42,12 +42,6 @@ type Ledger struct {
 
 var _ tracker.Recorder = (*Ledger)(nil)
 
-// telling is an event of an episode; of none if that is empty.
-type telling struct {
-	episode string
-	event   tracker.Event
-}
-
 // batch is what came since the ledger last wrote.
 type batch struct {
 	order   []string // ids of records, as they first came

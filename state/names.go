@@ -1,15 +1,8 @@
 package state
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"strings"
-
 	"progressd/hfcache"
 )
-
-// maxName is the longest file name that every Linux file system takes.
-const maxName = 255
 
 // logName gives the repository's log file name: that which it was given
 // before, else the plain one, else one with a part of the root's hash. Two
@@ -66,23 +59,26 @@ func (s *Store) logTaken(name string) bool {
 	return taken
 }
 
-// safeName reports whether a name may be used as a file's as it is.
-func safeName(name string) bool {
-	if name == "" || len(name) > maxName || strings.HasPrefix(name, ".") {
-		return false
-	}
-	for _, c := range []byte(name) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		case c == '.', c == '-', c == '_', c == '@':
-		default:
-			return false
-		}
-	}
-	return true
+// LogName gives the name of a repository's log file, and keeps it for that
+// repository.
+func (s *Store) LogName(root string, repo hfcache.Repo) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := s.logName(hfcache.Place{Root: root, Repo: repo})
+	s.syncUnlessBroken()
+	return name
 }
 
-func hexHash(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
+// NameLog has a repository's log file be called so: as another store has it.
+// It is called before anything is told of that repository.
+func (s *Store) NameLog(root string, repo hfcache.Repo, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := hfcache.Place{Root: root, Repo: repo}
+	rec := s.repoRecord(key)
+	if rec.Log != "" {
+		delete(s.logs, rec.Log)
+	}
+	rec.Log = name
+	s.logs[name] = key
 }

@@ -2,112 +2,16 @@ package state
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
-	"progressd/account"
 	"progressd/hfcache"
-	"progressd/sizer"
 	"progressd/tracker"
 )
 
-// Placing notes durably, in one step for all of one root, that the lines of
-// these verdicts are about to be appended there. An error means that a kill
-// right after may repeat a line; it should be written all the same.
-func (s *Store) Placing(placements []tracker.Placement) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var unknown error
-	var noted []*episode
-	for _, p := range placements {
-		e, i := s.findPending(p.Event)
-		if e == nil {
-			unknown = fmt.Errorf("cannot note where the line of event %q goes: it is not pending", p.Event)
-			continue
-		}
-		e.Pending[i].Position = &p.At
-		s.touchDurably(e)
-		noted = append(noted, e)
-	}
-	err := s.sync()
-	for _, e := range noted {
-		if e.dirty {
-			return fmt.Errorf("cannot note where the line of a verdict on %q goes: %w", e.Episode.Repo.ID, err)
-		}
-	}
-	return unknown
-}
-
-func (s *Store) touchEpisode(e *episode) {
-	e.touch()
-	s.touch(e.of)
-}
-
-// touchDurably is for what a verdict depends on.
-func (s *Store) touchDurably(e *episode) {
-	s.touchEpisode(e)
-	e.of.changed.durably = true
-}
-
-// Placed gives what Placing noted, in this life or a former one.
-func (s *Store) Placed(id string) (tracker.Position, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, i := s.findPending(id)
-	if e == nil || e.Pending[i].Position == nil {
-		return tracker.Position{}, false
-	}
-	return *e.Pending[i].Position, true
-}
-
-// Written notes that a sink has the verdict for good. Once all that confirm
-// have it, it is pending no more; an episode that is over is then closed.
-func (s *Store) Written(id, sink string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, i := s.findPending(id)
-	if e == nil || slices.Contains(e.Pending[i].Written, sink) {
-		return
-	}
-	e.Pending[i].Written = append(e.Pending[i].Written, sink)
-	s.touchEpisode(e)
-	s.settle(e)
-	_ = s.sync() // it says itself what fails
-}
-
-func (s *Store) findPending(id string) (*episode, int) {
-	e := s.pending[id]
-	if e == nil {
-		return nil, 0
-	}
-	return e, slices.IndexFunc(e.Pending, func(p pendingRecord) bool { return p.Event.ID == id })
-}
-
-// await names the sinks that confirm verdicts: one that was switched off
-// since holds nothing up.
-func (s *Store) await(sinks []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.awaited = sinks
-	for _, e := range inOrder(s.episodes) {
-		s.settle(e)
-	}
-	s.syncUnlessBroken()
-}
-
-// pendingFor gives the verdicts that a sink has not confirmed, oldest first.
-func (s *Store) pendingFor(sink string) []tracker.Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var events []tracker.Event
-	for _, e := range inOrder(s.episodes) {
-		for _, p := range e.Pending {
-			if !slices.Contains(p.Written, sink) {
-				events = append(events, s.addressed(p.Event, e.key()))
-			}
-		}
-	}
-	return events
+// telling is an event of an episode; of none if that is empty.
+type telling struct {
+	episode string
+	event   tracker.Event
 }
 
 // note takes over what the engine decided, and gives the events that are to
@@ -145,26 +49,91 @@ func (s *Store) note(records []tracker.Episode, told []telling) []tracker.Event 
 	return events
 }
 
+// Placing notes durably, in one step for all of one root, that the lines of
+// these verdicts are about to be appended there. An error means that a kill
+// right after may repeat a line; it should be written all the same.
+func (s *Store) Placing(placements []tracker.Placement) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var unknown error
+	var noted []*episode
+	for _, p := range placements {
+		e, i := s.findPending(p.Event)
+		if e == nil {
+			unknown = fmt.Errorf("cannot note where the line of event %q goes: it is not pending", p.Event)
+			continue
+		}
+		e.Pending[i].Position = &p.At
+		s.touchDurably(e)
+		noted = append(noted, e)
+	}
+	err := s.sync()
+	for _, e := range noted {
+		if e.dirty {
+			return fmt.Errorf("cannot note where the line of a verdict on %q goes: %w", e.Episode.Repo.ID, err)
+		}
+	}
+	return unknown
+}
+
+// Placed gives what Placing noted, in this life or a former one.
+func (s *Store) Placed(id string) (tracker.Position, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, i := s.findPending(id)
+	if e == nil || e.Pending[i].Position == nil {
+		return tracker.Position{}, false
+	}
+	return *e.Pending[i].Position, true
+}
+
+// Written notes that a sink has the verdict for good. Once all that confirm
+// have it, it is pending no more; an episode that is over is then closed.
+func (s *Store) Written(id, sink string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, i := s.findPending(id)
+	if e == nil || slices.Contains(e.Pending[i].Written, sink) {
+		return
+	}
+	e.Pending[i].Written = append(e.Pending[i].Written, sink)
+	s.touchEpisode(e)
+	s.settle(e)
+	_ = s.sync() // it says itself what fails
+}
+
+// await names the sinks that confirm verdicts: one that was switched off
+// since holds nothing up.
+func (s *Store) await(sinks []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.awaited = sinks
+	for _, e := range inOrder(s.episodes) {
+		s.settle(e)
+	}
+	s.syncUnlessBroken()
+}
+
+// pendingFor gives the verdicts that a sink has not confirmed, oldest first.
+func (s *Store) pendingFor(sink string) []tracker.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var events []tracker.Event
+	for _, e := range inOrder(s.episodes) {
+		for _, p := range e.Pending {
+			if !slices.Contains(p.Written, sink) {
+				events = append(events, s.addressed(p.Event, e.key()))
+			}
+		}
+	}
+	return events
+}
+
 // addressed says which log an event goes to, and whose that is.
 func (s *Store) addressed(e tracker.Event, of hfcache.Place) tracker.Event {
 	e.Log, e.Tenant = s.logName(of), s.tenant(of.Root)
 	e.Tenant.Given = s.repoRecord(of).given
 	return e
-}
-
-// Tenant tells whom a root is watched for.
-func (s *Store) Tenant(root string) tracker.Tenant {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.tenant(root)
-}
-
-func (s *Store) tenant(root string) tracker.Tenant {
-	r := s.roots[root]
-	if r == nil {
-		return tracker.Tenant{Owner: account.Unknown, Root: root}
-	}
-	return tracker.Tenant{Owner: r.owner, Named: r.named, Root: root}
 }
 
 // keyOf is whom an event is about: that of its episode, since the event says
@@ -211,53 +180,4 @@ func (s *Store) pend(t telling) bool {
 	s.pending[t.event.ID] = e
 	s.touchDurably(e)
 	return true
-}
-
-// settle drops the notes of verdicts that every sink has, and closes an
-// episode that is over with nothing pending.
-func (s *Store) settle(e *episode) {
-	before := len(e.Pending)
-	e.Pending = slices.DeleteFunc(e.Pending, func(p pendingRecord) bool {
-		waits := slices.ContainsFunc(s.awaited, func(sink string) bool { return !slices.Contains(p.Written, sink) })
-		if !waits {
-			delete(s.pending, p.Event.ID)
-		}
-		return !waits
-	})
-	if len(e.Pending) < before {
-		s.touchEpisode(e)
-	}
-	if e.Episode.Over() && len(e.Pending) == 0 {
-		s.close(e)
-	}
-}
-
-func (s *Store) close(e *episode) {
-	if rec := s.repoRecord(e.key()); e.played() && e.Number > rec.Number {
-		rec.Number, rec.Home = e.Number, e.Episode.Home
-		rec.Since, rec.CutOffs = e.Episode.Memory.Since, e.Episode.Memory.CutOffs
-		e.of.touch(rec)
-	}
-	e.of.end(e)
-	s.forgetEpisode(e)
-	s.touch(e.of)
-}
-
-// copyEpisode shares nothing that its owner goes on to change. A downloader,
-// once known, stays as it is.
-func copyEpisode(ep tracker.Episode) tracker.Episode {
-	ep.Warned = maps.Clone(ep.Warned)
-	ep.Memory = copyMemory(ep.Memory)
-	return ep
-}
-
-func copyMemory(m sizer.Memory) sizer.Memory {
-	m.Revisions = slices.Clone(m.Revisions)
-	m.Downloaders = slices.Clip(m.Downloaders)
-	m.FailedBlobs = slices.Clone(m.FailedBlobs)
-	m.Unlinked = slices.Clone(m.Unlinked)
-	m.Kept = slices.Clone(m.Kept)
-	m.Copying = maps.Clone(m.Copying)
-	m.CutOffs = slices.Clone(m.CutOffs)
-	return m
 }

@@ -1,9 +1,12 @@
 package state
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"progressd/account"
@@ -11,13 +14,6 @@ import (
 	"progressd/hfcache"
 	"progressd/sizer"
 	"progressd/tracker"
-)
-
-// version is that of every file of records. A file of another version is kept
-// aside; formerVersion is the one before, which is read once and then replaced.
-const (
-	version       = 2
-	formerVersion = 1
 )
 
 // A line is one change, as it stands in a file of records: exactly one of its
@@ -32,6 +28,13 @@ type line struct {
 	Closed    string        `json:"closed,omitempty"`
 	Forgotten *hfcache.Repo `json:"forgotten,omitempty"`
 }
+
+// version is that of every file of records. A file of another version is kept
+// aside; formerVersion is the one before, which is read once and then replaced.
+const (
+	version       = 2
+	formerVersion = 1
+)
 
 // headRecord is the first line of a file: whose records it holds. It comes
 // again where the root changes hands.
@@ -143,3 +146,27 @@ func sane(t time.Time) time.Time {
 	}
 	return t
 }
+
+func hexHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// safeName reports whether a name may be used as a file's as it is.
+func safeName(name string) bool {
+	if name == "" || len(name) > maxName || strings.HasPrefix(name, ".") {
+		return false
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '.', c == '-', c == '_', c == '@':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// maxName is the longest file name that every Linux file system takes.
+const maxName = 255

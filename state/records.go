@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"progressd/account"
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -35,6 +36,26 @@ type records struct {
 	// written is how long the file is, afresh how long it was when it was last
 	// written afresh; 0 if that isn't known.
 	written, afresh int64
+}
+
+// baseline finds that of a directory; it prefers what is surely that one.
+func (r *records) baseline(home fsys.Identity) int {
+	found := -1
+	for i, b := range r.baselines {
+		if b.Sure(home) {
+			return i
+		}
+		if b.Same(home) {
+			found = i
+		}
+	}
+	return found
+}
+
+func (r *records) addBaseline(b baseline) {
+	r.baselines = slices.DeleteFunc(r.baselines, func(other baseline) bool { return other.Identity == b.Identity })
+	r.baselines = append(r.baselines, b)
+	r.baselines = r.baselines[max(0, len(r.baselines)-maxBaselines):]
 }
 
 // changes are what a file of records lacks.

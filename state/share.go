@@ -71,22 +71,6 @@ func (r *records) busy() map[hfcache.Repo]bool {
 	return busy
 }
 
-// boundEpisodes has the user with the most of them give up its oldest episode
-// that only waits for its sinks.
-func (s *Store) boundEpisodes() {
-	if len(s.episodes) < maxEpisodes {
-		return
-	}
-	most := account.MostOf(s.accounts, maps.Values(s.episodes), func(e *episode) account.User { return e.of.payer })
-	for _, e := range inOrder(s.episodes) {
-		if e.Episode.Over() && e.of.payer == most {
-			s.accounts.Refused(most, account.Ends)
-			s.close(e)
-			return
-		}
-	}
-}
-
 // boundRoots has the user with the most roots forget the one that was found the
 // longest ago, if there are too many. One that is watched now is forgotten last.
 func (s *Store) boundRoots() {
@@ -135,4 +119,29 @@ func (s *Store) forgetEpisode(e *episode) {
 	}
 	s.accounts.Give(e.payer, account.Records, int64(e.size))
 	e.size = 0
+}
+
+// of gives the records of a root, which are made if there are none.
+func (s *Store) of(path string) *records {
+	r := s.roots[path]
+	if r == nil {
+		s.boundRoots()
+		r = newRecords(path)
+		s.roots[path] = r
+		s.touch(r)
+	}
+	return r
+}
+
+// own has another user pay for what is remembered of a root.
+func (s *Store) own(r *records, owner account.User) {
+	payer := s.accounts.Whose(owner)
+	s.names[r.payer] -= len(r.repos)
+	s.names[payer] += len(r.repos)
+	r.owner, r.payer = owner, payer
+	for _, e := range r.episodes {
+		if e.size > 0 {
+			e.charge(s.accounts, e.size)
+		}
+	}
 }

@@ -1,15 +1,6 @@
-// Package state remembers over restarts what was told: the baseline of each
-// root, the last download of each repository, one record for each download
-// under way, and the verdicts that are not safely written yet.
-//
-// The Store is the memory; the Ledger takes what the engine decides, has it
-// remembered and only then passes it on. So a kill at any point may lose a
-// line of progress, but no verdict, and tells none twice.
 package state
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -18,31 +9,8 @@ import (
 	"time"
 
 	"progressd/account"
-	"progressd/fsys"
 	"progressd/hfcache"
-	"progressd/sizer"
 	"progressd/tracker"
-)
-
-// What lies in a state directory.
-const (
-	lockFile      = "lock"
-	rootsDir      = "roots"
-	recordsSuffix = ".log"
-)
-
-// What is read, and so what is kept, has these bounds, and those of package account.
-var (
-	maxRoots    = int(account.Roots.Limit().All)
-	maxEpisodes = int(account.Ends.Limit().All) // pending ones among them
-	maxVerdicts = int(account.Shown.Limit().All)
-)
-
-// What is read of one line, one root and one episode has these.
-const (
-	maxLineBytes = 1 << 20
-	maxBaselines = 16 // of one root
-	maxPending   = 16 // of one episode
 )
 
 // Store is the memory over restarts, kept in one directory that it has for
@@ -77,14 +45,6 @@ type Store struct {
 	trouble trouble
 }
 
-// Open locks the state directory, which is made if missing, and reads it. What is
-// remembered is charged to accounts. The
-// only error is one that matches ErrLocked. A file that can't be used is kept
-// aside with a warning, and a directory that can't be used is one warning.
-func Open(dir string, accounts *account.Book, log *slog.Logger) (*Store, error) {
-	return open(dir, accounts, log, osDisk{})
-}
-
 func newStore(dir string, accounts *account.Book, log *slog.Logger, on disk) *Store {
 	return &Store{
 		dir: dir, accounts: accounts, log: log, disk: on,
@@ -98,203 +58,56 @@ func newStore(dir string, accounts *account.Book, log *slog.Logger, on disk) *St
 	}
 }
 
-func open(dir string, accounts *account.Book, log *slog.Logger, on disk) (*Store, error) {
-	s := newStore(dir, accounts, log, on)
-	if err := s.enter(); err != nil {
-		return nil, err
-	}
-	return s, nil
+// trouble is a time in which state can't be written; zero if there is none.
+type trouble struct {
+	wait time.Duration
+	next time.Time
 }
 
-// enter takes the directory and reads it.
-func (s *Store) enter() error {
-	lock, err := awaitLock(s.dir)
-	if errors.Is(err, ErrLocked) {
-		return err
-	}
-	if err != nil {
-		s.judge(err)
-		return nil
-	}
-	s.lock = lock
-	s.load()
-	_ = s.sync() // it says itself what fails
-	return nil
+// A Verdict is what ended the last download of a repository, for those who ask
+// later. Root and Repo are those of its looks.
+type Verdict struct {
+	Root string `json:"root"`
+	hfcache.Repo
+	Event tracker.Event `json:"event"`
 }
 
-// Close writes what is not written yet and lets another daemon have the
-// directory. The error says what a restart won't remember.
-func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err := s.sync()
-	s.lock.release()
-	s.lock = nil
-	s.shut = true
-	for _, e := range s.episodes {
-		s.accounts.Give(e.payer, account.Records, int64(e.size))
-		e.size = 0
-	}
-	return err
-}
-
-// Root gives the baseline of the root that is that directory at that path, in
-// time of its file system.
-func (s *Store) Root(path string, home fsys.Identity) (since time.Time, known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.roots[path]
-	if r == nil {
-		return time.Time{}, false
-	}
-	i := r.baseline(home)
-	if i < 0 {
-		return time.Time{}, false
-	}
-	return r.baselines[i].Since, true
-}
-
-// baseline finds that of a directory; it prefers what is surely that one.
-func (r *records) baseline(home fsys.Identity) int {
-	found := -1
-	for i, b := range r.baselines {
-		if b.Sure(home) {
-			return i
-		}
-		if b.Same(home) {
-			found = i
-		}
-	}
-	return found
-}
-
-// NoteRoot notes the baseline of a root in one atomic step. After an error it
-// is known until the daemon ends, and written as soon as that can be done.
-func (s *Store) NoteRoot(path string, home fsys.Identity, since time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.of(path)
-	if i := r.baseline(home); i >= 0 {
-		r.baselines = slices.Delete(r.baselines, i, i+1)
-		r.changed.all = true // a line alone doesn't take it back
-	}
-	r.addBaseline(baseline{Identity: home, Since: sane(since)})
-	r.changed.baselines, r.changed.durably = true, true
-	s.touch(r)
-	err := s.sync()
-	if !r.changed.some() {
-		return nil
-	}
-	return fmt.Errorf("cannot note root %q: %w", path, err)
-}
-
-func (r *records) addBaseline(b baseline) {
-	r.baselines = slices.DeleteFunc(r.baselines, func(other baseline) bool { return other.Identity == b.Identity })
-	r.baselines = append(r.baselines, b)
-	r.baselines = r.baselines[max(0, len(r.baselines)-maxBaselines):]
-}
-
-// Found notes for whom a root is watched, when it is found.
-func (s *Store) Found(t tracker.Tenant) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.of(t.Root)
-	r.named = t.Named
-	s.found++
-	r.found = s.found
-	if r.owner == t.Owner {
-		return
-	}
-	s.own(r, t.Owner)
-	r.changed.head = true
-	s.touch(r)
-	s.syncUnlessBroken()
-}
-
-// own has another user pay for what is remembered of a root.
-func (s *Store) own(r *records, owner account.User) {
-	payer := s.accounts.Whose(owner)
-	s.names[r.payer] -= len(r.repos)
-	s.names[payer] += len(r.repos)
-	r.owner, r.payer = owner, payer
-	for _, e := range r.episodes {
-		if e.size > 0 {
-			e.charge(s.accounts, e.size)
-		}
-	}
-}
-
-// of gives the records of a root, which are made if there are none.
-func (s *Store) of(path string) *records {
-	r := s.roots[path]
-	if r == nil {
-		s.boundRoots()
-		r = newRecords(path)
-		s.roots[path] = r
-		s.touch(r)
-	}
-	return r
-}
+// verdictsKept is for how long other verdicts than successes are remembered: those are
+// also what a later look at the same files is held against.
+const verdictsKept = 24 * time.Hour
 
 // touch has the changes of a root written at the next sync.
 func (s *Store) touch(r *records) { s.changed[r] = struct{}{} }
-
-// Repo gives what is remembered about a repository in the directory that its
-// root is: the memory of its open episode, else that after its last one, of which
-// only Since and CutOffs are set.
-func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.Memory, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.roots[root]
-	if r == nil {
-		return sizer.Memory{}, false
-	}
-	var last sizer.Memory
-	var number uint64
-	if rec := r.repos[repo]; rec != nil && rec.Home.Same(home) {
-		last, number = sizer.Memory{Since: rec.Since, CutOffs: rec.CutOffs}, rec.Number
-	}
-	for _, e := range r.episodes {
-		switch {
-		case e.Episode.Repo != repo, !e.played(), !e.Episode.Home.Same(home):
-		case !e.Episode.Over():
-			return copyMemory(e.Episode.Memory), true
-		case e.Number > number:
-			last, number = sizer.Memory{Since: e.Episode.Memory.Since, CutOffs: e.Episode.Memory.CutOffs}, e.Number
-		}
-	}
-	return copyMemory(last), number > 0
-}
-
-// Episodes gives the open ones, oldest first.
-func (s *Store) Episodes() []tracker.Episode {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return copyOpen(s.episodes)
-}
-
-// EpisodesOf gives those of one root.
-func (s *Store) EpisodesOf(root string) []tracker.Episode {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.roots[root]; r != nil {
-		return copyOpen(r.episodes)
-	}
-	return nil
-}
-
-func copyOpen(all map[string]*episode) []tracker.Episode {
-	var open []tracker.Episode
-	for _, e := range inOrder(all) {
-		if !e.Episode.Over() {
-			open = append(open, copyEpisode(e.Episode))
-		}
-	}
-	return open
-}
 
 func inOrder(all map[string]*episode) []*episode {
 	return slices.SortedFunc(maps.Values(all), byNumber)
 }
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *Store) touchEpisode(e *episode) {
+	e.touch()
+	s.touch(e.of)
+}
+
+// touchDurably is for what a verdict depends on.
+func (s *Store) touchDurably(e *episode) {
+	s.touchEpisode(e)
+	e.of.changed.durably = true
+}
+
+func (s *Store) tenant(root string) tracker.Tenant {
+	r := s.roots[root]
+	if r == nil {
+		return tracker.Tenant{Owner: account.Unknown, Root: root}
+	}
+	return tracker.Tenant{Owner: r.owner, Named: r.named, Root: root}
+}
+
+func (s *Store) findPending(id string) (*episode, int) {
+	e := s.pending[id]
+	if e == nil {
+		return nil, 0
+	}
+	return e, slices.IndexFunc(e.Pending, func(p pendingRecord) bool { return p.Event.ID == id })
+}

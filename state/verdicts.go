@@ -2,25 +2,12 @@ package state
 
 import (
 	"slices"
-	"time"
 
 	"progressd/account"
 	"progressd/downloader"
 	"progressd/hfcache"
 	"progressd/tracker"
 )
-
-// verdictsKept is for how long other verdicts than successes are remembered: those are
-// also what a later look at the same files is held against.
-const verdictsKept = 24 * time.Hour
-
-// A Verdict is what ended the last download of a repository, for those who ask
-// later. Root and Repo are those of its looks.
-type Verdict struct {
-	Root string `json:"root"`
-	hfcache.Repo
-	Event tracker.Event `json:"event"`
-}
 
 // noteVerdict remembers what has ended a download. It is written when that is
 // closed, and pending until then.

@@ -27,12 +27,6 @@ const maxAside = 5
 // asideMark stands before the Unix time in the name of a file kept aside.
 const asideMark = ".bad-"
 
-// trouble is a time in which state can't be written; zero if there is none.
-type trouble struct {
-	wait time.Duration
-	next time.Time
-}
-
 // sync writes what has changed.
 func (s *Store) sync() error {
 	err := s.write()
@@ -191,4 +185,25 @@ func forgetOldest(dir string) error {
 		}
 	}
 	return nil
+}
+
+// pretend counts as written what a volatile store holds.
+func (s *Store) pretend() {
+	for r := range s.changed {
+		r.clean()
+	}
+	clear(s.changed)
+	clear(s.gone)
+}
+
+// retireFormer removes the files of the version before, after all that they
+// held was written. One that can't be removed is read once more.
+func (s *Store) retireFormer() {
+	for _, file := range s.former {
+		_ = s.disk.remove(s.path(file))
+	}
+	if len(s.former) > 0 {
+		_ = os.Remove(s.path(episodesDir)) // unless something was kept aside in it
+	}
+	s.former = nil
 }

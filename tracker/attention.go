@@ -7,40 +7,6 @@ import (
 	"progressd/sizer"
 )
 
-// An Attention says how closely a repository has to be looked at: who waits for
-// a verdict orders the look at which it falls due.
-type Attention struct {
-	Root string
-	Repo hfcache.Repo
-	// Seen is when the newest look was begun that this goes by; zero before
-	// the first one.
-	Seen time.Time
-	// Interest is what there is in what moves there: what comes belongs to
-	// the download that is open, if one is.
-	Interest sizer.Interest
-	// By is when it has to be looked at again, at the latest; zero leaves
-	// that to who looks. What can't be read, or a root that is gone, is tried
-	// again anyway.
-	By time.Time
-}
-
-const (
-	// closely is how soon an active download has to be looked at again,
-	// however seldom anything is polled: silence is believed as far as it was
-	// seen. It is a little longer than the usual poll interval, which then
-	// does all the looking.
-	closely = 6 * time.Second
-	// LongRest is a rest of whoever looks that is longer than what is ordered.
-	LongRest = closely
-	// slack is how late a look may come that was ordered.
-	slack = 4 * time.Second
-	// standstill is a time without any beat that tells that nothing ran here.
-	standstill = 2 * lookAhead
-	// pauseLasts is how long a download that has stopped is still waited
-	// for: paused over night, it is the same one in the morning.
-	pauseLasts = 24 * time.Hour
-)
-
 // interest is what is still expected of the download.
 func (d *download) interest() sizer.Interest {
 	switch {

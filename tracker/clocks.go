@@ -2,6 +2,23 @@ package tracker
 
 import "time"
 
+const (
+	// closely is how soon an active download has to be looked at again,
+	// however seldom anything is polled: silence is believed as far as it was
+	// seen. It is a little longer than the usual poll interval, which then
+	// does all the looking.
+	closely = 6 * time.Second
+	// LongRest is a rest of whoever looks that is longer than what is ordered.
+	LongRest = closely
+	// slack is how late a look may come that was ordered.
+	slack = 4 * time.Second
+	// standstill is a time without any beat that tells that nothing ran here.
+	standstill = 2 * lookAhead
+	// pauseLasts is how long a download that has stopped is still waited
+	// for: paused over night, it is the same one in the morning.
+	pauseLasts = 24 * time.Hour
+)
+
 // stopwatch adds up how long a condition was seen to hold. The zero value
 // stands still.
 type stopwatch struct {

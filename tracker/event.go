@@ -1,6 +1,3 @@
-// Package tracker judges: from looks it keeps one life per download and says
-// which lines are due and which verdict is earned. It is pure but for
-// Tracker.Run: no I/O, no clock of its own.
 package tracker
 
 import (
@@ -8,7 +5,6 @@ import (
 
 	"progressd/account"
 	"progressd/downloader"
-	"progressd/fsys"
 	"progressd/hfcache"
 	"progressd/sizer"
 )
@@ -208,75 +204,61 @@ func (e Event) Verdict() bool {
 	}
 }
 
-// Episode is what has to survive a restart about one download: from preparing
-// to its end. It is JSON in the state directory.
-type Episode struct {
-	// ID is unique; event ids derive from it.
-	ID   string `json:"id"`
-	Root string `json:"root"`
-	// Home is the directory that Root led to when it was last seen there.
-	Home  fsys.Identity `json:"home,omitzero"`
-	Repo  hfcache.Repo  `json:"repo"`
-	Play  string        `json:"play"`
-	Phase Phase         `json:"phase"`
-	Began time.Time     `json:"began"`
-	// Seq numbers the events told so far.
-	Seq int `json:"seq"`
-	// Announced is the highest step told, in bytes; Bytes the newest count
-	// and Peak its highest.
-	Announced int64 `json:"announced"`
-	Base      int64 `json:"base"`
-	Bytes     int64 `json:"bytes"`
-	Peak      int64 `json:"peak"`
-	// Fell is the count from which bytes were lost while no attempt was
-	// going on to say so, 0 if nothing was lost: it speaks against
-	// completion until a new attempt makes it good.
-	Fell       int64     `json:"fell,omitempty"`
-	LastByteAt time.Time `json:"last_byte_at"`
-	// Took is how long after the beginning that byte came, by a clock that
-	// nobody sets; Unwatched: it came while no daemon ran, so when isn't
-	// known. Ahead is how many bytes the first look found to have come
-	// already: how long they took isn't known.
-	Took       time.Duration `json:"took,omitempty"`
-	Unwatched  bool          `json:"unwatched,omitempty"`
-	Ahead      int64         `json:"ahead,omitempty"`
-	LastLineAt time.Time     `json:"last_line_at"`
-	// TakenOverAt is when the downloader that is at work was first seen: its
-	// silence is no older.
-	TakenOverAt time.Time `json:"taken_over_at,omitzero"`
-	// Stranger: bytes came when all downloaders that were seen were gone,
-	// so that it isn't known who downloads, nor when that one is gone.
-	Stranger bool `json:"stranger,omitempty"`
-	// TotalDropped: bytes once passed the total; it is not used again.
-	TotalDropped bool `json:"total_dropped,omitempty"`
-	// Told is the highest percentage told, in tenths, 0 if none was.
-	Told   int64         `json:"told,omitempty"`
-	Warned map[Kind]bool `json:"warned,omitempty"`
-	// Room is what was said of the room on the disk. DiskFull: it was full
-	// when the download last went on.
-	Room     Disk `json:"room,omitempty"`
-	DiskFull bool `json:"disk_full,omitempty"`
-	// Memory is what the reader of the disk is given back after a restart.
-	Memory sizer.Memory `json:"memory"`
+// Disk is what the room on a download's file system means for it.
+type Disk string
+
+// The states of a disk. Their names appear in PROGRESSD_DISK and never change.
+const (
+	// DiskUnknown: nothing is known, or there is nothing to say.
+	DiskUnknown Disk = ""
+	// DiskMaybeShort: what is left to download doesn't fit if all that is
+	// listed is wanted.
+	DiskMaybeShort Disk = "maybe-short"
+	// DiskShort: what is left to download doesn't fit.
+	DiskShort Disk = "short"
+	// DiskEnough: it fits again.
+	DiskEnough Disk = "enough"
+	// DiskFull: next to nothing more can be written now.
+	DiskFull Disk = "full"
+	// DiskWasFull: so it was when the download last brought something. A
+	// client that fails removes what it had begun, and there is room again.
+	DiskWasFull Disk = "was-full"
+)
+
+// Exit is how a downloader ended. It is JSON in the state directory while the
+// verdict that it led to is not yet safely written.
+type Exit struct {
+	// Status is the exit status, 128 + n for signal n.
+	Status int `json:"status"`
+	// Signal is the name of the signal that killed it; Asked that of the last
+	// one which somebody sent to end it.
+	Signal string `json:"signal,omitempty"`
+	Asked  string `json:"asked,omitempty"`
+	// OutOfMemory: the kernel has killed something here for want of memory
+	// meanwhile.
+	OutOfMemory bool `json:"out_of_memory,omitempty"`
+	// Last is the last line of its output, untrusted, without secrets.
+	Last string `json:"last,omitempty"`
+	// Cause and Remedy are of that part of its output which may explain a
+	// failure best, if there is one; see Words.
+	Cause  string `json:"cause,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
-// Named is what the repository is called: itself, or what is known to be
-// downloaded into the directory that it is.
-func (ep *Episode) Named() hfcache.Repo {
-	switch {
-	case ep.Repo.Type != hfcache.Local:
-		return ep.Repo
-	case ep.Memory.Name.ID != "":
-		return ep.Memory.Name
-	default:
-		return ep.Repo.LocalName(ep.Root)
-	}
-}
+// The causes of failures that no output tells. Their names appear in
+// PROGRESSD_CAUSE and never change.
+const (
+	CauseExit       = "exit"       // it ended with an error
+	CauseStopped    = "stopped"    // somebody stopped it
+	CauseKilled     = "killed"     // a signal killed it
+	CauseMemory     = "memory"     // the kernel did, for want of memory
+	CauseIncomplete = "incomplete" // it says that all is well, and files are missing
+	CauseSize       = "size"       // likewise, and a file has another size than listed
+	CauseAbsent     = "absent"     // likewise, and there is nothing at all
+	CauseRemoved    = "removed"    // its partial files were removed while it wrote to them
+	CauseStall      = "stall"      // no byte came any more, and it was stopped for that
+)
 
-// Recorder takes what must be remembered and said, in order. Commit never
-// blocks: the engine waits for no disk. It is called by the engine alone.
-type Recorder interface {
-	// Commit notes the episode's newest record before the events go on to
-	// the sinks. A nil episode is for events of a root.
-	Commit(ep *Episode, events []Event)
-}
+// ProvenByExit is the proof of a program's exit status, where nothing on disk
+// speaks against it.
+const ProvenByExit sizer.Proof = "exit"

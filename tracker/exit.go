@@ -82,26 +82,6 @@ func (d *download) arrived() bool {
 	return all && look.Mismatched == nil && !working(look)
 }
 
-// cause is the best that is known of why a program has failed. What it has
-// printed says more than how it ended, but for somebody's having ended it.
-func (e Exit) cause() string {
-	const interrupted = 128 + 2
-	switch {
-	case e.Cause == CauseStall:
-		return CauseStall
-	case e.OutOfMemory && e.Signal == "SIGKILL":
-		return CauseMemory
-	case e.Asked != "", e.Signal == "" && e.Status == interrupted:
-		return CauseStopped
-	case e.Signal != "":
-		return CauseKilled
-	case e.Cause != "":
-		return e.Cause
-	default:
-		return CauseExit
-	}
-}
-
 // unbroken is the end of a program that says that all is well. The disk must
 // not say otherwise.
 func (d *download) unbroken(late bool) []Event {
@@ -181,25 +161,22 @@ func (d *download) untrue(cause string) []Event {
 	return []Event{event}
 }
 
-// finishAs ends the episode with a line, led by those that belong to it.
-func (d *download) finishAs(kind Kind, proof sizer.Proof, lead ...Kind) []Event {
-	events := d.orphans()
-	for _, kind := range lead {
-		events = append(events, d.event(kind))
+// cause is the best that is known of why a program has failed. What it has
+// printed says more than how it ended, but for somebody's having ended it.
+func (e Exit) cause() string {
+	const interrupted = 128 + 2
+	switch {
+	case e.Cause == CauseStall:
+		return CauseStall
+	case e.OutOfMemory && e.Signal == "SIGKILL":
+		return CauseMemory
+	case e.Asked != "", e.Signal == "" && e.Status == interrupted:
+		return CauseStopped
+	case e.Signal != "":
+		return CauseKilled
+	case e.Cause != "":
+		return e.Cause
+	default:
+		return CauseExit
 	}
-	last := d.event(kind)
-	if kind == Ended {
-		last.Files = max(last.Files, d.look.Listed)
-		for _, absent := range d.look.Absent {
-			last.Absent = append(last.Absent, absent.Path)
-		}
-	}
-	if kind == Completed {
-		last.Proof = proof
-		if d.seen {
-			d.mean(&last)
-		}
-	}
-	d.ep.Phase = PhaseOver
-	return append(events, last)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -13,35 +12,9 @@ import (
 // download belongs to the directory that it was seen in, its home. While another
 // directory is there, nothing is known of the download and nothing is said.
 
-// A RootChange tells which directory the path of a root leads to from now on.
-// It comes before the first look there.
-type RootChange struct {
-	Root string
-	At   time.Time
-	// Gone: there is none.
-	Gone bool
-	// Home is the directory, if it isn't gone.
-	Home fsys.Identity
-}
-
 // waitsAtMost is how long a download of which nothing was heard waits for its
 // home to come back.
 const waitsAtMost = 30 * 24 * time.Hour
-
-// homes are the directories of the roots and what belongs to others.
-type homes struct {
-	// at is what each root's path leads to, or led to before it went.
-	at map[string]fsys.Identity
-	// away are the roots that are gone.
-	away map[string]bool
-	// absent are open downloads that are not in the directory that is there
-	// now: their home is another one, or it isn't sure that it is the same.
-	absent map[hfcache.Place][]*entry
-}
-
-func newHomes() homes {
-	return homes{at: map[string]fsys.Identity{}, away: map[string]bool{}, absent: map[hfcache.Place][]*entry{}}
-}
 
 // root takes in what a root's path leads to now.
 func (t *Tracker) root(change RootChange) {

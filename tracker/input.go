@@ -1,9 +1,9 @@
 package tracker
 
 import (
-	"context"
 	"time"
 
+	"progressd/fsys"
 	"progressd/sizer"
 )
 
@@ -34,20 +34,13 @@ func (in Input) At() time.Time {
 	}
 }
 
-// Take judges one input. It is for whoever has kept them; else Run does it.
-func (t *Tracker) Take(ctx context.Context, in Input) {
-	if t.hooks.Given != nil {
-		t.hooks.Given(in)
-	}
-	switch {
-	case in.Look != nil:
-		t.observe(*in.Look)
-		t.trace(ctx, *in.Look)
-	case in.Root != nil:
-		t.root(*in.Root)
-	case in.Report != nil:
-		t.report(*in.Report)
-	default:
-		t.tick(in.Tick)
-	}
+// A RootChange tells which directory the path of a root leads to from now on.
+// It comes before the first look there.
+type RootChange struct {
+	Root string
+	At   time.Time
+	// Gone: there is none.
+	Gone bool
+	// Home is the directory, if it isn't gone.
+	Home fsys.Identity
 }

@@ -23,12 +23,6 @@ type Reported struct {
 	At   time.Time
 }
 
-// reports remembers what was told of leftovers.
-type reports struct {
-	at   map[hfcache.Place]time.Time
-	last time.Time
-}
-
 // Remember takes up what a former life has told of leftovers. It is called
 // before Run.
 func (t *Tracker) Remember(reported []Reported) {

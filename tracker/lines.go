@@ -1,12 +1,7 @@
 package tracker
 
 import (
-	"fmt"
-	"slices"
 	"time"
-
-	"progressd/downloader"
-	"progressd/sizer"
 )
 
 // opening returns the lines with which an episode begins.
@@ -38,32 +33,6 @@ func (d *download) warnings() []Event {
 		events = append(events, differs)
 	}
 	return events
-}
-
-// mismatch is a file of another size than listed, as it was first seen.
-type mismatch struct {
-	sizer.Mismatch
-	since time.Time
-}
-
-// lasts is for how long a file has been as it is now, 0 if none differs: one that
-// is being copied in by another program grows towards its size.
-func (m *mismatch) lasts(now time.Time, seen *sizer.Mismatch) time.Duration {
-	if seen == nil {
-		*m = mismatch{}
-		return 0
-	}
-	if m.since.IsZero() || m.Mismatch != *seen {
-		*m = mismatch{*seen, now}
-	}
-	return now.Sub(m.since)
-}
-
-// warn reports whether this warning is still due, and notes it.
-func (d *download) warn(kind Kind) bool {
-	due := !d.ep.Warned[kind]
-	d.ep.Warned[kind] = true
-	return due
 }
 
 // line returns the most final line that the look has earned, if any.
@@ -178,62 +147,4 @@ func (d *download) telling() bool {
 	}
 	late := d.now.Sub(from)
 	return !from.IsZero() && late >= 0 && late < slack
-}
-
-// silence is how long no byte has come, nor may have.
-func (d *download) silence() time.Duration {
-	last := d.lastByte
-	if d.unsure.After(last) {
-		last = d.unsure
-	}
-	return max(d.now.Sub(last), 0)
-}
-
-// event makes the next event of the episode from the facts as they stand.
-func (d *download) event(kind Kind) Event {
-	d.ep.Seq++
-	d.lastLine = d.now
-	e := d.facts()
-	e.ID, e.Kind = fmt.Sprintf("%s-%d", d.ep.ID, d.ep.Seq), kind
-	if moves(kind) {
-		d.measure(&e)
-	}
-	return e
-}
-
-// facts are what an event has of whatever kind it is.
-func (d *download) facts() Event {
-	e := Event{
-		At: d.now, Root: d.ep.Repo.Within(d.ep.Root), Repo: d.ep.Named(),
-		Bytes: d.ep.Bytes, Total: d.total(),
-		FilesDone: d.look.FilesDone, Files: d.look.Files,
-		InFlight: flying(d.look.InFlight), Partials: d.look.Partials,
-	}
-	if e.Total > 0 {
-		e.TotalSource = d.look.TotalSource
-	}
-	if len(d.look.Revisions) > 0 {
-		e.Revision = d.look.Revisions[0]
-	}
-	if !d.ep.Stranger {
-		e.Downloader, e.DownloaderAlive = latest(d.look.Downloaders, d.look.Alive)
-	}
-	if e.Downloader == nil && d.run != nil {
-		e.Downloader, e.DownloaderAlive = &d.run.process, d.run.exit == nil
-	}
-	e.DownloaderStopped = e.Downloader != nil && slices.Contains(d.look.Stopped, e.Downloader.PID)
-	return e
-}
-
-// latest picks the downloader to name: the last one that lives, else the last.
-func latest(all []downloader.Process, alive []bool) (*downloader.Process, bool) {
-	if len(all) == 0 {
-		return nil, false
-	}
-	for i := min(len(all), len(alive)) - 1; i >= 0; i-- {
-		if alive[i] {
-			return &all[i], true
-		}
-	}
-	return &all[len(all)-1], false
 }

@@ -3,79 +3,7 @@ package tracker
 import (
 	"math"
 	"time"
-
-	"progressd/sizer"
 )
-
-// Disk is what the room on a download's file system means for it.
-type Disk string
-
-// The states of a disk. Their names appear in PROGRESSD_DISK and never change.
-const (
-	// DiskUnknown: nothing is known, or there is nothing to say.
-	DiskUnknown Disk = ""
-	// DiskMaybeShort: what is left to download doesn't fit if all that is
-	// listed is wanted.
-	DiskMaybeShort Disk = "maybe-short"
-	// DiskShort: what is left to download doesn't fit.
-	DiskShort Disk = "short"
-	// DiskEnough: it fits again.
-	DiskEnough Disk = "enough"
-	// DiskFull: next to nothing more can be written now.
-	DiskFull Disk = "full"
-	// DiskWasFull: so it was when the download last brought something. A
-	// client that fails removes what it had begun, and there is room again.
-	DiskWasFull Disk = "was-full"
-)
-
-// full reports whether next to nothing can be written any more, and that is
-// less than what is left to download.
-func (d *download) full() bool {
-	return d.look.Room.Full() && (d.total() == 0 || d.left() > d.look.Room.Free)
-}
-
-// fill notes whether the disk is full, and forgets it only when an attempt
-// has gone on with room.
-func (d *download) fill() {
-	switch {
-	case d.full():
-		d.ep.DiskFull = true
-	case d.look.Room.Size > 0 && attempting(d.look) && !abandoned(d.look):
-		d.ep.DiskFull = false
-	}
-}
-
-// left is how many bytes have yet to be written, 0 without a total.
-func (d *download) left() int64 {
-	return max(d.total()-d.ep.Bytes-d.look.Ahead, 0)
-}
-
-// exact reports whether the total is known to be what is wanted.
-func (d *download) exact() bool {
-	source := d.look.TotalSource
-	return source.Loader() || source != sizer.NoTotal && !source.AtMost() && !source.Estimate()
-}
-
-// disk adds to a verdict what speaks for the disk as its cause.
-func (d *download) disk(e *Event) {
-	room := d.look.Room
-	switch {
-	case d.full():
-		e.Disk = DiskFull
-	case d.ep.DiskFull:
-		e.Disk = DiskWasFull
-	case room.Size > 0 && d.exact() && d.left() > room.Free:
-		e.Disk = DiskShort
-	default:
-		return
-	}
-	e.Needed, e.Free = d.left(), room.Free
-}
-
-// writing reports whether the download is about to use up room that is known.
-func (d *download) writing() bool {
-	return d.active() && d.seen && d.look.Room.Size > 0 && !quiet(d.look) && !abandoned(d.look)
-}
 
 const (
 	// roomEvery is how often the downloads of one file system are added up.
@@ -87,24 +15,6 @@ const (
 	shortAfter  = 2 * time.Second
 	enoughAfter = time.Minute
 )
-
-// A room is one file system that is downloaded to. What was said of it stands
-// in the episodes of its downloads (Episode.Room) and so outlives the process.
-type room struct {
-	checked time.Time
-	// leaning is what would be said, since when.
-	leaning Disk
-	since   time.Time
-}
-
-// demand is what the downloads of one file system want of it.
-type demand struct {
-	// sure is left to download where the total is exact, most at most.
-	sure, most, free int64
-	sureOf, mostOf   int
-	// told is what was said last.
-	told Disk
-}
 
 // demand adds up. A look is a moment old and others have written since: of
 // the free counts, the highest belongs to the oldest look, so that what was

@@ -2,31 +2,7 @@ package tracker
 
 import (
 	"time"
-
-	"progressd/hfcache"
 )
-
-// Standing is how a download stands: what the tracker publishes, so that nobody
-// who asks has to wait for it.
-type Standing struct {
-	// Episode is its id, which those of its events begin with. Root and Repo
-	// are those of its looks.
-	Episode string
-	Root    string
-	Repo    hfcache.Repo
-	// State is Preparing while nothing shows on disk, Progress while it goes
-	// on, else Stalled, Interrupted or Failed.
-	State Kind
-	// Over: it has ended. Silent: without a line.
-	Over, Silent bool
-	// Began is when it was first seen, Grown when its last byte came.
-	Began, Grown time.Time
-	// Now has the facts as an event told now would have them, but no ID and
-	// no Kind. Needed and Free are set where the room is known, which Device
-	// then names.
-	Now    Event
-	Device uint64
-}
 
 // standingEvery is how often the standing of a download is published while
 // nothing is told of it, watchedEvery how often while somebody watches: to

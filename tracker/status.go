@@ -31,14 +31,6 @@ func (t *Tracker) publish(now time.Time) {
 	t.hooks.Status(text)
 }
 
-// status is what was published last, when that was last held against what is
-// going on, and whether it may be out of date.
-type status struct {
-	text    string
-	at      time.Time
-	pending bool
-}
-
 // mostNamed is how many downloads a status names.
 const mostNamed = 8
 

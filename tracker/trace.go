@@ -2,13 +2,11 @@ package tracker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"progressd/hfcache"
@@ -19,17 +17,9 @@ const (
 	// traceEvery is how often the debug level tells of a download of which
 	// nothing but numbers changes.
 	traceEvery = 10 * time.Second
-	// maxTraced bounds how many processes and revisions a line names, and
-	// maxShown an untrusted text in it, in bytes.
+	// maxTraced bounds how many processes and revisions a line names.
 	maxTraced = 4
-	maxShown  = 255
 )
-
-// traced is what the debug level has told last of a repository.
-type traced struct {
-	at    time.Time
-	facts []slog.Attr
-}
 
 // trace tells at the debug level what a look has found and which verdict that
 // brings closer: when anything but numbers has changed since the last such line,
@@ -202,23 +192,4 @@ func revisionsText(commits []string) string {
 		short = append(short, "...")
 	}
 	return strings.Join(short, ",")
-}
-
-// Why is an error of a look in the words of the system, without a path.
-func Why(err error) string {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno.Error()
-	}
-	return quoted(err.Error())
-}
-
-// quoted is untrusted text in printable ASCII, with escapes for the rest, and
-// not without end.
-func quoted(text string) string {
-	if len(text) > maxShown {
-		text = text[:maxShown] + "..."
-	}
-	text = strconv.QuoteToASCII(text)
-	return text[1 : len(text)-1]
 }

@@ -163,51 +163,29 @@ func (d *download) orphans() []Event {
 	return []Event{event}
 }
 
-// proven reports whether the look itself proves the download complete. A file
-// of the wrong size outweighs any proof.
-func proven(look sizer.Look) bool {
-	return look.Proof != sizer.NoProof && look.Mismatched == nil
-}
-
-// listed reports whether there is any listing to check against.
-func listed(look sizer.Look) bool {
-	return look.TotalSource != sizer.NoTotal || look.Total > 0 || look.Files > 0 || look.Missing > 0
-}
-
-// abandoned reports whether every downloader that was seen is gone and none
-// that wasn't seen holds a lock.
-func abandoned(look sizer.Look) bool {
-	_, alive := latest(look.Downloaders, look.Alive)
-	return len(look.Downloaders) > 0 && !alive && !look.Locked
-}
-
 // abandoned reports whether nobody is left to bring anything, as far as can be
 // known: nothing is of somebody who was never seen.
 func (d *download) abandoned() bool { return abandoned(d.look) && !d.ep.Stranger }
 
-// working reports whether somebody is known to be at it: a lock is held, or a
-// program that was started to download has not exited.
-func working(look sizer.Look) bool {
-	if look.Locked {
-		return true
+// finishAs ends the episode with a line, led by those that belong to it.
+func (d *download) finishAs(kind Kind, proof sizer.Proof, lead ...Kind) []Event {
+	events := d.orphans()
+	for _, kind := range lead {
+		events = append(events, d.event(kind))
 	}
-	for i := range min(len(look.Downloaders), len(look.Alive)) {
-		if look.Alive[i] && look.Downloaders[i].Request != nil {
-			return true
+	last := d.event(kind)
+	if kind == Ended {
+		last.Files = max(last.Files, d.look.Listed)
+		for _, absent := range d.look.Absent {
+			last.Absent = append(last.Absent, absent.Path)
 		}
 	}
-	return false
+	if kind == Completed {
+		last.Proof = proof
+		if d.seen {
+			d.mean(&last)
+		}
+	}
+	d.ep.Phase = PhaseOver
+	return append(events, last)
 }
-
-// quiet reports whether nothing is under way.
-func quiet(look sizer.Look) bool {
-	return !working(look) && look.Partials == 0 && !look.Unseen
-}
-
-// attempting reports whether an attempt is going on. A lock alone is none: a
-// loader takes it for a file that is there, too.
-func attempting(look sizer.Look) bool { return look.Partials > 0 }
-
-// fetching reports whether an attempt is at a file. A lock alone isn't: a file
-// that is there takes its lock too. A partial alone isn't: it may be dead.
-func fetching(look sizer.Look) bool { return look.Locked && look.Partials > 0 }
