@@ -1,6 +1,9 @@
 package watcher
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // maxAsked bounds how many folders of a root may wait to be looked at because
 // somebody has asked.
@@ -75,4 +78,58 @@ func (r *runner) expect(folder string) *repo {
 	p.seen, p.looked = r.gen, true
 	r.index.add(p)
 	return p
+}
+
+// Attend has a repository looked at by that time at the latest, whatever its
+// pace; the zero time takes the order back. It holds until that look is made,
+// over all that may befall the goroutine of the root, and waits for a root that
+// isn't watched. folder is as of Looker.Look; it need not be there. Attend never
+// waits, and may be called by any goroutine.
+func (w *Watcher) Attend(root, folder string, by time.Time) {
+	if w.looksAt(folder) {
+		w.ordersOf(root).put(folder, by)
+	}
+}
+
+// ordersOf are the orders for the root of that path.
+func (w *Watcher) ordersOf(path string) *orders {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o := w.orders[path]
+	if o == nil {
+		o = newOrders()
+		w.orders[path] = o
+	}
+	return o
+}
+
+// obey plans the visits of which the time has come. One at which a look has
+// panicked waits its turn, so that others have theirs.
+func (r *runner) obey() {
+	for _, folder := range r.orders.take(r.began.Add(r.drained)) {
+		p, at := r.index.find([]byte(folder)), r.drained
+		if p == nil {
+			p = r.expect(folder)
+		}
+		if folder == r.suspect {
+			at += r.opts.Poll
+		}
+		r.index.at(p, at)
+	}
+}
+
+// rouse wakes who looks after the root of that path: it finds out what has become of it.
+func (w *Watcher) rouse(path string) {
+	w.mu.Lock()
+	r := w.runners[path]
+	w.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	box := r.box
+	r.mu.Unlock()
+	if box != nil {
+		box.rouse()
+	}
 }

@@ -1,23 +1,8 @@
 package watcher
 
 import (
-	"golang.org/x/sys/unix"
-
 	"progressd/account"
-	"progressd/fsys"
 )
-
-// guards are the watches on directories through which a pattern leads, where there are
-// many: what an event tells of is asked about at the next poll, and nobody is woken.
-type guards struct {
-	notify *notifier               // nil: no events
-	boxes  map[account.User]*inbox // by payer
-	of     map[string]*repo        // by directory
-	// stands is which directory each was posted at.
-	stands map[string]mark
-	// missing: one was relieved that is to be posted again.
-	missing bool
-}
 
 // post watches the directories of a trail, and no others. One in which names have just
 // come or gone is watched when it has come to rest.
@@ -107,15 +92,4 @@ func (g *guards) calm(s *stop) bool {
 	calm := !p.young
 	p.young = false
 	return calm
-}
-
-// payerOf is whom a directory is charged to through which a pattern leads, or in which a
-// root is awaited: its owner, if nobody else may write there. In one of root's others make
-// events without that, as by the times of their homes, for which root's own caches would pay.
-func payerOf(e fsys.Entry) account.User {
-	const othersWrite = unix.S_IWGRP | unix.S_IWOTH
-	if e.UID == 0 || e.Mode&othersWrite != 0 {
-		return account.Unknown
-	}
-	return account.User(e.UID)
 }

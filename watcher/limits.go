@@ -4,7 +4,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,24 +28,6 @@ func (n *notifier) shortage(err error) {
 	n.log.Warn("the kernel has no room for more file system events: what is not watched is polled; raise the limit",
 		keyErr, reason(err), "sysctl", "fs.inotify."+name, "value", limit(name),
 		"limit_of_namespace", namespaceLimit(name), "open_files", openFiles(), "again_in", rest)
-}
-
-// reopen lets requests through again when the rest is over, and says so when
-// a whole rest has passed without a refusal.
-func (n *notifier) reopen(drainers *sync.WaitGroup) {
-	if !n.gate.closed {
-		n.gate.short, n.gate.times = false, 0
-		n.log.Info("file system events have room again")
-		return
-	}
-	n.gate.closed = false
-	if n.from == nil {
-		n.begin(drainers)
-	}
-	if !n.gate.closed {
-		n.gate.timer.Reset(backOff(n.rest, armingRests*n.rest, n.gate.times-1))
-		n.epoch.Add(1)
-	}
 }
 
 // limit reads a limit of inotify. Units with ProcSubset=pid can't see it.

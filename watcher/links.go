@@ -18,17 +18,6 @@ const (
 	maxLinks = 1024
 )
 
-// hints are what a runner has said, or counts.
-type hints struct {
-	// links are those that the last listing has shown.
-	links int
-	// known are the links and the directories of which it was said.
-	known map[string]bool
-	said  int
-	// others: that there are links with names of no repository was said.
-	others bool
-}
-
 // due reports whether something about a name below the root is still to be said.
 func (h *hints) due(name string) bool {
 	if h.known[name] || h.said >= maxHints || len(h.known) >= maxLinks {

@@ -1,7 +1,6 @@
 package watcher
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"time"
@@ -16,32 +15,6 @@ import (
 // up to two levels below a root, and the root itself, may become one. It is
 // checked at every poll like a repository, its stage being what blobs/ is to
 // that; what is none costs three stats.
-
-const (
-	// localSuffix leads from such a directory to its stage, in which the
-	// partials lie; metaSuffix to where the stage will appear.
-	localSuffix = metaSuffix + "/download"
-	metaSuffix  = cacheSuffix + "/huggingface"
-	cacheSuffix = "/.cache"
-	// maxLocals bounds how many directories of one root are checked.
-	maxLocals = 1024
-)
-
-// locals is what a runner keeps about such directories.
-type locals struct {
-	count int
-	full  bool
-	// shelves are those directly in the root, which may hold others.
-	shelves map[*repo]*shelf
-}
-
-// A shelf is the listing of one of them.
-type shelf struct {
-	stamp stamp
-	young bool
-	// intact is as a runner's.
-	intact time.Time
-}
 
 // newLocal is the repo for the directory at rel. found is when it appeared,
 // long ago for one that was there before.
@@ -189,35 +162,12 @@ func areDirs(top fsys.Dir, paths ...string) bool {
 	})
 }
 
-// visitLocal is done before the visit to a directory that a client may fill.
-// It reports whether there is nothing to visit.
-func (r *runner) visitLocal(ctx context.Context, top fsys.Dir, p *repo) (done bool) {
-	if !p.local {
-		return false
-	}
-	if r.isRoot(p.folder()) {
-		r.drop(ctx, p)
-		return true
-	}
-	r.shelve(top, p)
-	return false
-}
-
 // follow looks again soon at a directory that has just appeared: the client
 // makes it a moment before its stage, and it isn't watched.
 func (r *runner) follow(p *repo, s stamp) {
 	if p.local && s.where != onBlobs && r.now()-p.plan.found < young {
 		r.index.at(p, r.now()+r.opts.Active)
 	}
-}
-
-// localPath is cleaned as the names of events are.
-func (r *runner) localPath(p *repo, w where) string {
-	path := p.rel()
-	if w == onMeta {
-		path = p.folder() + metaSuffix
-	}
-	return r.root.Path + "/" + strings.TrimPrefix(path, "./")
 }
 
 // isRoot reports whether a directory is watched as a root.

@@ -5,29 +5,6 @@ import (
 	"time"
 )
 
-// Attend has a repository looked at by that time at the latest, whatever its
-// pace; the zero time takes the order back. It holds until that look is made,
-// over all that may befall the goroutine of the root, and waits for a root that
-// isn't watched. folder is as of Looker.Look; it need not be there. Attend never
-// waits, and may be called by any goroutine.
-func (w *Watcher) Attend(root, folder string, by time.Time) {
-	if w.looksAt(folder) {
-		w.ordersOf(root).put(folder, by)
-	}
-}
-
-// ordersOf are the orders for the root of that path.
-func (w *Watcher) ordersOf(path string) *orders {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	o := w.orders[path]
-	if o == nil {
-		o = newOrders()
-		w.orders[path] = o
-	}
-	return o
-}
-
 // orders are the looks at one root that have to be made by a certain time. They
 // are no plans: until then each repository is looked at as ever.
 type orders struct {
@@ -103,19 +80,4 @@ func (o *orders) sleeps(until time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.until = until
-}
-
-// obey plans the visits of which the time has come. One at which a look has
-// panicked waits its turn, so that others have theirs.
-func (r *runner) obey() {
-	for _, folder := range r.orders.take(r.began.Add(r.drained)) {
-		p, at := r.index.find([]byte(folder)), r.drained
-		if p == nil {
-			p = r.expect(folder)
-		}
-		if folder == r.suspect {
-			at += r.opts.Poll
-		}
-		r.index.at(p, at)
-	}
 }

@@ -39,26 +39,6 @@ type probe struct {
 	wake   func()
 }
 
-// An answer is what there is at one place.
-type answer struct {
-	listing listing // for a list of names
-	place   place
-	found   finding // of a round
-	err     error
-}
-
-// A question is one place to ask about, by a key of its own.
-type question struct {
-	key, path string
-	ask       func() answer
-}
-
-// A delay is a place from which an answer is still to come.
-type delay struct {
-	path  string
-	since time.Time
-}
-
 // late gives the answer to a question of an earlier survey. pending is true while
 // it is still waited for.
 func (p *Probes) late(key string, wake func()) (a *answer, since time.Time, pending bool) {

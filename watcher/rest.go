@@ -1,8 +1,6 @@
 package watcher
 
 import (
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"progressd/fsys"
@@ -19,25 +17,6 @@ const (
 	// mostResting is how many repositories a root that rests may have.
 	mostResting = 16
 )
-
-// A rest is a root that is left to its finder, as it was then.
-type rest struct {
-	dev   uint64
-	self  stamp
-	repos []resting
-	box   *inbox
-	over  bool // it was taken back
-	// seen is the wall clock, in unix ns, when the root was last found as it was left:
-	// no name had come or gone.
-	seen atomic.Int64
-}
-
-// A resting is one repository in it: what the stamp is of, its blobs, or its folder where
-// there are none yet, which moves when they come. Likewise of one that is filled itself.
-type resting struct {
-	path  string
-	stamp stamp
-}
 
 // asLeft reports whether the root is as it was, by what was seen at that wall clock.
 func (r *rest) asLeft(e fsys.Entry, at time.Time) bool {
@@ -57,14 +36,6 @@ func (r *rest) allAsLeft(kernel fsys.Kernel) bool {
 		}
 	}
 	return true
-}
-
-// rests are the roots that are left to a finder.
-type rests struct {
-	mu sync.Mutex
-	// open: the finder can look after them.
-	open bool
-	of   map[string]*rest // by path of the root
 }
 
 // add leaves a root to the finder, if that takes any.

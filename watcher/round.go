@@ -3,80 +3,10 @@ package watcher
 import (
 	"context"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"progressd/fsys"
 )
-
-// few are so many directories and places that all of them are asked about at each poll.
-// Of more, those of which events tell are asked about in turns, as repositories are.
-const few = 64
-
-// A stop is a directory, or a place, about which is asked on a trail. One of both is nil.
-type stop struct {
-	listing *listing
-	place   *place
-	turn    int
-	// guard and rest are the watch on the directory, or the root there that is left to the
-	// finder, as they were found last.
-	guard *repo
-	rest  *rest
-}
-
-func (s *stop) path() string {
-	if s.place != nil {
-		return s.place.path
-	}
-	return s.listing.dir
-}
-
-// plan gives a trail its stops, in the order of their paths: what lies together is asked
-// about together, in one turn, as its directories are in the caches of the processor then.
-// Each keeps its turn, whatever comes or goes elsewhere: so none misses it.
-func (t *trail) plan() {
-	if t.stops != nil {
-		return
-	}
-	t.stops = make([]stop, 0, len(t.listings)+len(t.places))
-	for _, l := range t.listings {
-		t.stops = append(t.stops, stop{listing: &l})
-	}
-	for _, p := range t.places {
-		t.stops = append(t.stops, stop{place: &p})
-	}
-	slices.SortFunc(t.stops, func(a, b stop) int { return strings.Compare(a.path(), b.path()) })
-	former := make(map[string]int, len(t.former))
-	for _, s := range t.former {
-		former[s.path()] = s.turn
-	}
-	next := 0
-	for i := range t.stops {
-		s := &t.stops[i]
-		turn, had := former[s.path()]
-		switch {
-		case had:
-			s.turn = turn
-		case i > 0 && s.place != nil && t.stops[i-1].place == nil:
-			s.turn = t.stops[i-1].turn
-		default:
-			s.turn, next = next, (next+1)%turns
-		}
-	}
-	t.former = nil
-}
-
-// rounds are how many polls it takes until all have been asked about.
-func (t *trail) rounds() int {
-	if len(t.stops) <= few {
-		return 1
-	}
-	return turns
-}
-
-// sure reports whether it can be told by it whether all is as it was.
-func (t *trail) sure() bool { return !t.vague && !t.began.IsZero() }
 
 // A round is what is asked at one poll.
 type round struct {
@@ -91,14 +21,6 @@ type asked struct {
 	stop
 	// deep: about what lies in the root, too; prove: whether a link has come on the way.
 	deep, prove bool
-}
-
-// A finding is what came of a round.
-type finding struct {
-	stirred []*inbox // of roots in which something is not as it was left
-	// changed: there is something else to be found by the pattern. strayed: or a link
-	// has come on the way.
-	changed, strayed bool
 }
 
 // ask goes the round. It goes on where something has changed, so that what lies in roots

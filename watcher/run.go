@@ -6,7 +6,36 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"progressd/fsys"
 )
+
+// New makes a Watcher. It touches nothing until Run.
+func New(opts Options) *Watcher {
+	if opts.FS == nil {
+		opts.FS = fsys.Real{}
+	}
+	if opts.Probes == nil {
+		opts.Probes = new(Probes)
+	}
+	if opts.OpenNotify == nil {
+		opts.OpenNotify = openNotify
+	}
+	if opts.ProcessorTime == nil {
+		opts.ProcessorTime = processorTime
+	}
+	w := &Watcher{
+		opts: opts, ready: make(chan struct{}), began: time.Now(),
+		runners: make(map[string]*runner), orders: make(map[string]*orders),
+	}
+	if w.opts.Changed == nil {
+		w.opts.Changed = func(context.Context, RootChange) {}
+	}
+	if opts.Notify {
+		w.notify = newNotifier(opts.FS, opts.OpenNotify, opts.Accounts, opts.Log)
+	}
+	return w
+}
 
 // Run watches until ctx is done, then returns nil. A file system that hangs
 // then holds it up for a second only; the goroutine that hangs there ends by
@@ -255,22 +284,6 @@ func (c *crew) hire(ctx context.Context, s sighting) {
 		c.attend(ctx, own, r, kind)
 		send(ctx, c.ended, m)
 	})
-}
-
-// rouse wakes who looks after the root of that path: it finds out what has become of it.
-func (w *Watcher) rouse(path string) {
-	w.mu.Lock()
-	r := w.runners[path]
-	w.mu.Unlock()
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	box := r.box
-	r.mu.Unlock()
-	if box != nil {
-		box.rouse()
-	}
 }
 
 func (c *crew) isReady() bool {

@@ -2,51 +2,16 @@ package watcher
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"runtime/debug"
+	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"progressd/account"
 	"progressd/fsys"
-)
-
-const (
-	// eventGap is the least rest between two looks at one repository, and
-	// between two listings of one root.
-	eventGap = 50 * time.Millisecond
-	// share: what took d of a core is followed by share*d of rest, so that
-	// nothing, however large, takes more than a tenth of it for long. Time alone
-	// counts once, and no more than a poll: it may have been a slow file system, or
-	// that the machine slept meanwhile.
-	share = 9
-	// lookShare is the same for the looks at one repository, of which there may be
-	// hundreds of thousands of files: no more than a fiftieth.
-	lookShare = 49
-	// credit is how much of that rest a repository may owe: a look at a
-	// million blobs takes a second, and a download that begins right after
-	// one, or a verdict, shall not wait for fifty.
-	credit = 2 * time.Minute
-	// costly is a look of which Options.AfterCostly is told.
-	costly = 250 * time.Millisecond
-	// drainGap bounds how often a storm of events wakes a root.
-	drainGap = 5 * time.Millisecond
-	// armPatience is how long a look waits for its watch to be armed,
-	// firstArmPatience the first listing for that of the root.
-	armPatience      = 100 * time.Millisecond
-	firstArmPatience = time.Second
-	// turns is in how many polls each repository that is watched is checked
-	// all the same: a watch that has gone without a word (a lazy unmount, a
-	// file system that tells of some changes only) is no more than a delay.
-	turns = 4
-	// stepBudget bounds how long first looks keep due ones waiting.
-	stepBudget = 20 * time.Millisecond
-	// pieceOfPass is how many repositories are checked between two looks
-	// for what is due.
-	pieceOfPass = 256
 )
 
 // A runner looks after one root for as long as it is that directory. One
@@ -112,8 +77,42 @@ type runner struct {
 	said RootStatus
 }
 
+// locals is what a runner keeps about directories that a client may fill by --local-dir.
+type locals struct {
+	count int
+	full  bool
+	// shelves are those directly in the root, which may hold others.
+	shelves map[*repo]*shelf
+}
+
+// A shelf is the listing of one of them.
+type shelf struct {
+	stamp stamp
+	young bool
+	// intact is as a runner's.
+	intact time.Time
+}
+
+// hints are what a runner has said, or counts.
+type hints struct {
+	// links are those that the last listing has shown.
+	links int
+	// known are the links and the directories of which it was said.
+	known map[string]bool
+	said  int
+	// others: that there are links with names of no repository was said.
+	others bool
+}
+
 // An effort is time that has passed, and how much of a processor was used.
 type effort struct{ took, used time.Duration }
+
+// A failure is an episode of errors from the file system.
+type failure struct {
+	n     int
+	until time.Duration
+	err   error
+}
 
 // rest is how long to rest after an effort.
 func (e effort) rest(poll time.Duration) time.Duration { return max(share*e.used, min(e.took, poll)) }
@@ -126,129 +125,10 @@ func (r *runner) spent() effort {
 	return effort{r.now(), r.opts.ProcessorTime()}.minus(r.looking)
 }
 
-// A failure is an episode of errors from the file system.
-type failure struct {
-	n     int
-	until time.Duration
-	err   error
-}
-
-// run looks after the root until it is gone, has become another directory, or
-// ctx is done. A panic starts it afresh after a rest (fault P6).
-func (r *runner) run(ctx context.Context) error {
-	for n := 0; ; n++ {
-		panicked, err := r.guarded(ctx, n)
-		if !panicked {
-			return err
-		}
-		r.listedOnce()
-		r.busy.Store(0)
-		if !sleep(ctx, nil, retry(r.opts.Poll, n)) {
-			return ctx.Err()
-		}
-	}
-}
-
-// guarded is one life of the runner, between two panics.
-func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) {
-	defer func() {
-		if r.notify != nil {
-			r.notify.leave(r.box)
-		}
-		r.resume()
-		if cause := recover(); cause != nil {
-			panicked = true
-			level := slog.LevelError
-			if n > 0 {
-				level = slog.LevelDebug
-			}
-			r.opts.Log.Log(ctx, level, "a look at a cache panicked: its root is started again after a rest",
-				keyRoot, clean(r.root.Path), keyFolder, clean(r.suspect),
-				keyErr, clean(fmt.Sprint(cause)), "stack", string(debug.Stack()))
-		}
-	}()
-	r.begin()
-	return false, r.loop(ctx)
-}
-
-// begin forgets everything but the root and what a panic has taught.
-func (r *runner) begin() {
-	r.mu.Lock()
-	r.box = newInbox(r.payer())
-	r.mu.Unlock()
-	r.index, r.self = newIndex(), &repo{box: r.box}
-	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
-	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
-	r.stirring = true
-	r.listDue, r.pollDue, r.listRest, r.paused, r.drained = 0, r.opts.Poll, 0, 0, -drainGap
-	r.orders.serve(r.box, r.began.Add(r.now()))
-	if r.notify != nil {
-		r.notify.join(r.box)
-	}
-	r.locals = locals{shelves: make(map[*repo]*shelf)}
-	r.addLocal(".", r.root.Inode, time.Time{})
-	r.looker = r.opts.NewLooker(r.root)
-	if !r.ensure(r.self, stamp{where: onRoot, inode: r.root.Inode}) {
-		r.listDue = r.now() + firstArmPatience
-	}
-}
-
 // payer is whom the root is charged to.
 func (r *runner) payer() account.User { return account.User(r.root.Owner) }
 
 func (r *runner) now() time.Duration { return time.Since(r.began) }
-
-func (r *runner) loop(ctx context.Context) error {
-	for {
-		if err := r.step(ctx); err != nil {
-			return err
-		}
-		r.publish()
-		r.busy.Store(0)
-		if !r.wait(ctx) {
-			return ctx.Err()
-		}
-	}
-}
-
-// wait waits until something is due.
-func (r *runner) wait(ctx context.Context) bool {
-	due := r.nextDue()
-	d := due - r.now()
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	r.orders.sleeps(r.began.Add(due))
-	return sleep(ctx, r.box.wake, d) && sleep(ctx, nil, r.drained+drainGap-r.now())
-}
-
-func (r *runner) nextDue() time.Duration {
-	if r.fail.n > 0 {
-		return r.fail.until
-	}
-	return max(r.nextVisit(), r.paused)
-}
-
-func (r *runner) nextVisit() time.Duration {
-	next := min(r.listDue, r.pollDue)
-	if r.resting {
-		next = min(r.listDue, r.pollDue+longestRest)
-	}
-	switch {
-	case !r.index.unvisited():
-	case r.crowded():
-		next = min(next, r.drained+drainGap)
-	default:
-		return 0
-	}
-	if len(r.index.due) > 0 {
-		next = min(next, r.index.due[0].plan.due)
-	}
-	if by := r.orders.first(); !by.IsZero() {
-		next = min(next, by.Sub(r.began))
-	}
-	return next
-}
 
 // overspent reports whether the owner of the root has to wait, and makes it wait.
 func (r *runner) overspent() bool {
@@ -276,30 +156,6 @@ func sleep(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
 	case <-t.C:
 	}
 	return true
-}
-
-// step does what is due. The error says why this root is over.
-func (r *runner) step(ctx context.Context) error {
-	r.drain()
-	if r.nextDue() > r.now() {
-		return nil
-	}
-	r.busy.Store(time.Now().UnixNano())
-	if r.fail.n > 0 { // find out whether it is all well again
-		r.force, r.everything, r.listDue, r.pollDue = true, true, 0, 0
-	}
-	err := r.raised(func() error { return r.work(ctx) })
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err == nil:
-		r.well(ctx)
-		return nil
-	case absent(err), errors.Is(err, errReplaced):
-		return err
-	}
-	r.trouble(ctx, err)
-	return nil
 }
 
 // raised does what asks the kernel about the root.
@@ -333,95 +189,86 @@ func (r *runner) open() (fsys.Dir, error) {
 	return fsys.OpenNoFollow(r.opts.FS, r.root.Path)
 }
 
-// work opens the root, makes sure that it is still the same directory, does
-// what is due beneath it and keeps nothing open.
-func (r *runner) work(ctx context.Context) error {
-	top, err := r.open()
-	if err != nil {
-		return err
-	}
-	defer top.Close()
-	e, err := top.Stat()
-	if err != nil {
-		return err
-	}
-	mark := stampOf(e, onRoot)
-	if r.remote != "" {
-		mark.inode = 0
-	}
-	r.unmoved = r.listed && mark == r.self.stamp && !r.self.young && r.remote == ""
-	if !r.same(top, e) {
-		return errReplaced
-	}
-	r.owner = int(e.UID)
-	if r.now() >= r.pollDue {
-		r.checkSelf(mark)
-	}
-	if r.now() >= r.listDue {
-		if err := r.list(ctx, top, mark); err != nil {
-			return err
-		}
-	}
-	if r.now() >= r.pollDue {
-		r.poll(ctx, top)
-	}
-	r.index.retire(r.now())
-	r.visitDue(ctx, top)
-	for end := r.now() + stepBudget; r.now() < end && ctx.Err() == nil && !r.crowded() && !r.overspent(); {
-		p := r.index.next()
-		if p == nil {
-			break
-		}
-		r.visit(ctx, top, p)
-		r.visitDue(ctx, top)
-	}
-	return ctx.Err()
-}
-
-// same reports whether the root is still that directory. At a poll it also finds
-// out whether another one has got its number, which would have moved it.
-func (r *runner) same(top fsys.Dir, e fsys.Entry) bool {
-	home := r.root.Home
-	if e.Dev != r.root.Dev || home.Inode != 0 && e.Inode != r.root.Inode {
-		return false
-	}
-	if home.Birth == 0 || r.now() < r.pollDue || r.unmoved {
-		return true
-	}
-	born := top.Born(".")
-	return born.IsZero() || born.UnixNano() == home.Birth
-}
-
-// trouble notes an error of the root itself (R7, R9): it is said once, and
-// everything rests for a while.
-func (r *runner) trouble(ctx context.Context, err error) {
-	err = reason(err)
-	r.fail.until = r.now() + retry(r.opts.Poll, r.fail.n)
-	r.fail.n++
-	r.fail.err = err
-	r.listedOnce()
-	if r.fail.n > 1 {
-		r.opts.Log.Debug("a cache still can't be read", keyRoot, clean(r.root.Path), keyErr, err)
-		return
-	}
-	r.opts.Log.Warn("a cache can't be read: it is tried again until it can",
-		keyRoot, clean(r.root.Path), keyErr, err)
-	r.opts.Changed(ctx, RootChange{Kind: Failing, Root: r.root, Err: err})
-}
-
-func (r *runner) well(ctx context.Context) {
-	if r.fail.n == 0 {
-		return
-	}
-	r.fail = failure{}
-	r.self.watch.epoch = 0 // a watch may have been refused for the same reason
-	r.opts.Log.Info("a cache can be read again", keyRoot, clean(r.root.Path))
-	r.opts.Changed(ctx, RootChange{Kind: Recovered, Root: r.root})
-}
-
 func (r *runner) listedOnce() {
 	if r.onListed != nil {
 		r.aside(r.onListed)
 		r.onListed = nil
 	}
+}
+
+// newRepo is the repo for a folder of a root.
+func (r *runner) newRepo(folder string, listed uint64) *repo {
+	return r.beneath(folder+blobsSuffix, listed)
+}
+
+func (r *runner) beneath(rel string, listed uint64) *repo {
+	base := len(r.root.Path) + 1
+	return &repo{path: r.root.Path + "/" + rel, base: uint16(base), listed: listed, box: r.box} //nolint:gosec // the kernel takes no path of 2^16 bytes
+}
+
+func (r *runner) path(p *repo, w where) string {
+	if p.local {
+		return r.localPath(p, w)
+	}
+	switch w {
+	case onFolder:
+		return p.path[:len(p.path)-len(blobsSuffix)]
+	case onBlobs:
+		return p.path
+	default:
+		return r.root.Path
+	}
+}
+
+// stampOf is the stamp of what lies at path. On the file system of a network
+// names are read: times there may never move, nor is a number kept.
+func (r *runner) stampOf(top fsys.Dir, path string, e fsys.Entry, where where) stamp {
+	s := stampOf(e, where)
+	if r.remote != "" {
+		s.inode = 0
+		if where != onFolder {
+			s.names = top.Tally(path)
+		}
+	}
+	return s
+}
+
+// distrust drops a watch that has failed to tell, for a new one.
+func (r *runner) distrust(p *repo) {
+	if !p.watch.waiting {
+		r.unwatch(p)
+	}
+}
+
+// unwatch drops the watch of p, if it has one.
+func (r *runner) unwatch(p *repo) {
+	if p.watch.where == nowhere {
+		return
+	}
+	path := r.path(p, p.watch.where)
+	r.notify.ask(request{verb: disarm, repo: p, dir: path, key: path})
+	p.watch.where, p.watch.waiting = nowhere, false
+	p.watch.seq++ // an answer that is under way is about the old one
+	p.watch.epoch = 0
+}
+
+const never = time.Duration(math.MaxInt64)
+
+// localPath is cleaned as the names of events are.
+func (r *runner) localPath(p *repo, w where) string {
+	path := p.rel()
+	if w == onMeta {
+		path = p.folder() + metaSuffix
+	}
+	return r.root.Path + "/" + strings.TrimPrefix(path, "./")
+}
+
+// processorTime is what this process has used so far: what others of its
+// goroutines use meanwhile counts as well, and errs on the modest side.
+func processorTime() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

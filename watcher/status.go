@@ -5,36 +5,6 @@ import (
 	"time"
 )
 
-// RootStatus is how one root stands, for an operator.
-type RootStatus struct {
-	// Path of the root, or the pattern where that leads to none, or a place
-	// that a pattern leads to and that doesn't answer.
-	Path string
-	// Pattern is the one of Options.Roots.
-	Pattern string
-	// Present: there is a directory, and it is looked after. Dev and Inode
-	// are then its identity.
-	Present    bool
-	Dev, Inode uint64
-	// Owner is the user whose directory it is, by number, -1 while that isn't
-	// known.
-	Owner int
-	// Polled: no events for this root.
-	Polled bool
-	// Remote names the network file system it is on, if any.
-	Remote string
-	// Failing is why it can't be read now, nil if it can.
-	Failing error
-	// BusySince is when the operation that is under way began, zero if
-	// none is: one that lasts tells of a file system that hangs.
-	BusySince time.Time
-	// Repos counts the repositories, Watches the directories watched.
-	Repos, Watches int
-	// Links counts the symbolic links where a repository, or a directory that
-	// a client fills, may be: they are not followed.
-	Links int
-}
-
 // Status says how the roots stand, sorted by path. It never waits for a file
 // system and may be called by any goroutine.
 func (w *Watcher) Status() []RootStatus {

@@ -15,13 +15,6 @@ import (
 // unwatched until the next poll. Its user loses nothing else by it.
 const stormOfOne = 2000
 
-// storms are how much is told in this second, and for whom.
-type storms struct {
-	accounts *account.Book
-	second   int64
-	of       map[*repo]int
-}
-
 // counts counts an event, and reports whether it is one too many: for its directory,
 // or for its user.
 func (s *storms) counts(p *repo) bool {

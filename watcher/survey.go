@@ -5,41 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"progressd/fsys"
 )
-
-// survey is what one pattern leads to now.
-//
-//nolint:recvcheck // filled through a pointer by resolve, a value from then on
-type survey struct {
-	places []place
-	// refused are the paths at which the way ended with an error other
-	// than "not there": nothing is known about what lies beneath.
-	refused []refusal
-	// delayed are the paths about which no answer has come yet, the same.
-	delayed []delay
-	// asked is when the oldest of its answers was asked for, if that was before
-	// this survey: an answer that came late says what was there then.
-	asked time.Time
-}
-
-// A place is a directory that a pattern led to.
-type place struct {
-	// via is the path before links are resolved, path the one after.
-	via, path  string
-	dev, inode uint64
-	mtime      int64 // nanoseconds, when it was located
-	home       fsys.Identity
-	owner      int // of the directory
-	// remote names the network file system it is on; empty if local.
-	remote string
-}
-
-type refusal struct {
-	path string
-	err  error
-}
 
 // hides reports whether what was found via this path before may still be
 // there although it wasn't found now.

@@ -3,7 +3,13 @@ package watcher
 import (
 	"errors"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"progressd/account"
 	"progressd/fsys"
@@ -31,6 +37,113 @@ type trail struct {
 }
 
 const trailAge = time.Minute
+
+// A stop is a directory, or a place, about which is asked on a trail. One of both is nil.
+type stop struct {
+	listing *listing
+	place   *place
+	turn    int
+	// guard and rest are the watch on the directory, or the root there that is left to the
+	// finder, as they were found last.
+	guard *repo
+	rest  *rest
+}
+
+// A place is a directory that a pattern led to.
+type place struct {
+	// via is the path before links are resolved, path the one after.
+	via, path  string
+	dev, inode uint64
+	mtime      int64 // nanoseconds, when it was located
+	home       fsys.Identity
+	owner      int // of the directory
+	// remote names the network file system it is on; empty if local.
+	remote string
+}
+
+// A listing are the names in a directory that a part of a pattern matches.
+type listing struct {
+	dir   string
+	names []string
+	// mark is the directory as it was before it was read; zero if that isn't
+	// enough to see that names have come or gone.
+	mark mark
+}
+
+// A question is one place to ask about, by a key of its own.
+type question struct {
+	key, path string
+	ask       func() answer
+}
+
+// An answer is what there is at one place.
+type answer struct {
+	listing listing // for a list of names
+	place   place
+	found   finding // of a round
+	err     error
+}
+
+// A delay is a place from which an answer is still to come.
+type delay struct {
+	path  string
+	since time.Time
+}
+
+// A finding is what came of a round.
+type finding struct {
+	stirred []*inbox // of roots in which something is not as it was left
+	// changed: there is something else to be found by the pattern. strayed: or a link
+	// has come on the way.
+	changed, strayed bool
+}
+
+// survey is what one pattern leads to now.
+//
+//nolint:recvcheck // filled through a pointer by resolve, a value from then on
+type survey struct {
+	places []place
+	// refused are the paths at which the way ended with an error other
+	// than "not there": nothing is known about what lies beneath.
+	refused []refusal
+	// delayed are the paths about which no answer has come yet, the same.
+	delayed []delay
+	// asked is when the oldest of its answers was asked for, if that was before
+	// this survey: an answer that came late says what was there then.
+	asked time.Time
+}
+
+type refusal struct {
+	path string
+	err  error
+}
+
+// rests are the roots that are left to a finder.
+type rests struct {
+	mu sync.Mutex
+	// open: the finder can look after them.
+	open bool
+	of   map[string]*rest // by path of the root
+}
+
+// A rest is a root that is left to its finder, as it was then.
+type rest struct {
+	dev   uint64
+	self  stamp
+	repos []resting
+	box   *inbox
+	over  bool // it was taken back
+	// seen is the wall clock, in unix ns, when the root was last found as it was left:
+	// no name had come or gone.
+	seen atomic.Int64
+}
+
+// A resting is one repository in it: what the stamp is of, its blobs, or its folder where
+// there are none yet, which moves when they come. Likewise of one that is filled itself.
+type resting struct {
+	path  string
+	stamp stamp
+}
 
 // next is an empty trail that goes on from t, or begins anew where that is too old.
 func (t *trail) next(now time.Time) trail {
@@ -62,15 +175,6 @@ func (t *trail) add(q question, a *answer) {
 // was given to another one: that is found out by who looks after the root.
 func (p place) is(e fsys.Entry) bool {
 	return e.IsDir() && p.dev == e.Dev && p.inode == e.Inode && p.owner == int(e.UID)
-}
-
-// A listing are the names in a directory that a part of a pattern matches.
-type listing struct {
-	dir   string
-	names []string
-	// mark is the directory as it was before it was read; zero if that isn't
-	// enough to see that names have come or gone.
-	mark mark
 }
 
 // A mark is how a directory looks from outside. What is reached through links
@@ -161,4 +265,72 @@ func locate(kernel fsys.Kernel, path string, old place) (place, error) {
 		return place{}, err
 	}
 	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, mtime: e.Mtime.UnixNano(), home: home, owner: int(e.UID), remote: kind}, nil
+}
+
+// payerOf is whom a directory is charged to through which a pattern leads, or in which a
+// root is awaited: its owner, if nobody else may write there. In one of root's others make
+// events without that, as by the times of their homes, for which root's own caches would pay.
+func payerOf(e fsys.Entry) account.User {
+	const othersWrite = unix.S_IWGRP | unix.S_IWOTH
+	if e.UID == 0 || e.Mode&othersWrite != 0 {
+		return account.Unknown
+	}
+	return account.User(e.UID)
+}
+
+// plan gives a trail its stops, in the order of their paths: what lies together is asked
+// about together, in one turn, as its directories are in the caches of the processor then.
+// Each keeps its turn, whatever comes or goes elsewhere: so none misses it.
+func (t *trail) plan() {
+	if t.stops != nil {
+		return
+	}
+	t.stops = make([]stop, 0, len(t.listings)+len(t.places))
+	for _, l := range t.listings {
+		t.stops = append(t.stops, stop{listing: &l})
+	}
+	for _, p := range t.places {
+		t.stops = append(t.stops, stop{place: &p})
+	}
+	slices.SortFunc(t.stops, func(a, b stop) int { return strings.Compare(a.path(), b.path()) })
+	former := make(map[string]int, len(t.former))
+	for _, s := range t.former {
+		former[s.path()] = s.turn
+	}
+	next := 0
+	for i := range t.stops {
+		s := &t.stops[i]
+		turn, had := former[s.path()]
+		switch {
+		case had:
+			s.turn = turn
+		case i > 0 && s.place != nil && t.stops[i-1].place == nil:
+			s.turn = t.stops[i-1].turn
+		default:
+			s.turn, next = next, (next+1)%turns
+		}
+	}
+	t.former = nil
+}
+
+// rounds are how many polls it takes until all have been asked about.
+func (t *trail) rounds() int {
+	if len(t.stops) <= few {
+		return 1
+	}
+	return turns
+}
+
+// sure reports whether it can be told by it whether all is as it was.
+func (t *trail) sure() bool { return !t.vague && !t.began.IsZero() }
+
+// few are so many directories and places that all of them are asked about at each poll.
+// Of more, those of which events tell are asked about in turns, as repositories are.
+const few = 64
+
+func (s *stop) path() string {
+	if s.place != nil {
+		return s.place.path
+	}
+	return s.listing.dir
 }

@@ -9,12 +9,6 @@ import (
 	"progressd/fsys"
 )
 
-// A trap watches for a root that isn't there yet.
-type trap struct {
-	path string // what has to appear next; empty: nothing is watched for
-	at   *repo
-}
-
 // setTrap watches for a root that isn't there yet, so that the very first
 // download on a machine is seen at once: in its parent, or in the parent of
 // that, if they are there. Patterns with wildcards are polled.

@@ -183,7 +183,7 @@ func TestFilesUseEachOtherInOneDirection(t *testing.T) {
 }
 
 // ordered are the packages of which that is asked.
-var ordered = []string{"sizer", "tracker", "state"}
+var ordered = []string{"sizer", "tracker", "state", "watcher"}
 
 // TestJudgingOpensNothing: only the files of sizer that read have the open directory.
 func TestJudgingOpensNothing(t *testing.T) {
