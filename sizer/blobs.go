@@ -93,7 +93,7 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 		return len(p.arrivedNew) < enough && (!bounded || unknown < some)
 	})
 	pl := p.repo.play
-	linked := pl != nil && len(pl.revisions) > 0 && pl.looked && !pl.linkless
+	linked := pl != nil && len(pl.Revisions) > 0 && pl.looked && !pl.linkless
 	if err != nil || linked || len(p.arrivedNew) > 0 {
 		return err
 	}

@@ -120,7 +120,7 @@ func (p *pass) meetTemps() {
 	for _, t := range p.root.temps.found {
 		switch pl := p.repo.play; {
 		case t.owner != "" || t.forsaken:
-		case pl == nil || !pl.lockSeen:
+		case pl == nil || !pl.LockSeen:
 			p.meet(t)
 		case t.mtime.Before(pl.start) && !t.mtime.Before(pl.firstSign()):
 			p.leave(t)

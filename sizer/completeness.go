@@ -15,7 +15,7 @@ func (p *pass) untaken(pl *play, look *Look) {
 	if !pl.listed || look.Missing > 0 || look.Partials > 0 || look.Locked || p.repo.tree != nil {
 		return
 	}
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		untaken := p.untakenOf(pl, p.repo.revs.at(commit))
 		look.Missing += untaken
 		look.FilesDone -= untaken
@@ -116,7 +116,7 @@ func (p *pass) loaded(pl *play) bool {
 // directory that it is.
 func (p *pass) kind(pl *play) hfcache.RepoType {
 	if p.repo.tree != nil {
-		return pl.name.Type
+		return pl.Name.Type
 	}
 	return p.repo.name.Type
 }
@@ -125,11 +125,11 @@ func (p *pass) kind(pl *play) hfcache.RepoType {
 // for which something was done last is whole: what is missing of the others was
 // an earlier attempt's.
 func (p *pass) narrow(pl *play, look *Look) {
-	if len(pl.revisions) < 2 || look.Locked || slices.Contains(pl.running, true) {
+	if len(pl.Revisions) < 2 || look.Locked || slices.Contains(pl.running, true) {
 		return
 	}
-	last := p.repo.revs.at(pl.revisions[0])
-	for _, commit := range pl.revisions {
+	last := p.repo.revs.at(pl.Revisions[0])
+	for _, commit := range pl.Revisions {
 		if rev := p.repo.revs.at(commit); rev.lastTouched().After(last.lastTouched()) {
 			last = rev
 		}
@@ -145,7 +145,7 @@ func (p *pass) narrow(pl *play, look *Look) {
 	for _, part := range p.repo.partials {
 		part.live, part.beaten = false, true // until it grows again
 	}
-	pl.revisions, pl.renewed = []string{last.commit}, true
+	pl.Revisions, pl.renewed = []string{last.commit}, true
 	for _, f := range pl.files {
 		f.wanted = false
 	}
@@ -245,7 +245,7 @@ func (p *pass) takeStock(pl *play, look *Look) {
 		return
 	}
 	if !slices.EqualFunc(i.wanted, pl.wanted, hfcache.Filter.Equal) || (i.wanted == nil) != (pl.wanted == nil) {
-		rev := p.repo.revs.at(pl.revisions[0])
+		rev := p.repo.revs.at(pl.Revisions[0])
 		anew, err := p.takeInventory(rev.tree, pl.wanted)
 		if err != nil {
 			look.Missing++ // it can't be known
@@ -266,7 +266,7 @@ func (p *pass) takeStock(pl *play, look *Look) {
 // severalStocks: of several revisions in flight one has a listing that is too long to be
 // kept. Which of their files are wanted isn't worked out, so none is proven.
 func (p *pass) severalStocks(pl *play) bool {
-	return len(pl.revisions) > 1 && slices.ContainsFunc(pl.revisions, func(commit string) bool {
+	return len(pl.Revisions) > 1 && slices.ContainsFunc(pl.Revisions, func(commit string) bool {
 		return p.repo.revs.at(commit).inventory() != nil
 	})
 }
@@ -275,7 +275,7 @@ func (p *pass) severalStocks(pl *play) bool {
 // links, and of files that lie there themselves where no link can be made.
 func (p *pass) linkedPaths(pl *play) []string {
 	var paths []string
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		rev := p.repo.revs.at(commit)
 		paths = rev.appendPaths(paths)
 		if pl.linkless {

@@ -53,13 +53,13 @@ func (pl *play) count(staged, fresh int64) int64 {
 			f.known = true
 			f.counted = f.before()
 			if !pl.restored || pl.looked {
-				pl.base = addSaturating(pl.base, f.counted)
+				pl.Base = addSaturating(pl.Base, f.counted)
 			} else {
 				f.counted = cur
 			}
 		}
 		if cur > f.counted && f.foundThere() {
-			pl.base = addSaturating(pl.base, cur-f.counted)
+			pl.Base = addSaturating(pl.Base, cur-f.counted)
 		} else if cur > f.counted {
 			arrived = addSaturating(arrived, cur-f.counted)
 		}
@@ -67,7 +67,7 @@ func (pl *play) count(staged, fresh int64) int64 {
 	}
 	came, found := pl.settled.drain()
 	if !pl.restored || pl.looked {
-		pl.base = addSaturating(pl.base, found)
+		pl.Base = addSaturating(pl.Base, found)
 	}
 	arrived = addSaturating(arrived, came)
 	bytes = addSaturating(addSaturating(bytes, pl.settled.bytes), staged)
@@ -77,6 +77,6 @@ func (pl *play) count(staged, fresh int64) int64 {
 	if pl.restored && !pl.looked {
 		arrived = max(0, bytes-pl.restoredBytes)
 	}
-	pl.looked, pl.bytes = true, bytes
+	pl.looked, pl.Bytes = true, bytes
 	return arrived
 }

@@ -14,8 +14,8 @@ const maxDownloaders = 16
 // run brings up to date which of the downloaders run.
 func (pl *play) run(now time.Time, procs *downloader.Snapshot) {
 	pl.asked = now
-	pl.running, pl.stopped = make([]bool, len(pl.downloaders)), nil
-	for i, process := range pl.downloaders {
+	pl.running, pl.stopped = make([]bool, len(pl.Downloaders)), nil
+	for i, process := range pl.Downloaders {
 		state := procs.State(process)
 		pl.running[i] = state != downloader.Gone
 		if state == downloader.Stopped {
@@ -27,7 +27,7 @@ func (pl *play) run(now time.Time, procs *downloader.Snapshot) {
 // alive are the downloaders that ran when that was last looked at.
 func (pl *play) alive() []downloader.Process {
 	var alive []downloader.Process
-	for i, process := range pl.downloaders {
+	for i, process := range pl.Downloaders {
 		if pl.running[i] {
 			alive = append(alive, process)
 		}
@@ -36,11 +36,11 @@ func (pl *play) alive() []downloader.Process {
 }
 
 func (pl *play) anyAlive(procs *downloader.Snapshot) bool {
-	return slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return procs.Runs(d) })
+	return slices.ContainsFunc(pl.Downloaders, func(d downloader.Process) bool { return procs.Runs(d) })
 }
 
 func (pl *play) knows(pid int, procs *downloader.Snapshot) bool {
-	for _, d := range pl.downloaders {
+	for _, d := range pl.Downloaders {
 		if d.PID == pid && procs.Runs(d) {
 			return true
 		}
@@ -50,7 +50,7 @@ func (pl *play) knows(pid int, procs *downloader.Snapshot) bool {
 
 // died reports whether a downloader of this play is known to be gone.
 func (pl *play) died(pid int, procs *downloader.Snapshot) bool {
-	seen := slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool { return d.PID == pid })
+	seen := slices.ContainsFunc(pl.Downloaders, func(d downloader.Process) bool { return d.PID == pid })
 	return seen && !pl.knows(pid, procs)
 }
 
@@ -61,8 +61,8 @@ func (pl *play) newAttempt(now, began time.Time) {
 	pl.attempt, pl.attemptBegan = now, began
 	pl.formerFailed = 0
 	pl.unhelpful = false
-	if pl.looked || len(pl.downloaders) > 0 {
-		pl.succeeded, pl.renewed = true, true
+	if pl.looked || len(pl.Downloaders) > 0 {
+		pl.Succeeded, pl.renewed = true, true
 	}
 }
 
@@ -74,7 +74,7 @@ func (pl *play) credible(r *downloader.Request, here *repo) *downloader.Request 
 		return nil
 	}
 	if here.tree != nil {
-		pl.name = r.Repo
+		pl.Name = r.Repo
 	}
 	return r
 }
@@ -85,7 +85,7 @@ func (pl *play) credible(r *downloader.Request, here *repo) *downloader.Request 
 func (pl *play) updateWanted(name hfcache.Repo) bool {
 	var filters []hfcache.Filter
 	running := 0
-	for i, d := range pl.downloaders {
+	for i, d := range pl.Downloaders {
 		if !pl.running[i] && !pl.restoredWanted(i) {
 			continue
 		}
@@ -118,13 +118,13 @@ func (pl *play) wants(path string) bool {
 // restoredWanted: after a restart with every downloader gone, the last one
 // remembered says what was wanted.
 func (pl *play) restoredWanted(i int) bool {
-	return pl.restored && pl.wanted == nil && i == len(pl.downloaders)-1
+	return pl.restored && pl.wanted == nil && i == len(pl.Downloaders)-1
 }
 
 // requesterRuns reports whether a download command still runs: it isn't
 // done, even if nothing moves.
 func (pl *play) requesterRuns() bool {
-	for i, d := range pl.downloaders {
+	for i, d := range pl.Downloaders {
 		if pl.running[i] && d.Request != nil {
 			return true
 		}

@@ -16,7 +16,7 @@ func (p *pass) noteCutOffs(pl *play) {
 		e, err := p.blob(c.Etag)
 		return fsys.Absent(err) || err == nil && p.cutOff(c.Etag, e) != c
 	})
-	for etag, pid := range pl.copying {
+	for etag, pid := range pl.Copying {
 		died := pl.died(pid, &p.root.processes)
 		if p.locked(etag) && (!died || p.held.by[etag] == pid) {
 			continue // or another one of its kind waits for what it brings
@@ -30,14 +30,14 @@ func (p *pass) noteCutOffs(pl *play) {
 		case ok && died:
 			continue // until who came next is seen
 		}
-		delete(pl.copying, etag)
+		delete(pl.Copying, etag)
 	}
 	for etag := range p.held.outside {
-		if pl.copying == nil { // as of most clients
-			pl.copying = make(map[string]int)
+		if pl.Copying == nil { // as of most clients
+			pl.Copying = make(map[string]int)
 		}
-		if _, known := pl.copying[etag]; !known && len(pl.copying) < maxNamed {
-			pl.copying[etag] = p.held.by[etag]
+		if _, known := pl.Copying[etag]; !known && len(pl.Copying) < maxNamed {
+			pl.Copying[etag] = p.held.by[etag]
 		}
 	}
 }
@@ -62,7 +62,7 @@ const copiedAndLinked = time.Second
 // gone, did not link it: that was done late, or by one that began meanwhile, as
 // exactly as the clocks tell.
 func (p *pass) linkedByAnother(pl *play, pid int, written, linked time.Time) bool {
-	return linked.Sub(written) > copiedAndLinked || slices.ContainsFunc(pl.downloaders, func(d downloader.Process) bool {
+	return linked.Sub(written) > copiedAndLinked || slices.ContainsFunc(pl.Downloaders, func(d downloader.Process) bool {
 		began := p.root.processes.Began(d, p.now)
 		return d.PID != pid && began.After(written.Add(tick)) && !began.After(linked.Add(tick))
 	})

@@ -165,7 +165,7 @@ func TestWhoLinkedABlob(t *testing.T) {
 		"one that came when it was":    {linked: time.Second / 4, others: []downloader.Process{after(time.Second / 2)}},
 		"the client itself, of course": {linked: time.Second / 2, others: []downloader.Process{{PID: 42, Started: after(time.Second / 4).Started}}},
 	} {
-		if got := p.linkedByAnother(&play{crew: crew{downloaders: tt.others}}, 42, written, written.Add(tt.linked)); got != tt.another {
+		if got := p.linkedByAnother(&play{Facts: Facts{Downloaders: tt.others}}, 42, written, written.Add(tt.linked)); got != tt.another {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}

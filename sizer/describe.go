@@ -12,11 +12,11 @@ import (
 
 // describe fills the look from the play.
 func (pl *play) describe(p *pass, look *Look) {
-	look.InPlay, look.Play = true, pl.id
-	look.Revisions = slices.Clone(pl.revisions)
-	look.Base, look.Bytes = pl.base, pl.bytes
+	look.InPlay, look.Play = true, pl.Play
+	look.Revisions = slices.Clone(pl.Revisions)
+	look.Base, look.Bytes = pl.Base, pl.Bytes
 	look.Locked, look.Room = p.held.any, p.room
-	look.Downloaders = slices.Clip(pl.downloaders) // which come, and never change
+	look.Downloaders = slices.Clip(pl.Downloaders) // which come, and never change
 	look.Alive, look.Stopped = slices.Clone(pl.running), slices.Clone(pl.stopped)
 	look.WantedKnown = pl.wanted != nil
 	pl.describeFiles(p, look)
@@ -24,7 +24,7 @@ func (pl *play) describe(p *pass, look *Look) {
 	p.takeStock(pl, look)
 	if !pl.listed && p.inventoryOf(pl) == nil {
 		look.ShardGap = hfcache.ShardGap(p.linkedPaths(pl))
-		look.Asked = p.root.opts.Listing != nil && len(pl.revisions) > 0
+		look.Asked = p.root.opts.Listing != nil && len(pl.Revisions) > 0
 	}
 	failures := pl.failures()
 	look.Failed = pl.formerFailed + p.halves(pl)
@@ -37,15 +37,12 @@ func (pl *play) describe(p *pass, look *Look) {
 	}
 	known := failures[:min(len(failures), maxNamed)]
 	unlinked := slices.Concat(pl.justDone, pl.unlinked)
-	look.Memory = Memory{
-		Since: p.root.clock.Theirs(p.told(pl)), Play: pl.id, From: p.root.clock.Theirs(pl.opened), Revisions: look.Revisions,
-		Base: pl.base, Bytes: pl.bytes, Downloaders: look.Downloaders, Name: pl.name,
-		Attempt: p.root.clock.Theirs(pl.attemptBegan), Succeeded: pl.succeeded, Settled: pl.guess.settled,
-		Locks: pl.lockSeen, Partials: pl.partialSeen, BroughtUnseen: pl.broughtUnseen,
-		Failed: pl.formerFailed + len(failures) - len(known), FailedBlobs: known,
-		Copying: maps.Clone(pl.copying), CutOffs: slices.Clone(p.repo.cutOffs),
+	look.Memory = (Memory{
+		Since: p.root.clock.Theirs(p.told(pl)), From: p.root.clock.Theirs(pl.opened), Attempt: p.root.clock.Theirs(pl.attemptBegan),
+		Facts:  pl.Facts,
+		Failed: pl.formerFailed + len(failures) - len(known), FailedBlobs: known, CutOffs: p.repo.cutOffs,
 		Unlinked: unlinked[:min(len(unlinked), maxNamed)], Kept: p.keptOf(pl),
-	}
+	}).Copied()
 }
 
 // keptOf are the blobs of Memory.Kept.
@@ -80,7 +77,7 @@ func (p *pass) told(pl *play) time.Time {
 // lastPlaced is when the last file came to the snapshots of a play in which
 // files lie there themselves.
 func (p *pass) lastPlaced(pl *play) (at time.Time) {
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		rev := p.repo.revs.at(commit)
 		if err := p.readLinks(rev); err != nil {
 			continue

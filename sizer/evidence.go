@@ -55,10 +55,10 @@ func (p *pass) evidence(pl *play) map[string]bool {
 // to a blob before it came: of two clients at one revision the second has put it
 // in its place once more, and left the link alone (Rust's hf-hub).
 func (p *pass) linkedInFlight(pl *play, etag string) *revision {
-	if pl.succeeded {
+	if pl.Succeeded {
 		return nil
 	}
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		if rev := p.repo.revs.byCommit[commit]; rev != nil && !rev.listed() && rev.linksTo(etag) {
 			return rev
 		}
@@ -186,7 +186,7 @@ func (p *pass) lister(index string) *revision {
 // worksFor reports whether somebody may still be working for a listed revision
 // in flight: not if nothing of it is missing.
 func (p *pass) worksFor(pl *play, rev *revision) bool {
-	return !pl.succeeded && slices.Contains(pl.revisions, rev.commit) && slices.Contains(pl.running, true) && p.lacks(pl, rev)
+	return !pl.Succeeded && slices.Contains(pl.Revisions, rev.commit) && slices.Contains(pl.running, true) && p.lacks(pl, rev)
 }
 
 // lacks reports whether something of a listed revision isn't there yet.

@@ -216,8 +216,8 @@ func faultV1(t *testing.T) {
 		f := pl.file(fmt.Sprint(i))
 		f.wanted, f.done, f.size, f.isNew = true, true, 1<<62+1<<61, true
 	}
-	if arrived := pl.count(0, 0); arrived != 1<<63-1 || pl.bytes != 1<<63-1 {
-		t.Fatalf("arrived %d bytes %d", arrived, pl.bytes)
+	if arrived := pl.count(0, 0); arrived != 1<<63-1 || pl.Bytes != 1<<63-1 {
+		t.Fatalf("arrived %d bytes %d", arrived, pl.Bytes)
 	}
 	written := fileSystem{blocks: true}
 	for _, blocks := range []int64{-1, 1 << 62} {

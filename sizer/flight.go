@@ -12,15 +12,15 @@ func (p *pass) rebuild(pl *play) error {
 		return err
 	}
 	moving := p.moving(pl)
-	if err := p.readListings(pl.revisions, moving); err != nil {
+	if err := p.readListings(pl.Revisions, moving); err != nil {
 		return err
 	}
-	former := pl.revisions
+	former := pl.Revisions
 	p.chooseRevisions(pl)
-	if err := p.readListings(pl.revisions, moving); err != nil { // of those that were chosen
+	if err := p.readListings(pl.Revisions, moving); err != nil { // of those that were chosen
 		return err
 	}
-	alike := slices.Equal(former, pl.revisions)
+	alike := slices.Equal(former, pl.Revisions)
 	if !alike || p.recountDue(pl) {
 		if err := p.recount(pl, alike); err != nil {
 			return err
@@ -56,7 +56,7 @@ func (p *pass) rebuild(pl *play) error {
 // the revision may be guessed wrongly.
 func (p *pass) goesOn(pl *play, part *partial) bool {
 	before := !part.mtime.After(later(pl.opened, pl.attemptBegan))
-	if before && part.commit != "" && len(pl.revisions) > 0 && !slices.Contains(pl.revisions, part.commit) {
+	if before && part.commit != "" && len(pl.Revisions) > 0 && !slices.Contains(pl.Revisions, part.commit) {
 		return false
 	}
 	return part.kept && !p.spent(part) || part.left && part.attached && !pl.listed
@@ -96,9 +96,9 @@ func (pl *play) addNew(p *pass) {
 
 // addRevisions adds the files of the revisions in flight.
 func (p *pass) addRevisions(pl *play) error {
-	pl.listed, pl.fromHub = len(pl.revisions) > 0, false
+	pl.listed, pl.fromHub = len(pl.Revisions) > 0, false
 	selected := false
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		rev := p.repo.revs.at(commit)
 		if rev.listed() || p.askHub(rev) {
 			pl.fromHub = pl.fromHub || !rev.ownList()
@@ -128,21 +128,21 @@ func (p *pass) addRevisions(pl *play) error {
 func (p *pass) chooseRevisions(pl *play) {
 	inFlight := p.repo.layout.evidence(p, pl)
 	past := false // whether some are not of this attempt
-	if len(inFlight) > 0 && (pl.succeeded || pl.restored && !pl.looked) {
-		past = slices.ContainsFunc(pl.revisions, func(commit string) bool { return !inFlight[commit] })
-		pl.revisions, pl.succeeded = nil, false
+	if len(inFlight) > 0 && (pl.Succeeded || pl.restored && !pl.looked) {
+		past = slices.ContainsFunc(pl.Revisions, func(commit string) bool { return !inFlight[commit] })
+		pl.Revisions, pl.Succeeded = nil, false
 	}
 	joined := maps.Clone(inFlight)
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		delete(joined, commit)
 	}
 	if len(joined) == 0 {
 		return
 	}
 	pl.changed = p.now
-	former := len(pl.revisions)
-	for _, commit := range pl.revisions {
-		if slices.Contains(pl.running, true) && p.broughtTo(pl, commit) || len(pl.downloaders) == 0 && p.writes(commit) {
+	former := len(pl.Revisions)
+	for _, commit := range pl.Revisions {
+		if slices.Contains(pl.running, true) && p.broughtTo(pl, commit) || len(pl.Downloaders) == 0 && p.writes(commit) {
 			inFlight[commit] = true
 			former--
 		}
@@ -152,7 +152,7 @@ func (p *pass) chooseRevisions(pl *play) {
 			f.wanted = false // what the former left is not this one's
 		}
 	}
-	pl.revisions = slices.SortedFunc(maps.Keys(inFlight), func(a, b string) int {
+	pl.Revisions = slices.SortedFunc(maps.Keys(inFlight), func(a, b string) int {
 		return p.repo.revs.at(b).touched().Compare(p.repo.revs.at(a).touched())
 	})
 }

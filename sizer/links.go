@@ -37,7 +37,7 @@ func (p *pass) readLinks(rev *revision) error {
 		return err
 	}
 	w := linkWalk{pass: p, rev: rev, top: top}
-	if pl := p.repo.play; pl != nil && slices.Contains(pl.revisions, rev.commit) {
+	if pl := p.repo.play; pl != nil && slices.Contains(pl.Revisions, rev.commit) {
 		w.play = pl
 	}
 	if rev.cut && (w.play != nil || rev.linksMark.stale(e)) {
@@ -237,7 +237,7 @@ func (p *pass) expected(pl *play) map[string]bool {
 // dropLinks gives up the links of what is settled.
 func (p *pass) dropLinks(pl *play) {
 	s := pl.settled
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		rev := p.repo.revs.at(commit)
 		for _, d := range rev.dirs {
 			d.links = slices.DeleteFunc(d.links, func(l link) bool {

@@ -14,7 +14,7 @@ import (
 // be read for want of memory.
 func (p *pass) unlisted(pl *play) bool {
 	for _, rev := range p.repo.revs.byCommit {
-		if rev.refused() && (len(pl.revisions) == 0 || slices.Contains(pl.revisions, rev.commit)) {
+		if rev.refused() && (len(pl.Revisions) == 0 || slices.Contains(pl.Revisions, rev.commit)) {
 			return true
 		}
 	}
@@ -185,7 +185,7 @@ func (p *pass) takeInventory(f treeFile, wanted []hfcache.Filter) (*inventory, e
 // hubAnswered reports whether what was asked for is there now.
 func (p *pass) hubAnswered(pl *play) bool {
 	answered := false
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		if rev := p.repo.revs.byCommit[commit]; rev != nil {
 			answered = p.askHub(rev) || answered
 		}

@@ -16,7 +16,7 @@ func (p *pass) takeUp() {
 // tell whether somebody is still at it.
 func (p *pass) resumes(part *partial) bool {
 	pl := p.repo.play
-	return pl != nil && pl.restored && !pl.looked && !pl.lockSeen && part.mtime.After(pl.opened)
+	return pl != nil && pl.restored && !pl.looked && !pl.LockSeen && part.mtime.After(pl.opened)
 }
 
 // judge tells live partials from those of dead attempts, and one of twins
@@ -88,7 +88,7 @@ func (p *pass) outdone(part *partial) bool {
 	if f == nil || !f.done {
 		return false
 	}
-	return f.came.After(part.mtime) || !f.own && slices.ContainsFunc(pl.revisions, func(commit string) bool {
+	return f.came.After(part.mtime) || !f.own && slices.ContainsFunc(pl.Revisions, func(commit string) bool {
 		link, ok := p.linkOf(commit, f)
 		return ok && link.Ctime.After(part.mtime)
 	})
@@ -137,5 +137,5 @@ func (p *pass) untouched(part *partial) bool {
 // writtenNow reports whether it is the attempt under way that writes a live
 // partial. One without a lock counts as live for a while behind its client.
 func (pl *play) writtenNow(p *pass, part *partial) bool {
-	return !pl.succeeded || p.held.has(part.Etag) || part.grown.After(pl.attempt)
+	return !pl.Succeeded || p.held.has(part.Etag) || part.grown.After(pl.attempt)
 }

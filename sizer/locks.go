@@ -90,7 +90,7 @@ const (
 // ended right behind that is found out at the next.
 func (p *pass) allWriting(h held) bool {
 	pl := p.repo.play
-	if len(pl.running) != len(pl.downloaders) || p.now.Sub(pl.asked) >= readingAge {
+	if len(pl.running) != len(pl.Downloaders) || p.now.Sub(pl.asked) >= readingAge {
 		return false
 	}
 	writing := make(map[int]bool)
@@ -99,7 +99,7 @@ func (p *pass) allWriting(h held) bool {
 			writing[h.by[part.Etag]] = true
 		}
 	}
-	for i, d := range pl.downloaders {
+	for i, d := range pl.Downloaders {
 		if pl.running[i] && !writing[d.PID] {
 			return false
 		}
@@ -108,7 +108,7 @@ func (p *pass) allWriting(h held) bool {
 }
 
 func (p *pass) readLocks() held {
-	h := held{by: make(map[string]int), seen: p.repo.play != nil && p.repo.play.lockSeen}
+	h := held{by: make(map[string]int), seen: p.repo.play != nil && p.repo.play.LockSeen}
 	oldest := downloader.LocksAge
 	switch {
 	case p.repo.play == nil || p.relisted:

@@ -13,24 +13,33 @@ import (
 // compared would be forgotten over a restart.
 func TestEveryFactOfAMemoryCounts(t *testing.T) {
 	full := Memory{
-		Since: time.Unix(1, 0), Play: "p", From: time.Unix(2, 0), Revisions: []string{"r"}, Base: 1, Bytes: 2,
-		Downloaders: []downloader.Process{{PID: 42}}, Attempt: time.Unix(3, 0), Succeeded: true,
-		Failed: 1, FailedBlobs: []string{"f"}, Unlinked: []string{"u"}, Kept: []string{"k"},
-		Copying: map[string]int{"c": 42}, CutOffs: []CutOff{{Etag: "h", Size: 1}},
-		Settled: true, Locks: true, Partials: true, BroughtUnseen: true, Name: hfcache.Repo{Type: hfcache.Model, ID: "o/m"},
+		Since: time.Unix(1, 0), From: time.Unix(2, 0), Attempt: time.Unix(3, 0),
+		Failed: 1, FailedBlobs: []string{"f"}, Unlinked: []string{"u"}, Kept: []string{"k"}, CutOffs: []CutOff{{Etag: "h", Size: 1}},
+		Facts: Facts{
+			Play: "p", Revisions: []string{"r"}, Succeeded: true, Base: 1, Bytes: 2,
+			Downloaders: []downloader.Process{{PID: 42}}, Copying: map[string]int{"c": 42},
+			Settled: true, LockSeen: true, PartialSeen: true, BroughtUnseen: true, Name: hfcache.Repo{Type: hfcache.Model, ID: "o/m"},
+		},
 	}
 	if !full.SameFacts(full) {
 		t.Error("it differs from itself")
 	}
+	if other := full.Copied(); !full.SameFacts(other) {
+		t.Errorf("its copy differs: %+v", other)
+	} else if other.Revisions[0] = "other"; full.SameFacts(other) || full.Revisions[0] != "r" {
+		t.Error("its copy has a list of it")
+	}
 	moving := map[string]bool{"Since": true, "Base": true, "Bytes": true}
-	fields := reflect.TypeFor[Memory]()
-	for i := range fields.NumField() {
-		name := fields.Field(i).Name
-		if reflect.ValueOf(full).Field(i).IsZero() {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Memory]()) {
+		name := field.Name
+		if field.Anonymous {
+			continue // its fields come one by one
+		}
+		if reflect.ValueOf(full).FieldByIndex(field.Index).IsZero() {
 			t.Errorf("%s is not set by this test", name)
 		}
 		other := full
-		reflect.ValueOf(&other).Elem().Field(i).SetZero()
+		reflect.ValueOf(&other).Elem().FieldByIndex(field.Index).SetZero()
 		if full.SameFacts(other) != moving[name] {
 			t.Errorf("without %s: same facts %v", name, !moving[name])
 		}

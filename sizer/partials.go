@@ -97,8 +97,8 @@ func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	pl := p.repo.play
 	part.left = pl != nil && pl.restored && !pl.looked && pl.brought(part)
 	part.attached = part.left
-	if part.left && len(pl.revisions) == 1 {
-		part.commit = pl.revisions[0]
+	if part.left && len(pl.Revisions) == 1 {
+		part.commit = pl.Revisions[0]
 	}
 	if e.Ctime.After(p.repo.opened) {
 		part.grown = p.now

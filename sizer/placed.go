@@ -88,7 +88,7 @@ func (p *pass) placed(pl *play, etag string) (fsys.Entry, bool) {
 
 func (p *pass) indexPaths(pl *play) {
 	p.places.paths = make(map[string][]string)
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		rev := p.repo.revs.at(commit)
 		if !rev.listed() {
 			continue
@@ -107,7 +107,7 @@ func (p *pass) seekPlaced(pl *play) error {
 		return nil
 	}
 	p.places.sought = true
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		rev := p.repo.revs.at(commit)
 		if rev.listed() {
 			continue // its files are asked for by their names
@@ -266,7 +266,7 @@ func (s *placedSearch) in(d fsys.Dir, depth int) {
 // their links when everything is there, so they are known by nothing else.
 // After a restart those are all that there are.
 func (p *pass) addUnlinked(pl *play) {
-	if p.repo.tree != nil || len(pl.revisions) > 0 || len(p.repo.revs.byCommit) > 0 {
+	if p.repo.tree != nil || len(pl.Revisions) > 0 || len(p.repo.revs.byCommit) > 0 {
 		return
 	}
 	for _, etag := range p.repo.unlinked {

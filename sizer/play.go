@@ -15,7 +15,7 @@ import (
 // download until its end is proven, or judged; see Options.Judged. The tracker's
 // episodes are made of plays; a play knows nothing of verdicts.
 type play struct {
-	id string
+	Facts
 	// since: finished blobs that came later are this play's.
 	// opened is since, also where that has moved on with a restart.
 	since, opened time.Time
@@ -40,7 +40,6 @@ type play struct {
 	recounted, moved time.Time
 	failed           map[string]bool
 	formerFailed     int
-	base, bytes      int64
 	looked           bool // counted at least once
 	landing
 	tempo
@@ -48,13 +47,11 @@ type play struct {
 
 // A scope is which revisions a play is of, and what is known of their files.
 type scope struct {
-	revisions []string // newest first
-	succeeded bool     // they are of an attempt that another one has followed
-	renewed   bool     // they have to be found out again
-	rebuilt   time.Time
-	justDone  []string // etags finished since that was last done
-	unlinked  []string // those of them that no revision is known for
-	kept      []string // see Memory.Kept
+	renewed  bool // the revisions have to be found out again
+	rebuilt  time.Time
+	justDone []string // etags finished since that was last done
+	unlinked []string // those of them that no revision is known for
+	kept     []string // see Memory.Kept
 	// listed: every revision in flight has a listing; fromHub: of one of
 	// them only the hub has it.
 	listed, fromHub bool
@@ -62,14 +59,12 @@ type scope struct {
 
 // A crew is who downloads, and what they want.
 type crew struct {
-	downloaders []downloader.Process
-	running     []bool           // of them, as it was at asked
-	stopped     []int            // pids of those that do nothing until they are continued
-	asked       time.Time        // the kernel
-	name        hfcache.Repo     // see Memory.Name
-	wanted      []hfcache.Filter // nil: unknown
-	match       func(path string) bool
-	unhelpful   bool // what is wanted names nothing that is listed
+	running   []bool           // of the downloaders, as it was at asked
+	stopped   []int            // pids of those that do nothing until they are continued
+	asked     time.Time        // the kernel
+	wanted    []hfcache.Filter // nil: unknown
+	match     func(path string) bool
+	unhelpful bool // what is wanted names nothing that is listed
 	// attempt is when the last one was first seen, attemptBegan when its
 	// process began.
 	attempt, attemptBegan time.Time
@@ -93,24 +88,19 @@ type guess struct {
 	// begun is how many files had been begun when this was worked out, -1
 	// if it is to be done anew.
 	begun int
-	// weighed is when a file of weights was first seen to be begun, and
-	// settled that this is long enough ago to tell one format from several.
+	// weighed is when a file of weights was first seen to be begun.
 	weighed time.Time
-	settled bool
 	// around: it was found by its command line alone, and runs.
 	around bool
 }
 
 // traces are what the clients of a play were seen to leave on the disk.
 type traces struct {
-	lockSeen, partialSeen bool
-	broughtUnseen         bool // see Memory.BroughtUnseen
-	linkless              bool // files lie in the snapshot themselves
-	inodes                map[uint64]string
-	locked                map[string]sighting  // when an etag was last seen locked
-	unlocked              map[string]time.Time // the first look at which it was locked no more
-	copying               map[string]int       // see Memory.Copying
-	beside                map[int]uint64       // by pid, when those started that had a partial beside the blobs
+	linkless bool // files lie in the snapshot themselves
+	inodes   map[uint64]string
+	locked   map[string]sighting  // when an etag was last seen locked
+	unlocked map[string]time.Time // the first look at which it was locked no more
+	beside   map[int]uint64       // by pid, when those started that had a partial beside the blobs
 }
 
 // A sighting is when a lock was last held, and by which process.
@@ -153,28 +143,26 @@ type search struct {
 
 func newPlay(now, since time.Time) *play {
 	return &play{
-		id: strconv.FormatInt(now.UnixNano(), 36), since: since, opened: since, start: now,
+		Facts: Facts{Play: strconv.FormatInt(now.UnixNano(), 36)}, since: since, opened: since, start: now,
 		files: make(map[string]*file), settled: newSettled(), failed: make(map[string]bool), tempo: tempo{changed: now},
 		traces: traces{inodes: make(map[uint64]string), locked: make(map[string]sighting), unlocked: make(map[string]time.Time)},
 	}
 }
 
 func restored(m Memory, c *fsclock.Clock) *play {
+	m = m.Copied()
 	pl := newPlay(time.Time{}, c.Ours(m.Since))
-	pl.id, pl.restored, pl.restoredBytes = m.Play, true, m.Bytes
-	pl.revisions, pl.base, pl.formerFailed = m.Revisions, m.Base, m.Failed
-	pl.downloaders, pl.name = m.Downloaders, m.Name
-	pl.attemptBegan, pl.succeeded = c.Ours(m.Attempt), m.Succeeded
-	pl.running = make([]bool, len(pl.downloaders))
-	pl.lockSeen, pl.partialSeen, pl.broughtUnseen = m.Locks || len(pl.downloaders) > 0, m.Partials, m.BroughtUnseen
+	pl.Facts, pl.restored, pl.restoredBytes = m.Facts, true, m.Bytes
+	pl.LockSeen = m.LockSeen || len(m.Downloaders) > 0
+	pl.running = make([]bool, len(m.Downloaders))
+	pl.attemptBegan, pl.formerFailed = c.Ours(m.Attempt), m.Failed
 	if !m.From.IsZero() {
 		pl.opened = c.Ours(m.From)
 	}
 	if len(m.Revisions) == 0 {
 		pl.since = pl.opened
 	}
-	pl.unlinked, pl.kept, pl.copying = m.Unlinked, m.Kept, m.Copying
-	pl.guess.settled = m.Settled
+	pl.unlinked, pl.kept = m.Unlinked, m.Kept
 	for _, etag := range m.FailedBlobs {
 		pl.failed[etag] = true
 	}
@@ -192,7 +180,7 @@ func (pl *play) brought(part *partial) bool {
 
 // begun is when the play began.
 func (pl *play) begun() time.Time {
-	nanoseconds, err := strconv.ParseInt(pl.id, 36, 64)
+	nanoseconds, err := strconv.ParseInt(pl.Play, 36, 64)
 	if err != nil {
 		return pl.since
 	}
@@ -234,7 +222,7 @@ func (pl *play) has(etag string) bool {
 
 // inFlight reports whether a revision is one of the play's.
 func (pl *play) inFlight(commit string) bool {
-	return pl != nil && slices.Contains(pl.revisions, commit)
+	return pl != nil && slices.Contains(pl.Revisions, commit)
 }
 
 // inAttempt reports whether something came since the attempt under way began,
@@ -256,7 +244,7 @@ func (pl *play) fresh(f *file) bool {
 // writesElsewhere: clients with locks, or with partials of their own, write no file into
 // the root that nobody knows to be theirs, and no other is at work.
 func (pl *play) writesElsewhere() bool {
-	return pl != nil && (pl.lockSeen || pl.partialSeen) && !pl.broughtUnseen
+	return pl != nil && (pl.LockSeen || pl.PartialSeen) && !pl.BroughtUnseen
 }
 
 // bringsUnseen reports whether a file has come since the watch began, and behind
@@ -315,7 +303,7 @@ func (pl *play) failures() []string {
 // finishedUnlinked are the blobs that the next play has to remember.
 func (pl *play) finishedUnlinked() (etags []string) {
 	for _, f := range pl.files {
-		if len(pl.revisions) == 0 && f.wanted && f.done && len(etags) < maxUnlinked {
+		if len(pl.Revisions) == 0 && f.wanted && f.done && len(etags) < maxUnlinked {
 			etags = append(etags, f.etag)
 		}
 	}

@@ -93,7 +93,7 @@ func (pl *play) people(p *pass) {
 		return // the same, and who of them runs is known
 	}
 	for _, pid := range p.held.pids {
-		if pl.knows(pid, &p.root.processes) || len(pl.downloaders) >= maxDownloaders {
+		if pl.knows(pid, &p.root.processes) || len(pl.Downloaders) >= maxDownloaders {
 			continue
 		}
 		process, err := p.root.processes.Process(pid)
@@ -105,14 +105,14 @@ func (pl *play) people(p *pass) {
 			pl.newAttempt(p.now, p.root.processes.Began(process, p.now))
 			p.releaseTemps()
 		}
-		pl.downloaders = append(pl.downloaders, process)
+		pl.Downloaders = append(pl.Downloaders, process)
 	}
 	pl.run(p.now, &p.root.processes)
 }
 
 // note keeps what the locks of this look say.
 func (pl *play) note(p *pass) {
-	pl.lockSeen = pl.lockSeen || p.held.seen
+	pl.LockSeen = pl.LockSeen || p.held.seen
 	for etag := range pl.locked {
 		if !p.held.has(etag) && pl.unlocked[etag].IsZero() {
 			pl.unlocked[etag] = p.now
@@ -128,7 +128,7 @@ func (pl *play) note(p *pass) {
 			pl.noteBeside(p, part)
 		}
 		// One that was left before anybody looked tells as well how its client writes.
-		pl.partialSeen = pl.partialSeen || part.live || part.mtime.After(pl.opened)
+		pl.PartialSeen = pl.PartialSeen || part.live || part.mtime.After(pl.opened)
 	}
 }
 
@@ -164,12 +164,12 @@ func (p *pass) unseen(pl *play, look *Look) {
 	}
 	// Clients with partials of their own write no such file. One with locks may have
 	// left one that nobody saw grow.
-	pl.broughtUnseen = pl.bringsUnseen(p.repo.opened) || pl.broughtUnseen && pl.restored && len(pl.locked) == 0
+	pl.BroughtUnseen = pl.bringsUnseen(p.repo.opened) || pl.BroughtUnseen && pl.restored && len(pl.locked) == 0
 	switch {
 	case !pl.writesElsewhere():
 		look.Unseen = look.Unseen || p.strangers.growing
 		look.Unclaimed, look.Doubtful = p.strangers.seen, p.strangers.left
-	case !pl.partialSeen && !p.strangers.growing:
+	case !pl.PartialSeen && !p.strangers.growing:
 		look.Unclaimed, look.Doubtful = p.strangers.seen, p.strangers.left
 	}
 }

@@ -24,7 +24,7 @@ func (p *pass) prove(pl *play, look *Look) Proof {
 			return NoProof
 		}
 	}
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		if !p.repo.layout.linked(p, p.repo.revs.at(commit), pl.wants) {
 			return NoProof
 		}
@@ -44,7 +44,7 @@ func (p *pass) check(pl *play, look *Look) Proof {
 		return NoProof
 	}
 	i.tried = p.now
-	rev := p.repo.revs.at(pl.revisions[0])
+	rev := p.repo.revs.at(pl.Revisions[0])
 	c := checker{pass: p}
 	defer c.close()
 	err := p.eachListed(rev.tree, func(listed hfcache.ListedFile) error {
@@ -77,7 +77,7 @@ func (p *pass) refetching(pl *play) bool {
 
 // filtered reports whether only part of a listing was wanted.
 func (pl *play) filtered(p *pass) bool {
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		for _, listed := range p.repo.revs.at(commit).list().files {
 			if !pl.wants(listed.Path) {
 				return true
@@ -94,7 +94,7 @@ func (p *pass) mended(pl *play, f *file, part *partial) bool {
 	if !f.done || f.own || f.came.After(part.mtime) {
 		return f.done
 	}
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		e, ok := p.linkOf(commit, f)
 		if ok && later(e.Ctime, p.repo.revs.at(commit).lastTouched()).After(part.mtime) {
 			return true
@@ -105,10 +105,10 @@ func (p *pass) mended(pl *play, f *file, part *partial) bool {
 
 // inventoryOf is that of the one revision in flight.
 func (p *pass) inventoryOf(pl *play) *inventory {
-	if len(pl.revisions) != 1 {
+	if len(pl.Revisions) != 1 {
 		return nil
 	}
-	rev := p.repo.revs.byCommit[pl.revisions[0]]
+	rev := p.repo.revs.byCommit[pl.Revisions[0]]
 	if rev == nil {
 		return nil
 	}
@@ -118,7 +118,7 @@ func (p *pass) inventoryOf(pl *play) *inventory {
 // stockPlaced: of a listing that isn't kept the files lie in the snapshot themselves.
 // Which content each is to have isn't known then, so each path counts as a file.
 func (p *pass) stockPlaced(pl *play) bool {
-	return p.repo.tree == nil && p.inventoryOf(pl) != nil && p.repo.revs.at(pl.revisions[0]).bare()
+	return p.repo.tree == nil && p.inventoryOf(pl) != nil && p.repo.revs.at(pl.Revisions[0]).bare()
 }
 
 // totalOf is what all that is wanted takes.

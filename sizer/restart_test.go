@@ -28,8 +28,8 @@ func TestWhatLayThereBeforeAPlayIsNotTakenUpAfterARestart(t *testing.T) {
 			c.opts.Opened = time.Now().Add(time.Second)
 			began := time.Now().Add(-5 * time.Second)
 			c.restart(Memory{
-				Play: newPlay(began, began).id, Since: time.Now(), From: began,
-				Revisions: []string{commitA}, Bytes: 1000,
+				Since: time.Now(), From: began,
+				Facts: Facts{Play: newPlay(began, began).Play, Revisions: []string{commitA}, Bytes: 1000},
 			})
 			if l := c.look(); l.Bytes != tt.bytes {
 				t.Fatalf("look %+v", l)

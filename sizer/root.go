@@ -3,6 +3,7 @@ package sizer
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"progressd/hfcache"
@@ -58,7 +59,7 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	}
 	if known {
 		rp.since = later(rp.since, r.clock.Ours(memory.Since))
-		rp.cutOffs = memory.CutOffs
+		rp.cutOffs = slices.Clone(memory.CutOffs)
 	}
 	rp.since = later(rp.since, r.since[folder])
 	if _, moved := r.since[folder]; known && !moved && memory.Play != "" {

@@ -97,8 +97,11 @@ func TestAfterARestartOnlyTheAttemptsOwnPartialsCount(t *testing.T) {
 			c.opts.Opened = time.Now().Add(time.Second)
 			began := time.Now().Add(-time.Minute)
 			c.restart(Memory{
-				Play: newPlay(began, began).id, Since: time.Now(), From: began, Attempt: time.Now().Add(-5 * time.Second),
-				Revisions: []string{commitA}, Bytes: 1000, Kept: tt.kept, Downloaders: []downloader.Process{{PID: 42, Command: "router"}},
+				Since: time.Now(), From: began, Attempt: time.Now().Add(-5 * time.Second), Kept: tt.kept,
+				Facts: Facts{
+					Play: newPlay(began, began).Play, Revisions: []string{commitA}, Bytes: 1000,
+					Downloaders: []downloader.Process{{PID: 42, Command: "router"}},
+				},
 			})
 			l := c.look()
 			if l.Bytes != tt.bytes {

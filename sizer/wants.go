@@ -19,7 +19,7 @@ const settling = 5 * time.Second
 // stands.
 func (p *pass) updateLoader(pl *play) {
 	name := p.repo.name
-	if len(pl.downloaders) == 0 {
+	if len(pl.Downloaders) == 0 {
 		p.lookAround(pl)
 		return
 	}
@@ -27,7 +27,7 @@ func (p *pass) updateLoader(pl *play) {
 	pl.guess.suppose(nil)
 	var loaders []*downloader.Loader
 	running := 0
-	for i, d := range pl.downloaders {
+	for i, d := range pl.Downloaders {
 		if !pl.running[i] && (pl.guess.loader != nil || !pl.restoredWanted(i)) {
 			continue
 		}
@@ -104,12 +104,12 @@ func (p *pass) reckon(pl *play) {
 		}
 	}
 	weighed := pl.guess.weighed
-	settled := pl.guess.settled || !weighed.IsZero() && p.now.Sub(weighed) >= settling
-	if begun == pl.guess.begun && settled == pl.guess.settled {
+	settled := pl.Settled || !weighed.IsZero() && p.now.Sub(weighed) >= settling
+	if begun == pl.guess.begun && settled == pl.Settled {
 		return
 	}
 	g := &pl.guess
-	g.choices, g.sure, g.narrowed, g.begun, g.settled = nil, false, false, begun, settled
+	g.choices, g.sure, g.narrowed, g.begun, pl.Settled = nil, false, false, begun, settled
 	for _, f := range pl.files {
 		f.out = false
 	}
@@ -118,7 +118,7 @@ func (p *pass) reckon(pl *play) {
 	}
 	p.choose(pl)
 	kept := make(map[string]bool)
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		l := p.repo.revs.at(commit).list()
 		keeps := p.habit(pl, l)
 		if choice, ok := pl.guess.choices[commit]; ok {
@@ -163,7 +163,7 @@ func (p *pass) choose(pl *play) {
 		return
 	}
 	choices, sure := make(map[string]downloader.Choice), true
-	for _, commit := range pl.revisions {
+	for _, commit := range pl.Revisions {
 		files := p.repo.revs.at(commit).list().files
 		paths := make([]string, len(files))
 		for i, listed := range files {
@@ -209,7 +209,7 @@ func (p *pass) habit(pl *play, l *listing) func(path string) bool {
 	if len(formats) > 0 && pl.guess.weighed.IsZero() {
 		pl.guess.weighed = p.now
 	}
-	oneFormat := len(formats) == 1 && !all && pl.guess.settled
+	oneFormat := len(formats) == 1 && !all && pl.Settled
 	return func(file string) bool {
 		if group, ok := hfcache.ShardGroup(file); ok && groups[group] {
 			return true

@@ -230,7 +230,7 @@ func record(id string, repo hfcache.Repo, minute int) tracker.Episode {
 	return tracker.Episode{
 		Phase: tracker.PhaseActive,
 		ID:    id, Root: root, Repo: repo, Play: id, Began: at,
-		Memory: sizer.Memory{Since: at, Play: id, Revisions: []string{"abc"}, CutOffs: []sizer.CutOff{{Etag: id}}},
+		Memory: sizer.Memory{Since: at, Facts: sizer.Facts{Play: id, Revisions: []string{"abc"}}, CutOffs: []sizer.CutOff{{Etag: id}}},
 	}
 }
 

@@ -83,12 +83,12 @@ func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.
 		switch {
 		case e.Episode.Repo != repo, !e.played(), !e.Episode.Home.Same(home):
 		case !e.Episode.Over():
-			return copyMemory(e.Episode.Memory), true
+			return e.Episode.Memory.Copied(), true
 		case e.Number > number:
 			last, number = sizer.Memory{Since: e.Episode.Memory.Since, CutOffs: e.Episode.Memory.CutOffs}, e.Number
 		}
 	}
-	return copyMemory(last), number > 0
+	return last.Copied(), number > 0
 }
 
 // Episodes gives the open ones, oldest first.

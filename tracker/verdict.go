@@ -119,7 +119,7 @@ func (d *download) uncertain() bool {
 	}
 	last, alive := latest(d.look.Downloaders, d.look.Alive)
 	alive = alive && !d.ep.Stranger || d.run != nil && d.run.exit == nil
-	hidden := last == nil && d.look.Memory.Locks
+	hidden := last == nil && d.look.Memory.LockSeen
 	return (alive || hidden) && !d.look.Whole && d.look.Settled == sizer.NoProof
 }
 
