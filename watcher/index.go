@@ -138,11 +138,16 @@ func (x *index) popDue(t time.Duration) *repo {
 	return heap.Pop(&x.due).(*repo)
 }
 
-// dueHeap is a heap.Interface by time.
+// dueHeap is a heap.Interface by time, and by path where that is the same: one order each time.
 type dueHeap []*repo
 
-func (h *dueHeap) Len() int           { return len(*h) }
-func (h *dueHeap) Less(i, j int) bool { return (*h)[i].plan.due < (*h)[j].plan.due }
+func (h *dueHeap) Len() int { return len(*h) }
+
+func (h *dueHeap) Less(i, j int) bool {
+	p, q := (*h)[i], (*h)[j]
+	return p.plan.due < q.plan.due || p.plan.due == q.plan.due && p.path < q.path
+}
+
 func (h *dueHeap) Swap(i, j int) {
 	s := *h
 	s[i], s[j] = s[j], s[i]

@@ -29,13 +29,17 @@ type keeper struct {
 	store    *state.Store
 	number   int // of the daemon's lives
 	watchers int
-	// frozen is closed when the daemon goes on; nil while it runs.
-	frozen chan struct{}
-	thawed time.Time
+	// frozen is closed when the daemon goes on; nil while it runs. waiting is how many
+	// calls about a part wait for that.
+	frozen  chan struct{}
+	waiting map[string]int
+	thawed  time.Time
+	// handing has something in it while a look is handed on.
+	handing chan struct{}
 }
 
 func newKeeper(l *life, dir string, m mutant) *keeper {
-	k := &keeper{life: l, dir: dir, mutant: m}
+	k := &keeper{life: l, dir: dir, mutant: m, handing: make(chan struct{}, 1)}
 	k.said = &recorder{life: l}
 	return k
 }
@@ -107,7 +111,7 @@ func (k *keeper) suspend(d time.Duration, over <-chan struct{}) {
 	w.tell("the daemon is suspended for %v", d)
 	frozen := make(chan struct{})
 	k.mu.Lock()
-	k.frozen = frozen
+	k.frozen, k.waiting = frozen, map[string]int{}
 	at := len(k.down)
 	k.down = append(k.down, span{from: time.Now()})
 	k.mu.Unlock()
@@ -122,14 +126,19 @@ func (k *keeper) suspend(d time.Duration, over <-chan struct{}) {
 }
 
 // gate holds up a part of the daemon that is suspended. The one part goes on
-// before the other, always in the same order.
+// before the other, and of two calls about one part the one that came first, always in
+// the same order.
 func (k *keeper) gate(part string) {
+	const apart = 100 * time.Microsecond
 	k.mu.Lock()
-	frozen := k.frozen
+	frozen, before := k.frozen, k.waiting[part]
+	if frozen != nil {
+		k.waiting[part]++
+	}
 	k.mu.Unlock()
 	if frozen != nil {
 		<-frozen
-		pass(time.Duration(digest(part)%100_000) * time.Nanosecond)
+		pass(time.Duration(before)*apart + time.Duration(digest(part)%uint64(apart)))
 	}
 }
 
@@ -154,6 +163,7 @@ func (k *keeper) suffer(strikes []strike, over <-chan struct{}) {
 		wait(s.Down, over)
 		w.tell("the daemon is started")
 		k.start()
+		pass(time.Millisecond) // all parts run before the next strike
 	}
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"testing/synctest"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -9,16 +10,27 @@ import (
 
 	"progressd/daemon"
 	"progressd/internal/simfs"
+	"progressd/sizer"
 	"progressd/watcher"
 )
 
 // machine is what the daemon asks about files and processes.
 func (k *keeper) machine() *daemon.Machine {
-	m := &daemon.Machine{FS: k.life.world.fs, Proc: k.life.world.procs, OpenNotify: k.openNotify}
+	m := &daemon.Machine{FS: k.life.world.fs, Proc: k.life.world.procs, OpenNotify: k.openNotify, Pass: k.pass}
 	if slices.ContainsFunc(k.life.story.Strikes, func(s strike) bool { return s.Kind == suspend }) {
 		m.Beat, m.BeatEvery = func() { k.gate("judge") }, 200*time.Millisecond
 	}
 	return k.mutant.machine(m, k.life)
+}
+
+// pass hands a look on when all that is due at the same moment is done: who judges has a
+// beat of his own, and nothing says which of the two comes first.
+func (k *keeper) pass(look *sizer.Look) bool {
+	k.gate(look.Root + " " + look.Repo.Folder())
+	k.handing <- struct{}{} // one at a time may wait
+	synctest.Wait()
+	<-k.handing
+	return true
 }
 
 // openNotify begins to tell of events, as the story has it.

@@ -63,7 +63,8 @@ func (m mutant) machine(on *daemon.Machine, l *life) *daemon.Machine {
 		on.Proc = m.processes(on.Proc)
 	}
 	if m.look != nil {
-		on.Pass = m.look(l.story.Setup)
+		passes, changes := on.Pass, m.look(l.story.Setup)
+		on.Pass = func(look *sizer.Look) bool { return (passes == nil || passes(look)) && changes(look) }
 	}
 	return on
 }

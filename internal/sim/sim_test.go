@@ -259,13 +259,36 @@ func readStory(t *testing.T, path string) (s story) {
 // logs to the byte.
 func TestTheSameSeedGivesTheSameLines(t *testing.T) {
 	for n := range *twice {
-		s := draw(3, n+1)
-		a := strings.Split(play(t, s, mutant{}).logs, "\n")
+		playAgain(t, draw(3, n+1), 1)
+	}
+}
+
+// TestASuspendedDaemonSaysTheSameAgain plays lives in which the daemon is suspended:
+// much is due at once when it goes on. Those that are named have given other lines from
+// one time to the next.
+func TestASuspendedDaemonSaysTheSameAgain(t *testing.T) {
+	suspended := func(s strike) bool { return s.Kind == suspend }
+	for _, n := range []uint64{25, 94, 208, 319} {
+		playAgain(t, draw(3, n), 4)
+	}
+	for n, more := uint64(1), *twice; more > 0; n++ {
+		if s := draw(3, n); slices.ContainsFunc(s.Strikes, suspended) {
+			playAgain(t, s, 1)
+			more--
+		}
+	}
+}
+
+// playAgain plays a life so many times more.
+func playAgain(t *testing.T, s story, times int) {
+	t.Helper()
+	a := strings.Split(play(t, s, mutant{}).logs, "\n")
+	for range times {
 		b := strings.Split(play(t, s, mutant{}).logs, "\n")
 		for i := range max(len(a), len(b)) {
 			if x, y := at(a, i), at(b, i); x != y {
-				t.Errorf("life %d of seed 3 gave\n%s\nand then\n%s", n+1, x, y)
-				break
+				t.Errorf("life %d of seed %d gave\n%s\nand then\n%s", s.Number, s.Seed, x, y)
+				return
 			}
 		}
 	}
