@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"progressd/account"
@@ -24,6 +25,7 @@ type keeper struct {
 	// down are the times in which it didn't run.
 	down []span
 
+	ending   atomic.Bool
 	cancel   context.CancelFunc
 	done     chan struct{}
 	store    *state.Store
@@ -58,6 +60,7 @@ func (k *keeper) start() {
 	}
 	k.store = store
 	k.number++
+	k.ending.Store(false)
 	ctx, cancel := context.WithCancel(context.Background())
 	k.cancel, k.done = cancel, make(chan struct{})
 	pipeline := daemon.New(ctx, daemon.Options{
@@ -80,6 +83,7 @@ func (k *keeper) end() {
 	k.mu.Lock()
 	k.down = append(k.down, span{from: time.Now()})
 	k.mu.Unlock()
+	k.ending.Store(true)
 	k.cancel()
 	<-k.done
 	if err := k.store.Close(); err != nil {

@@ -24,13 +24,14 @@ func (k *keeper) machine() *daemon.Machine {
 }
 
 // pass hands a look on when all that is due at the same moment is done: who judges has a
-// beat of his own, and nothing says which of the two comes first.
+// beat of his own, and nothing says which of the two comes first. Nor does anything say
+// whether he gets one that is over when the daemon has been told to end: he doesn't.
 func (k *keeper) pass(look *sizer.Look) bool {
 	k.gate(look.Root + " " + look.Repo.Folder())
 	k.handing <- struct{}{} // one at a time may wait
 	synctest.Wait()
 	<-k.handing
-	return true
+	return !k.ending.Load()
 }
 
 // openNotify begins to tell of events, as the story has it.

@@ -268,7 +268,7 @@ func TestTheSameSeedGivesTheSameLines(t *testing.T) {
 // one time to the next.
 func TestASuspendedDaemonSaysTheSameAgain(t *testing.T) {
 	suspended := func(s strike) bool { return s.Kind == suspend }
-	for _, n := range []uint64{25, 94, 208, 319} {
+	for _, n := range []uint64{25, 94, 208, 319, 2136} {
 		playAgain(t, draw(3, n), 4)
 	}
 	for n, more := uint64(1), *twice; more > 0; n++ {
