@@ -329,23 +329,24 @@ func (t *thread) temp() string {
 func (t *thread) lock(p string) (unlock func() error, err error) {
 	for {
 		var st unix.Stat_t
-		err := t.try(func() error {
-			f, err := t.fs.Create(p, 0o644, simfs.Trunc)
-			if err != nil {
+		var file *simfs.File
+		err := t.try(func() (err error) {
+			if file, err = t.fs.Create(p, 0o644, simfs.Trunc); err != nil {
 				return err
 			}
-			f.Close()
-			return t.fs.Lstat(p, &st)
+			if err = t.fs.Lstat(p, &st); err != nil {
+				file.Close()
+			}
+			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		if t.procs.lock(t.process, st.Dev, st.Ino) {
-			t.record.locked()
-			since := time.Now()
+		if t.procs.lock(t.process, file, st.Dev) {
+			held := t.record.locked()
 			return func() error {
-				t.record.held(since)
-				t.procs.unlock(t.process, st.Dev, st.Ino)
+				t.record.unlocked(held)
+				t.procs.unlock(t.process, file)
 				if t.plan.RemovesLocks {
 					_ = t.fs.Remove(p)
 				}
@@ -364,10 +365,8 @@ func (t *thread) underLock(p string, do func() error) error {
 	if err != nil {
 		return err
 	}
-	since := time.Now()
 	err = do()
 	if errors.Is(err, errKilled) {
-		t.record.held(since)
 		return err // the kernel gives it back
 	}
 	if stepErr := t.step(); stepErr != nil {

@@ -388,7 +388,7 @@ func (j *judge) seen(r rest) bool {
 		if rec.bytes == 0 && !rec.halves() {
 			continue
 		}
-		if rec.doneAt.Sub(from) < early || rec.seldomHeld() || j.blindIn(rec.visible(), rec.doneAt.Add(look)) {
+		if rec.doneAt.Sub(from) < early || j.seldomHeld(rec, time.Now()) || j.blindIn(rec.visible(), rec.doneAt.Add(look)) {
 			return false
 		}
 	}

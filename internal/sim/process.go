@@ -115,3 +115,10 @@ func (p *process) state() (alive, stopped bool) {
 	defer p.mu.Unlock()
 	return !p.dead, p.stopped
 }
+
+// ended is when it died; zero if it lives.
+func (p *process) ended() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.deadAt
+}

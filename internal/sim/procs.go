@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"progressd/internal/simfs"
 )
 
 // procs are the processes and locks of the machine.
@@ -21,9 +23,11 @@ type procs struct {
 	hidden bool
 }
 
+// A heldLock is on an open file: as long as it is held, no other file gets its number.
 type heldLock struct {
 	dev, ino uint64
 	by       *process
+	file     *simfs.File
 }
 
 func newProcs(w *world) *procs { return &procs{w: w, last: 1000} }
@@ -50,30 +54,40 @@ func (p *procs) exit(q *process) {
 	q.end()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.locks = slices.DeleteFunc(p.locks, func(l heldLock) bool { return l.by == q })
+	p.release(func(l heldLock) bool { return l.by == q })
 	p.all = slices.DeleteFunc(p.all, func(o *process) bool { return o == q })
 }
 
-// lock takes a lock unless it is held.
-func (p *procs) lock(q *process, dev, ino uint64) bool {
+// lock takes the lock of an open file unless it is held, and keeps the file open until it
+// is given back.
+func (p *procs) lock(q *process, file *simfs.File, dev uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if alive, _ := q.state(); !alive {
+	alive, _ := q.state()
+	ino := file.Inode()
+	if !alive || slices.ContainsFunc(p.locks, func(l heldLock) bool { return l.dev == dev && l.ino == ino }) {
+		file.Close()
 		return false
 	}
-	for _, l := range p.locks {
-		if l.dev == dev && l.ino == ino {
-			return false
-		}
-	}
-	p.locks = append(p.locks, heldLock{dev, ino, q})
+	p.locks = append(p.locks, heldLock{dev, ino, q, file})
 	return true
 }
 
-func (p *procs) unlock(q *process, dev, ino uint64) {
+func (p *procs) unlock(q *process, file *simfs.File) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.locks = slices.DeleteFunc(p.locks, func(l heldLock) bool { return l.dev == dev && l.ino == ino && l.by == q })
+	p.release(func(l heldLock) bool { return l.by == q && l.file == file })
+}
+
+// release gives locks back. It is called with the lock held.
+func (p *procs) release(which func(heldLock) bool) {
+	p.locks = slices.DeleteFunc(p.locks, func(l heldLock) bool {
+		if which(l) {
+			l.file.Close()
+			return true
+		}
+		return false
+	})
 }
 
 // find is the process of that number, nil if there is none.

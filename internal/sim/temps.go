@@ -61,7 +61,8 @@ func (t *truth) surveyTemp(d *disk, path string) {
 
 // shown: it holds its locks, or has held some for long enough to be seen with them.
 func (r *record) shown() bool {
+	together, _ := r.held(time.Now())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.goneAt.IsZero() || r.heldFor >= 5*time.Second
+	return r.goneAt.IsZero() || together >= 5*time.Second
 }

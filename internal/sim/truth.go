@@ -52,10 +52,10 @@ type record struct {
 
 	mu                     sync.Mutex
 	beganAt                time.Time
-	lockedAt               time.Time     // first
-	heldFor                time.Duration // its locks, each for itself
-	visibleAt              time.Time     // its first partial, or blob
-	lastByteAt             time.Time     // of those that weren't there
+	lockedAt               time.Time // first
+	holds                  []*span   // its locks, each for itself
+	visibleAt              time.Time // its first partial, or blob
+	lastByteAt             time.Time // of those that weren't there
 	lastWriteAt            time.Time
 	linkedAt               time.Time // last
 	failedAt               time.Time // the first of its threads
@@ -102,21 +102,6 @@ func (t *truth) begin(c *client) *record {
 
 // name is what the story calls the client.
 func (r *record) name() string { return fmt.Sprintf("client %d of %s", r.number, r.repo.key().ID) }
-
-func (r *record) locked() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.lockedAt.IsZero() {
-		r.lockedAt = time.Now()
-	}
-}
-
-// held notes for how long the client held a lock.
-func (r *record) held(since time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.heldFor += time.Since(since)
-}
 
 func (r *record) linked() {
 	r.mu.Lock()

@@ -206,7 +206,7 @@ func (j *judge) stuck(r *record, at time.Time) bool {
 // client: where the daemon may not have seen it, by silence alone.
 func (j *judge) patience(r *record) time.Duration {
 	followed := slices.ContainsFunc(j.repo.truth.records, func(o *record) bool { return o.beganAt.After(r.goneAt) && o.bytes > 0 })
-	if followed || r.goneAt.Sub(r.lockedAt) < j.notice()+early || r.seldomHeld() || j.blindIn(r.lockedAt, r.goneAt) {
+	if followed || r.goneAt.Sub(r.lockedAt) < j.notice()+early || j.seldomHeld(r, r.goneAt) || j.blindIn(r.lockedAt, r.goneAt) {
 		return min(j.set.Interrupt, j.set.Stall)
 	}
 	return j.set.Interrupt
@@ -241,9 +241,13 @@ func (j *judge) ended(l line) {
 	}
 }
 
-// seldomHeld: of a client that has ended, all its locks together were held for less time than lies
-// between some looks: it fetched small files, and may never have been seen with one.
-func (r *record) seldomHeld() bool { return !r.goneAt.IsZero() && r.locks() && r.heldFor < early }
+// seldomHeld: all locks that the client has held until some time were held together for less
+// time than lies between some looks and, if it lives, none for as long as it takes to notice
+// it: it fetches small files, and may never have been seen with one.
+func (j *judge) seldomHeld(r *record, at time.Time) bool {
+	together, longest := r.held(at)
+	return r.locks() && together < early && (!r.alive(at) || longest < j.notice())
+}
 
 // left: another client has failed at another revision, which isn't whole.
 func (j *judge) left(r *record, at time.Time) bool {
@@ -255,7 +259,7 @@ func (j *judge) left(r *record, at time.Time) bool {
 // known: the client has held a lock for long enough to be looked at. Who held it
 // can't be found out when it is given back.
 func (j *judge) known(r *record, at time.Time) bool {
-	return r.locks() && r.sign(at).Sub(r.lockedAt) >= j.notice() && !r.seldomHeld() && !j.blindIn(r.lockedAt, r.sign(at))
+	return r.locks() && r.sign(at).Sub(r.lockedAt) >= j.notice() && !j.seldomHeld(r, at) && !j.blindIn(r.lockedAt, r.sign(at))
 }
 
 // stalled: somebody is there, and no byte has come for stall_after.
@@ -311,7 +315,7 @@ func (j *judge) keepalive(l line) {
 			continue
 		}
 		patience := grace
-		if !j.known(r, l.at) || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < j.notice()+early || r.seldomHeld() {
+		if !j.known(r, l.at) || r.habit.Stage != hfcache.InBlobs || r.goneAt.Sub(r.lockedAt) < j.notice()+early || j.seldomHeld(r, l.at) {
 			patience = max(j.set.Stall, j.set.Quiet) + grace // its death can't be known
 		}
 		if r.alive(l.at) || l.at.Before(j.deadline(r.goneAt, patience)) || j.blindIn(r.beganAt, l.at) {
