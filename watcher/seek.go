@@ -146,7 +146,7 @@ func (f *finder) judge(start time.Time, s survey) []sighting {
 		if was && old.Path == root.Path && old.Dev == root.Dev && old.Home.Same(root.Home) {
 			root.Since = old.Since
 		} else if !f.before.IsZero() && !f.previous.hides(p.via) {
-			root.Since = f.before.Add(-clockSlack)
+			root.Since = f.before.Add(-p.lag())
 		}
 		known[p.via] = root
 		seen = append(seen, sighting{root, p.via})

@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// clockSlack is by how much the clock of a file system may lag behind the
-// wall clock: it moves on with the kernel's timer.
-const clockSlack = 20 * time.Millisecond
-
 // fileClock is a time before which nothing is written from now on, by the clock
 // of a file system of this machine.
 func fileClock() time.Time { return time.Now().Add(-clockSlack).Round(0) }
