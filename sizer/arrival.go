@@ -21,9 +21,10 @@ func (p *pass) arrive() {
 	if since.IsZero() {
 		return
 	}
-	// Where times are of whole seconds, what was made since then may look older.
+	// Where times are of whole seconds, or of even ones as on FAT, what was made since then
+	// may look older.
 	if e, err := p.top.LstatPath(rp.folder); err == nil && e.Mtime.Nanosecond() == 0 && e.Ctime.Nanosecond() == 0 {
-		since = since.Truncate(time.Second).Add(-1)
+		since = since.Truncate(2 * time.Second).Add(-1)
 	}
 	rp.since, rp.opened = later(rp.since, since), later(rp.opened, since)
 	if rp.since.After(p.root.since[rp.folder]) {

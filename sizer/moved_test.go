@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"progressd/fsys"
 )
 
 // A folder that is renamed, or comes from another root, brings nothing that was
@@ -109,4 +113,39 @@ func TestWhatComesWithItsFolderIsNew(t *testing.T) {
 	c.root.Came(demo, time.Now().Add(-20*time.Millisecond))
 	c.whole("a", mib, commitA, "a.bin")
 	c.expect("new", want{play: true, bytes: mib, arrived: mib, done: 1})
+}
+
+// evenSeconds is a file system that knows no others, as FAT: what was done since then got
+// the last one.
+type evenSeconds struct {
+	fsys.Real
+
+	since time.Time
+}
+
+func (e evenSeconds) Fstatat(at int, name string, st *unix.Stat_t, flags int) error {
+	err := e.Real.Fstatat(at, name, st, flags)
+	for _, stamp := range []*unix.Timespec{&st.Mtim, &st.Ctim} {
+		if last := e.since.Truncate(2 * time.Second); time.Unix(stamp.Unix()).After(last) {
+			*stamp = unix.NsecToTimespec(last.UnixNano())
+		}
+	}
+	return err
+}
+
+func (evenSeconds) Birth(int, string) int64 { return 0 }
+
+func TestWhatComesWithItsFolderIsNewWhereTimesAreCoarse(t *testing.T) {
+	for _, phase := range []time.Duration{100 * time.Millisecond, 900 * time.Millisecond, 1100 * time.Millisecond, 1900 * time.Millisecond} {
+		absent := time.Now().Truncate(2 * time.Second).Add(phase - 2*time.Second)
+		c := newCache(t)
+		c.step = 0
+		c.opts.FS, c.opts.Since, c.opts.Opened = evenSeconds{since: absent}, absent.Add(-time.Hour), absent.Add(-time.Hour)
+		c.root = NewRoot(c.opts)
+		c.root.Came(demo, absent)
+		c.whole("a", mib, commitA, "a.bin")
+		if l := c.look(); l.Base != 0 || l.Bytes != mib {
+			t.Errorf("%v after an even second: look %+v", phase, l)
+		}
+	}
 }
