@@ -6,7 +6,8 @@ package capture
 
 import (
 	"strings"
-	"unicode/utf8"
+
+	"progressd/untrusted"
 )
 
 // maxLine bounds one line, in bytes: what is longer loses its rest.
@@ -101,33 +102,10 @@ func (l *Lines) end(redrawn bool) {
 		line = line[:max(strings.LastIndexByte(line, ' '), 0)]
 	}
 	l.text, l.cut = l.text[:0], false
-	line = strings.TrimSpace(clean(line))
+	line = strings.TrimSpace(untrusted.Visible(line))
 	if line != "" {
 		l.emit(Line{Text: line, Redrawn: redrawn})
 	}
-}
-
-// clean leaves out what isn't valid UTF-8, and the control characters beyond
-// ASCII.
-func clean(s string) string {
-	if ascii(s) { // Write has left its control characters out
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || r >= 0x80 && r <= 0x9f {
-			return -1
-		}
-		return r
-	}, s)
-}
-
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 func (s sequence) next(c byte) sequence {

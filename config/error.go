@@ -3,6 +3,8 @@ package config
 import (
 	"strconv"
 	"strings"
+
+	"progressd/untrusted"
 )
 
 // Error is one thing that is wrong in a configuration file.
@@ -20,34 +22,18 @@ type Error struct {
 // Error renders the problem in one line that leads an editor to it:
 // "config.toml:3: step: ...".
 func (e *Error) Error() string {
-	text := clean(e.File) + ":" + strconv.Itoa(e.Line) + ": "
+	text := untrusted.Quoted(e.File, maxShown) + ":" + strconv.Itoa(e.Line) + ": "
 	if e.Key != "" {
 		text += e.Key + ": "
 	}
 	return text + e.Problem
 }
 
-// clean returns text from outside fit for a terminal and a log: as it is if
-// it is short printable ASCII, else quoted, and not without end.
-func clean(text string) string {
-	const limit = 200
-	if len(text) > limit {
-		text = text[:limit] + "..."
-	}
-	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return strconv.QuoteToASCII(text)
-	}
-	return text
-}
+// maxShown bounds a text from outside in an error, in bytes.
+const maxShown = 200
 
-// quote returns a value from the file in quotes, as clean does.
-func quote(text string) string {
-	const limit = 200
-	if len(text) > limit {
-		text = text[:limit] + "..."
-	}
-	return strconv.QuoteToASCII(text)
-}
+// quote returns a value from the file in quotes.
+func quote(text string) string { return `"` + untrusted.Escaped(text, maxShown) + `"` }
 
 // nearest returns the one of names that is most like name, or "" if none is
 // like it. A name that only lacks its table, or has another, is like it.

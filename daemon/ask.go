@@ -19,6 +19,7 @@ import (
 	"progressd/socket"
 	"progressd/stream"
 	"progressd/tracker"
+	"progressd/untrusted"
 	"progressd/watcher"
 )
 
@@ -256,7 +257,7 @@ func tailOf(path string) ([]string, error) {
 	lines := make([]string, 0, tailLines)
 	for _, line := range all[max(len(all)-tailLines, 0):] {
 		if line != "" {
-			lines = append(lines, record.CleanTo(line, maxTail))
+			lines = append(lines, untrusted.Quoted(line, maxTail))
 		}
 	}
 	return lines, nil

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"progressd/record"
 	"progressd/socket"
+	"progressd/untrusted"
 	"progressd/watcher"
 )
 
@@ -39,7 +39,7 @@ func addRoots(f *socket.Facts, all []watcher.RootStatus) {
 		if !root.Present {
 			continue
 		}
-		path := record.Clean(root.Path)
+		path := untrusted.Name(root.Path)
 		at := slices.IndexFunc(f.Roots, func(r socket.RootFacts) bool { return r.Path == path })
 		if at < 0 {
 			at = len(f.Roots)

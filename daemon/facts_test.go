@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"progressd/internal/client"
-	"progressd/record"
 	"progressd/socket"
+	"progressd/untrusted"
 	"progressd/watcher"
 )
 
@@ -24,7 +24,7 @@ func TestTheDaemonTellsHowItFares(t *testing.T) {
 	if f.Resident < mb || f.Files < 3 || f.CPUMilliseconds < 0 || f.Dropped["model log"] != 0 || len(f.Dropped) == 0 {
 		t.Errorf("%+v", f)
 	}
-	if len(f.Roots) != 2 || f.Roots[0].Path != record.Clean(g.roots[1]) || !f.Roots[0].Up || !f.Roots[1].Up || f.Roots[1].Received < mb {
+	if len(f.Roots) != 2 || f.Roots[0].Path != untrusted.Name(g.roots[1]) || !f.Roots[0].Up || !f.Roots[1].Up || f.Roots[1].Received < mb {
 		t.Errorf("%+v", f.Roots)
 	}
 	if f := g.ask.Facts(socket.Reader{UID: os.Geteuid() + 4711}); f != nil {

@@ -22,7 +22,6 @@ import (
 	"progressd/hfcache"
 	"progressd/hublist"
 	"progressd/kubepod"
-	"progressd/record"
 	"progressd/recording"
 	"progressd/sink"
 	"progressd/sizer"
@@ -30,6 +29,7 @@ import (
 	"progressd/state"
 	"progressd/stream"
 	"progressd/tracker"
+	"progressd/untrusted"
 	"progressd/watcher"
 )
 
@@ -345,7 +345,7 @@ func (p *Pipeline) Greet() {
 		case root.Present:
 			caches++
 		case !root.BusySince.IsZero() && time.Since(root.BusySince) > momentary:
-			silent = append(silent, record.Clean(root.Path))
+			silent = append(silent, untrusted.Name(root.Path))
 		case !strings.ContainsAny(root.Pattern, `*?[`):
 			missing = append(missing, root.Pattern)
 		}
@@ -406,13 +406,13 @@ func (p *Pipeline) publish() {
 	parts := []string{p.said}
 	for _, name := range slices.Sorted(maps.Keys(p.queues)) {
 		if _, _, failing := p.queues[name].Status(); failing != nil {
-			parts = append(parts, "cannot write to the "+name+": "+record.Clean(failing.Error()))
+			parts = append(parts, "cannot write to the "+name+": "+untrusted.Name(failing.Error()))
 		}
 	}
 	var still []string
 	for _, root := range p.watcher.Status() {
 		if !root.BusySince.IsZero() && time.Since(root.BusySince) > refreshEvery {
-			still = append(still, record.Clean(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
+			still = append(still, untrusted.Name(root.Path)+" stands still since "+p.form.Zone.Local(root.BusySince).Format(time.TimeOnly))
 		}
 	}
 	if len(still) > 0 {

@@ -3,6 +3,8 @@ package downloader
 import (
 	"path/filepath"
 	"strings"
+
+	"progressd/untrusted"
 )
 
 // maxShortName bounds a command's short name, in bytes.
@@ -29,12 +31,7 @@ func shortName(comm string, argv []string) string {
 
 // printable replaces all but printable ASCII.
 func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
+	s = untrusted.Printable(s)
 	return s[:min(len(s), maxShortName)]
 }
 

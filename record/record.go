@@ -10,6 +10,7 @@ import (
 
 	"progressd/sizer"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 // Record is one event. Sizes are in bytes, times in seconds, speeds in bytes a
@@ -116,7 +117,7 @@ func addAmounts(r *Record, e tracker.Event) {
 	}
 	r.Files, r.FilesInFlight = int64(e.Files), int64(max(e.Partials, len(e.InFlight)))
 	for _, f := range e.InFlight {
-		r.InFlight = append(r.InFlight, File{Clean(f.Name), f.Bytes, f.Size, f.Rate})
+		r.InFlight = append(r.InFlight, File{untrusted.Name(f.Name), f.Bytes, f.Size, f.Rate})
 	}
 	r.TookSeconds, r.FetchedBytes, r.LostBytes = seconds(e.Took), max(e.Fetched, 0), max(e.Lost, 0)
 	r.AgeSeconds, r.Resumable = seconds(e.Age), int64(e.Resumable)
@@ -152,7 +153,7 @@ func text(s string) string {
 	if s == "" {
 		return ""
 	}
-	return Clean(s)
+	return untrusted.Name(s)
 }
 
 // seconds are whole; less than one is as good as unknown.

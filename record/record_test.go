@@ -10,6 +10,7 @@ import (
 
 	"progressd/hfcache"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 func TestCleanKeepsWhatIsHarmless(t *testing.T) {
@@ -23,14 +24,14 @@ func TestCleanKeepsWhatIsHarmless(t *testing.T) {
 		"caf\u00e9":                `"caf\u00e9"`,
 		"\xff":                     `"\xff"`,
 	} {
-		if got := Clean(in); got != want {
-			t.Errorf("Clean(%q) = %s, want %s", in, got, want)
+		if got := untrusted.Name(in); got != want {
+			t.Errorf("untrusted.Name(%q) = %s, want %s", in, got, want)
 		}
 	}
 }
 
 func TestWhatIsTooLongIsCut(t *testing.T) {
-	if got := CleanTo("abcdef", 3); got != "abc..." {
+	if got := untrusted.Quoted("abcdef", 3); got != "abc..." {
 		t.Errorf("%q", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"progressd/sizer"
 	"progressd/socket"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 const (
@@ -304,7 +305,7 @@ func (t *teller) show(client *socket.Client) (over bool) {
 			t.stands(*a.Download)
 		}
 		if !t.screen.terminal && a.Line != "" {
-			_, _ = t.screen.Write([]byte(record.Printable(a.Line) + "\n"))
+			_, _ = t.screen.Write([]byte(untrusted.Printable(a.Line) + "\n"))
 		}
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"progressd/record"
 	"progressd/sizer"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 // Detailed is Message with what else is known in parentheses, what matters most
@@ -76,14 +76,14 @@ func ownerDetails(e tracker.Event) []string {
 	case p == nil:
 		return nil
 	case p.Pod != "":
-		parts = append(parts, "pod "+record.Clean(p.Namespace)+"/"+record.Clean(p.Pod))
+		parts = append(parts, "pod "+untrusted.Name(p.Namespace)+"/"+untrusted.Name(p.Pod))
 	case p.Container != "":
-		parts = append(parts, "container "+record.Clean(p.Container))
+		parts = append(parts, "container "+untrusted.Name(p.Container))
 	case p.Unit != "":
-		parts = append(parts, record.Clean(p.Unit))
+		parts = append(parts, untrusted.Name(p.Unit))
 	}
 	if p.User != "" {
-		parts = append(parts, "user "+record.Clean(p.User))
+		parts = append(parts, "user "+untrusted.Name(p.User))
 	}
 	return parts
 }
@@ -128,7 +128,7 @@ func fileName(f tracker.File) string {
 	if isHash(f.Name) {
 		return "not named yet"
 	}
-	return record.Clean(shortened(f.Name))
+	return untrusted.Name(shortened(f.Name))
 }
 
 // isHash reports whether a name is a blob's: SHA-1 of git or SHA-256 in hex.

@@ -11,6 +11,7 @@ import (
 	"progressd/record"
 	"progressd/sizer"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 // Form is how a line looks.
@@ -55,7 +56,7 @@ func led(e tracker.Event, text string) string {
 	if e.Repo.ID == "" {
 		return text
 	}
-	return record.Clean(e.Repo.ID) + ": " + text
+	return untrusted.Name(e.Repo.ID) + ": " + text
 }
 
 func levelName(l tracker.Level) string {
@@ -77,7 +78,7 @@ func levelName(l tracker.Level) string {
 func Message(e tracker.Event) string {
 	switch e.Kind {
 	case tracker.Preparing:
-		return "Preparing to download " + noun(e.Repo) + ": " + record.Clean(e.Repo.ID)
+		return "Preparing to download " + noun(e.Repo) + ": " + untrusted.Name(e.Repo.ID)
 	case tracker.Started:
 		return started(e)
 	case tracker.Resumed:
@@ -133,16 +134,16 @@ func warning(e tracker.Event) string {
 	case tracker.LowSpace, tracker.SpaceBack:
 		return lowSpace(e)
 	case tracker.RootGone:
-		return "Cache is gone, waiting for it to come back: " + record.Clean(e.Root) + because(e)
+		return "Cache is gone, waiting for it to come back: " + untrusted.Name(e.Root) + because(e)
 	case tracker.RootBack:
-		return "Cache is back: " + record.Clean(e.Root) + because(e)
+		return "Cache is back: " + untrusted.Name(e.Root) + because(e)
 	case tracker.LinesLost:
 		if e.Reason == "" {
 			return count(e.Count, "line") + " lost"
 		}
-		return count(e.Count, "line") + " lost: " + record.Clean(e.Reason)
+		return count(e.Count, "line") + " lost: " + untrusted.Name(e.Reason)
 	default:
-		return "Event of unknown kind: " + record.Clean(string(e.Kind))
+		return "Event of unknown kind: " + untrusted.Name(string(e.Kind))
 	}
 }
 
@@ -212,9 +213,9 @@ func sizeDiffers(e tracker.Event) string {
 	}
 	m := e.Mismatch
 	if m.Holes {
-		return fmt.Sprintf("File %s has holes: %d of its %d bytes were ever written", record.Clean(m.Path), m.Got, m.Want)
+		return fmt.Sprintf("File %s has holes: %d of its %d bytes were ever written", untrusted.Name(m.Path), m.Got, m.Want)
 	}
-	return fmt.Sprintf("Size of %s differs from the listing: %d bytes on disk, %d listed", record.Clean(m.Path), m.Got, m.Want)
+	return fmt.Sprintf("Size of %s differs from the listing: %d bytes on disk, %d listed", untrusted.Name(m.Path), m.Got, m.Want)
 }
 
 // filesOnDisk is "5.5GB in 4 of 9 files", or "5.5GB in 4 files" where their
@@ -235,7 +236,7 @@ func without(e tracker.Event) string {
 	}
 	var names []string
 	for _, name := range e.Absent {
-		names = append(names, record.Clean(shortened(name)))
+		names = append(names, untrusted.Name(shortened(name)))
 	}
 	text := ", without " + strings.Join(names, ", ")
 	if more := e.Files - e.FilesDone - len(names); more > 0 {
@@ -264,11 +265,11 @@ func process(e tracker.Event) string {
 	case p == nil, p.PID == 0 && p.Command == "":
 		return ""
 	case p.PID == 0: // of a container that can't be seen into
-		return " (" + record.Clean(p.Command) + ")"
+		return " (" + untrusted.Name(p.Command) + ")"
 	case p.Command == "":
 		return fmt.Sprintf(" (pid %d)", p.PID)
 	default:
-		return fmt.Sprintf(" (pid %d, %s)", p.PID, record.Clean(p.Command))
+		return fmt.Sprintf(" (pid %d, %s)", p.PID, untrusted.Name(p.Command))
 	}
 }
 
@@ -276,7 +277,7 @@ func because(e tracker.Event) string {
 	if e.Reason == "" {
 		return ""
 	}
-	return " (" + record.Clean(e.Reason) + ")"
+	return " (" + untrusted.Name(e.Reason) + ")"
 }
 
 func count(n int, noun string) string {

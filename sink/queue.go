@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"progressd/account"
-	"progressd/record"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 const (
@@ -142,7 +142,7 @@ func (q *Queue) attempt(ctx context.Context, w *writer, jobs []*job) []error {
 			return
 		}
 		q.lanes.hung = errHung
-		q.log.Warn("a line takes long to be written, others wait", keyLog, record.Clean(jobs[0].lane.key.name), keyFor, hangTime)
+		q.log.Warn("a line takes long to be written, others wait", keyLog, untrusted.Name(jobs[0].lane.key.name), keyFor, hangTime)
 	})
 	defer alarm.Stop()
 	errs := w.write(ctx, jobs)
@@ -151,7 +151,7 @@ func (q *Queue) attempt(ctx context.Context, w *writer, jobs []*job) []error {
 	over = true
 	if q.lanes.hung != nil {
 		q.lanes.hung = nil
-		q.log.Info("the line that took long is through", keyLog, record.Clean(jobs[0].lane.key.name), keyFor, time.Since(began).Round(time.Second))
+		q.log.Info("the line that took long is through", keyLog, untrusted.Name(jobs[0].lane.key.name), keyFor, time.Since(began).Round(time.Second))
 	}
 	return errs
 }
@@ -180,14 +180,14 @@ func (q *Queue) done(ctx context.Context, j *job, err error) {
 	now := time.Now()
 	if err != nil {
 		if q.lanes.failed(j, err, now) {
-			q.log.Warn("lines cannot be written, they are kept and tried again", keyLog, record.Clean(j.lane.key.name), keyError, err)
+			q.log.Warn("lines cannot be written, they are kept and tried again", keyLog, untrusted.Name(j.lane.key.name), keyError, err)
 		}
 		return
 	}
 	q.accounts.Spend(j.lane.key.user, account.Lines, 1)
 	since, over := q.lanes.succeeded(j)
 	if over {
-		q.log.Info("lines are written again", keyLog, record.Clean(j.lane.key.name), keyFor, now.Sub(since).Round(time.Second))
+		q.log.Info("lines are written again", keyLog, untrusted.Name(j.lane.key.name), keyFor, now.Sub(since).Round(time.Second))
 	}
 }
 

@@ -3,8 +3,8 @@ package sink
 import (
 	"fmt"
 
-	"progressd/record"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 // sentenceLimit bounds a text of our own that holds a repository's id, which
@@ -16,7 +16,7 @@ func output(e tracker.Event) string {
 	if e.Exit != nil {
 		return exited(e)
 	}
-	return program(e) + ": " + record.Clean(e.Output)
+	return program(e) + ": " + untrusted.Name(e.Output)
 }
 
 // failed names the cause, and what to do about it where that is known.
@@ -27,9 +27,9 @@ func failed(e tracker.Event) string {
 func whyFailed(e tracker.Event) string {
 	switch {
 	case e.Reason != "":
-		return record.CleanTo(e.Reason, sentenceLimit)
+		return untrusted.Quoted(e.Reason, sentenceLimit)
 	case e.Exit == nil:
-		return record.Clean(e.Cause)
+		return untrusted.Name(e.Cause)
 	}
 	switch e.Cause {
 	case tracker.CauseMemory:
@@ -37,9 +37,9 @@ func whyFailed(e tracker.Event) string {
 	case tracker.CauseStall:
 		return noNewData(e) + ", so " + program(e) + " was stopped"
 	case tracker.CauseStopped:
-		return "stopped by " + record.Clean(stoppedBy(*e.Exit))
+		return "stopped by " + untrusted.Name(stoppedBy(*e.Exit))
 	case tracker.CauseKilled:
-		return program(e) + " was killed by " + record.Clean(e.Exit.Signal) + disk(e)
+		return program(e) + " was killed by " + untrusted.Name(e.Exit.Signal) + disk(e)
 	case tracker.CauseIncomplete:
 		return fmt.Sprintf("%s, but %d of %s are missing", ended(e), e.Files-e.FilesDone, count(e.Files, "file"))
 	case tracker.CauseSize:
@@ -55,7 +55,7 @@ func differs(e tracker.Event) string {
 	if e.Mismatch == nil {
 		return "a file's size differs from the listing"
 	}
-	return "the size of " + record.Clean(e.Mismatch.Path) + " differs from the listing"
+	return "the size of " + untrusted.Name(e.Mismatch.Path) + " differs from the listing"
 }
 
 func stoppedBy(exit tracker.Exit) string {
@@ -70,12 +70,12 @@ func exited(e tracker.Event) string {
 	if e.Exit.Last == "" {
 		return ended(e)
 	}
-	return ended(e) + ": " + record.Clean(e.Exit.Last)
+	return ended(e) + ": " + untrusted.Name(e.Exit.Last)
 }
 
 func ended(e tracker.Event) string {
 	if e.Exit.Signal != "" {
-		return program(e) + " was killed by " + record.Clean(e.Exit.Signal)
+		return program(e) + " was killed by " + untrusted.Name(e.Exit.Signal)
 	}
 	return fmt.Sprintf("%s ended with exit status %d", program(e), e.Exit.Status)
 }
@@ -84,5 +84,5 @@ func program(e tracker.Event) string {
 	if e.Program == "" {
 		return "the downloader"
 	}
-	return record.Clean(e.Program)
+	return untrusted.Name(e.Program)
 }

@@ -7,6 +7,7 @@ import (
 
 	"progressd/hfcache"
 	"progressd/record"
+	"progressd/untrusted"
 )
 
 // Watch is the wish to see downloads: first how all of them stand, then what is
@@ -122,9 +123,9 @@ type RootFacts struct {
 
 // printable makes what a daemon says fit to be shown.
 func (f *Facts) printable() {
-	f.Version = record.Printable(f.Version)
+	f.Version = untrusted.Printable(f.Version)
 	for i := range f.Roots {
-		f.Roots[i].Path = record.Printable(f.Roots[i].Path)
+		f.Roots[i].Path = untrusted.Printable(f.Roots[i].Path)
 	}
 	f.Finished, f.Dropped = printableKeys(f.Finished), printableKeys(f.Dropped)
 }
@@ -132,7 +133,7 @@ func (f *Facts) printable() {
 func printableKeys(m map[string]int64) map[string]int64 {
 	fit := make(map[string]int64, len(m))
 	for name, n := range m {
-		fit[record.Printable(name)] += n
+		fit[untrusted.Printable(name)] += n
 	}
 	return fit
 }
@@ -191,10 +192,10 @@ func parseFrame(line []byte) (Frame, error) {
 	if err := json.Unmarshal(line, &f); err != nil {
 		return Frame{}, errors.New("that is not a line of the protocol")
 	}
-	f.Refused, f.ID, f.Key, f.Gone = record.Printable(bounded(f.Refused)), record.Printable(f.ID), record.Printable(f.Key), record.Printable(f.Gone)
+	f.Refused, f.ID, f.Key, f.Gone = untrusted.Printable(bounded(f.Refused)), untrusted.Printable(f.ID), untrusted.Printable(f.Key), untrusted.Printable(f.Gone)
 	if f.Watching != nil {
 		w := f.Watching
-		w.Epoch, w.Version, w.From = record.Printable(w.Epoch), record.Printable(w.Version), record.Printable(w.From)
+		w.Epoch, w.Version, w.From = untrusted.Printable(w.Epoch), untrusted.Printable(w.Version), untrusted.Printable(w.From)
 	}
 	if f.Event != nil {
 		*f.Event = f.Event.Printable()
@@ -208,7 +209,7 @@ func parseFrame(line []byte) (Frame, error) {
 	if f.Answer != nil {
 		f.Answer.Download = f.Answer.Printable()
 		for i, line := range f.Answer.Lines {
-			f.Answer.Lines[i] = record.Printable(line)
+			f.Answer.Lines[i] = untrusted.Printable(line)
 		}
 	}
 	return f, nil

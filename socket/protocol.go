@@ -33,11 +33,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"progressd/hfcache"
 	"progressd/record"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 // Version is that of the protocol.
@@ -181,12 +181,7 @@ func bounded(text string) string {
 	if len(text) > maxText {
 		text = text[:maxText]
 	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == utf8.RuneError || r >= 0x7f && r <= 0x9f {
-			return -1
-		}
-		return r
-	}, text)
+	return untrusted.Visible(text)
 }
 
 // errTooLong ends a connection.

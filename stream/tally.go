@@ -8,9 +8,9 @@ import (
 
 	"progressd/account"
 	"progressd/hfcache"
-	"progressd/record"
 	"progressd/socket"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 // leftoverFor is how long leftovers that were told count: they are told anew each day
@@ -145,7 +145,7 @@ func (b *Board) Facts(by socket.Reader) *socket.Facts {
 	}
 	for _, path := range slices.Sorted(maps.Keys(roots)) {
 		f.Roots = append(f.Roots, *roots[path])
-		f.Roots[len(f.Roots)-1].Path = record.Clean(path)
+		f.Roots[len(f.Roots)-1].Path = untrusted.Name(path)
 	}
 	return f
 }

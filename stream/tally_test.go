@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"progressd/hfcache"
-	"progressd/record"
 	"progressd/socket"
 	"progressd/tracker"
+	"progressd/untrusted"
 )
 
 func TestWhatIsCounted(t *testing.T) {
@@ -75,7 +75,7 @@ func TestWhatIsCountedIsBounded(t *testing.T) {
 		t.Errorf("another user's: %+v", last)
 	}
 	for _, root := range f.Roots[:3] {
-		if root.Path != record.Printable(root.Path) {
+		if root.Path != untrusted.Printable(root.Path) {
 			t.Errorf("%q", root.Path)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"progressd/live"
 	"progressd/record"
+	"progressd/untrusted"
 )
 
 const (
@@ -85,7 +86,7 @@ func (s *seen) now() (all []record.Download, lost string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.view.Lost != nil {
-		lost = record.Printable(s.view.Lost.Err.Error())
+		lost = untrusted.Printable(s.view.Lost.Err.Error())
 	}
 	return s.view.Downloads(), lost
 }

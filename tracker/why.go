@@ -2,8 +2,9 @@ package tracker
 
 import (
 	"errors"
-	"strconv"
 	"syscall"
+
+	"progressd/untrusted"
 )
 
 // Why is an error of a look in the words of the system, without a path.
@@ -15,15 +16,8 @@ func Why(err error) string {
 	return quoted(err.Error())
 }
 
-// quoted is untrusted text in printable ASCII, with escapes for the rest, and
-// not without end.
-func quoted(text string) string {
-	if len(text) > maxShown {
-		text = text[:maxShown] + "..."
-	}
-	text = strconv.QuoteToASCII(text)
-	return text[1 : len(text)-1]
-}
+// quoted is untrusted text fit to be shown between quotes.
+func quoted(text string) string { return untrusted.Escaped(text, maxShown) }
 
 // maxShown bounds an untrusted text in a line, in bytes.
 const maxShown = 255

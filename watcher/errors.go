@@ -3,7 +3,6 @@ package watcher
 import (
 	"errors"
 	"io/fs"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -33,16 +32,6 @@ func reason(err error) error {
 		return pe.Err
 	}
 	return err
-}
-
-// clean makes untrusted text safe for a log.
-func clean(s string) string {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return strconv.QuoteToASCII(s)
-		}
-	}
-	return s
 }
 
 // backOff gives the rest before the n-th repetition (n from 0): it doubles

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"progressd/fsys"
+	"progressd/untrusted"
 )
 
 // run looks after the root until it is gone, has become another directory, or
@@ -41,8 +42,8 @@ func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) 
 				level = slog.LevelDebug
 			}
 			r.opts.Log.Log(ctx, level, "a look at a cache panicked: its root is started again after a rest",
-				keyRoot, clean(r.root.Path), keyFolder, clean(r.suspect),
-				keyErr, clean(fmt.Sprint(cause)), "stack", string(debug.Stack()))
+				keyRoot, untrusted.Path(r.root.Path), keyFolder, untrusted.Path(r.suspect),
+				keyErr, untrusted.Path(fmt.Sprint(cause)), "stack", string(debug.Stack()))
 		}
 	}()
 	r.begin()
@@ -238,11 +239,11 @@ func (r *runner) trouble(ctx context.Context, err error) {
 	r.fail.err = err
 	r.listedOnce()
 	if r.fail.n > 1 {
-		r.opts.Log.Debug("a cache still can't be read", keyRoot, clean(r.root.Path), keyErr, err)
+		r.opts.Log.Debug("a cache still can't be read", keyRoot, untrusted.Path(r.root.Path), keyErr, err)
 		return
 	}
 	r.opts.Log.Warn("a cache can't be read: it is tried again until it can",
-		keyRoot, clean(r.root.Path), keyErr, err)
+		keyRoot, untrusted.Path(r.root.Path), keyErr, err)
 	r.opts.Changed(ctx, RootChange{Kind: Failing, Root: r.root, Err: err})
 }
 
@@ -252,6 +253,6 @@ func (r *runner) well(ctx context.Context) {
 	}
 	r.fail = failure{}
 	r.self.watch.epoch = 0 // a watch may have been refused for the same reason
-	r.opts.Log.Info("a cache can be read again", keyRoot, clean(r.root.Path))
+	r.opts.Log.Info("a cache can be read again", keyRoot, untrusted.Path(r.root.Path))
 	r.opts.Changed(ctx, RootChange{Kind: Recovered, Root: r.root})
 }

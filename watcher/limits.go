@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"progressd/untrusted"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -55,7 +57,7 @@ func number(path string) string {
 	if err != nil {
 		return "unknown"
 	}
-	return clean(strings.TrimSpace(string(text)))
+	return untrusted.Path(strings.TrimSpace(string(text)))
 }
 
 func openFiles() uint64 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"progressd/fsys"
+	"progressd/untrusted"
 )
 
 // No link below a root is followed: it may lead anywhere, and hang there. That a
@@ -50,7 +51,7 @@ func (r *runner) noteLink(top fsys.Dir, i *fsys.Item) bool {
 	case !r.hints.others:
 		r.hints.others = true
 		r.opts.Log.Info("links in a root are not followed: if a download goes into one, name what it leads to as a root",
-			keyRoot, clean(r.root.Path), "first", clean(name))
+			keyRoot, untrusted.Path(r.root.Path), "first", untrusted.Path(name))
 	}
 	return true
 }
@@ -76,7 +77,7 @@ func (r *runner) sayLink(top fsys.Dir, name string) {
 		add = "(none: only a folder of that name is a repository)"
 	}
 	r.opts.Log.Warn("a repository's folder is a link, and links are not followed: nothing is told of it; add the directory in which what it leads to lies as a root",
-		keyRoot, clean(r.root.Path), keyFolder, clean(name), "leads_to", clean(text), "add_root", clean(add))
+		keyRoot, untrusted.Path(r.root.Path), keyFolder, untrusted.Path(name), "leads_to", untrusted.Path(text), "add_root", untrusted.Path(add))
 }
 
 // sayDeeper says that a directory in the root is a cache itself.
@@ -87,7 +88,7 @@ func (r *runner) sayDeeper(folder string) {
 	}
 	r.hints.said++
 	r.opts.Log.Warn("a cache lies one level below a root, and nothing is told of what is in it: name it as a root",
-		keyRoot, clean(r.root.Path), "add_root", clean(path))
+		keyRoot, untrusted.Path(r.root.Path), "add_root", untrusted.Path(path))
 }
 
 // configured reports whether a path is a root, or will be if it comes.

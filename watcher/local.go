@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"progressd/fsys"
+	"progressd/untrusted"
 )
 
 // A download by --local-dir goes into a directory of its own, which no name
@@ -34,7 +35,7 @@ func (r *runner) addLocal(rel string, inode uint64, absent time.Time) {
 		if !r.locals.full {
 			r.locals.full = true
 			r.opts.Log.Warn("more directories than are checked for downloads that go into one of their own: name those as roots",
-				keyRoot, clean(r.root.Path), "limit", maxLocals)
+				keyRoot, untrusted.Path(r.root.Path), "limit", maxLocals)
 		}
 		return
 	}

@@ -13,6 +13,7 @@ import (
 
 	"progressd/account"
 	"progressd/fsys"
+	"progressd/untrusted"
 )
 
 func newNotifier(fs fsys.Kernel, open func() (*Notifications, error), accounts *account.Book, log *slog.Logger) *notifier {
@@ -148,7 +149,7 @@ func (n *notifier) route(e fsnotify.Event) {
 // more than a word is that events were lost.
 func (n *notifier) fault(err error) {
 	if !errors.Is(err, fsnotify.ErrEventOverflow) {
-		n.log.Debug("file system events: an error that the poll makes up for", keyErr, clean(err.Error()))
+		n.log.Debug("file system events: an error that the poll makes up for", keyErr, untrusted.Path(err.Error()))
 		return
 	}
 	now := time.Now()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"progressd/fsys"
+	"progressd/untrusted"
 )
 
 // New makes a Watcher. It touches nothing until Run.
@@ -251,7 +252,7 @@ func (c *crew) sayAlias(s sighting, path string) {
 	}
 	c.aliases[key] = true
 	c.w.opts.Log.Info("two roots are one directory: it is watched once",
-		keyRoot, clean(path), "also", clean(s.root.Path), keyPattern, clean(s.root.Pattern))
+		keyRoot, untrusted.Path(path), "also", untrusted.Path(s.root.Path), keyPattern, untrusted.Path(s.root.Pattern))
 }
 
 // hire starts the goroutine of a root.
@@ -306,7 +307,7 @@ func (c *crew) attend(ctx, own context.Context, r *runner, kind ChangeKind) {
 		how = "poll only"
 	}
 	//nolint:sloglint // one of the five words of ChangeKind
-	log.Info("cache "+kind.String(), keyRoot, clean(r.root.Path), "watched_by", how)
+	log.Info("cache "+kind.String(), keyRoot, untrusted.Path(r.root.Path), "watched_by", how)
 	c.w.opts.Changed(ctx, RootChange{Kind: kind, Root: r.root})
 	err := r.run(own)
 	r.listedOnce()
@@ -316,6 +317,6 @@ func (c *crew) attend(ctx, own context.Context, r *runner, kind ChangeKind) {
 	if own.Err() != nil {
 		err = errUnwanted
 	}
-	log.Info("cache gone", keyRoot, clean(r.root.Path), keyErr, reason(err))
+	log.Info("cache gone", keyRoot, untrusted.Path(r.root.Path), keyErr, reason(err))
 	c.w.opts.Changed(ctx, RootChange{Kind: Gone, Root: r.root})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"progressd/account"
+	"progressd/untrusted"
 )
 
 const (
@@ -175,14 +176,14 @@ func (f *finder) say(s survey) {
 		refused[r.path] = true
 		if !f.told[r.path] {
 			f.log.Warn("cannot look for a cache: it is tried again until it works",
-				keyPattern, clean(f.pattern), "path", clean(r.path), keyErr, r.err)
+				keyPattern, untrusted.Path(f.pattern), "path", untrusted.Path(r.path), keyErr, r.err)
 		}
 	}
 	for _, d := range s.delayed {
 		told := f.told[d.path]
 		if !told && time.Since(d.since) >= hangs {
 			f.log.Warn("no answer from a place where a cache may be: it is waited for, others are looked after meanwhile",
-				keyPattern, clean(f.pattern), "path", clean(d.path), "since", d.since.Format(time.TimeOnly))
+				keyPattern, untrusted.Path(f.pattern), "path", untrusted.Path(d.path), "since", d.since.Format(time.TimeOnly))
 			told = true
 		}
 		if told {
@@ -191,7 +192,7 @@ func (f *finder) say(s survey) {
 	}
 	for path := range f.told {
 		if !refused[path] {
-			f.log.Info("can look for a cache again", keyPattern, clean(f.pattern), "path", clean(path))
+			f.log.Info("can look for a cache again", keyPattern, untrusted.Path(f.pattern), "path", untrusted.Path(path))
 		}
 	}
 	f.told = refused

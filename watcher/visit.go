@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"progressd/fsys"
+	"progressd/untrusted"
 )
 
 // check plans a visit to a repository, if there may be something to see.
@@ -134,7 +135,7 @@ func (r *runner) blind(ctx context.Context, p *repo, err error) {
 	}
 	r.repoFail.n++
 	level("a repository can't be read: it is tried again until it can (others of this root are told at debug level)",
-		keyRoot, clean(r.root.Path), keyFolder, clean(p.folder()), keyErr, reason(err))
+		keyRoot, untrusted.Path(r.root.Path), keyFolder, untrusted.Path(p.folder()), keyErr, reason(err))
 	r.unwatch(p)
 	p.watch.epoch = 0
 	r.look(ctx, p)

@@ -10,6 +10,7 @@ import (
 	"progressd/display"
 	"progressd/live"
 	"progressd/record"
+	"progressd/untrusted"
 )
 
 // usualLines is how many lines are shown of the past, where nothing is said.
@@ -108,7 +109,7 @@ func (t *teller) hear(u live.Update) error {
 		return u.Lost.Err
 	case u.Lost != nil && !t.lost:
 		t.lost = true
-		fmt.Fprintf(t.c.stderr, "progressctl: %s; waiting for it to come back\n", record.Printable(u.Lost.Err.Error()))
+		fmt.Fprintf(t.c.stderr, "progressctl: %s; waiting for it to come back\n", untrusted.Printable(u.Lost.Err.Error()))
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"progressd/live"
 	"progressd/record"
 	"progressd/socket"
+	"progressd/untrusted"
 )
 
 // The exit statuses of status, beside those that all share.
@@ -106,7 +107,7 @@ func (c *ctl) standing(ctx context.Context) ([]record.Download, error) {
 
 // nobody says that no daemon answers, and what to do.
 func (c *ctl) nobody(err error) int {
-	fmt.Fprintf(c.stderr, "progressctl: %s\n", record.Printable(err.Error()))
+	fmt.Fprintf(c.stderr, "progressctl: %s\n", untrusted.Printable(err.Error()))
 	if none := new(live.NobodyError); errors.As(err, &none) {
 		fmt.Fprintln(c.stderr, none.Hint())
 	}

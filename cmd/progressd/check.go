@@ -11,7 +11,7 @@ import (
 	"progressd/account"
 	"progressd/config"
 	"progressd/daemon"
-	"progressd/record"
+	"progressd/untrusted"
 )
 
 // check prints what would be watched, where the lines would go, and what to do
@@ -23,7 +23,7 @@ func (h host) check(set config.Settings, out io.Writer) int {
 		file = "(none: defaults)"
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "configuration\t%s\n", record.Clean(file))
+	fmt.Fprintf(w, "configuration\t%s\n", untrusted.Name(file))
 	fmt.Fprintf(w, "log files\t%s\n", place(set.LogDir))
 	fmt.Fprintf(w, "state\t%s\n", place(set.StateDir))
 	fmt.Fprintf(w, "poll interval\t%v\n", set.PollInterval)
@@ -39,11 +39,11 @@ func (h host) check(set config.Settings, out io.Writer) int {
 	for _, pattern := range set.Roots {
 		found, _ := filepath.Glob(pattern) // its form was checked with the configuration
 		if len(found) == 0 {
-			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", record.Clean(pattern))
+			fmt.Fprintf(w, "root\t%s\tnothing there yet\n", untrusted.Name(pattern))
 		}
 		for _, path := range found {
 			r := checkRoot(path, set.Roots)
-			fmt.Fprintf(w, "root\t%s\t%s\n", record.Clean(path), r.says())
+			fmt.Fprintf(w, "root\t%s\t%s\n", untrusted.Name(path), r.says())
 			hints = append(append(hints, r.hints...), service.hints(path, h.isSystem(set))...)
 			owned[r.owner] += r.repos
 			if r.wrong != nil {
@@ -74,7 +74,7 @@ func place(dir string) string {
 	if dir == "" {
 		return "(as the environment of the service says)"
 	}
-	return record.Clean(dir)
+	return untrusted.Name(dir)
 }
 
 // shares are how many repositories there are of each user.

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"progressd/config"
-	"progressd/record"
+	"progressd/untrusted"
 )
 
 // A host is where a check finds what it goes by beside the roots.
@@ -90,11 +90,11 @@ func (s running) hints(root string, system bool) []string {
 	case s.sees(path):
 		return nil
 	case temporary && (s.view != "" || system):
-		return []string{record.Clean(root) + " is not seen by the packaged service, which has a /tmp of its own (PrivateTmp=): see tmp-caches.conf among the examples"}
+		return []string{untrusted.Name(root) + " is not seen by the packaged service, which has a /tmp of its own (PrivateTmp=): see tmp-caches.conf among the examples"}
 	case s.view != "":
 		return []string{fmt.Sprintf("%s is not seen by the running service (pid %d): its unit keeps it from it (InaccessiblePaths=, ProtectHome=: see "+
 			"\"systemctl cat progressd\"; \"systemctl edit progressd\" with BindReadOnlyPaths=%s opens it), or it was mounted and the service has to be restarted to see that",
-			record.Clean(root), s.pid, record.Clean(path))}
+			untrusted.Name(root), s.pid, untrusted.Name(path))}
 	default:
 		return nil
 	}
@@ -127,7 +127,7 @@ func (h host) uncovered(set config.Settings) []string {
 			continue
 		}
 		seen[path] = true
-		hints = append(hints, record.Clean(path)+" is a cache, and no root covers it: name it as a root, or nothing is reported of what is in it")
+		hints = append(hints, untrusted.Name(path)+" is a cache, and no root covers it: name it as a root, or nothing is reported of what is in it")
 	}
 	return hints
 }

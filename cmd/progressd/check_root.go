@@ -13,7 +13,7 @@ import (
 	"progressd/daemon"
 	"progressd/fsys"
 	"progressd/hfcache"
-	"progressd/record"
+	"progressd/untrusted"
 )
 
 // A rootCheck is what a look at a root finds, by somebody who has asked for it:
@@ -216,21 +216,21 @@ func (r *rootCheck) isLink(rel string) bool {
 // hint notes what to do about a path.
 func (r *rootCheck) hint(text string, path string, more ...any) {
 	if len(r.hints) < maxHints {
-		r.hints = append(r.hints, fmt.Sprintf(text, append([]any{record.Clean(path)}, more...)...))
+		r.hints = append(r.hints, fmt.Sprintf(text, append([]any{untrusted.Name(path)}, more...)...))
 	}
 }
 
 // says is a line about the root.
 func (r *rootCheck) says() string {
 	if err := errors.Join(r.wrong, r.unseen); err != nil {
-		text := record.Clean(strings.TrimPrefix(err.Error(), "stat "+r.path+": "))
+		text := untrusted.Name(strings.TrimPrefix(err.Error(), "stat "+r.path+": "))
 		if r.unseen != nil {
 			text += " (of this user: the service may be allowed to look)"
 		}
 		return text
 	}
 	if r.borrowed != nil {
-		return record.Clean(r.borrowed.Error())
+		return untrusted.Name(r.borrowed.Error())
 	}
 	text := fmt.Sprintf("%d repositories", r.repos)
 	if r.locals > 0 {
