@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"progressd/fsys"
 )
 
 func TestABlobThatIsFetchedAgainAndIsToBeLinkedProvesNothing(t *testing.T) {
@@ -15,7 +17,7 @@ func TestABlobThatIsFetchedAgainAndIsToBeLinkedProvesNothing(t *testing.T) {
 	c.watch(time.Now().Add(-time.Second), nil)
 	linked, err := os.Lstat(c.in(demo, "snapshots", commitA, "a.bin"))
 	must(t, err)
-	for again := linked; again.ModTime().Sub(linked.ModTime()) <= 2*tick; {
+	for again := linked; again.ModTime().Sub(linked.ModTime()) <= 2*fsys.Tick; {
 		must(t, os.RemoveAll(c.in(demo, "blobs", etag("a")+".part")))
 		c.partial("a", ".part", mib)
 		again, err = os.Stat(c.in(demo, "blobs", etag("a")+".part"))

@@ -1,6 +1,10 @@
 package sizer
 
-import "time"
+import (
+	"time"
+
+	"progressd/fsys"
+)
 
 // arrive finds out since when a repository that is looked at for the first time,
 // or anew after a rest, may have been downloaded to: what is older was there
@@ -23,8 +27,8 @@ func (p *pass) arrive() {
 	}
 	// Where times are of whole seconds, or of even ones as on FAT, what was made since then
 	// may look older.
-	if e, err := p.top.LstatPath(rp.folder); err == nil && e.Mtime.Nanosecond() == 0 && e.Ctime.Nanosecond() == 0 {
-		since = since.Truncate(2 * time.Second).Add(-1)
+	if e, err := p.top.LstatPath(rp.folder); err == nil && e.Coarse() {
+		since = since.Truncate(fsys.Coarse).Add(-1)
 	}
 	rp.since, rp.opened = later(rp.since, since), later(rp.opened, since)
 	if rp.since.After(p.root.since[rp.folder]) {

@@ -62,7 +62,7 @@ func (p *pass) spent(part *partial) bool {
 // keptTimes reports whether a file was copied to where it is with the times that
 // it had elsewhere: then it is younger than its content.
 func (p *pass) keptTimes(path string, modified time.Time) bool {
-	return p.root.clock.Ours(p.top.BornPath(path)).After(modified.Add(racy))
+	return p.root.clock.Ours(p.top.BornPath(path)).After(modified.Add(fsys.Coarse))
 }
 
 // linkedLast is when a revision got its link to a blob, as far as is known: one in a
@@ -272,7 +272,7 @@ func throughLink(link, stored fsys.Entry) fsys.Entry {
 
 // putAndLinked is the most that lies between a client's putting a file into
 // the shared store and its linking it: two renames in a row (seen in
-// huggingface_hub 2.4: the same tick).
+// huggingface_hub 2.4: the same fsys.Tick).
 const putAndLinked = 100 * time.Millisecond
 
 // moving reports whether a client is about to put a link in the place of a

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"progressd/fsys"
 )
 
 // Who asks for a whole repository, and is refused after the tokenizer, has none of
@@ -41,7 +43,7 @@ func TestADirectoryOfItsOwnIsJudgedByItsFiles(t *testing.T) {
 	c := newCache(t)
 	c.put("config.json", "c", kib, commitA)
 	c.kill(7)
-	c.now = c.now.Add(racy)
+	c.now = c.now.Add(fsys.Coarse)
 	if l, _ := c.lookAt(llama); !l.InPlay || !l.Lacking || l.Whole {
 		t.Fatalf("a configuration: look %+v", l)
 	}

@@ -42,7 +42,7 @@ func (p *pass) outdated(snapshot fsys.Dir, listed hfcache.ListedFile) bool {
 		return false
 	}
 	e, err := snapshot.LstatPath(listed.Path)
-	return err == nil && e.Ctime.Before(f.came.Add(-tick))
+	return err == nil && e.Ctime.Before(f.came.Add(-fsys.Tick))
 }
 
 func (c *checker) close() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsys"
 )
 
 // stagers tells which holders of locks may be writing into the root. No
@@ -160,7 +161,7 @@ func (p *pass) madeUnderLock(t *temp, taken func() time.Time) bool {
 	if !known {
 		since = p.holdersBegan()
 	}
-	return !since.IsZero() && t.born.After(later(since, taken()).Add(-tick))
+	return !since.IsZero() && t.born.After(later(since, taken()).Add(-fsys.Tick))
 }
 
 // firstTaken is when the first of these locks was taken, as their files tell: who takes
@@ -189,7 +190,7 @@ func (p *pass) holdersBegan() time.Time {
 	for _, pid := range p.held.pids {
 		process, err := p.root.processes.Process(pid)
 		if err != nil {
-			return p.now.Add(-racy)
+			return p.now.Add(-fsys.Coarse)
 		}
 		began = later(began, p.root.processes.Began(process, p.now))
 	}
@@ -353,7 +354,7 @@ func (p *pass) supersede() {
 
 // outgrown is how long nothing is written to a file before a later one takes its
 // place. Who only stands still for longer counts again as soon as he goes on.
-const outgrown = racy
+const outgrown = fsys.Coarse
 
 // supersedeByBlobs gives up what nobody writes to where a blob has come that was
 // begun later and is no smaller: the new attempt may be over between two looks.

@@ -48,32 +48,32 @@ func (pl *play) count(staged, fresh int64) int64 {
 			continue
 		}
 		cur := f.now()
-		bytes = addSaturating(bytes, cur)
+		bytes = AddSaturating(bytes, cur)
 		if !f.known {
 			f.known = true
 			f.counted = f.before()
 			if !pl.restored || pl.looked {
-				pl.Base = addSaturating(pl.Base, f.counted)
+				pl.Base = AddSaturating(pl.Base, f.counted)
 			} else {
 				f.counted = cur
 			}
 		}
 		if cur > f.counted && f.foundThere() {
-			pl.Base = addSaturating(pl.Base, cur-f.counted)
+			pl.Base = AddSaturating(pl.Base, cur-f.counted)
 		} else if cur > f.counted {
-			arrived = addSaturating(arrived, cur-f.counted)
+			arrived = AddSaturating(arrived, cur-f.counted)
 		}
 		f.counted = cur
 	}
 	came, found := pl.settled.drain()
 	if !pl.restored || pl.looked {
-		pl.Base = addSaturating(pl.Base, found)
+		pl.Base = AddSaturating(pl.Base, found)
 	}
-	arrived = addSaturating(arrived, came)
-	bytes = addSaturating(addSaturating(bytes, pl.settled.bytes), staged)
+	arrived = AddSaturating(arrived, came)
+	bytes = AddSaturating(AddSaturating(bytes, pl.settled.bytes), staged)
 	settled := min(pl.tempDebt, arrived)
 	pl.tempDebt -= settled
-	arrived = addSaturating(arrived-settled, fresh)
+	arrived = AddSaturating(arrived-settled, fresh)
 	if pl.restored && !pl.looked {
 		arrived = max(0, bytes-pl.restoredBytes)
 	}

@@ -64,7 +64,7 @@ const copiedAndLinked = time.Second
 func (p *pass) linkedByAnother(pl *play, pid int, written, linked time.Time) bool {
 	return linked.Sub(written) > copiedAndLinked || slices.ContainsFunc(pl.Downloaders, func(d downloader.Process) bool {
 		began := p.root.processes.Began(d, p.now)
-		return d.PID != pid && began.After(written.Add(tick)) && !began.After(linked.Add(tick))
+		return d.PID != pid && began.After(written.Add(fsys.Tick)) && !began.After(linked.Add(fsys.Tick))
 	})
 }
 

@@ -119,11 +119,11 @@ func TestALinkMadeByOneThatCameBehindADeadClientIsNotItsOwn(t *testing.T) {
 				c.copies(42, "a")
 				c.restartIf(restarted, c.look())
 				c.step = 0
-				c.pass("a", 3*tick)
+				c.pass("a", 3*fsys.Tick)
 				if tt.successor {
 					c.runNow(43, "python3")
 				}
-				c.pass("a", 6*tick)
+				c.pass("a", 6*fsys.Tick)
 				c.link("a", commitA, "a.bin")
 				c.unlock("a")
 				if tt.dies {
@@ -161,7 +161,7 @@ func TestWhoLinkedABlob(t *testing.T) {
 		"late":                         {linked: copiedAndLinked + 1, another: true},
 		"one that came in between":     {linked: time.Second / 2, others: []downloader.Process{after(time.Second / 4)}, another: true},
 		"one that was here before":     {linked: time.Second / 2, others: []downloader.Process{after(-time.Second)}},
-		"one that came as it ended":    {linked: time.Second / 2, others: []downloader.Process{after(tick)}},
+		"one that came as it ended":    {linked: time.Second / 2, others: []downloader.Process{after(fsys.Tick)}},
 		"one that came when it was":    {linked: time.Second / 4, others: []downloader.Process{after(time.Second / 2)}},
 		"the client itself, of course": {linked: time.Second / 2, others: []downloader.Process{{PID: 42, Started: after(time.Second / 4).Started}}},
 	} {
@@ -178,9 +178,9 @@ func TestALinkOfAClientThatLivesIsItsOwnWhoeverWaitsForIt(t *testing.T) {
 	c.copies(42, "a")
 	c.look()
 	c.step = 0
-	c.pass("a", 3*tick)
+	c.pass("a", 3*fsys.Tick)
 	c.runNow(43, "swift")
-	c.pass("a", 6*tick)
+	c.pass("a", 6*fsys.Tick)
 	c.link("a", commitA, "a.bin") // it was stopped
 	c.lockIn(filepath.Join(demo, "blobs"), 43, "a")
 	if l := c.look(); l.Memory.Copying[etag("a")] != 42 {
@@ -207,9 +207,9 @@ func TestTheFirstLinkTellsWhoMadeIt(t *testing.T) {
 		}
 	}
 	c.kill(42)
-	c.pass("a", 3*tick)
+	c.pass("a", 3*fsys.Tick)
 	c.runNow(43, "python3")
-	c.pass("a", 6*tick)
+	c.pass("a", 6*fsys.Tick)
 	for _, commit := range []string{commitA, commitB} {
 		c.link("a", commit, "b.bin")
 		c.link("a", commit, "z.bin")

@@ -99,7 +99,7 @@ func (l *Look) list(f *file, paths int, expected bool) {
 	l.Listed += paths
 	if expected {
 		l.Files += paths
-		l.Total = addSaturating(l.Total, f.want)
+		l.Total = AddSaturating(l.Total, f.want)
 	}
 	if !f.finished() {
 		l.Missing += paths
@@ -149,7 +149,7 @@ func (pl *play) describePartials(p *pass, look *Look) {
 		case part.live && part.attached:
 			look.Partials++
 			flying = append(flying, part.inFlight(f))
-			look.Ahead = addSaturating(look.Ahead, part.ahead(f))
+			look.Ahead = AddSaturating(look.Ahead, part.ahead(f))
 		case part.attached && f != nil && f.wanted && !p.mended(pl, f, part):
 			// What a later attempt continues, or the last one left.
 			look.Unfinished++
@@ -248,7 +248,7 @@ const leftAlone = 24 * time.Hour
 // addOrphan counts one partial of a dead attempt.
 func (l *Look) addOrphan(part *partial, now time.Time) {
 	l.Orphans++
-	l.OrphanBytes = addSaturating(l.OrphanBytes, part.bytes)
+	l.OrphanBytes = AddSaturating(l.OrphanBytes, part.bytes)
 	l.OrphanAge = max(l.OrphanAge, now.Sub(part.mtime))
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -151,7 +152,7 @@ func (p *pass) linker(snapshots []*revision, etag string) *revision {
 		return nil
 	}
 	for _, rev := range snapshots {
-		if rev.linksTo(etag) && (p.root.opts.Vague || !p.linkedLast(rev, etag).Before(e.Ctime.Add(-tick))) {
+		if rev.linksTo(etag) && (p.root.opts.Vague || !p.linkedLast(rev, etag).Before(e.Ctime.Add(-fsys.Tick))) {
 			return rev
 		}
 	}

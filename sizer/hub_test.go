@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -39,7 +40,7 @@ func TestTheHubsListingIsUsedLikeOneOfTheCache(t *testing.T) {
 	if len(h.asked) == 0 || h.asked[0] != commitA || !c.look().Asked {
 		t.Fatalf("asked for %q", h.asked)
 	}
-	c.now = c.now.Add(racy + time.Second) // from now on nothing else makes a look read anew
+	c.now = c.now.Add(fsys.Coarse + time.Second) // from now on nothing else makes a look read anew
 	c.expect("still without", want{play: true, partials: 1})
 	h.files[commitA] = []hfcache.ListedFile{{Path: "a.bin", Etag: etag("a"), Size: 3 * mib}, {Path: "b.bin", Etag: etag("b"), Size: 2 * mib}}
 	l := c.expect("the next look has it", want{play: true, total: 5 * mib, files: 2, missing: 2, partials: 1})

@@ -161,7 +161,7 @@ func (p *pass) takeInventory(f treeFile, wanted []hfcache.Filter) (*inventory, e
 		if wanted == nil || wants(listed.Path) {
 			i.files++
 			contents = append(contents, content{hashOf(p.repo.layout.key(listed)), listed.Size})
-			i.apart = addSaturating(i.apart, listed.Size)
+			i.apart = AddSaturating(i.apart, listed.Size)
 		}
 		return nil
 	})
@@ -177,7 +177,7 @@ func (p *pass) takeInventory(f treeFile, wanted []hfcache.Filter) (*inventory, e
 	slices.SortFunc(contents, func(a, b content) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(b.size, a.size)) })
 	contents = slices.CompactFunc(contents, func(a, b content) bool { return a.key == b.key })
 	for _, c := range contents {
-		i.total = addSaturating(i.total, c.size)
+		i.total = AddSaturating(i.total, c.size)
 	}
 	return i, nil
 }

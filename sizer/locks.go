@@ -243,7 +243,7 @@ func (p *pass) beganAt(pid int) time.Time {
 // wrote reports whether a partial was written to since a process began that holds the lock
 // of its blob: another one may have died of it as this one began.
 func (p *pass) wrote(pid int, part *partial) bool {
-	return part.mtime.After(p.beganAt(pid).Add(tick))
+	return part.mtime.After(p.beganAt(pid).Add(fsys.Tick))
 }
 
 func (p *pass) writing() bool {

@@ -201,7 +201,7 @@ func TestAListingThatComesLateIsTakenUp(t *testing.T) {
 	c := newCache(t)
 	c.partial("a", ".incomplete", mib)
 	c.expect("without", want{play: true, bytes: mib, arrived: mib, partials: 1})
-	c.now = c.now.Add(racy)
+	c.now = c.now.Add(fsys.Coarse)
 	c.look()
 	c.list(commitA, map[string]listedFile{"a.bin": {"a", 2 * mib}})
 	c.now = c.now.Add(livelyAfter)

@@ -43,11 +43,11 @@ func (p *pass) settle(pl *play, key string, e fsys.Entry) error {
 	before, known := pl.settled.add(key, size, 1, e.Ctime)
 	switch {
 	case known:
-		pl.settled.arrived = addSaturating(pl.settled.arrived, max(0, size-before))
+		pl.settled.arrived = AddSaturating(pl.settled.arrived, max(0, size-before))
 	case e.After(pl.since):
-		pl.settled.arrived = addSaturating(pl.settled.arrived, size)
+		pl.settled.arrived = AddSaturating(pl.settled.arrived, size)
 	default:
-		pl.settled.found = addSaturating(pl.settled.found, size)
+		pl.settled.found = AddSaturating(pl.settled.found, size)
 	}
 	if e.After(pl.since) && !known {
 		pl.changed = p.now

@@ -17,11 +17,6 @@ type mark struct {
 	vague bool
 }
 
-// racy is how long after a change a directory may change again without its
-// mtime showing it: the kernel's clock tick, with room for file systems that
-// keep coarse times.
-const racy = 2 * time.Second
-
 // stale reports whether the directory may hold other names than when it was
 // marked.
 func (m mark) stale(e fsys.Entry) bool { return m.vague || m.rewritten(e) }

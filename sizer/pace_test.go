@@ -3,6 +3,8 @@ package sizer
 import (
 	"testing"
 	"time"
+
+	"progressd/fsys"
 )
 
 // paceAfter looks for so long while one file grows, and gives the last pace.
@@ -27,7 +29,7 @@ func TestWhatOnlyGrowsIsLookedAtLessOften(t *testing.T) {
 		if pace := c.paceAfter(calmAfter, size); pace != Fast {
 			t.Fatalf("at the beginning the pace is %v", pace)
 		}
-		if pace := c.paceAfter(2*racy, size); pace != Steady {
+		if pace := c.paceAfter(2*fsys.Coarse, size); pace != Steady {
 			t.Fatalf("when nothing but a size has changed for a while the pace is %v", pace)
 		}
 		return c, size

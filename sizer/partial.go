@@ -94,13 +94,13 @@ func (part *partial) cut(e fsys.Entry) bool {
 // them in a block of its own, and counts that when it writes the file back, which
 // is half a minute after the last write, and after its writer's death.
 func (part *partial) unwritten(e fsys.Entry, now time.Time) bool {
-	longAgo := part.seen.Sub(e.Mtime) > mtimeStep || now.Sub(e.Mtime) >= racy
+	longAgo := part.seen.Sub(e.Mtime) > mtimeStep || now.Sub(e.Mtime) >= fsys.Coarse
 	return e.Size == part.size && e.Mtime.Equal(part.mtime) && longAgo
 }
 
 // mtimeStep is how coarse the times are that a kernel stamps on writes, before
 // Linux 6.13: a jiffy, and as much for the look.
-const mtimeStep = 20 * time.Millisecond
+const mtimeStep = 2 * fsys.Tick
 
 // index is how the listing that a partial is fetched for has it.
 func (part *partial) index() string {

@@ -215,7 +215,7 @@ var (
 )
 
 func (p *pass) mark(e fsys.Entry) mark {
-	return mark{dev: e.Dev, ino: e.Inode, mtime: e.Mtime, young: p.now.Sub(e.Mtime) < racy, vague: p.root.opts.Vague}
+	return mark{dev: e.Dev, ino: e.Inode, mtime: e.Mtime, young: p.now.Sub(e.Mtime) < fsys.Coarse, vague: p.root.opts.Vague}
 }
 
 // isLink reports whether a link lies at path.

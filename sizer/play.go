@@ -8,6 +8,7 @@ import (
 
 	"progressd/downloader"
 	"progressd/fsclock"
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -174,7 +175,7 @@ func restored(m Memory, c *fsclock.Clock) *play {
 // and to be gone on with. What was written before the last play was told is none
 // of this one's.
 func (pl *play) brought(part *partial) bool {
-	since := later(later(pl.begun().Add(-racy), pl.attemptBegan), pl.opened)
+	since := later(later(pl.begun().Add(-fsys.Coarse), pl.attemptBegan), pl.opened)
 	return part.mtime.After(since) || slices.Contains(pl.kept, part.Etag)
 }
 
@@ -227,7 +228,7 @@ func (pl *play) inFlight(commit string) bool {
 
 // inAttempt reports whether something came since the attempt under way began,
 // as far as is known when that was.
-func (pl *play) inAttempt(at time.Time) bool { return at.After(pl.attemptBegan.Add(-tick)) }
+func (pl *play) inAttempt(at time.Time) bool { return at.After(pl.attemptBegan.Add(-fsys.Tick)) }
 
 // began reports whether something was seen of the file: it is there, whole or
 // in part, or its lock was held.

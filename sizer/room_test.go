@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"progressd/fsys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -163,7 +165,7 @@ func TestABlobThatADownloadBringsSparesResumingToo(t *testing.T) {
 	c.partial("a", ".01234567.incomplete", 2*mib)
 	c.look()
 	c.finish("a", ".01234567.incomplete", commitA, "a.bin")
-	c.now = c.now.Add(2 * racy)
+	c.now = c.now.Add(2 * fsys.Coarse)
 	if l := c.look(); l.Proof == NoProof {
 		t.Fatalf("look %+v", l)
 	}

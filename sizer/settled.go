@@ -59,7 +59,7 @@ func (s *settled) add(key string, size int64, paths uint32, at time.Time) (befor
 	h := hashOf(key)
 	was, known := s.files[h]
 	s.files[h] = settledFile{size, s.round, paths}
-	s.bytes = addSaturating(s.bytes, size)
+	s.bytes = AddSaturating(s.bytes, size)
 	s.paths += int(paths)
 	s.newest = later(s.newest, at)
 	return was.size, known

@@ -49,12 +49,12 @@ func (s *settled) keep(f *file) {
 	counted := f.counted
 	if !f.known {
 		counted = f.before()
-		s.found = addSaturating(s.found, counted)
+		s.found = AddSaturating(s.found, counted)
 	}
 	if more := f.size - counted; more > 0 && f.foundThere() {
-		s.found = addSaturating(s.found, more)
+		s.found = AddSaturating(s.found, more)
 	} else if more > 0 {
-		s.arrived = addSaturating(s.arrived, more)
+		s.arrived = AddSaturating(s.arrived, more)
 	}
 }
 

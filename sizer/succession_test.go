@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"progressd/downloader"
+	"progressd/fsys"
 )
 
 // again has a client fetch a blob anew that is there: Rust's hf-hub <= 0.5 asks
@@ -169,7 +170,7 @@ func (c *cache) later(do func()) {
 	c.write(clock, 1)
 	first, err := os.Stat(clock)
 	c.must(err)
-	for now := first; now.ModTime().Sub(first.ModTime()) <= 2*tick; {
+	for now := first; now.ModTime().Sub(first.ModTime()) <= 2*fsys.Tick; {
 		c.must(os.WriteFile(clock, nil, 0o644))
 		now, err = os.Stat(clock)
 		c.must(err)

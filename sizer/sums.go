@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-func addSaturating(a, b int64) int64 {
+// AddSaturating adds two counts that are not negative, and stops at the largest there is.
+func AddSaturating(a, b int64) int64 {
 	if sum := a + b; sum >= a {
 		return sum
 	}
-	return 1<<63 - 1
+	return math.MaxInt64
 }
 
 func mulSaturating(n uint64, unit int64) int64 {

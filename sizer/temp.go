@@ -80,10 +80,6 @@ func release(t *temp, now time.Time) { t.owner, t.claimed, t.live = "", now, fal
 // maxTemps bounds how many are looked at.
 const maxTemps = 256
 
-// tick is how far a file system's clock lags behind: it moves in steps of the
-// kernel's timer, 10 ms at the most.
-const tick = 10 * time.Millisecond
-
 // In how many looks a file that has left the root is found in its place at the latest: in
 // the next but one, but a server may take seconds to move it.
 const (

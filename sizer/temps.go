@@ -68,8 +68,8 @@ func (p *pass) mayStage() bool {
 // second time, and not be missed until its blob is found, at the next look.
 func (r *Root) moved(gone *temp) {
 	if rp := r.repos[gone.owner]; rp != nil && rp.play != nil {
-		rp.play.tempDebt = addSaturating(rp.play.tempDebt, gone.base)
-		rp.play.underway, rp.play.landingLooks = addSaturating(rp.play.underway, gone.base), r.landing()
+		rp.play.tempDebt = AddSaturating(rp.play.tempDebt, gone.base)
+		rp.play.underway, rp.play.landingLooks = AddSaturating(rp.play.underway, gone.base), r.landing()
 	}
 }
 
@@ -125,8 +125,8 @@ func (p *pass) countTemps() (staged, fresh int64) {
 		if t.owner != p.repo.folder {
 			continue
 		}
-		staged = addSaturating(staged, t.bytes)
-		fresh = addSaturating(fresh, max(0, t.bytes-t.base))
+		staged = AddSaturating(staged, t.bytes)
+		fresh = AddSaturating(fresh, max(0, t.bytes-t.base))
 		t.base = t.bytes
 	}
 	return staged, fresh

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -90,7 +91,7 @@ func TestWhoWritesBesideTheBlobsOwnsNothingInTheRoot(t *testing.T) {
 			dead := c.partial("b", ".01234567.incomplete", 1000)
 			process, err := c.root.processes.Process(42)
 			must(t, err)
-			began := c.root.processes.Began(process, c.now).Add(tick / 2)
+			began := c.root.processes.Began(process, c.now).Add(fsys.Tick / 2)
 			must(t, os.Chtimes(dead, began, began))
 		}, true},
 	} {

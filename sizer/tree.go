@@ -104,7 +104,7 @@ func (p *pass) walkTree(down fsys.Dir) error {
 		p.relisted = p.relisted || td.relisted
 		p.blobsTime = later(p.blobsTime, td.mark.mtime)
 		age := p.now.Sub(td.changed())
-		t.stirring = t.stirring || age < racy && age > -racy
+		t.stirring = t.stirring || age < fsys.Coarse && age > -fsys.Coarse
 		for _, sub := range td.subs {
 			if len(seen)+len(queue) >= maxTreeDirs || strings.Count(sub, "/") >= maxDepth {
 				return errTooMany

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"progressd/fsys"
 )
 
 // Rust's hf-hub up to 0.3 fetches again what is there: no byte more is on disk, and
@@ -117,7 +119,7 @@ func TestAFileThatGrowsToItsListedSizeIsSeen(t *testing.T) {
 	if l := c.look(); l.Mismatched == nil {
 		t.Fatalf("look %+v", l)
 	}
-	c.now = c.now.Add(racy)
+	c.now = c.now.Add(fsys.Coarse)
 	c.look()
 	c.write(c.in(demo, "blobs", etag("a")), mib)
 	c.now = c.now.Add(livelyAfter)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"progressd/downloader"
+	"progressd/fsys"
 	"progressd/hfcache"
 )
 
@@ -132,7 +133,7 @@ func TestALoaderIsNotSettledWhileAnythingIsMissing(t *testing.T) {
 				t.Fatalf("look %+v", l)
 			}
 			spoil(c)
-			c.now = c.now.Add(racy)
+			c.now = c.now.Add(fsys.Coarse)
 			c.look()
 			if l := c.look(); l.Settled != NoProof || l.Proof != NoProof {
 				t.Fatalf("look %+v", l)

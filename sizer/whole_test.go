@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"progressd/fsys"
 )
 
 func TestWhatIsThereWithoutAListingIsJudgedByItsKind(t *testing.T) {
@@ -96,7 +98,7 @@ func TestMoreLinksThanAreKeptAreLinksAllTheSame(t *testing.T) {
 		c.must(os.WriteFile(c.in(demo, "blobs", etag(word)), nil, 0o600))
 		c.link(word, commitA, fmt.Sprintf("%05d.bin", i))
 	}
-	c.now = c.now.Add(racy)
+	c.now = c.now.Add(fsys.Coarse)
 	c.look()
 	c.now = c.now.Add(time.Minute)
 	if l := c.look(); l.Unlinked != 0 || l.FilesDone < maxLinks {

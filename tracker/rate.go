@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"progressd/sizer"
 )
 
 // Bytes reach the disk in plateaus and jumps, so an average over time swings
@@ -205,7 +207,7 @@ func (m *minute) add(from, at time.Time, bytes int64) {
 		s.from = from.Sub(m.first)
 	}
 	if n := len(m.arrived); n > 0 && s.at-m.arrived[n-1].at < minuteSpacing {
-		m.arrived[n-1].bytes = saturated(m.arrived[n-1].bytes, bytes)
+		m.arrived[n-1].bytes = sizer.AddSaturating(m.arrived[n-1].bytes, bytes)
 		return
 	}
 	m.drop(at)
@@ -219,7 +221,7 @@ func (m *minute) sum(now time.Time) (sum int64, sure bool) {
 	m.drop(now)
 	sure = true
 	for _, s := range m.arrived {
-		sum = saturated(sum, s.bytes)
+		sum = sizer.AddSaturating(sum, s.bytes)
 		sure = sure && now.Sub(m.first)-s.from <= time.Minute+minuteSpacing
 	}
 	return sum, sure
@@ -228,12 +230,4 @@ func (m *minute) sum(now time.Time) (sum int64, sure bool) {
 func (m *minute) drop(now time.Time) {
 	since := now.Sub(m.first)
 	m.arrived = slices.DeleteFunc(m.arrived, func(s sample) bool { return since-s.at >= time.Minute })
-}
-
-// saturated adds two counts that are not negative.
-func saturated(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
 }

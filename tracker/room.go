@@ -1,8 +1,9 @@
 package tracker
 
 import (
-	"math"
 	"time"
+
+	"progressd/sizer"
 )
 
 const (
@@ -33,19 +34,12 @@ func (t *Tracker) demand(dev uint64) demand {
 		if left == 0 {
 			continue
 		}
-		sum.most, sum.mostOf = addSaturating(sum.most, left), sum.mostOf+1
+		sum.most, sum.mostOf = sizer.AddSaturating(sum.most, left), sum.mostOf+1
 		if e.exact() {
-			sum.sure, sum.sureOf = addSaturating(sum.sure, left), sum.sureOf+1
+			sum.sure, sum.sureOf = sizer.AddSaturating(sum.sure, left), sum.sureOf+1
 		}
 	}
 	return sum
-}
-
-func addSaturating(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
 }
 
 // due is what has to be said when it has been so for a while; empty if
@@ -56,7 +50,7 @@ func (s demand) due() Disk {
 		return DiskShort
 	case s.most > s.free && s.told == DiskUnknown:
 		return DiskMaybeShort
-	case s.told != DiskUnknown && s.most > 0 && addSaturating(s.most, s.most/20) <= s.free:
+	case s.told != DiskUnknown && s.most > 0 && sizer.AddSaturating(s.most, s.most/20) <= s.free:
 		return DiskEnough
 	default:
 		return DiskUnknown

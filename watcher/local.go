@@ -42,7 +42,7 @@ func (r *runner) addLocal(rel string, inode uint64, absent time.Time) {
 	r.locals.count++
 	found := r.now()
 	if !r.listed && r.root.Since.IsZero() {
-		found = -young
+		found = -fsys.Coarse
 	}
 	p := r.newLocal(rel, inode, found)
 	p.seen = r.gen
@@ -166,7 +166,7 @@ func areDirs(top fsys.Dir, paths ...string) bool {
 // follow looks again soon at a directory that has just appeared: the client
 // makes it a moment before its stage, and it isn't watched.
 func (r *runner) follow(p *repo, s stamp) {
-	if p.local && s.where != onBlobs && r.now()-p.plan.found < young {
+	if p.local && s.where != onBlobs && r.now()-p.plan.found < fsys.Coarse {
 		r.index.at(p, r.now()+r.opts.Active)
 	}
 }

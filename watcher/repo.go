@@ -13,10 +13,6 @@ import (
 // stamp moves whenever a file of a download comes or goes.
 const blobsSuffix = "/blobs"
 
-// young is how long a time stamp isn't trusted: a change in the same tick of
-// the file system's clock would not show, and some clocks tick every 2 s.
-const young = 2 * time.Second
-
 const (
 	// eventGap is the least rest between two looks at one repository, and
 	// between two listings of one root.
@@ -214,7 +210,7 @@ func (p *repo) watched() bool {
 // stamp from the future is another machine's clock and proves nothing.
 func (s stamp) youngAt(now time.Time) bool {
 	age := now.UnixNano() - s.mtime
-	return age < int64(young) && age > -int64(young)
+	return age < int64(fsys.Coarse) && age > -int64(fsys.Coarse)
 }
 
 func newInbox(owner account.User) *inbox {

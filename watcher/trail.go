@@ -55,7 +55,7 @@ type place struct {
 	via, path  string
 	dev, inode uint64
 	mtime      int64 // nanoseconds, when it was located
-	coarse     bool  // see isCoarse
+	coarse     bool  // see fsys.Entry
 	home       fsys.Identity
 	owner      int // of the directory
 	// remote names the network file system it is on; empty if local.
@@ -265,7 +265,7 @@ func locate(kernel fsys.Kernel, path string, old place) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, mtime: e.Mtime.UnixNano(), coarse: isCoarse(e), home: home, owner: int(e.UID), remote: kind}, nil
+	return place{via: path, path: final, dev: e.Dev, inode: e.Inode, mtime: e.Mtime.UnixNano(), coarse: e.Coarse(), home: home, owner: int(e.UID), remote: kind}, nil
 }
 
 // payerOf is whom a directory is charged to through which a pattern leads, or in which a
@@ -337,20 +337,13 @@ func (s *stop) path() string {
 }
 
 // clockSlack is by how much the clock of a file system may lag behind the
-// wall clock: it moves on with the kernel's timer. coarse is the same of one that knows
-// whole seconds only (ext3, exFAT by FUSE), or every other (FAT).
-const (
-	clockSlack = 20 * time.Millisecond
-	coarse     = 2 * time.Second
-)
-
-// isCoarse reports whether a directory has times as on a file system that knows no others.
-func isCoarse(e fsys.Entry) bool { return e.Mtime.Nanosecond() == 0 && e.Ctime.Nanosecond() == 0 }
+// wall clock, with as much for whoever reads it.
+const clockSlack = 2 * fsys.Tick
 
 // lag is by how much the times of what is made there may be too early.
 func (p place) lag() time.Duration {
 	if p.coarse {
-		return coarse
+		return fsys.Coarse
 	}
 	return clockSlack
 }
