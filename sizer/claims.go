@@ -116,14 +116,15 @@ func (p *pass) measureTemps(locks stagingLocks) (candidates []*temp) {
 
 // meetTemps notes those that nobody claims. Of a client that has locks its own would be
 // seen: what others leave in the root while it runs says nothing against it. That holds
-// from the first look on, and not for what was left between its first file and that.
+// from the first look on, and not for what was left between its first file and that, nor
+// for what was left when its last one came.
 func (p *pass) meetTemps() {
 	for _, t := range p.root.temps.found {
 		switch pl := p.repo.play; {
 		case t.owner != "" || t.forsaken:
 		case pl == nil || !pl.LockSeen:
 			p.meet(t)
-		case t.mtime.Before(pl.start) && !t.mtime.Before(pl.firstSign()):
+		case t.mtime.Before(pl.start) && !t.mtime.Before(pl.firstSign()), p.besideTheLast(t):
 			p.leave(t)
 		}
 	}
@@ -321,6 +322,18 @@ func (p *pass) leave(t *temp) {
 	if p.sinceFirstSign(t.mtime) {
 		p.strangers.left++
 	}
+}
+
+// besideTheLast reports whether a file that nobody claims was written to when the last of
+// the play's files came: its client may have begun it and died of it between two looks.
+func (p *pass) besideTheLast(t *temp) bool {
+	last := p.repo.play.settled.newest
+	for _, f := range p.repo.play.files {
+		if f.done {
+			last = later(last, f.came)
+		}
+	}
+	return t.mtime.After(last.Add(-fsys.Coarse)) && t.mtime.Before(last.Add(fsys.Coarse))
 }
 
 // sinceFirstSign reports whether what was written then may be of this play.

@@ -435,3 +435,34 @@ func TestAFileInTheRootIsNotThatOfARepositoryThatIsYoungerAlsoWhereNobodyWatched
 		t.Fatalf("look %+v", l)
 	}
 }
+
+// A client that dies between two looks has taken a lock and made a file that nobody saw:
+// what was written to when the last of its files came may be that one.
+func TestAFileLeftBesideTheLastIsNotExplainedByTheLockBefore(t *testing.T) {
+	for what, tt := range map[string]struct {
+		behind time.Duration // the last file
+		want   int
+	}{
+		"right behind it":  {500 * time.Millisecond, 1},
+		"right before it":  {-500 * time.Millisecond, 1},
+		"long behind it":   {5 * time.Second, 0},
+		"long before that": {-5 * time.Second, 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			must(t, os.MkdirAll(c.in(other, "blobs"), 0o755))
+			c.run(42, "python3", "x.py")
+			c.lock(42, "a")
+			c.partial("a", "", kib)
+			c.link("a", commitA, "a.bin")
+			c.look()
+			c.unlock("a")
+			left := c.temp("ab12cd_8", 1000)
+			then := time.Now().Add(tt.behind)
+			must(t, os.Chtimes(left, then, then))
+			if l := c.look(); !l.InPlay || l.Doubtful != tt.want {
+				t.Errorf("look %+v", l)
+			}
+		})
+	}
+}
