@@ -24,7 +24,7 @@ import (
 func ScanOptions(hub *hublist.Hub, since time.Time, log *slog.Logger) sizer.Options {
 	return sizer.Options{
 		Since: since, Opened: since,
-		Recall:  func(hfcache.Repo) (sizer.Memory, bool) { return sizer.Memory{}, false },
+		Recall:  func(hfcache.Repo) (sizer.Checkpoint, bool) { return sizer.Checkpoint{}, false },
 		Listing: listingOf(hub), Procs: downloader.NewShared(procDir), Log: log,
 	}
 }

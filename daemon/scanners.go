@@ -61,7 +61,7 @@ func (s *scannerFactory) scanner(ctx context.Context, root watcher.Root) watcher
 	e := &rootScanner{machine: s.machine, looks: s.looks, attended: s.attended, accounts: s.accounts, owner: whose.Owner, followed: make(map[string]bool)}
 	e.root = sizer.NewRoot(sizer.Options{
 		FS: s.files(whose.Owner), Path: root.Path, Dev: root.Dev, Inode: root.Inode, Vague: root.Remote != "", Unlinked: true, Since: since, Opened: opened,
-		Recall:  func(repo hfcache.Repo) (sizer.Memory, bool) { return s.store.Repo(root.Path, root.Home, repo) },
+		Recall:  func(repo hfcache.Repo) (sizer.Checkpoint, bool) { return s.store.Repo(root.Path, root.Home, repo) },
 		Listing: s.listing, Reserve: memoryFor(s.accounts, whose.Owner), Judged: s.attended.Judged(root.Path),
 		Procs: s.procs, Log: s.log,
 	})

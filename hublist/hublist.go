@@ -49,7 +49,7 @@ type Hub struct {
 	unwritable bool
 
 	mu   sync.Mutex
-	desk desk
+	desk fetchQueue
 }
 
 // New makes a Hub. It touches nothing.

@@ -36,7 +36,7 @@ func TestABlobThatIsFetchedAgainAndIsToBeLinkedProvesNothing(t *testing.T) {
 func TestWhatOthersLeftDoesNotKeepAListingFromProving(t *testing.T) {
 	c := newCache(t)
 	c.partial("a", ".00000000.incomplete", 1000)
-	c.restart(c.look().Memory)
+	c.restart(c.look().Checkpoint)
 	c.look()
 	c.list(commitB, map[string]listedFile{"b.bin": {"b", mib}})
 	c.run(43, "python3", "train.py")

@@ -30,9 +30,9 @@ func (p *pass) arrive() {
 	if e, err := p.top.LstatPath(rp.folder); err == nil && e.Coarse() {
 		since = since.Truncate(fsys.Coarse).Add(-1)
 	}
-	rp.since, rp.opened = later(rp.since, since), later(rp.opened, since)
-	if rp.since.After(p.root.since[rp.folder]) {
-		p.root.since[rp.folder] = rp.since
+	rp.baseline, rp.watchedSince = later(rp.baseline, since), later(rp.watchedSince, since)
+	if rp.baseline.After(p.root.baselines[rp.folder]) {
+		p.root.baselines[rp.folder] = rp.baseline
 	}
 }
 
@@ -51,7 +51,7 @@ func (r *Root) Came(folder string, absent time.Time) {
 // drop forgets a repository that is gone, and what it had claimed in the root.
 func (r *Root) drop(rp *repo, now time.Time) {
 	delete(r.repos, rp.folder)
-	delete(r.since, rp.folder)
+	delete(r.baselines, rp.folder)
 	delete(r.rested, rp.folder)
 	for t := range r.temps.all() {
 		if t.owner == rp.folder {

@@ -131,11 +131,11 @@ func TestWhatADeadAttemptLeftIsMendedByItsBlob(t *testing.T) {
 		c.look()
 		must(t, os.Remove(path))
 		l := c.look()
-		c.restart(l.Memory)
+		c.restart(l.Checkpoint)
 		if l = c.look(); l.Failed != 1 {
 			t.Fatalf("remembered: %+v", l)
 		}
-		c.restart(l.Memory)
+		c.restart(l.Checkpoint)
 		c.whole("a", mib, commitA, "a.bin")
 		if l = c.look(); l.Failed != 0 || l.Bytes != 2*mib {
 			t.Fatalf("mended: %+v", l)
@@ -145,9 +145,9 @@ func TestWhatADeadAttemptLeftIsMendedByItsBlob(t *testing.T) {
 		c := newCache(t)
 		c.partial("a", ".00000000.incomplete", 1000)
 		l := c.look()
-		l.Memory.Failed = 1
-		c.restart(l.Memory)
-		if l = c.look(); l.Failed != 1 || l.Memory.Failed != 1 {
+		l.Checkpoint.Failed = 1
+		c.restart(l.Checkpoint)
+		if l = c.look(); l.Failed != 1 || l.Checkpoint.Failed != 1 {
 			t.Fatalf("look %+v", l)
 		}
 		c.run(42, "hf", "download", "org/demo")
@@ -176,7 +176,7 @@ func TestWhatThePlayHadBroughtCountsOverARestart(t *testing.T) {
 			if l.Unfinished == 0 {
 				t.Fatalf("look %+v", l)
 			}
-			c.restart(l.Memory)
+			c.restart(l.Checkpoint)
 			after := c.look()
 			if after.Bytes != mib+1000 || after.Arrived != 0 || after.Unfinished == 0 {
 				t.Errorf("look %+v", after)
@@ -201,7 +201,7 @@ func TestABlobThatCameBeforeARestartMendsWhatLayBeside(t *testing.T) {
 	c.look()
 	c.whole("a", mib, commitA, "a.bin")
 	l := c.look()
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	c.look()
 	if l = c.look(); l.Unfinished != 0 || l.Bytes != mib {
 		t.Fatalf("look %+v", l)
@@ -245,7 +245,7 @@ func TestABlobThatIsFetchedAgainProvesNothing(t *testing.T) {
 		c.partial("a", ".part", 1000)
 		l := c.look()
 		c.kill(42)
-		c.restart(l.Memory)
+		c.restart(l.Checkpoint)
 		for range 5 {
 			if l := c.look(); l.Proof != NoProof || l.Unfinished != 1 {
 				t.Fatalf("look %+v", l)
@@ -277,7 +277,7 @@ func TestABlobThatIsFetchedAgainProvesNothing(t *testing.T) {
 			t.Fatalf("look %+v", l)
 		}
 		c.kill(42)
-		c.restart(l.Memory)
+		c.restart(l.Checkpoint)
 		if l := c.look(); l.Proof != NoProof || l.Unfinished != 1 {
 			t.Fatalf("look %+v", l)
 		}
@@ -305,7 +305,7 @@ func TestWhatNoRevisionTellsOfCountsOverARestart(t *testing.T) {
 	if l.Bytes != mib {
 		t.Fatalf("look %+v", l)
 	}
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	if l = c.look(); l.Bytes != mib || l.Arrived != 0 {
 		t.Fatalf("look %+v", l)
 	}
@@ -331,7 +331,7 @@ func TestWhatAnAttemptAtAnotherRevisionLeftIsNoPartOfTheNext(t *testing.T) {
 func TestABlobThatComesAfterARestartArrives(t *testing.T) {
 	c := newCache(t)
 	c.partial("a", ".00000000.incomplete", 1000)
-	c.restart(c.look().Memory)
+	c.restart(c.look().Checkpoint)
 	c.look()
 	c.whole("b", mib, commitA, "b.bin")
 	if l := c.look(); l.Arrived != mib || l.Base != 0 {
@@ -351,8 +351,8 @@ func TestABlobWhoseLinkIsToComeIsRememberedOverARestart(t *testing.T) {
 		t.Fatalf("look %+v", l)
 	}
 	c.link("b", commitB, "b.bin")
-	c.restart(l.Memory)
-	if l = c.look(); !slices.Contains(l.Revisions, commitB) || !slices.Contains(l.Memory.Revisions, commitB) {
+	c.restart(l.Checkpoint)
+	if l = c.look(); !slices.Contains(l.Revisions, commitB) || !slices.Contains(l.Checkpoint.Revisions, commitB) {
 		t.Fatalf("look %+v", l)
 	}
 }
@@ -375,7 +375,7 @@ func TestABlobThatNobodyLinkedDoesNotKeepAListingFromProving(t *testing.T) {
 func TestWhatAFormerPlayLeftIsNotCountedInTheNext(t *testing.T) {
 	c := newCache(t)
 	c.partial("a", ".incomplete", 1000)
-	c.restart(c.look().Memory)
+	c.restart(c.look().Checkpoint)
 	c.look()
 	c.partial("a", ".part", mib)
 	c.finish("a", ".part", commitA, "a.bin")
@@ -393,7 +393,7 @@ func TestARestartDoesNotMakeANewRevisionTheOldOne(t *testing.T) {
 	c.watch(time.Now().Add(-time.Second), nil)
 	c.partial("b", ".downloadInProgress", 1000)
 	w := want{play: true, bytes: 1000, arrived: 1000, partials: 1}
-	c.restart(c.expect("before", w).Memory)
+	c.restart(c.expect("before", w).Checkpoint)
 	c.partial("b", ".downloadInProgress", 2000)
 	c.look()
 	c.partial("b", ".downloadInProgress", 3000)
@@ -451,8 +451,8 @@ func TestContentThatComesUnderItsNameIsToldOnce(t *testing.T) {
 	c.partial("b", "", 10)
 	must(t, os.Remove(c.in(demo, "blobs", etag("b"))))
 	c.expect("somebody deletes", want{})
-	l.Memory.Play = ""
-	c.restart(l.Memory)
+	l.Checkpoint.Play = ""
+	c.restart(l.Checkpoint)
 	c.expect("and over a restart", want{})
 }
 

@@ -75,7 +75,7 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 	const enough, some = 64, 4096
 	unknown, bounded, written := 0, p.repo.play != nil, since
 	if bounded {
-		written = p.repo.play.opened // before it was put in its place
+		written = p.repo.play.firstBaseline // before it was put in its place
 	}
 	for _, part := range p.repo.partials {
 		bounded = bounded || part.fresh
@@ -101,7 +101,7 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 	if pl != nil {
 		pl.linkless = pl.linkless || p.placedNew
 	} else if err == nil && !p.placedNew && !p.repo.blobs.young && !p.root.opts.Vague {
-		p.repo.since = p.blobsTime // deletions only: don't ask again
+		p.repo.baseline = p.blobsTime // deletions only: don't ask again
 	}
 	return err
 }
@@ -110,9 +110,9 @@ func (p *pass) findNew(blobs fsys.Dir, since time.Time) error {
 // matter, and those after which time: at rest they are the sign of a
 // download, in a play or where one begins that of another revision.
 func (p *pass) lookForNew() (since time.Time, ok bool) {
-	since = p.repo.since
+	since = p.repo.baseline
 	if p.repo.play != nil {
-		since = p.repo.play.since
+		since = p.repo.play.baseline
 	}
 	return since, p.root.opts.Vague || p.blobsTime.After(since)
 }

@@ -57,7 +57,7 @@ func newCache(t *testing.T) *cache {
 }
 
 // watch begins watching, as a daemon that starts does.
-func (c *cache) watch(since time.Time, recall func(hfcache.Repo) (Memory, bool)) {
+func (c *cache) watch(since time.Time, recall func(hfcache.Repo) (Checkpoint, bool)) {
 	var st syscall.Stat_t
 	c.must(syscall.Stat(c.path, &st))
 	c.opts = Options{
@@ -72,8 +72,8 @@ func (c *cache) watch(since time.Time, recall func(hfcache.Repo) (Memory, bool))
 }
 
 // restart is another life of the daemon, which remembers the repository.
-func (c *cache) restart(m Memory) {
-	c.watch(c.opts.Since, func(hfcache.Repo) (Memory, bool) { return m, true })
+func (c *cache) restart(m Checkpoint) {
+	c.watch(c.opts.Since, func(hfcache.Repo) (Checkpoint, bool) { return m, true })
 	c.opts.Opened = time.Now()
 	c.root = NewRoot(c.opts)
 }

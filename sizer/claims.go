@@ -9,17 +9,17 @@ import (
 	"progressd/fsys"
 )
 
-// stagers tells which holders of locks may be writing into the root. No
+// rootTempWriters tells which holders of locks may be writing into the root. No
 // process writes in two ways: one that leaves a listing (huggingface_hub >=
 // 1.22), or has a partial beside the blobs (>= 0.23, or resume_download), has
 // a bare lock only for the moment between taking it and making the partial.
-type stagers struct {
+type rootTempWriters struct {
 	*pass
 	beside map[int]bool
 }
 
-func (p *pass) newStagers() stagers {
-	s := stagers{pass: p, beside: make(map[int]bool)}
+func (p *pass) newRootTempWriters() rootTempWriters {
+	s := rootTempWriters{pass: p, beside: make(map[int]bool)}
 	for _, pid := range p.held.pids { // what it wrote to may have been taken away under it
 		s.beside[pid] = p.repo.play != nil && p.repo.play.wroteBeside(pid, &p.root.processes)
 	}
@@ -32,14 +32,14 @@ func (p *pass) newStagers() stagers {
 }
 
 // may reports whether the lock of a blob may stand for a file in the root.
-func (s stagers) may(etag string) bool {
+func (s rootTempWriters) may(etag string) bool {
 	pid := s.held.by[etag]
 	return !s.beside[pid] && !s.listedSince(etag, s.beganAt(pid))
 }
 
 // listedSince reports whether a listing that was written since then has the
 // blob.
-func (s stagers) listedSince(etag string, since time.Time) bool {
+func (s rootTempWriters) listedSince(etag string, since time.Time) bool {
 	if s.readRevisions() != nil || s.readListings(nil, []string{etag}) != nil {
 		return false
 	}
@@ -89,7 +89,7 @@ func (p *pass) stageTemps() {
 
 // measureTemps brings the files up to date and gives those that this repository
 // might claim.
-func (p *pass) measureTemps(locks stagingLocks) (candidates []*temp) {
+func (p *pass) measureTemps(locks stagingLocks) (candidates []*rootTemp) {
 	taken := sync.OnceValue(func() time.Time { return p.firstTaken(locks) })
 	for name, t := range p.root.temps.found {
 		if t.another(p.repo) {
@@ -135,10 +135,10 @@ func (p *pass) meetTemps() {
 // What is fetched anew though it is there has to be seen to grow: who takes the
 // lock of a blob that is there mostly finds just that. contested: others may have
 // made them.
-func (p *pass) claimable(candidates []*temp, locks stagingLocks) (claims []*temp, contested bool) {
+func (p *pass) claimable(candidates []*rootTemp, locks stagingLocks) (claims []*rootTemp, contested bool) {
 	free := len(locks.bare) - p.held.temps
 	if len(candidates) > free {
-		candidates = slices.DeleteFunc(slices.Clone(candidates), func(t *temp) bool { return !t.grown.After(t.seen) })
+		candidates = slices.DeleteFunc(slices.Clone(candidates), func(t *rootTemp) bool { return !t.grown.After(t.seen) })
 		free += len(locks.again)
 	}
 	if len(candidates) == 0 || free <= 0 {
@@ -154,7 +154,7 @@ func (p *pass) claimable(candidates []*temp, locks stagingLocks) (claims []*temp
 // was taken, and since this repository last held none; where that isn't known, since
 // those began who hold them. What is older was left by an attempt that is dead, and what
 // others may have made as well may have been left by them; if not, it grows.
-func (p *pass) madeUnderLock(t *temp, taken func() time.Time) bool {
+func (p *pass) madeUnderLock(t *rootTemp, taken func() time.Time) bool {
 	since, known := p.root.temps.unlocked[p.repo.folder]
 	if t.contested || !t.claimed.IsZero() || known && !t.seen.After(since) {
 		return false
@@ -233,9 +233,9 @@ func (p *pass) writesBeside(rp *repo, etag string, pid int) bool {
 
 func (p *pass) stagingLocks() stagingLocks {
 	locks := stagingLocks{make(map[string]bool), make(map[string]bool), make(map[string]bool)}
-	since, stagers := p.repo.since, p.newStagers()
+	since, stagers := p.repo.baseline, p.newRootTempWriters()
 	if p.repo.play != nil {
-		since = p.repo.play.since
+		since = p.repo.play.baseline
 	}
 	for etag := range p.held.by {
 		if p.held.outside[etag] || !stagers.may(etag) {
@@ -261,28 +261,28 @@ func (p *pass) stagingLocks() stagingLocks {
 // it keeps those from being called complete that may be waiting for it.
 
 // stageLoose measures them and claims those that only this repository can own.
-func (p *pass) stageLoose() {
+func (p *pass) claimUnattributedFiles() {
 	if p.repo.tree != nil {
 		return // its clients write beneath it
 	}
-	for path, t := range p.root.temps.loose {
+	for path, t := range p.root.temps.unattributed {
 		if t.another(p.repo) {
-			p.strangers.growing = p.strangers.growing || p.writtenOn(path, t)
+			p.unattributed.growing = p.unattributed.growing || p.writtenOn(path, t)
 			continue
 		}
 		e, ok := p.tempAt(path)
 		if !ok {
-			delete(p.root.temps.loose, path)
+			delete(p.root.temps.unattributed, path)
 			p.root.moved(t)
 			continue
 		}
 		p.measureTemp(t, e)
-		p.claimLoose(t)
+		p.claimUnattributed(t)
 	}
 	p.supersede()
 }
 
-func (p *pass) claimLoose(t *temp) {
+func (p *pass) claimUnattributed(t *rootTemp) {
 	old := t.mtime.Before(p.root.clock.Ours(p.repo.born)) // of one that was there before
 	if t.owner == "" && !old && (t.growing(p.now) || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
 		alone := p.sole() == p.repo.folder
@@ -300,33 +300,33 @@ func (p *pass) claimLoose(t *temp) {
 
 // meet notes a file that nobody claims: one that was seen to grow may be about to be put
 // in its place, one that wasn't is left there.
-func (p *pass) meet(t *temp) {
+func (p *pass) meet(t *rootTemp) {
 	switch {
 	case !t.grown.After(t.claimed):
 		p.leave(t)
 	case p.sinceFirstSign(t.grown):
-		p.strangers.seen++
+		p.unattributed.seen++
 	}
-	p.strangers.growing = p.strangers.growing || t.growing(p.now)
+	p.unattributed.growing = p.unattributed.growing || t.growing(p.now)
 }
 
 // leave notes a file that nobody claims and that may be left half done by this play's
 // client: it was written to since the first of the play's files came, also where both
 // were over before anybody looked, and no longer when nothing of the play had moved
 // for a while. Who writes on then is somebody else.
-func (p *pass) leave(t *temp) {
+func (p *pass) leave(t *rootTemp) {
 	pl := p.repo.play
 	if pl == nil || !t.mtime.After(t.claimed) || t.mtime.After(pl.changed.Add(longGone)) {
 		return
 	}
 	if p.sinceFirstSign(t.mtime) {
-		p.strangers.left++
+		p.unattributed.left++
 	}
 }
 
 // besideTheLast reports whether a file that nobody claims was written to when the last of
 // the play's files came: its client may have begun it and died of it between two looks.
-func (p *pass) besideTheLast(t *temp) bool {
+func (p *pass) besideTheLast(t *rootTemp) bool {
 	last := p.repo.play.settled.newest
 	for _, f := range p.repo.play.files {
 		if f.done {
@@ -342,10 +342,10 @@ func (p *pass) sinceFirstSign(written time.Time) bool {
 	if pl == nil {
 		return false
 	}
-	if p.strangers.since.IsZero() {
-		p.strangers.since = pl.firstSign().Add(-grace)
+	if p.unattributed.since.IsZero() {
+		p.unattributed.since = pl.firstSign().Add(-grace)
 	}
-	return written.After(p.strangers.since)
+	return written.After(p.unattributed.since)
 }
 
 // Nothing tells of which blob a file in the root is. What a dead attempt has left
@@ -354,8 +354,8 @@ func (p *pass) sinceFirstSign(written time.Time) bool {
 // supersede gives up what nobody writes to while another is written to that
 // was begun later: a new attempt begins with a file of its own.
 func (p *pass) supersede() {
-	for _, t := range p.root.temps.loose {
-		for _, next := range p.root.temps.loose {
+	for _, t := range p.root.temps.unattributed {
+		for _, next := range p.root.temps.unattributed {
 			later := next != t && !next.born.Before(t.mtime)
 			if later && t.owner == p.repo.folder && next.owner == t.owner && p.now.Sub(t.grown) >= outgrown {
 				p.release(t)
@@ -410,7 +410,7 @@ func (rp *repo) writes(etag string) bool {
 
 // writtenOn reports whether somebody writes on to a file whose owner was removed: it can't
 // be counted, but silence proves nothing where that may be this repository, made anew.
-func (p *pass) writtenOn(path string, t *temp) bool {
+func (p *pass) writtenOn(path string, t *rootTemp) bool {
 	if !t.forsaken {
 		return false
 	}
@@ -423,6 +423,6 @@ func (p *pass) writtenOn(path string, t *temp) bool {
 }
 
 // another: it is known not to be of this repository.
-func (t *temp) another(rp *repo) bool {
+func (t *rootTemp) another(rp *repo) bool {
 	return t.forsaken || t.owner != "" && t.owner != rp.folder
 }

@@ -13,16 +13,16 @@ func (p *pass) noteClock(e fsys.Entry, look time.Time, stat func() (fsys.Entry, 
 	if !c.Changed(e, look, stat) {
 		return false
 	}
-	for folder, since := range p.root.since {
+	for folder, since := range p.root.baselines {
 		c.Amend(&since)
-		p.root.since[folder] = since
+		p.root.baselines[folder] = since
 	}
 	for _, rp := range p.root.repos {
-		c.Amend(&rp.since)
-		c.Amend(&rp.opened)
+		c.Amend(&rp.baseline)
+		c.Amend(&rp.watchedSince)
 		if pl := rp.play; pl != nil {
-			c.Amend(&pl.since)
-			c.Amend(&pl.opened)
+			c.Amend(&pl.baseline)
+			c.Amend(&pl.firstBaseline)
 			c.Amend(&pl.attemptBegan)
 		}
 	}

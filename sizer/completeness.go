@@ -7,22 +7,22 @@ import (
 	"progressd/hfcache"
 )
 
-// untaken tells apart what is there and was never taken for a path of a revision,
+// missingLinks tells apart what is there and was never taken for a path of a revision,
 // where all its blobs are: they lay there before the play, for another revision,
 // and no link was made; or another path of the same content was all that was
 // wanted. A blob that came and has no link at all is about to get one.
-func (p *pass) untaken(pl *play, look *Look) {
+func (p *pass) missingLinks(pl *play, look *Look) {
 	if !pl.listed || look.Missing > 0 || look.Partials > 0 || look.Locked || p.repo.tree != nil {
 		return
 	}
 	for _, commit := range pl.Revisions {
-		untaken := p.untakenOf(pl, p.repo.revs.at(commit))
+		untaken := p.missingLinksOf(pl, p.repo.revs.at(commit))
 		look.Missing += untaken
 		look.FilesDone -= untaken
 	}
 }
 
-func (p *pass) untakenOf(pl *play, rev *revision) (untaken int) {
+func (p *pass) missingLinksOf(pl *play, rev *revision) (untaken int) {
 	paths, untied := make(map[*file]int), make(map[*file]int)
 	asked := func(listed hfcache.ListedFile) bool {
 		f := pl.files[p.repo.layout.key(listed)]
@@ -49,14 +49,14 @@ func (p *pass) untakenOf(pl *play, rev *revision) (untaken int) {
 // program that isn't known to be one this may be just as true.
 func (p *pass) loading(pl *play, look *Look) {
 	defer func() {
-		look.Awaited = look.Lacking && pl.guess.loader != nil && (pl.guess.around || slices.Contains(pl.running, true))
+		look.Awaited = look.Lacking && pl.estimate.loader != nil && (pl.estimate.around || slices.Contains(pl.running, true))
 	}()
 	p.stock(pl, look)
-	if pl.guess.choices == nil {
+	if pl.estimate.choices == nil {
 		return
 	}
 	missing := 0
-	for commit, choice := range pl.guess.choices {
+	for commit, choice := range pl.estimate.choices {
 		for _, listed := range p.repo.revs.at(commit).list().files {
 			if f := pl.files[p.repo.layout.key(listed)]; choice.Likely(listed.Path) && (f == nil || !f.finished()) {
 				missing++
@@ -80,8 +80,8 @@ func (p *pass) stock(pl *play, look *Look) {
 	if len(paths) == 0 {
 		paths = p.newestPaths()
 	}
-	if pl.guess.loader != nil {
-		look.Lacking = pl.guess.loader.Lacks(paths)
+	if pl.estimate.loader != nil {
+		look.Lacking = pl.estimate.loader.Lacks(paths)
 	} else {
 		look.Lacking = p.lacksAll(pl, paths)
 	}
@@ -97,7 +97,7 @@ func (p *pass) loaded(pl *play) bool {
 	if err := p.findFinished(pl); err != nil || p.repo.layout.moved(p) {
 		return false
 	}
-	for commit, choice := range pl.guess.choices {
+	for commit, choice := range pl.estimate.choices {
 		rev := p.repo.revs.at(commit)
 		for _, listed := range rev.list().files {
 			f := pl.files[p.repo.layout.key(listed)]
@@ -143,7 +143,7 @@ func (p *pass) narrow(pl *play, look *Look) {
 		return
 	}
 	for _, part := range p.repo.partials {
-		part.live, part.beaten = false, true // until it grows again
+		part.live, part.superseded = false, true // until it grows again
 	}
 	pl.Revisions, pl.renewed = []string{last.commit}, true
 	for _, f := range pl.files {

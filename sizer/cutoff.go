@@ -46,7 +46,7 @@ func (p *pass) noteCutOffs(pl *play) {
 // isn't. ok is false where there is none, or a listing has its size.
 func (p *pass) copied(pl *play, etag string) (blob fsys.Entry, linked time.Time, ok bool) {
 	blob, err := p.blob(etag)
-	if err != nil || !blob.Regular() || !blob.Ctime.After(pl.opened) || p.lister(etag) != nil {
+	if err != nil || !blob.Regular() || !blob.Ctime.After(pl.firstBaseline) || p.lister(etag) != nil {
 		return blob, linked, false
 	}
 	linked, ok = p.linkedAt(etag, blob.Size)

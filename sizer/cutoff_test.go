@@ -62,7 +62,7 @@ func entryAt(path string) (fsys.Entry, error) {
 // restartIf brings the daemon's next life, or leaves it as it is.
 func (c *cache) restartIf(restarted bool, l Look) {
 	if restarted {
-		c.restart(l.Memory)
+		c.restart(l.Checkpoint)
 	}
 }
 
@@ -183,7 +183,7 @@ func TestALinkOfAClientThatLivesIsItsOwnWhoeverWaitsForIt(t *testing.T) {
 	c.pass("a", 6*fsys.Tick)
 	c.link("a", commitA, "a.bin") // it was stopped
 	c.lockIn(filepath.Join(demo, "blobs"), 43, "a")
-	if l := c.look(); l.Memory.Copying[etag("a")] != 42 {
+	if l := c.look(); l.Checkpoint.Copying[etag("a")] != 42 {
 		t.Fatalf("look %+v", l)
 	}
 	c.kill(43)
@@ -233,7 +233,7 @@ func TestALinkInASnapshotThatNobodyHasReadYetCounts(t *testing.T) {
 	c.write(c.in(demo, "blobs", etag("a")), 2*mib)
 	c.link("a", commitB, "a.bin")
 	c.kill(42)
-	if l := c.look(); l.Failed != 0 || len(l.Memory.CutOffs) != 0 {
+	if l := c.look(); l.Failed != 0 || len(l.Checkpoint.CutOffs) != 0 {
 		t.Fatalf("look %+v", l)
 	}
 }
@@ -275,11 +275,11 @@ func TestWhatWasLeftHalfCopiedAndIsRemovedIsForgotten(t *testing.T) {
 	c.copies(42, "a")
 	c.look()
 	c.kill(42)
-	if l := c.quietly(); len(l.Memory.CutOffs) != 1 {
+	if l := c.quietly(); len(l.Checkpoint.CutOffs) != 1 {
 		t.Fatalf("look %+v", l)
 	}
 	must(t, os.Remove(c.in(demo, "blobs", etag("a"))))
-	if l := c.quietly(); len(l.Memory.CutOffs) != 0 {
+	if l := c.quietly(); len(l.Checkpoint.CutOffs) != 0 {
 		t.Fatalf("removed: %+v", l)
 	}
 }
@@ -290,8 +290,8 @@ func TestWhatWasLeftHalfCopiedIsKnownToTheNextPlay(t *testing.T) {
 	c.copies(42, "a")
 	c.look()
 	c.kill(42)
-	m := c.quietly().Memory
-	c.restart(Memory{Since: m.Since, CutOffs: m.CutOffs})
+	m := c.quietly().Checkpoint
+	c.restart(Checkpoint{Since: m.Since, CutOffs: m.CutOffs})
 	c.expect("at rest", want{})
 	c.link("a", commitA, "a.bin")
 	c.whole("b", 1000, commitA, "b.bin")
@@ -325,8 +325,8 @@ func TestWhatIsNotLeftHalfCopied(t *testing.T) {
 			c.list(commitA, map[string]listedFile{"config.json": {"config", 700}, "a.bin": {"a", mib}})
 			c.look()
 			c.kill(42)
-			m := c.quietly().Memory
-			c.restart(Memory{Since: m.Since, CutOffs: m.CutOffs})
+			m := c.quietly().Checkpoint
+			c.restart(Checkpoint{Since: m.Since, CutOffs: m.CutOffs})
 			c.link("a", commitB, "a.bin")
 			c.whole("c", 1000, commitB, "c.bin")
 		},
@@ -363,7 +363,7 @@ func TestAnOldBlobUnderSuchALockIsNotLeftHalf(t *testing.T) {
 		t.Fatalf("look %+v", l)
 	}
 	c.kill(42)
-	if l := c.quietly(); len(l.Memory.CutOffs) != 0 {
+	if l := c.quietly(); len(l.Checkpoint.CutOffs) != 0 {
 		t.Fatalf("look %+v", l)
 	}
 }

@@ -37,15 +37,15 @@ func (pl *play) describe(p *pass, look *Look) {
 	}
 	known := failures[:min(len(failures), maxNamed)]
 	unlinked := slices.Concat(pl.justDone, pl.unlinked)
-	look.Memory = (Memory{
-		Since: p.root.clock.Theirs(p.told(pl)), From: p.root.clock.Theirs(pl.opened), Attempt: p.root.clock.Theirs(pl.attemptBegan),
+	look.Checkpoint = (Checkpoint{
+		Since: p.root.clock.Theirs(p.reportedUntil(pl)), From: p.root.clock.Theirs(pl.firstBaseline), Attempt: p.root.clock.Theirs(pl.attemptBegan),
 		Facts:  pl.Facts,
 		Failed: pl.formerFailed + len(failures) - len(known), FailedBlobs: known, CutOffs: p.repo.cutOffs,
-		Unlinked: unlinked[:min(len(unlinked), maxNamed)], Kept: p.keptOf(pl),
+		Unlinked: unlinked[:min(len(unlinked), maxNamed)], Counted: p.keptOf(pl),
 	}).Copied()
 }
 
-// keptOf are the blobs of Memory.Kept.
+// keptOf are the blobs of Checkpoint.Counted.
 func (p *pass) keptOf(pl *play) []string {
 	var etags []string
 	for _, part := range p.repo.partials {
@@ -61,8 +61,8 @@ func (p *pass) keptOf(pl *play) []string {
 // told is the time behind which a blob hasn't been told of: that of the last
 // that came, or of its content, where a client writes that under its name
 // (swift).
-func (p *pass) told(pl *play) time.Time {
-	at := later(later(p.repo.since, p.blobsTime), pl.settled.newest)
+func (p *pass) reportedUntil(pl *play) time.Time {
+	at := later(later(p.repo.baseline, p.blobsTime), pl.settled.newest)
 	for _, f := range pl.files {
 		if f.done && !f.loose {
 			at = later(at, f.came)

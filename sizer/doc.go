@@ -45,5 +45,5 @@
 //
 // The words: what others know this package by.
 //
-//	options.go look.go memory.go room.go text.go sums.go
+//	options.go look.go checkpoint.go room.go text.go sums.go
 package sizer

@@ -17,21 +17,21 @@ func (p *pass) evidence(pl *play) map[string]bool {
 	done = slices.Compact(done) // what has just come is told by its name and by its file
 	pl.justDone, pl.unlinked = nil, nil
 	linkers := p.linkers(done)
-	late, astray := p.linkedLate(pl)
+	late, unlisted := p.linkedLate(pl)
 	for _, etag := range done {
-		astray = astray || linkers[etag] == nil && p.lister(etag) == nil
+		unlisted = unlisted || linkers[etag] == nil && p.lister(etag) == nil
 	}
 	for etag := range late {
-		late[etag] = astray || !p.awaits(etag)
+		late[etag] = unlisted || !p.awaits(etag)
 	}
 	for _, part := range p.repo.partials {
 		if part.live && pl.writtenNow(p, part) && !late[part.Etag] {
-			part.commit = p.of(pl, part.Etag, p.guess())
+			part.commit = p.of(pl, part.Etag, p.likelyRevision())
 			commits[part.commit] = true
 		}
 	}
 	for _, etag := range done {
-		if linkers[etag] == nil && (p.lister(etag) == nil || len(late) > 0 && astray) {
+		if linkers[etag] == nil && (p.lister(etag) == nil || len(late) > 0 && unlisted) {
 			pl.unlinked = append(pl.unlinked, etag) // its link is to come
 			continue
 		}
@@ -42,7 +42,7 @@ func (p *pass) evidence(pl *play) map[string]bool {
 		case slices.Contains(pl.unlinked, etag):
 			pl.renewed = true // and soon: then it tells the revision
 		case !late[etag]:
-			commits[p.of(pl, etag, p.guess())] = true
+			commits[p.of(pl, etag, p.likelyRevision())] = true
 		}
 	}
 	if p.placedNew {
@@ -83,18 +83,18 @@ func (p *pass) linkers(done []string) map[string]*revision {
 // linkedLate are the blobs in flight whose client makes the snapshot's directory
 // behind them (Rust's hf-hub before 1.0, llama.cpp), so that nothing tells which
 // revision they are of, unless they were begun before: that would be taken to go
-// on with what is done, or a listing awaits them. astray says that no listing
+// on with what is done, or a listing awaits them. unlisted says that no listing
 // has one of them: then they are of another revision, and so are those with it.
-func (p *pass) linkedLate(pl *play) (late map[string]bool, astray bool) {
+func (p *pass) linkedLate(pl *play) (late map[string]bool, unlisted bool) {
 	late = make(map[string]bool)
 	for name, part := range p.repo.partials {
-		begun := !part.left && (part.midflight || part.base > 0)
+		begun := !part.resumed && (part.preexisting || part.base > 0)
 		if part.live && pl.writtenNow(p, part) && !begun && !strings.HasSuffix(name, ".incomplete") {
 			late[part.Etag] = true
-			astray = astray || p.lister(part.Etag) == nil
+			unlisted = unlisted || p.lister(part.Etag) == nil
 		}
 	}
-	return late, astray
+	return late, unlisted
 }
 
 // awaits reports whether a blob is listed by a revision that has no link to it
@@ -113,9 +113,9 @@ func (p *pass) touchedNow(pl *play, rev *revision) bool {
 	})
 }
 
-// guess is the revision without a listing that a blob in flight is likely to
+// likelyRevision is the revision without a listing that a blob in flight is likely to
 // be of: the newest.
-func (p *pass) guess() *revision {
+func (p *pass) likelyRevision() *revision {
 	var newest *revision
 	for _, rev := range p.repo.revs.byCommit {
 		if rev.bareLinked() && rev.newerThan(newest) {
@@ -209,7 +209,7 @@ func (p *pass) treeEvidence(pl *play) map[string]bool {
 		if part.live && pl.writtenNow(p, part) {
 			rev := p.lister(part.index())
 			if rev == nil {
-				rev = p.guess()
+				rev = p.likelyRevision()
 			}
 			commits[rev.name()] = true
 		}

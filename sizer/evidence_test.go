@@ -137,7 +137,7 @@ func TestOfTwoPathsOfOneBlobEachHasToBeLinked(t *testing.T) {
 				if l.Missing != tt.missing || l.FilesDone != tt.done || l.Files != 2 || l.Proof != NoProof || l.Bytes != mib {
 					t.Fatalf("look %+v", l)
 				}
-				c.restart(l.Memory)
+				c.restart(l.Checkpoint)
 			}
 			if tt.link {
 				c.link("a", commitA, "copy/twin.bin")

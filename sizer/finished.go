@@ -54,7 +54,7 @@ func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
 		pl.landed = pl.landed || f.wanted && !pl.linkless
 	}
 	anew := !f.done || p.repo.tree != nil && !f.came.Equal(e.Ctime) // there it may be another revision's now
-	f.isNew, f.own = e.After(pl.since), e.After(pl.opened)
+	f.isNew, f.own = e.After(pl.baseline), e.After(pl.firstBaseline)
 	if anew {
 		pl.changed = p.now
 		if f.isNew {

@@ -55,11 +55,11 @@ func (p *pass) rebuild(pl *play) error {
 // attempt at the same revision goes on with. Of what this attempt has written
 // the revision may be guessed wrongly.
 func (p *pass) goesOn(pl *play, part *partial) bool {
-	before := !part.mtime.After(later(pl.opened, pl.attemptBegan))
+	before := !part.mtime.After(later(pl.firstBaseline, pl.attemptBegan))
 	if before && part.commit != "" && len(pl.Revisions) > 0 && !slices.Contains(pl.Revisions, part.commit) {
 		return false
 	}
-	return part.kept && !p.spent(part) || part.left && part.attached && !pl.listed
+	return part.counted && !p.spent(part) || part.resumed && part.attached && !pl.listed
 }
 
 // addNew adds what came and isn't part of a revision in flight, as far as is

@@ -28,7 +28,7 @@ func TestALockThatCameToNothingIsAFailedAttempt(t *testing.T) {
 	if !l.InPlay || l.Failed != 1 || l.Bytes != 700 {
 		t.Fatalf("look %+v", l)
 	}
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	if l = c.quietly(); l.Failed != 1 {
 		t.Fatalf("after a restart: %+v", l)
 	}

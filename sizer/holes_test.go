@@ -41,7 +41,7 @@ func TestAFinishedFileWithHolesIsNoSuccess(t *testing.T) {
 		c.finish("a", ".incomplete", commitA, "a.bin")
 		check(t, c.look(), "a.bin")
 		l := c.look()
-		c.restart(l.Memory)
+		c.restart(l.Checkpoint)
 		check(t, c.look(), "a.bin")
 	})
 	t.Run("without", func(t *testing.T) {

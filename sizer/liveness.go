@@ -6,7 +6,7 @@ import "slices"
 func (p *pass) takeUp() {
 	for _, part := range p.repo.partials {
 		if p.resumes(part) {
-			part.kept, part.attached = true, true
+			part.counted, part.attached = true, true
 		}
 	}
 }
@@ -16,7 +16,7 @@ func (p *pass) takeUp() {
 // tell whether somebody is still at it.
 func (p *pass) resumes(part *partial) bool {
 	pl := p.repo.play
-	return pl != nil && pl.restored && !pl.looked && !pl.LockSeen && part.mtime.After(pl.opened)
+	return pl != nil && pl.restored && !pl.looked && !pl.LockSeen && part.mtime.After(pl.firstBaseline)
 }
 
 // judge tells live partials from those of dead attempts, and one of twins
@@ -27,7 +27,7 @@ func (p *pass) judge() {
 		was := part.live
 		part.live = p.alive(part)
 		if was && !part.live && part.Attempt != "" {
-			part.beaten = true // nobody continues it
+			part.superseded = true // nobody continues it
 		}
 		if other := best[part.Etag]; other == nil || p.better(part, other) {
 			best[part.Etag] = part
@@ -35,16 +35,16 @@ func (p *pass) judge() {
 	}
 	for _, part := range p.repo.partials {
 		if best[part.Etag] != part {
-			part.live, part.beaten = false, true
+			part.live, part.superseded = false, true
 		}
-		part.attached = best[part.Etag] == part && (part.live || part.Attempt == "" || part.attached && !p.superseded(part))
+		part.attached = best[part.Etag] == part && (part.live || part.Attempt == "" || part.attached && !p.takenOver(part))
 	}
 }
 
 // alive: its blob's lock is held; or, where locks tell nothing about it, it
 // grew lately, or it was alive and no one has taken over.
 func (p *pass) alive(part *partial) bool {
-	if part.beaten {
+	if part.superseded {
 		return false
 	}
 	if p.held.has(part.Etag) || part.live && p.locked(part.Etag) {
@@ -108,7 +108,7 @@ func (p *pass) lockLost(part *partial) bool {
 
 // superseded: someone else downloads here now, and this partial can't be
 // continued by them.
-func (p *pass) superseded(part *partial) bool {
+func (p *pass) takenOver(part *partial) bool {
 	return part.Attempt != "" && p.held.any && !p.locked(part.Etag)
 }
 
@@ -131,7 +131,7 @@ func (p *pass) better(a, b *partial) bool {
 // a directory of its own. There a client takes the lock of a file to read what it has
 // noted of it, and only then looks whether that is still so (huggingface_hub 0.23 to 2.4).
 func (p *pass) untouched(part *partial) bool {
-	return part.grown.IsZero() && (part.midflight || p.repo.tree != nil)
+	return part.grown.IsZero() && (part.preexisting || p.repo.tree != nil)
 }
 
 // writtenNow reports whether it is the attempt under way that writes a live

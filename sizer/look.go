@@ -94,8 +94,8 @@ type Look struct {
 	Proof Proof
 	Completeness
 
-	// Memory is what this package wants to be given back after a restart.
-	Memory Memory
+	// Checkpoint is what this package wants to be given back after a restart.
+	Checkpoint Checkpoint
 }
 
 // Unsure is what a look can't tell for sure: why silence, or fewer bytes than before,

@@ -318,7 +318,7 @@ func TestARevisionFinishedWhileNobodyLookedIsNotHeldToTheDeadOneBefore(t *testin
 		}
 	})
 	t.Run("over a restart", func(t *testing.T) {
-		c.restart(before.Memory)
+		c.restart(before.Checkpoint)
 		if l := c.look(); l.Proof != ProvenByListing || l.Total != mib {
 			t.Fatalf("look %+v", l)
 		}
@@ -466,12 +466,12 @@ func TestRestartTakesUpAPlay(t *testing.T) {
 	c.kill(42)
 	c.partial("a", ".01234567.incomplete", 2*mib)
 	c.finish("a", ".01234567.incomplete", commitA, "a.bin")
-	c.restart(before.Memory)
+	c.restart(before.Checkpoint)
 	l := c.expect("finished meanwhile", want{play: true, bytes: 2 * mib, arrived: mib, total: 2 * mib, files: 1, done: 1, proof: ProvenByRequest})
 	if l.Play != before.Play {
 		t.Fatalf("play %q, was %q", l.Play, before.Play)
 	}
-	after := l.Memory
+	after := l.Checkpoint
 	after.Play = ""
 	c.restart(after)
 	c.expect("D10: told once", want{})
@@ -482,7 +482,7 @@ func TestAnOrphanWithoutAListingSpeaksAgainstCompletionOverARestart(t *testing.T
 	c.whole("a", 300, commitA, "config.json")
 	c.partial("b", ".01234567.incomplete", 0)
 	before := c.look()
-	c.restart(before.Memory)
+	c.restart(before.Checkpoint)
 	if l := c.look(); l.Unfinished != 1 {
 		t.Fatalf("look %+v", l)
 	}

@@ -88,7 +88,7 @@ func TestBlobsWithoutALinkYetAreNotForgotten(t *testing.T) {
 	}
 	t.Run("over a restart", func(t *testing.T) {
 		c := begin(t)
-		c.restart(c.look().Memory)
+		c.restart(c.look().Checkpoint)
 		c.expect("as before", want{play: true, bytes: 2*mib + 10, done: 2})
 		c.partial("c", ".downloadInProgress", 20)
 		c.expect("going on", want{play: true, bytes: 2*mib + 20, arrived: 10, done: 2, partials: 1})
@@ -374,7 +374,7 @@ func TestAFileInTheRootIsNotThatOfWhoHasLeftAPartialBesideTheBlobs(t *testing.T)
 	c.root = NewRoot(c.opts)
 	l := c.expect("left there", want{play: true, bytes: 1000, arrived: 1000, done: 1})
 	c.loose("aB3dE5g", mib)
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	if l := c.look(); l.Bytes >= mib {
 		t.Fatalf("look %+v", l)
 	}
@@ -414,7 +414,7 @@ func TestABlobThatWasWrittenLongBeforeItCameIsNotForgottenOverARestart(t *testin
 	must(t, os.Rename(c.in(demo, "blobs", etag("b")+".incomplete"), c.in(demo, "blobs", etag("b"))))
 	c.unlock("b")
 	c.kill(42)
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	for range 3 {
 		l = c.look()
 	}

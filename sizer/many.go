@@ -44,12 +44,12 @@ func (p *pass) settle(pl *play, key string, e fsys.Entry) error {
 	switch {
 	case known:
 		pl.settled.arrived = AddSaturating(pl.settled.arrived, max(0, size-before))
-	case e.After(pl.since):
+	case e.After(pl.baseline):
 		pl.settled.arrived = AddSaturating(pl.settled.arrived, size)
 	default:
 		pl.settled.found = AddSaturating(pl.settled.found, size)
 	}
-	if e.After(pl.since) && !known {
+	if e.After(pl.baseline) && !known {
 		pl.changed = p.now
 	}
 	return nil

@@ -115,7 +115,7 @@ func TestManySmallFilesAreCountedToTheLast(t *testing.T) {
 			if kept := len(c.root.repos[k.folder].play.files); kept > maxKept+many/10 {
 				t.Errorf("%d files are kept", kept)
 			}
-			c.restart(l.Memory)
+			c.restart(l.Checkpoint)
 			again, _ := c.lookAt(k.folder)
 			c.counts("after a restart", again, many)
 			if again.Arrived != 0 {
@@ -197,7 +197,7 @@ func TestALongListingHasATotalAndIsProven(t *testing.T) {
 			if l.Total != total || l.Files != many+1 || l.Missing != 1 || l.TotalSource != FromListingAtMost || l.Proof != NoProof {
 				t.Fatalf("total %d in %d files from %q, %d missing, proof %q", l.Total, l.Files, l.TotalSource, l.Missing, l.Proof)
 			}
-			c.restart(l.Memory)
+			c.restart(l.Checkpoint)
 			l, _ = c.lookAt(k.folder)
 			c.counts("after a restart", l, many)
 			if l.Total != total || l.Missing != 1 {

@@ -31,7 +31,7 @@ type Options struct {
 	// nobody's, until it grows or its lock is taken.
 	Opened time.Time
 	// Recall gives what was remembered about a repository, if anything.
-	Recall func(hfcache.Repo) (Memory, bool)
+	Recall func(hfcache.Repo) (Checkpoint, bool)
 	// Listing gives the files of a commit of which the cache has no listing,
 	// as the hub has them. It never waits: what it doesn't know yet it may
 	// know at a later look.

@@ -37,21 +37,20 @@ type partial struct {
 
 // An origin is where a partial comes from.
 type origin struct {
-	// fresh: it was made while somebody watched; midflight: it lay there
+	// fresh: it was made while somebody watched; preexisting: it lay there
 	// before, and no play of it was seen to end.
-	fresh, midflight bool
-	// kept: a former play, or a former life, has counted it.
-	kept bool
-	// left: the play has brought it in a former life of the daemon.
-	left bool
+	fresh, preexisting bool
+	// counted: a former play, or a former life, has counted it; resumed: the play has
+	// brought it in a former life of the daemon.
+	counted, resumed bool
 }
 
 // A standing is what a partial counts for.
 type standing struct {
-	// attached: it is counted as its blob's content; see judge. beaten: its
+	// attached: it is counted as its blob's content; see judge. superseded: its
 	// attempt is over or a better one of its blob is there, and it hasn't
 	// grown since.
-	live, attached, beaten bool
+	live, attached, superseded bool
 }
 
 // maxPartials bounds what a hostile repository can make us keep.
@@ -69,16 +68,16 @@ func (part *partial) measure(e fsys.Entry, written int64, now time.Time) {
 	if e.Inode != part.ino || e.Size < part.size && !part.cut(e) {
 		// Truncated, or another file under the name: it begins again.
 		part.ino, part.bytes, part.base = e.Inode, written, 0
-		part.grown, part.beaten = now, false
+		part.grown, part.superseded = now, false
 	} else if part.unwritten(e, now) {
 		// No byte has come, whatever the blocks say.
 	} else if written > part.bytes || e.Size > part.size {
-		part.grown, part.beaten = now, false
+		part.grown, part.superseded = now, false
 		part.bytes = max(part.bytes, written)
 	} else if !e.Mtime.Equal(part.mtime) {
 		// Old content written over (hf_xet <= 1.2), or a length that says
 		// nothing: bytes come that can't be counted.
-		part.grown, part.touched, part.beaten = now, now, false
+		part.grown, part.touched, part.superseded = now, now, false
 	}
 	part.size, part.mtime, part.seen = e.Size, e.Mtime, now
 }

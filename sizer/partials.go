@@ -88,19 +88,19 @@ func (p *pass) measurePartials(blobs fsys.Dir) error {
 func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
 	part.ino, part.size, part.mtime = e.Inode, e.Size, e.Mtime
 	part.bytes = p.root.fs.content(part.BlobName, e)
-	part.fresh = !bornOr(born, e).Before(p.repo.opened)
+	part.fresh = !bornOr(born, e).Before(p.repo.watchedSince)
 	if part.fresh {
 		part.grown = p.now
 		return
 	}
-	part.base, part.midflight = part.bytes, true
+	part.base, part.preexisting = part.bytes, true
 	pl := p.repo.play
-	part.left = pl != nil && pl.restored && !pl.looked && pl.brought(part)
-	part.attached = part.left
-	if part.left && len(pl.Revisions) == 1 {
+	part.resumed = pl != nil && pl.restored && !pl.looked && pl.brought(part)
+	part.attached = part.resumed
+	if part.resumed && len(pl.Revisions) == 1 {
 		part.commit = pl.Revisions[0]
 	}
-	if e.Ctime.After(p.repo.opened) {
+	if e.Ctime.After(p.repo.watchedSince) {
 		part.grown = p.now
 	}
 }

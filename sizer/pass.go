@@ -19,14 +19,14 @@ type Root struct {
 	clock *fsclock.Clock
 	repos map[string]*repo
 	// since holds what has moved on from Options.Since in this life.
-	since map[string]time.Time
+	baselines map[string]time.Time
 	// rested are the repositories at rest that weren't when this life began.
 	rested map[string]sighted
 	// came holds what Came has said of folders that weren't looked at yet.
 	came      map[string]time.Time
 	fs        fileSystem
 	processes downloader.Snapshot
-	temps     temps
+	temps     rootTempFiles
 	warned    map[string]bool
 	// collected is when garbage was last collected for want of memory.
 	collected time.Time
@@ -41,7 +41,7 @@ func NewRoot(opts Options) *Root {
 	opts.FS = clock
 	return &Root{
 		opts: opts, clock: clock, repos: make(map[string]*repo),
-		since: make(map[string]time.Time), rested: make(map[string]sighted), came: make(map[string]time.Time), warned: make(map[string]bool), processes: opts.Procs.Snapshot(),
+		baselines: make(map[string]time.Time), rested: make(map[string]sighted), came: make(map[string]time.Time), warned: make(map[string]bool), processes: opts.Procs.Snapshot(),
 	}
 }
 
@@ -66,13 +66,13 @@ type repo struct {
 	tree   *tree // of a Local one, else nil
 	// since: what is older was told, or was there before; opened: a partial
 	// untouched since then is nobody's. arrived: that was found out.
-	since, opened time.Time
-	arrived       bool
-	blobs         mark
-	names         fsys.Tally // in blobs/, where its mark is vague
-	born          time.Time  // of blobs/: inodes are used again
-	partials      map[string]*partial
-	locks         lockDir
+	baseline, watchedSince time.Time
+	arrived                bool
+	blobs                  mark
+	names                  fsys.Tally // in blobs/, where its mark is vague
+	born                   time.Time  // of blobs/: inodes are used again
+	partials               map[string]*partial
+	locks                  lockDir
 	// outsideLocks are those of hfcache.OutsideLockDir.
 	outsideLocks lockDir
 	// besides are the lock files in blobs/, lockedBesides of which blobs;
@@ -82,7 +82,7 @@ type repo struct {
 	reading       reading
 	revs          revisions
 	play          *play
-	// cutOffs are blobs that were left half copied; see Memory.CutOffs.
+	// cutOffs are blobs that were left half copied; see Checkpoint.CutOffs.
 	cutOffs []CutOff
 	// unlinked are blobs of the last play that no snapshot names.
 	unlinked []string
@@ -159,9 +159,9 @@ type pass struct {
 	// heldAgain: held is what the last reading found.
 	heldAgain bool
 	// aged: but for its age, the last reading would still stand.
-	aged      bool
-	places    places
-	strangers strangers
+	aged         bool
+	places       places
+	unattributed unattributed
 	// unsure: a file grows in the root that may be this repository's, of
 	// which it holds the lock.
 	unsure bool

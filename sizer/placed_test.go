@@ -226,7 +226,7 @@ func TestARevisionThatWasPlacedWhileTheDaemonWasDownIsFound(t *testing.T) {
 			if listed {
 				c.list(commitB, map[string]listedFile{"sub/b.bin": {"b", mib}})
 			}
-			c.restart(l.Memory)
+			c.restart(l.Checkpoint)
 			if l = c.look(); !slices.Contains(l.Revisions, commitB) || l.FilesDone != 1 || listed != (l.Proof == ProvenByListing) {
 				t.Errorf("look %+v", l)
 			}

@@ -19,7 +19,7 @@ type play struct {
 	Facts
 	// since: finished blobs that came later are this play's.
 	// opened is since, also where that has moved on with a restart.
-	since, opened time.Time
+	baseline, firstBaseline time.Time
 	// start is when it began, zero if that was in a former life of the daemon.
 	start time.Time
 	// restored: taken up from the memory of a former life of the daemon;
@@ -30,8 +30,8 @@ type play struct {
 	scope
 	crew
 	traces
-	guess  guess
-	search search
+	estimate estimate
+	search   search
 
 	files map[string]*file
 	// settled are those of which no more is expected, where there are many;
@@ -52,7 +52,7 @@ type scope struct {
 	rebuilt  time.Time
 	justDone []string // etags finished since that was last done
 	unlinked []string // those of them that no revision is known for
-	kept     []string // see Memory.Kept
+	counted  []string // see Checkpoint.Counted
 	// listed: every revision in flight has a listing; fromHub: of one of
 	// them only the hub has it.
 	listed, fromHub bool
@@ -71,10 +71,10 @@ type crew struct {
 	attempt, attemptBegan time.Time
 }
 
-// A guess is which listed files are wanted where no download command says so.
+// An estimate is which listed files are wanted where no download command says so.
 // It narrows the total. What proves a download complete it leaves alone, but
 // for a loader whose choice is sure.
-type guess struct {
+type estimate struct {
 	// loader is what all who download here load, nil if that isn't known.
 	loader *downloader.Loader
 	// requested is what download commands of the owner ask for, where the
@@ -144,13 +144,13 @@ type search struct {
 
 func newPlay(now, since time.Time) *play {
 	return &play{
-		Facts: Facts{Play: strconv.FormatInt(now.UnixNano(), 36)}, since: since, opened: since, start: now,
+		Facts: Facts{Play: strconv.FormatInt(now.UnixNano(), 36)}, baseline: since, firstBaseline: since, start: now,
 		files: make(map[string]*file), settled: newSettled(), failed: make(map[string]bool), tempo: tempo{changed: now},
 		traces: traces{inodes: make(map[uint64]string), locked: make(map[string]sighting), unlocked: make(map[string]time.Time)},
 	}
 }
 
-func restored(m Memory, c *fsclock.Clock) *play {
+func restored(m Checkpoint, c *fsclock.Clock) *play {
 	m = m.Copied()
 	pl := newPlay(time.Time{}, c.Ours(m.Since))
 	pl.Facts, pl.restored, pl.restoredBytes = m.Facts, true, m.Bytes
@@ -158,12 +158,12 @@ func restored(m Memory, c *fsclock.Clock) *play {
 	pl.running = make([]bool, len(m.Downloaders))
 	pl.attemptBegan, pl.formerFailed = c.Ours(m.Attempt), m.Failed
 	if !m.From.IsZero() {
-		pl.opened = c.Ours(m.From)
+		pl.firstBaseline = c.Ours(m.From)
 	}
 	if len(m.Revisions) == 0 {
-		pl.since = pl.opened
+		pl.baseline = pl.firstBaseline
 	}
-	pl.unlinked, pl.kept = m.Unlinked, m.Kept
+	pl.unlinked, pl.counted = m.Unlinked, m.Counted
 	for _, etag := range m.FailedBlobs {
 		pl.failed[etag] = true
 	}
@@ -175,15 +175,15 @@ func restored(m Memory, c *fsclock.Clock) *play {
 // and to be gone on with. What was written before the last play was told is none
 // of this one's.
 func (pl *play) brought(part *partial) bool {
-	since := later(later(pl.begun().Add(-fsys.Coarse), pl.attemptBegan), pl.opened)
-	return part.mtime.After(since) || slices.Contains(pl.kept, part.Etag)
+	since := later(later(pl.begun().Add(-fsys.Coarse), pl.attemptBegan), pl.firstBaseline)
+	return part.mtime.After(since) || slices.Contains(pl.counted, part.Etag)
 }
 
 // begun is when the play began.
 func (pl *play) begun() time.Time {
 	nanoseconds, err := strconv.ParseInt(pl.Play, 36, 64)
 	if err != nil {
-		return pl.since
+		return pl.baseline
 	}
 	return time.Unix(0, nanoseconds)
 }
@@ -330,8 +330,8 @@ func (pl *play) recounting() bool {
 	return len(pl.settled.files) > 0 && pl.recounted.Before(pl.moved)
 }
 
-// suppose takes it that what the filters select is wanted.
-func (g *guess) suppose(filters []hfcache.Filter) {
+// assume takes it that what the filters select is wanted.
+func (g *estimate) assume(filters []hfcache.Filter) {
 	if !slices.EqualFunc(filters, g.requested, hfcache.Filter.Equal) {
 		g.requested, g.begun = filters, -1
 	}
@@ -342,9 +342,9 @@ func (pl *play) source() Source {
 	switch {
 	case pl.wanted != nil:
 		return pl.from(FromListing, FromHub)
-	case pl.guess.sure:
+	case pl.estimate.sure:
 		return pl.from(FromLoader, FromHubLoader)
-	case pl.guess.narrowed:
+	case pl.estimate.narrowed:
 		return pl.from(FromHabits, FromHubHabits)
 	default:
 		return pl.from(FromListingAtMost, FromHubAtMost)

@@ -7,14 +7,14 @@ import (
 // begin opens a play if there is a sign of one: a live partial, a new blob.
 // A lock, a ref or a tree file is none: what is cached takes its lock too.
 func (p *pass) begin() bool {
-	since := p.repo.since
+	since := p.repo.baseline
 	sign := len(p.arrivedNew) > 0 || p.placedNew || p.held.temps > 0
 	for _, part := range p.repo.partials {
 		if !part.live || (!p.held.has(part.Etag) || p.untouched(part)) && p.spent(part) {
 			continue // who holds its lock has looked whether the blob is there
 		}
 		sign = true
-		if part.midflight { // what is here now was here before
+		if part.preexisting { // what is here now was here before
 			since = later(since, p.blobsTime)
 		}
 	}
@@ -38,7 +38,7 @@ func (p *pass) playOn(look *Look) error {
 	if p.hubAnswered(pl) || p.relisted || news || pl.renewed || p.recountDue(pl) || len(pl.justDone) > 0 || (!pl.listed || pl.differs || p.repo.tree != nil) && p.now.Sub(pl.rebuilt) >= rebuildAfter {
 		pl.rebuilt = p.now
 		pl.renewed = false
-		pl.guess.begun = -1
+		pl.estimate.begun = -1
 		if err := p.rebuild(pl); err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (p *pass) playOn(look *Look) error {
 	p.supersedeByBlobs(pl)
 	p.noteCutOffs(pl)
 	pl.attach(p)
-	p.reckon(pl)
+	p.updateEstimate(pl)
 	p.noticeLanded()
 	arrived := pl.count(p.countTemps())
 	if arrived > 0 || p.relisted || pl.moved.IsZero() {
@@ -64,7 +64,7 @@ func (p *pass) playOn(look *Look) error {
 	look.Arrived, pl.differs = arrived, look.Mismatched != nil
 	look.Proof = p.prove(pl, look)
 	if look.Proof == NoProof {
-		p.untaken(pl, look)
+		p.missingLinks(pl, look)
 		p.loading(pl, look)
 		p.narrow(pl, look)
 	}
@@ -128,7 +128,7 @@ func (pl *play) note(p *pass) {
 			pl.noteBeside(p, part)
 		}
 		// One that was left before anybody looked tells as well how its client writes.
-		pl.PartialSeen = pl.PartialSeen || part.live || part.mtime.After(pl.opened)
+		pl.PartialSeen = pl.PartialSeen || part.live || part.mtime.After(pl.firstBaseline)
 	}
 }
 
@@ -164,13 +164,13 @@ func (p *pass) unseen(pl *play, look *Look) {
 	}
 	// Clients with partials of their own write no such file. One with locks may have
 	// left one that nobody saw grow.
-	pl.BroughtUnseen = pl.bringsUnseen(p.repo.opened) || pl.BroughtUnseen && pl.restored && len(pl.locked) == 0
+	pl.BroughtUnseen = pl.bringsUnseen(p.repo.watchedSince) || pl.BroughtUnseen && pl.restored && len(pl.locked) == 0
 	switch {
 	case !pl.writesElsewhere():
-		look.Unseen = look.Unseen || p.strangers.growing
-		look.Unclaimed, look.Doubtful = p.strangers.seen, p.strangers.left
-	case !pl.PartialSeen && !p.strangers.growing:
-		look.Unclaimed, look.Doubtful = p.strangers.seen, p.strangers.left
+		look.Unseen = look.Unseen || p.unattributed.growing
+		look.Unclaimed, look.Doubtful = p.unattributed.seen, p.unattributed.left
+	case !pl.PartialSeen && !p.unattributed.growing:
+		look.Unclaimed, look.Doubtful = p.unattributed.seen, p.unattributed.left
 	}
 }
 
@@ -210,8 +210,8 @@ func (p *pass) calm(pl *play, look *Look) bool {
 
 // end closes the play: what lies there now was told.
 func (p *pass) end() {
-	p.repo.since = p.told(p.repo.play)
-	p.root.since[p.repo.folder] = p.repo.since
+	p.repo.baseline = p.reportedUntil(p.repo.play)
+	p.root.baselines[p.repo.folder] = p.repo.baseline
 	p.repo.unlinked = p.repo.play.finishedUnlinked()
 	files := p.repo.play.files
 	p.repo.play = nil
@@ -220,7 +220,7 @@ func (p *pass) end() {
 	for _, part := range p.repo.partials {
 		part.base, part.grown = part.bytes, time.Time{}
 		f := files[part.Etag]
-		part.kept, part.left = part.attached && part.Attempt == "" && f != nil && f.wanted, false
-		part.live, part.attached, part.fresh, part.midflight, part.asked = false, false, false, false, false
+		part.counted, part.resumed = part.attached && part.Attempt == "" && f != nil && f.wanted, false
+		part.live, part.attached, part.fresh, part.preexisting, part.asked = false, false, false, false, false
 	}
 }

@@ -12,9 +12,9 @@ import (
 // the look has seen.
 func TestWhatComesInThePlaceOfARemovedRepositoryIsTold(t *testing.T) {
 	c := newCache(t)
-	var seen Memory
+	var seen Checkpoint
 	swapped := false
-	c.watch(c.opts.Since, func(hfcache.Repo) (Memory, bool) { return Memory{Since: seen.Since}, !seen.Since.IsZero() })
+	c.watch(c.opts.Since, func(hfcache.Repo) (Checkpoint, bool) { return Checkpoint{Since: seen.Since}, !seen.Since.IsZero() })
 	c.opts.Listing = func(hfcache.Repo, string) (l hfcache.Listing, ok bool) {
 		if swapped {
 			return l, false
@@ -29,7 +29,7 @@ func TestWhatComesInThePlaceOfARemovedRepositoryIsTold(t *testing.T) {
 	c.whole("a", mib, commitA, "a.bin")
 	c.link("a", commitA, "b.bin")
 	l := c.look()
-	seen = l.Memory
+	seen = l.Checkpoint
 	if !swapped || !l.Gone || l.InPlay {
 		t.Fatalf("a look at both: %+v", l)
 	}

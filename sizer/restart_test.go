@@ -27,7 +27,7 @@ func TestWhatLayThereBeforeAPlayIsNotTakenUpAfterARestart(t *testing.T) {
 			must(t, os.Chtimes(left, then, then))
 			c.opts.Opened = time.Now().Add(time.Second)
 			began := time.Now().Add(-5 * time.Second)
-			c.restart(Memory{
+			c.restart(Checkpoint{
 				Since: time.Now(), From: began,
 				Facts: Facts{Play: newPlay(began, began).Play, Revisions: []string{commitA}, Bytes: 1000},
 			})
@@ -52,7 +52,7 @@ func TestAStrangersFileIsNoneOfADownloadThatIsKnownOverARestart(t *testing.T) {
 			} else {
 				c.whole("a", 1000, commitA, "a.bin")
 			}
-			c.restart(c.look().Memory)
+			c.restart(c.look().Checkpoint)
 			c.write(filepath.Join(c.path, "tmp", "abcdefg"), mib)
 			c.look()
 			c.write(filepath.Join(c.path, "tmp", "abcdefg"), 2*mib)

@@ -22,12 +22,12 @@ type Room struct {
 	Free int64
 }
 
-// brim is how little room counts as none: huggingface_hub writes 10 MiB at a
+// nearlyFull is how little room counts as none: huggingface_hub writes 10 MiB at a
 // time, so it fails before the last byte is taken.
-const brim = 16 << 20
+const nearlyFull = 16 << 20
 
 // Full reports whether next to nothing can be written any more.
-func (r Room) Full() bool { return r.Size > 0 && r.Free < brim }
+func (r Room) Full() bool { return r.Size > 0 && r.Free < nearlyFull }
 
 // roomOf reads the room of the file system that an open blobs directory is
 // on. The downloader has made that directory, so its owner writes there.

@@ -201,7 +201,7 @@ func faultD15(t *testing.T) {
 		c := newCache(t)
 		short(c)
 		l := c.look()
-		c.restart(l.Memory)
+		c.restart(l.Checkpoint)
 		check(t, c.look())
 	})
 	t.Run("when it was finished while nobody looked", func(t *testing.T) {
@@ -212,7 +212,7 @@ func faultD15(t *testing.T) {
 		must(t, os.Remove(c.in(demo, "blobs", etag("a")+".01234567.incomplete")))
 		c.whole("a", mib-1, commitA, "a.bin")
 		c.whole("b", mib, commitA, "b.bin")
-		c.restart(l.Memory)
+		c.restart(l.Checkpoint)
 		check(t, c.look())
 	})
 	t.Run("in the shared store", func(t *testing.T) {

@@ -50,19 +50,19 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	if rp := r.repos[folder]; rp != nil {
 		return rp
 	}
-	rp := &repo{name: name, folder: folder, since: r.opts.Since, opened: r.opts.Opened, last: r.rested[folder]}
+	rp := &repo{name: name, folder: folder, baseline: r.opts.Since, watchedSince: r.opts.Opened, last: r.rested[folder]}
 	delete(r.rested, folder)
 	rp.layout, rp.tree = layoutOf(name)
-	memory, known := Memory{}, false
+	memory, known := Checkpoint{}, false
 	if r.opts.Recall != nil {
 		memory, known = r.opts.Recall(name)
 	}
 	if known {
-		rp.since = later(rp.since, r.clock.Ours(memory.Since))
+		rp.baseline = later(rp.baseline, r.clock.Ours(memory.Since))
 		rp.cutOffs = slices.Clone(memory.CutOffs)
 	}
-	rp.since = later(rp.since, r.since[folder])
-	if _, moved := r.since[folder]; known && !moved && memory.Play != "" {
+	rp.baseline = later(rp.baseline, r.baselines[folder])
+	if _, moved := r.baselines[folder]; known && !moved && memory.Play != "" {
 		rp.play = restored(memory, r.clock)
 	}
 	r.repos[folder] = rp
@@ -73,7 +73,7 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 // look finds it as if it were the first.
 func (r *Root) Forget(folder string) {
 	if rp := r.repos[folder]; rp != nil {
-		r.since[folder] = later(r.since[folder], rp.since) // what came before stays told
+		r.baselines[folder] = later(r.baselines[folder], rp.baseline) // what came before stays told
 		delete(r.repos, folder)
 	}
 }
@@ -106,7 +106,7 @@ func (p *pass) run(look *Look) error {
 	}
 	p.held = p.readHeld()
 	p.stageTemps()
-	p.stageLoose()
+	p.claimUnattributedFiles()
 	p.takeUp()
 	p.judge()
 	if p.repo.play == nil && !p.begin() {
@@ -175,8 +175,8 @@ func (r *Root) rest(rp *repo) Pace {
 	case rp.play != nil || len(rp.partials) > 0 || rp.awaiting, rp.tree != nil && len(rp.tree.dirs) > 1:
 		return Slow
 	}
-	if rp.since.After(r.opts.Since) {
-		r.since[rp.folder] = rp.since
+	if rp.baseline.After(r.opts.Since) {
+		r.baselines[rp.folder] = rp.baseline
 		r.rested[rp.folder] = rp.last
 	}
 	delete(r.repos, rp.folder)

@@ -118,7 +118,7 @@ func TestAServersWorkerIsKnownByItsServer(t *testing.T) {
 		t.Fatalf("look %+v", l)
 	}
 	procs := c.opts.Procs
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	c.opts.Procs = procs
 	c.root = NewRoot(c.opts)
 	bring("s2", mib, "model-00002-of-00002.safetensors")

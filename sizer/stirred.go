@@ -25,9 +25,9 @@ func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
 	r.fs.learn(top, e.Dev)
 	p := &pass{root: r, now: r.clock.Look(now), top: top}
 	p.listTemps()
-	p.listLoose()
+	p.listUnattributed()
 	folders := make(map[string]bool)
-	if p.anyUnclaimed(r.temps.loose) {
+	if p.anyUnclaimed(r.temps.unattributed) {
 		if folder := p.sole(); folder != "" {
 			folders[folder] = true
 		}
@@ -41,5 +41,5 @@ func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
 			}).run()
 		}
 	}
-	return slices.Sorted(maps.Keys(folders)), len(r.temps.found) > 0 || r.temps.mayLoose || len(r.temps.loose) > 0
+	return slices.Sorted(maps.Keys(folders)), len(r.temps.found) > 0 || r.temps.mayBeUnattributed || len(r.temps.unattributed) > 0
 }

@@ -61,7 +61,7 @@ func TestANewAttemptLeavesTheRevisionOfTheLastBehind(t *testing.T) {
 			c.partial("new", ".part", mib)
 			l := c.look()
 			if restart {
-				c.restart(l.Memory)
+				c.restart(l.Checkpoint)
 				c.look()
 			}
 			c.write(c.in(demo, "blobs", etag("new")+".part"), 2*mib)
@@ -97,8 +97,8 @@ func TestAfterARestartOnlyTheAttemptsOwnPartialsCount(t *testing.T) {
 			must(t, os.Chtimes(left, then, then))
 			c.opts.Opened = time.Now().Add(time.Second)
 			began := time.Now().Add(-time.Minute)
-			c.restart(Memory{
-				Since: time.Now(), From: began, Attempt: time.Now().Add(-5 * time.Second), Kept: tt.kept,
+			c.restart(Checkpoint{
+				Since: time.Now(), From: began, Attempt: time.Now().Add(-5 * time.Second), Counted: tt.kept,
 				Facts: Facts{
 					Play: newPlay(began, began).Play, Revisions: []string{commitA}, Bytes: 1000,
 					Downloaders: []downloader.Process{{PID: 42, Command: "router"}},
@@ -108,8 +108,8 @@ func TestAfterARestartOnlyTheAttemptsOwnPartialsCount(t *testing.T) {
 			if l.Bytes != tt.bytes {
 				t.Fatalf("look %+v", l)
 			}
-			if tt.kept != nil && !slices.Equal(l.Memory.Kept, tt.kept) {
-				t.Fatalf("forgotten: %v", l.Memory.Kept)
+			if tt.kept != nil && !slices.Equal(l.Checkpoint.Counted, tt.kept) {
+				t.Fatalf("forgotten: %v", l.Checkpoint.Counted)
 			}
 		})
 	}
@@ -142,7 +142,7 @@ func TestAWholeDownloadLeavesNothingToGoOnWith(t *testing.T) {
 	c.partial("old", ".incomplete", mib)
 	c.look()
 	c.kill(42)
-	c.restart(c.look().Memory)
+	c.restart(c.look().Checkpoint)
 	c.look()
 	c.list(commitB, map[string]listedFile{"b.bin": {"b", 2 * mib}})
 	c.run(43, "hf")
@@ -227,7 +227,7 @@ func TestAnOrphanSpeaksAgainstCompletionWhateverItsRevisionWasTakenFor(t *testin
 			l := c.look()
 			c.kill(42)
 			if restart {
-				c.restart(l.Memory)
+				c.restart(l.Checkpoint)
 				c.look()
 			}
 			c.whole("config", 800, commitB, "config.json")
@@ -297,7 +297,7 @@ func TestWhatIsPutInItsPlaceTwiceStaysWithItsRevision(t *testing.T) {
 				c.write(c.in(demo, "blobs", etag("a")), mib)
 			})
 			if restart {
-				c.restart(l.Memory)
+				c.restart(l.Checkpoint)
 			}
 			for range 2 {
 				if l := c.look(); !slices.Equal(l.Revisions, []string{commitB}) || l.Bytes != mib+1000 {

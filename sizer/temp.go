@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// temps are the files of that kind in the root.
-type temps struct {
+// rootTempFiles are the files in a root that clients write there until they are whole: found
+// are those of huggingface_hub <= 0.22, unattributed those of Rust's hf-hub <= 0.3, in a
+// directory of their own.
+type rootTempFiles struct {
 	mark  mark
-	found map[string]*temp
+	found map[string]*rootTemp
 	// unlocked is when a repository was last seen to hold no lock that may stand
 	// for such a file, while there are some.
 	unlocked map[string]time.Time
-	// loose are those of Rust's clients; see stageLoose. mayLoose: where they
-	// lie there was a name when the root was listed.
-	mayLoose  bool
-	looseMark mark
-	loose     map[string]*temp
+	// mayBeUnattributed: where the latter lie there was a name when the root was listed.
+	mayBeUnattributed bool
+	unattributedMark  mark
+	unattributed      map[string]*rootTemp
 }
 
-// A temp is one of them. Where it counts, what was counted is its base.
-type temp struct {
+// A rootTemp is one of them. Where it counts, what was counted is its base.
+type rootTemp struct {
 	partial
 	born, seen time.Time
 	// owner is the folder of the repository that claimed it at claimed.
@@ -31,9 +32,9 @@ type temp struct {
 	contested, forsaken bool
 }
 
-// strangers are such files, and those of other clients in the root, that nobody
-// claims.
-type strangers struct {
+// unattributed counts the files in the root that no repository claims, as far as they may
+// be this play's.
+type unattributed struct {
 	seen, left int
 	growing    bool
 	// since is from when on what was written to may be of this play, zero until it is asked for.
@@ -47,9 +48,9 @@ type strangers struct {
 // on with it, or of one that doesn't care for it.
 type stagingLocks struct{ bare, again, over map[string]bool }
 
-func (t *temps) all() iter.Seq[*temp] {
-	return func(yield func(*temp) bool) {
-		for _, found := range []map[string]*temp{t.found, t.loose} {
+func (t *rootTempFiles) all() iter.Seq[*rootTemp] {
+	return func(yield func(*rootTemp) bool) {
+		for _, found := range []map[string]*rootTemp{t.found, t.unattributed} {
 			for _, one := range found {
 				if !yield(one) {
 					return
@@ -59,7 +60,7 @@ func (t *temps) all() iter.Seq[*temp] {
 	}
 }
 
-func (t *temps) noteUnlocked(folder string, now time.Time) {
+func (t *rootTempFiles) noteUnlocked(folder string, now time.Time) {
 	if t.unlocked == nil {
 		t.unlocked = make(map[string]time.Time)
 	}
@@ -71,11 +72,11 @@ func (t *temps) noteUnlocked(folder string, now time.Time) {
 func (l stagingLocks) none() bool { return len(l.bare)+len(l.again) == 0 }
 
 // growing: it was seen to, lately and since somebody claimed it last.
-func (t *temp) growing(now time.Time) bool {
+func (t *rootTemp) growing(now time.Time) bool {
 	return t.grown.After(t.claimed) && now.Sub(t.grown) < grace
 }
 
-func release(t *temp, now time.Time) { t.owner, t.claimed, t.live = "", now, false }
+func release(t *rootTemp, now time.Time) { t.owner, t.claimed, t.live = "", now, false }
 
 // maxTemps bounds how many are looked at.
 const maxTemps = 256

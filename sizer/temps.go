@@ -26,9 +26,9 @@ func (p *pass) listTemps() {
 	}
 	defer root.Close()
 	former := t.found
-	t.mark, t.found, t.mayLoose = p.mark(e), make(map[string]*temp), false
+	t.mark, t.found, t.mayBeUnattributed = p.mark(e), make(map[string]*rootTemp), false
 	_ = root.Names(func(name string) bool {
-		t.mayLoose = t.mayLoose || name == hfcache.RustTempDir
+		t.mayBeUnattributed = t.mayBeUnattributed || name == hfcache.RustTempDir
 		if !hfcache.IsRootTemp(name) {
 			return true
 		}
@@ -36,14 +36,14 @@ func (p *pass) listTemps() {
 		// Clients also probe with directories of such names.
 		if e, err := root.Lstat(name); err == nil && e.Regular() {
 			if t.found[name] = former[name]; former[name] == nil {
-				t.found[name] = &temp{born: bornOr(p.root.clock.Ours(root.Born(name)), e), seen: p.now, partial: partial{
+				t.found[name] = &rootTemp{born: bornOr(p.root.clock.Ours(root.Born(name)), e), seen: p.now, partial: partial{
 					ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 				}}
 			}
 		}
 		return len(t.found) < maxTemps
 	})
-	t.mayLoose = t.mayLoose || len(t.found) == maxTemps // more names weren't read
+	t.mayBeUnattributed = t.mayBeUnattributed || len(t.found) == maxTemps // more names weren't read
 	for name, gone := range former {
 		if t.found[name] == nil {
 			p.root.moved(gone)
@@ -60,13 +60,13 @@ func (p *pass) mayStage() bool {
 		return false // its clients write beneath it
 	}
 	p.listTemps()
-	p.listLoose()
-	return len(p.root.temps.found) > 0 || len(p.root.temps.loose) > 0
+	p.listUnattributed()
+	return len(p.root.temps.found) > 0 || len(p.root.temps.unattributed) > 0
 }
 
 // moved: the file is in its place now, or gone. Its bytes must not arrive a
 // second time, and not be missed until its blob is found, at the next look.
-func (r *Root) moved(gone *temp) {
+func (r *Root) moved(gone *rootTemp) {
 	if rp := r.repos[gone.owner]; rp != nil && rp.play != nil {
 		rp.play.tempDebt = AddSaturating(rp.play.tempDebt, gone.base)
 		rp.play.underway, rp.play.landingLooks = AddSaturating(rp.play.underway, gone.base), r.landing()
@@ -82,7 +82,7 @@ func (r *Root) landing() int {
 
 // measureTemp is measure for a file that may not have been looked at for long: what
 // came meanwhile came when it was written to last.
-func (p *pass) measureTemp(t *temp, e fsys.Entry) {
+func (p *pass) measureTemp(t *rootTemp, e fsys.Entry) {
 	before := t.partial.seen
 	t.measure(p.numbered(e, &t.partial), p.root.fs.written(e), p.now)
 	if t.grown.Equal(p.now) && p.now.Sub(later(before, t.seen)) >= grace && e.Mtime.Before(p.now) {
@@ -104,7 +104,7 @@ func (p *pass) releaseTemps() {
 // since this look measured them: it may have found their blobs, and must not
 // count them twice.
 func (p *pass) noticeLanded() {
-	for _, found := range []map[string]*temp{p.root.temps.found, p.root.temps.loose} {
+	for _, found := range []map[string]*rootTemp{p.root.temps.found, p.root.temps.unattributed} {
 		for path, t := range found {
 			if t.owner != p.repo.folder {
 				continue
@@ -133,48 +133,48 @@ func (p *pass) countTemps() (staged, fresh int64) {
 }
 
 // listLoose brings their names up to date.
-func (p *pass) listLoose() {
+func (p *pass) listUnattributed() {
 	t := &p.root.temps
-	if !t.mayLoose && len(t.loose) == 0 {
+	if !t.mayBeUnattributed && len(t.unattributed) == 0 {
 		return
 	}
 	dir, err := p.top.Sub(hfcache.RustTempDir)
 	if err != nil {
-		for _, gone := range t.loose {
+		for _, gone := range t.unattributed {
 			p.root.moved(gone)
 		}
-		t.looseMark, t.loose = mark{}, nil
+		t.unattributedMark, t.unattributed = mark{}, nil
 		return
 	}
 	defer dir.Close()
 	e, err := dir.Stat()
-	if err != nil || !t.looseMark.stale(e) {
+	if err != nil || !t.unattributedMark.stale(e) {
 		return
 	}
-	former := t.loose
-	t.looseMark, t.loose = p.mark(e), make(map[string]*temp)
+	former := t.unattributed
+	t.unattributedMark, t.unattributed = p.mark(e), make(map[string]*rootTemp)
 	_ = dir.Names(func(name string) bool {
 		if !hfcache.IsRustTemp(name) {
 			return true
 		}
 		path := hfcache.RustTempDir + "/" + strings.Clone(name)
 		if known := former[path]; known != nil {
-			t.loose[path] = known
+			t.unattributed[path] = known
 		} else if e, err := dir.Lstat(name); err == nil && e.Regular() {
-			t.loose[path] = p.newLoose(dir, name, e)
+			t.unattributed[path] = p.newUnattributed(dir, name, e)
 		}
-		return len(t.loose) < maxTemps
+		return len(t.unattributed) < maxTemps
 	})
 	for path, gone := range former {
-		if t.loose[path] == nil {
+		if t.unattributed[path] == nil {
 			p.root.moved(gone)
 		}
 	}
 }
 
 // newLoose takes up a file: what lay there before the watch began isn't new.
-func (p *pass) newLoose(dir fsys.Dir, name string, e fsys.Entry) *temp {
-	t := &temp{born: bornOr(p.root.clock.Ours(dir.Born(name)), e), seen: p.now, partial: partial{
+func (p *pass) newUnattributed(dir fsys.Dir, name string, e fsys.Entry) *rootTemp {
+	t := &rootTemp{born: bornOr(p.root.clock.Ours(dir.Born(name)), e), seen: p.now, partial: partial{
 		ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 	}}
 	if t.born.Before(p.root.opts.Opened) {
@@ -186,7 +186,7 @@ func (p *pass) newLoose(dir fsys.Dir, name string, e fsys.Entry) *temp {
 }
 
 // anyUnclaimed reports whether a file has come lately that nobody has claimed.
-func (p *pass) anyUnclaimed(temps map[string]*temp) bool {
+func (p *pass) anyUnclaimed(temps map[string]*rootTemp) bool {
 	for _, t := range temps {
 		if t.owner == "" && p.now.Sub(t.seen) < grace {
 			return true
@@ -196,7 +196,7 @@ func (p *pass) anyUnclaimed(temps map[string]*temp) bool {
 }
 
 // release gives a file up: it is this repository's again if it grows.
-func (p *pass) release(t *temp) { release(t, p.now) }
+func (p *pass) release(t *rootTemp) { release(t, p.now) }
 
 // tempAt is a file of the root as it is now, if there is one.
 func (p *pass) tempAt(path string) (fsys.Entry, bool) {

@@ -305,7 +305,7 @@ func (p *pass) findNoted(down fsys.Dir, since time.Time) error {
 		}
 	}
 	if p.repo.play == nil && len(p.arrivedNew) == 0 && !young && !p.root.opts.Vague {
-		p.repo.since = p.blobsTime // deletions only: don't ask again
+		p.repo.baseline = p.blobsTime // deletions only: don't ask again
 	}
 	return nil
 }

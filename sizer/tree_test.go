@@ -91,7 +91,7 @@ func TestALocalDirIsFollowedFromItsFirstPartialToItsProof(t *testing.T) {
 	c.local("an empty partial begins it", want{play: true, total: 8 * mib, files: 3, missing: 3, partials: 1})
 	c.fetch("a.bin", "a", mib)
 	l := c.local("bytes arrive", want{play: true, bytes: mib, arrived: mib, total: 8 * mib, files: 3, missing: 3, partials: 1})
-	if len(l.InFlight) != 1 || l.InFlight[0].Name != "a.bin" || l.TotalSource != FromListing || l.Memory.Name.ID != "org/demo" {
+	if len(l.InFlight) != 1 || l.InFlight[0].Name != "a.bin" || l.TotalSource != FromListing || l.Checkpoint.Name.ID != "org/demo" {
 		t.Fatalf("look %+v", l)
 	}
 	c.put("a.bin", "a", 3*mib, commitA)
@@ -129,7 +129,7 @@ func TestARequestIsBelievedOnlyWhereItIsAbout(t *testing.T) {
 	c.run(43, "hf", "download", "org/demo", "--include", "a.bin")
 	c.holdLocal(43, "a.bin")
 	c.fetch("a.bin", "a", mib)
-	if l, _ := c.lookAt(llama); l.WantedKnown || l.Memory.Name.ID != "" {
+	if l, _ := c.lookAt(llama); l.WantedKnown || l.Checkpoint.Name.ID != "" {
 		t.Errorf("in a directory of its own: %+v", l)
 	}
 }
@@ -267,10 +267,10 @@ func TestALocalDirGoesOnOverARestart(t *testing.T) {
 	l := c.local("before", want{play: true, bytes: mib + mib/2, arrived: mib + mib/2, total: 2 * mib, files: 2, done: 1, missing: 1, partials: 1})
 	c.put("sub/b.bin", "b", mib, commitA)
 	c.kill(42)
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	l = c.local("finished meanwhile", want{play: true, bytes: 2 * mib, arrived: mib / 2, total: 2 * mib, files: 2, done: 2, proof: ProvenByListing})
-	if l.Memory.Name.ID != "org/demo" {
-		t.Errorf("name %+v", l.Memory.Name)
+	if l.Checkpoint.Name.ID != "org/demo" {
+		t.Errorf("name %+v", l.Checkpoint.Name)
 	}
 }
 
@@ -432,7 +432,7 @@ func TestAFileThatIsFetchedAnewTellsTheRevisionOfALocalDir(t *testing.T) {
 	if !slices.Equal(l.Revisions, []string{commitB}) || l.Bytes != 2*eachSize {
 		t.Fatalf("fetched anew: look %+v", l)
 	}
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	if l, _ = c.lookAt(llama); l.Bytes != 2*eachSize || l.FilesDone != 2 {
 		t.Fatalf("after a restart: look %+v", l)
 	}

@@ -23,12 +23,12 @@ func (p *pass) updateLoader(pl *play) {
 		p.lookAround(pl)
 		return
 	}
-	pl.guess.around = false
-	pl.guess.suppose(nil)
+	pl.estimate.around = false
+	pl.estimate.assume(nil)
 	var loaders []*downloader.Loader
 	running := 0
 	for i, d := range pl.Downloaders {
-		if !pl.running[i] && (pl.guess.loader != nil || !pl.restoredWanted(i)) {
+		if !pl.running[i] && (pl.estimate.loader != nil || !pl.restoredWanted(i)) {
 			continue
 		}
 		running++
@@ -43,8 +43,8 @@ func (p *pass) updateLoader(pl *play) {
 	if len(loaders) == running {
 		agreed = loaders[0]
 	}
-	if (agreed == nil) != (pl.guess.loader == nil) || agreed != nil && *agreed != *pl.guess.loader {
-		pl.guess.loader, pl.guess.begun = agreed, -1
+	if (agreed == nil) != (pl.estimate.loader == nil) || agreed != nil && *agreed != *pl.estimate.loader {
+		pl.estimate.loader, pl.estimate.begun = agreed, -1
 	}
 }
 
@@ -62,13 +62,13 @@ func (p *pass) lookAround(pl *play) {
 		return
 	}
 	found := p.root.opts.Procs.Fetched(p.now, p.repo.name, oldest)
-	pl.guess.around = found.Loader != nil
+	pl.estimate.around = found.Loader != nil
 	switch filters := p.ownersFilters(found.Requests); {
 	case found.Loader == nil && len(filters) > 0:
-		pl.guess.suppose(filters)
-	case found.Loader != nil && (pl.guess.loader == nil || *found.Loader != *pl.guess.loader):
-		pl.guess.suppose(nil)
-		pl.guess.loader, pl.guess.begun = found.Loader, -1
+		pl.estimate.assume(filters)
+	case found.Loader != nil && (pl.estimate.loader == nil || *found.Loader != *pl.estimate.loader):
+		pl.estimate.assume(nil)
+		pl.estimate.loader, pl.estimate.begun = found.Loader, -1
 	}
 }
 
@@ -94,21 +94,21 @@ func (p *pass) ownersFilters(requests map[string][]*downloader.Request) (filters
 	return filters
 }
 
-// reckon works out anew which files to leave out of the total, if there may be
+// updateEstimate works out anew which files to leave out of the total, if there may be
 // a reason to. What is there, or comes after all, counts in any case.
-func (p *pass) reckon(pl *play) {
+func (p *pass) updateEstimate(pl *play) {
 	begun := 0
 	for _, f := range pl.files {
 		if pl.began(f) {
 			begun++
 		}
 	}
-	weighed := pl.guess.weighed
+	weighed := pl.estimate.weighed
 	settled := pl.Settled || !weighed.IsZero() && p.now.Sub(weighed) >= settling
-	if begun == pl.guess.begun && settled == pl.Settled {
+	if begun == pl.estimate.begun && settled == pl.Settled {
 		return
 	}
-	g := &pl.guess
+	g := &pl.estimate
 	g.choices, g.sure, g.narrowed, g.begun, pl.Settled = nil, false, false, begun, settled
 	for _, f := range pl.files {
 		f.out = false
@@ -121,7 +121,7 @@ func (p *pass) reckon(pl *play) {
 	for _, commit := range pl.Revisions {
 		l := p.repo.revs.at(commit).list()
 		keeps := p.habit(pl, l)
-		if choice, ok := pl.guess.choices[commit]; ok {
+		if choice, ok := pl.estimate.choices[commit]; ok {
 			keeps = choice.Likely
 		} else if requested := p.requested(pl, l); requested != nil {
 			keeps = requested
@@ -133,17 +133,17 @@ func (p *pass) reckon(pl *play) {
 	}
 	for key, f := range pl.files {
 		f.out = f.wanted && f.want >= 0 && !kept[key] && !pl.began(f)
-		pl.guess.narrowed = pl.guess.narrowed || f.out
+		pl.estimate.narrowed = pl.estimate.narrowed || f.out
 	}
 }
 
 // requested tells which files of a listing are asked for, nil if that isn't
 // known, or if something else was begun: then it is another who fetches here.
 func (p *pass) requested(pl *play, l *listing) func(path string) bool {
-	if pl.guess.requested == nil {
+	if pl.estimate.requested == nil {
 		return nil
 	}
-	asks, asked := matchAny(pl.guess.requested), make(map[string]bool)
+	asks, asked := matchAny(pl.estimate.requested), make(map[string]bool)
 	for _, listed := range l.files {
 		key := p.repo.layout.key(listed)
 		asked[key] = asked[key] || asks(listed.Path)
@@ -159,7 +159,7 @@ func (p *pass) requested(pl *play, l *listing) func(path string) bool {
 // choose asks what the loader fetches of each revision in flight. It is known
 // of all or of none.
 func (p *pass) choose(pl *play) {
-	if pl.guess.loader == nil {
+	if pl.estimate.loader == nil {
 		return
 	}
 	choices, sure := make(map[string]downloader.Choice), true
@@ -169,14 +169,14 @@ func (p *pass) choose(pl *play) {
 		for i, listed := range files {
 			paths[i] = listed.Path
 		}
-		choice, ok := pl.guess.loader.Weights(paths)
+		choice, ok := pl.estimate.loader.Weights(paths)
 		if !ok {
 			return
 		}
 		choices[commit] = choice
 		sure = sure && !slices.ContainsFunc(paths, func(path string) bool { return choice.Possible(path) && !choice.Likely(path) })
 	}
-	pl.guess.choices, pl.guess.sure = choices, sure
+	pl.estimate.choices, pl.estimate.sure = choices, sure
 }
 
 // farBehind is how many files that come later in a directory have to have been
@@ -206,8 +206,8 @@ func (p *pass) habit(pl *play, l *listing) func(path string) bool {
 		dir := path.Dir(listed.Path)
 		inDir[dir] = append(inDir[dir], listed.Path)
 	}
-	if len(formats) > 0 && pl.guess.weighed.IsZero() {
-		pl.guess.weighed = p.now
+	if len(formats) > 0 && pl.estimate.weighed.IsZero() {
+		pl.estimate.weighed = p.now
 	}
 	oneFormat := len(formats) == 1 && !all && pl.Settled
 	return func(file string) bool {

@@ -65,7 +65,7 @@ func TestALoaderWantsOneFormatOfItsWeights(t *testing.T) {
 			c := newCache(t)
 			again := func(l Look) {
 				if restarts {
-					c.restart(l.Memory)
+					c.restart(l.Checkpoint)
 				}
 			}
 			c.run(42, "vllm", "serve", "org/demo", "--port", "8000")
@@ -169,7 +169,7 @@ func TestALoaderWithoutAListingLacksItsWeights(t *testing.T) {
 	if l := c.look(); !l.InPlay || !l.Awaited {
 		t.Fatalf("look %+v", l)
 	}
-	c.restart(c.look().Memory)
+	c.restart(c.look().Checkpoint)
 	if l := c.look(); !l.InPlay || !l.Awaited {
 		t.Fatalf("after a restart: %+v", l)
 	}
@@ -285,7 +285,7 @@ func TestADeadLoadersWeightsAreStillWhatItWanted(t *testing.T) {
 	if !l.Lacking || l.Awaited || l.Settled != NoProof {
 		t.Fatalf("look %+v", l)
 	}
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	l = c.total("after a restart, too", FromLoader, 3*mib, 2, 8)
 	if !l.Lacking || l.Awaited || l.Settled != NoProof {
 		t.Fatalf("look %+v", l)
@@ -301,11 +301,11 @@ func TestAnUnknownDownloadersFormatIsGuessed(t *testing.T) {
 	c.lock(42, "s1")
 	c.partial("s1", ".01234567.incomplete", mib)
 	l := c.total("another format may be about to come", FromListingAtMost, twoFormatsBytes, 8, 8)
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	c.total("a restart doesn't shorten that", FromListingAtMost, twoFormatsBytes, 8, 8)
 	c.now = c.now.Add(settling)
 	l = c.total("nobody wants two formats", FromHabits, 3*mib+2100, 7, 8)
-	c.restart(l.Memory)
+	c.restart(l.Checkpoint)
 	l = c.total("nor after a restart", FromHabits, 3*mib+2100, 7, 8)
 	if l.Missing != 7 || l.WantedKnown {
 		t.Fatalf("the proof asks for all: %+v", l)

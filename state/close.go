@@ -29,7 +29,7 @@ func (s *Store) settle(e *episode) {
 func (s *Store) close(e *episode) {
 	if rec := s.repoRecord(e.key()); e.played() && e.Number > rec.Number {
 		rec.Number, rec.Home = e.Number, e.Episode.Home
-		rec.Since, rec.CutOffs = e.Episode.Memory.Since, e.Episode.Memory.CutOffs
+		rec.Since, rec.CutOffs = e.Episode.Checkpoint.Since, e.Episode.Checkpoint.CutOffs
 		e.of.touch(rec)
 	}
 	e.of.end(e)

@@ -9,7 +9,7 @@ import (
 // copyEpisode shares nothing that its owner goes on to change.
 func copyEpisode(ep tracker.Episode) tracker.Episode {
 	ep.Warned = maps.Clone(ep.Warned)
-	ep.Memory = ep.Memory.Copied()
+	ep.Checkpoint = ep.Checkpoint.Copied()
 	return ep
 }
 

@@ -150,11 +150,11 @@ func (d *daemon) see(t *testing.T, dl download) {
 			return // told before
 		}
 		ep = record(dl.id, dl.repo, 0)
-		ep.Memory.Since = since
+		ep.Checkpoint.Since = since
 	}
 	end := ep
 	end.Phase = tracker.PhaseOver
-	end.Memory.Since = dl.at
+	end.Checkpoint.Since = dl.at
 	if dl.atOnce {
 		d.commit(end, tracker.Preparing, tracker.Completed)
 		return

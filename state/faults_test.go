@@ -284,7 +284,7 @@ func testDiskRefuses(t *testing.T) {
 			kill(s)
 			s, _ = openStore(t, dir, on)
 			m, _ := s.Repo(root, home, llama)
-			if _, known := s.Root(root, numbered(7)); !known || !m.Since.Equal(over(ep).Memory.Since) || len(s.episodes) > 0 {
+			if _, known := s.Root(root, numbered(7)); !known || !m.Since.Equal(over(ep).Checkpoint.Since) || len(s.episodes) > 0 {
 				t.Errorf("afterwards: root known %v, memory %+v, %d episodes", known, m, len(s.episodes))
 			}
 		})

@@ -230,14 +230,14 @@ func record(id string, repo hfcache.Repo, minute int) tracker.Episode {
 	return tracker.Episode{
 		Phase: tracker.PhaseActive,
 		ID:    id, Root: root, Repo: repo, Play: id, Began: at,
-		Memory: sizer.Memory{Since: at, Facts: sizer.Facts{Play: id, Revisions: []string{"abc"}}, CutOffs: []sizer.CutOff{{Etag: id}}},
+		Checkpoint: sizer.Checkpoint{Since: at, Facts: sizer.Facts{Play: id, Revisions: []string{"abc"}}, CutOffs: []sizer.CutOff{{Etag: id}}},
 	}
 }
 
 // over is that record after its end, a minute later.
 func over(ep tracker.Episode) tracker.Episode {
 	ep.Phase = tracker.PhaseOver
-	ep.Memory.Since, ep.Memory.Play = ep.Began.Add(time.Minute), ""
+	ep.Checkpoint.Since, ep.Checkpoint.Play = ep.Began.Add(time.Minute), ""
 	return ep
 }
 

@@ -60,7 +60,7 @@ func TestWhatIsRememberedBelongsToADirectory(t *testing.T) {
 		t.Helper()
 		for _, life := range []string{"", " after a restart"} {
 			m, known := s.Repo(root, home, llama)
-			if known != (want.ID != "") || !m.Since.Equal(want.Memory.Since) {
+			if known != (want.ID != "") || !m.Since.Equal(want.Checkpoint.Since) {
 				t.Errorf("%+v%s: got %+v, %v", home, life, m, known)
 			}
 			kill(s)

@@ -61,9 +61,9 @@ func TestCommitKeepsNothingOfTheEngine(t *testing.T) {
 	ep.Warned = map[tracker.Kind]bool{}
 	l.Commit(&ep, nil)
 	ep.Warned[tracker.OrphansFound] = true
-	ep.Memory.Revisions[0] = "changed"
+	ep.Checkpoint.Revisions[0] = "changed"
 	l.pass()
-	if got := s.Episodes()[0]; len(got.Warned) > 0 || got.Memory.Revisions[0] != "abc" {
+	if got := s.Episodes()[0]; len(got.Warned) > 0 || got.Checkpoint.Revisions[0] != "abc" {
 		t.Errorf("the record changed after its commit: %+v", got)
 	}
 }

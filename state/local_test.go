@@ -40,7 +40,7 @@ func TestLogsOfLocalDirectoriesKeepTheirNames(t *testing.T) {
 			ep := record(fmt.Sprint("e", i), c.repo, i)
 			ep.Root = c.root
 			if life > 0 {
-				ep.Memory.Name = llama
+				ep.Checkpoint.Name = llama
 			}
 			// The event says what the lines call it.
 			e := event(ep, tracker.Preparing)

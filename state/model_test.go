@@ -117,7 +117,7 @@ func (m *machine) tell(rt *rapid.T, end bool, kind tracker.Kind) {
 	e.ep.Seq++
 	if end {
 		e.ep = over(e.ep)
-		m.model.since[repo] = e.ep.Memory.Since
+		m.model.since[repo] = e.ep.Checkpoint.Since
 	}
 	ev := event(e.ep, kind)
 	ev.ID = fmt.Sprint(e.ep.ID, "-", e.ep.Seq)
@@ -198,7 +198,7 @@ func (m *machine) checkRepos(rt *rapid.T) {
 		want, known := m.model.since[repo], slices.Contains(slices.Collect(maps.Keys(m.model.since)), repo)
 		play := ""
 		if e := m.model.open(repo); e != nil {
-			want, known, play = e.ep.Memory.Since, true, e.ep.ID
+			want, known, play = e.ep.Checkpoint.Since, true, e.ep.ID
 		}
 		got, ok := m.store.Repo(root, home, repo)
 		if ok != known || !got.Since.Equal(want) || got.Play != play {

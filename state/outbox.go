@@ -155,7 +155,7 @@ func (s *Store) keep(ep tracker.Episode) {
 		e = &episode{of: r, payer: r.payer, episodeRecord: episodeRecord{Number: s.last}}
 		s.episodes[ep.ID], r.episodes[ep.ID] = e, e
 	}
-	ep.Memory.Since = sane(ep.Memory.Since)
+	ep.Checkpoint.Since = sane(ep.Checkpoint.Since)
 	e.Episode = ep
 	s.touchEpisode(e)
 }

@@ -67,25 +67,25 @@ func (s *Store) Found(t tracker.Tenant) {
 // Repo gives what is remembered about a repository in the directory that its
 // root is: the memory of its open episode, else that after its last one, of which
 // only Since and CutOffs are set.
-func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.Memory, bool) {
+func (s *Store) Repo(root string, home fsys.Identity, repo hfcache.Repo) (sizer.Checkpoint, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.roots[root]
 	if r == nil {
-		return sizer.Memory{}, false
+		return sizer.Checkpoint{}, false
 	}
-	var last sizer.Memory
+	var last sizer.Checkpoint
 	var number uint64
 	if rec := r.repos[repo]; rec != nil && rec.Home.Same(home) {
-		last, number = sizer.Memory{Since: rec.Since, CutOffs: rec.CutOffs}, rec.Number
+		last, number = sizer.Checkpoint{Since: rec.Since, CutOffs: rec.CutOffs}, rec.Number
 	}
 	for _, e := range r.episodes {
 		switch {
 		case e.Episode.Repo != repo, !e.played(), !e.Episode.Home.Same(home):
 		case !e.Episode.Over():
-			return e.Episode.Memory.Copied(), true
+			return e.Episode.Checkpoint.Copied(), true
 		case e.Number > number:
-			last, number = sizer.Memory{Since: e.Episode.Memory.Since, CutOffs: e.Episode.Memory.CutOffs}, e.Number
+			last, number = sizer.Checkpoint{Since: e.Episode.Checkpoint.Since, CutOffs: e.Episode.Checkpoint.CutOffs}, e.Number
 		}
 	}
 	return last.Copied(), number > 0

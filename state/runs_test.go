@@ -16,7 +16,7 @@ func TestARunWithoutATraceLeavesTheMemoryAlone(t *testing.T) {
 	commit(l, over(ep), tracker.Completed)
 	confirm := func(id string) { s.Written(id, "log"); s.Written(id, "journal") }
 	confirm("e1-completed")
-	want := over(ep).Memory.Since
+	want := over(ep).Checkpoint.Since
 	check := func(when string) {
 		t.Helper()
 		if m, known := s.Repo(root, home, llama); !known || !m.Since.Equal(want) {
@@ -24,7 +24,7 @@ func TestARunWithoutATraceLeavesTheMemoryAlone(t *testing.T) {
 		}
 	}
 	failed := record("e2", llama, 2)
-	failed.Play, failed.Memory = "", sizer.Memory{}
+	failed.Play, failed.Checkpoint = "", sizer.Checkpoint{}
 	commit(l, failed, tracker.Preparing)
 	check("while it runs")
 	failed.Phase = tracker.PhaseOver

@@ -73,7 +73,7 @@ func TestRepositoryMemory(t *testing.T) {
 	s, _ := openStore(t, dir, &testDisk{})
 	l, _, _ := start(s)
 	first, second := record("e1", llama, 1), record("e2", llama, 10)
-	check := func(name string, want sizer.Memory) {
+	check := func(name string, want sizer.Checkpoint) {
 		t.Helper()
 		for _, life := range []string{"", " after a restart"} {
 			m, known := s.Repo(root, home, llama)
@@ -85,23 +85,23 @@ func TestRepositoryMemory(t *testing.T) {
 			l, _, _ = start(s)
 		}
 	}
-	check("nothing", sizer.Memory{})
+	check("nothing", sizer.Checkpoint{})
 	commit(l, first, tracker.Preparing)
-	check("open", first.Memory)
+	check("open", first.Checkpoint)
 	commit(l, over(first), tracker.Completed)
-	check("over and pending", over(first).Memory)
+	check("over and pending", over(first).Checkpoint)
 	commit(l, second, tracker.Preparing)
-	check("a second is open", second.Memory)
+	check("a second is open", second.Checkpoint)
 	commit(l, over(second), tracker.Completed)
-	check("both over", over(second).Memory)
+	check("both over", over(second).Checkpoint)
 	for _, sink := range []string{"log", "journal"} {
 		s.Written("e2-completed", sink)
 	}
-	check("the second closed first", over(second).Memory)
+	check("the second closed first", over(second).Checkpoint)
 	for _, sink := range []string{"log", "journal"} {
 		s.Written("e1-completed", sink)
 	}
-	check("both closed", over(second).Memory)
+	check("both closed", over(second).Checkpoint)
 	if m, known := s.Repo("/elsewhere", home, llama); known {
 		t.Errorf("the same repository of another root is known: %+v", m)
 	}
@@ -273,7 +273,7 @@ func TestRecordsOfOneUserPushOutNoOthers(t *testing.T) {
 	ep := record("m", llama, 1)
 	ep.Root = "/mallory"
 	for range 16 {
-		ep.Memory.Downloaders = append(ep.Memory.Downloaders, downloader.Process{Command: strings.Repeat("x", 32<<10)})
+		ep.Checkpoint.Downloaders = append(ep.Checkpoint.Downloaders, downloader.Process{Command: strings.Repeat("x", 32<<10)})
 	}
 	for i := range 100 {
 		ep.ID, ep.Repo = fmt.Sprint("m", i), repo(i)
@@ -331,7 +331,7 @@ func TestTimesThatJSONCannotSayAreKept(t *testing.T) {
 	}
 	l, _, _ := start(s)
 	far := record("e1", llama, 1)
-	far.Memory.Since = time.Unix(1<<40, 0)
+	far.Checkpoint.Since = time.Unix(1<<40, 0)
 	commit(l, far, tracker.Preparing)
 	kill(s)
 	s, _ = openStore(t, dir, &testDisk{})

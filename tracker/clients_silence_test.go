@@ -121,7 +121,7 @@ func (w *witness) restart() {
 	must(w.t, err)
 	var ep Episode
 	must(w.t, json.Unmarshal(raw, &ep))
-	w.watch(time.Now(), func(hfcache.Repo) (sizer.Memory, bool) { return ep.Memory, true })
+	w.watch(time.Now(), func(hfcache.Repo) (sizer.Checkpoint, bool) { return ep.Checkpoint, true })
 	w.d = restoreDownload(defaults, ep, time.Now().Add(w.ahead))
 }
 

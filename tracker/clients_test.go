@@ -90,7 +90,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (w *witness) watch(since time.Time, recall func(hfcache.Repo) (sizer.Memory, bool)) {
+func (w *witness) watch(since time.Time, recall func(hfcache.Repo) (sizer.Checkpoint, bool)) {
 	var st syscall.Stat_t
 	must(w.t, syscall.Stat(w.hh.Root, &st))
 	w.root = sizer.NewRoot(sizer.Options{

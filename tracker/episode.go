@@ -30,11 +30,11 @@ type Episode struct {
 	Base      int64 `json:"base"`
 	Bytes     int64 `json:"bytes"`
 	Peak      int64 `json:"peak"`
-	// Fell is the count from which bytes were lost while no attempt was
+	// BytesBeforeLoss is the count from which bytes were lost while no attempt was
 	// going on to say so, 0 if nothing was lost: it speaks against
 	// completion until a new attempt makes it good.
-	Fell       int64     `json:"fell,omitempty"`
-	LastByteAt time.Time `json:"last_byte_at"`
+	BytesBeforeLoss int64     `json:"fell,omitempty"`
+	LastByteAt      time.Time `json:"last_byte_at"`
 	// Took is how long after the beginning that byte came, by a clock that
 	// nobody sets; Unwatched: it came while no daemon ran, so when isn't
 	// known. Ahead is how many bytes the first look found to have come
@@ -46,9 +46,9 @@ type Episode struct {
 	// TakenOverAt is when the downloader that is at work was first seen: its
 	// silence is no older.
 	TakenOverAt time.Time `json:"taken_over_at,omitzero"`
-	// Stranger: bytes came when all downloaders that were seen were gone,
+	// Unattributed: bytes came when all downloaders that were seen were gone,
 	// so that it isn't known who downloads, nor when that one is gone.
-	Stranger bool `json:"stranger,omitempty"`
+	Unattributed bool `json:"stranger,omitempty"`
 	// TotalDropped: bytes once passed the total; it is not used again.
 	TotalDropped bool `json:"total_dropped,omitempty"`
 	// Told is the highest percentage told, in tenths, 0 if none was.
@@ -58,8 +58,8 @@ type Episode struct {
 	// when the download last went on.
 	Room     Disk `json:"room,omitempty"`
 	DiskFull bool `json:"disk_full,omitempty"`
-	// Memory is what the reader of the disk is given back after a restart.
-	Memory sizer.Memory `json:"memory"`
+	// Checkpoint is what the reader of the disk is given back after a restart.
+	Checkpoint sizer.Checkpoint `json:"memory"`
 }
 
 // Named is what the repository is called: itself, or what is known to be
@@ -68,8 +68,8 @@ func (ep *Episode) Named() hfcache.Repo {
 	switch {
 	case ep.Repo.Type != hfcache.Local:
 		return ep.Repo
-	case ep.Memory.Name.ID != "":
-		return ep.Memory.Name
+	case ep.Checkpoint.Name.ID != "":
+		return ep.Checkpoint.Name
 	default:
 		return ep.Repo.LocalName(ep.Root)
 	}
@@ -113,7 +113,7 @@ func (p Phase) mayFollow(before Phase) bool {
 	return p == before || slices.Contains(follows[before], p)
 }
 
-// Over reports whether the episode has ended; Memory is then what remains of it.
+// Over reports whether the episode has ended; Checkpoint is then what remains of it.
 func (ep *Episode) Over() bool { return ep.Phase == PhaseOver }
 
 // UnmarshalJSON also reads a record of before there was a phase, which has flags.

@@ -91,7 +91,7 @@ func (d *download) unbroken(late bool) []Event {
 		return d.untouched()
 	}
 	against := look.Missing > 0 || look.ShardGap || look.Lacking || look.Unlinked > 0 || look.Unclaimed > 0 || look.Doubtful > 0 ||
-		look.Unfinished > 0 || look.Partials > 0 || look.Failed > 0 || d.ep.Fell > 0
+		look.Unfinished > 0 || look.Partials > 0 || look.Failed > 0 || d.ep.BytesBeforeLoss > 0
 	switch {
 	case look.Mismatched != nil:
 		r.judged = true

@@ -34,7 +34,7 @@ func (d *download) facts() Event {
 	if len(d.look.Revisions) > 0 {
 		e.Revision = d.look.Revisions[0]
 	}
-	if !d.ep.Stranger {
+	if !d.ep.Unattributed {
 		e.Downloader, e.DownloaderAlive = latest(d.look.Downloaders, d.look.Alive)
 	}
 	if e.Downloader == nil && d.run != nil {

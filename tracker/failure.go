@@ -40,7 +40,7 @@ func (d *download) tryAgain() []Event {
 	if d.run != nil && d.now.Sub(d.run.failed) < stragglers {
 		return nil
 	}
-	d.revive()
+	d.resume()
 	d.announce(d.ep.Bytes)
 	return []Event{d.event(Moving)}
 }

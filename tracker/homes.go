@@ -81,7 +81,7 @@ func (t *Tracker) part(change RootChange) (waiting int) {
 			continue
 		}
 		if e.forgotten(change.At) {
-			t.bury(k, e)
+			t.discard(k, e)
 			continue
 		}
 		t.setAside(k, e)

@@ -49,7 +49,7 @@ type download struct {
 	unseen unseen
 	// fellAt is when bytes were first missed of a downloader that has held its
 	// lock ever since; else zero.
-	fellAt time.Time
+	lossAt time.Time
 	// mismatch is the file that differs from the listing.
 	mismatch mismatch
 	clocks   clocks
@@ -72,7 +72,7 @@ func newDownload(set Settings, look sizer.Look, base int64) *download {
 		ID:   episodeID(look.Root, look.Repo, look.At),
 		Root: look.Root, Repo: look.Repo, Play: look.Play, Phase: PhaseHeld,
 		Began: look.At.Round(0), Base: base, Warned: map[Kind]bool{},
-		Memory: look.Memory,
+		Checkpoint: look.Checkpoint,
 	}
 	return d
 }
@@ -96,7 +96,7 @@ func restoreDownload(set Settings, ep Episode, now time.Time) *download {
 		lastByte: now.Add(-silence),
 		lastLine: now.Add(-between(ep.LastLineAt, now, set.Keepalive)),
 	}
-	d.look = sizer.Look{Root: ep.Root, Repo: ep.Repo, Bytes: ep.Bytes, Base: ep.Base, Memory: ep.Memory}
+	d.look = sizer.Look{Root: ep.Root, Repo: ep.Repo, Bytes: ep.Bytes, Base: ep.Base, Checkpoint: ep.Checkpoint}
 	d.clocks.silent = stopwatch{
 		running: true,
 		elapsed: min(silence, max(set.StallAfter-set.InterruptAfter, 0)),
@@ -121,7 +121,7 @@ func newRun(set Settings, r Report) *download {
 		Root: r.Root, Repo: r.Repo, Phase: PhaseAnnounced, Began: r.At.Round(0), Warned: map[Kind]bool{},
 	}
 	if r.Process.Request != nil {
-		d.ep.Memory.Name = r.Process.Request.Repo
+		d.ep.Checkpoint.Name = r.Process.Request.Repo
 	}
 	return d
 }

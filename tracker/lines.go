@@ -44,16 +44,16 @@ func (d *download) line(news bool) []Event {
 		return nil
 	case d.ep.Phase == PhaseFailed:
 		return d.tryAgain()
-	case d.ep.Fell > 0 && (attempting(d.look) || d.look.Doubled) && !d.look.Vanished:
-		d.revive()
+	case d.ep.BytesBeforeLoss > 0 && (attempting(d.look) || d.look.Doubled) && !d.look.Vanished:
+		d.resume()
 		return []Event{d.beganAgain()}
 	case d.robbed():
 		lost := d.beganAgain()
 		lost.Cause = CauseRemoved
 		return []Event{lost}
-	case d.ep.Phase == PhaseStalled && news && d.ep.Fell == 0, d.ep.Phase == PhaseInterrupted && (news || d.finished || fetching(d.look)) && !d.look.Vanished:
-		d.revive()
-		if d.ep.Fell > 0 { // though no attempt can be seen, or none any more
+	case d.ep.Phase == PhaseStalled && news && d.ep.BytesBeforeLoss == 0, d.ep.Phase == PhaseInterrupted && (news || d.finished || fetching(d.look)) && !d.look.Vanished:
+		d.resume()
+		if d.ep.BytesBeforeLoss > 0 { // though no attempt can be seen, or none any more
 			return []Event{d.beganAgain()}
 		}
 		d.announce(d.ep.Bytes)
@@ -81,15 +81,15 @@ const lostAfter = 10 * time.Second
 // prune"), and what it writes now goes into a file without a name. One whose attempt
 // fails removes its partial, too, but lets its lock go.
 func (d *download) robbed() bool {
-	return d.ep.Fell > 0 && d.active() && !attempting(d.look) && !d.fellAt.IsZero() && d.now.Sub(d.fellAt) >= lostAfter
+	return d.ep.BytesBeforeLoss > 0 && d.active() && !attempting(d.look) && !d.lossAt.IsZero() && d.now.Sub(d.lossAt) >= lostAfter
 }
 
 // beganAgain says once that bytes were lost to a new attempt.
 func (d *download) beganAgain() Event {
 	event := d.event(Restarted)
-	event.Lost = d.ep.Fell
+	event.Lost = d.ep.BytesBeforeLoss
 	event.Bytes = d.ep.Bytes - d.look.Arrived
-	d.ep.Fell = 0
+	d.ep.BytesBeforeLoss = 0
 	return event
 }
 
@@ -106,9 +106,9 @@ func (d *download) keepalive() []Event {
 		return []Event{event}
 	}
 	switch {
-	case d.ep.Fell > 0 && working(d.look):
+	case d.ep.BytesBeforeLoss > 0 && working(d.look):
 		return []Event{d.beganAgain()} // there are fewer bytes than were told, and what comes can't be seen
-	case d.ep.Fell > 0:
+	case d.ep.BytesBeforeLoss > 0:
 		return nil // nor is anybody seen: who begins again says why, or the verdict does
 	}
 	silence := d.silence()

@@ -16,7 +16,7 @@ func TestALocalDirectoryIsCalledByWhatIsKnown(t *testing.T) {
 		l.Bytes, l.Arrived, l.Partials = mb, mb, 1
 	})
 	p.see(func(l *sizer.Look) {
-		l.Memory.Name = model
+		l.Checkpoint.Name = model
 		l.Bytes, l.Arrived = 200*mb, 199*mb
 	})
 	p.see(func(l *sizer.Look) { *l = sizer.Look{Root: l.Root, Repo: l.Repo, Gone: true} })

@@ -124,7 +124,7 @@ func (t *Tracker) tick(now time.Time) {
 		t.note(e, e.tick(now))
 		t.settleRun(k, e)
 		if e.deserted(now) {
-			t.bury(k, e)
+			t.discard(k, e)
 		}
 		if t.open[k] != e {
 			continue // buried

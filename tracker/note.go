@@ -13,8 +13,8 @@ const noteEvery = 10 * time.Second
 // learned, and the bytes from time to time.
 func (t *Tracker) note(e *entry, events []Event) {
 	old := e.now.Sub(e.notedAt) >= noteEvery && (e.ep.Bytes != e.noted.bytes || e.ep.Base != e.noted.base)
-	if len(events) == 0 && !old && e.ep.Phase == e.noted.phase && e.ep.Fell == e.noted.fell && e.ep.Stranger == e.noted.stranger &&
-		e.ep.DiskFull == e.noted.diskFull && e.ep.Home == e.noted.home && e.noted.memory.SameFacts(e.ep.Memory) {
+	if len(events) == 0 && !old && e.ep.Phase == e.noted.phase && e.ep.BytesBeforeLoss == e.noted.bytesBeforeLoss && e.ep.Unattributed == e.noted.unattributed &&
+		e.ep.DiskFull == e.noted.diskFull && e.ep.Home == e.noted.home && e.noted.checkpoint.SameFacts(e.ep.Checkpoint) {
 		t.showAgain(e)
 		return
 	}

@@ -68,8 +68,8 @@ func (t *Tracker) vanish(k hfcache.Place, e *entry) {
 	t.release(k, e, time.Time{})
 }
 
-// bury ends a download of which nothing was ever seen, without a word.
-func (t *Tracker) bury(k hfcache.Place, e *entry) {
+// discard ends a download of which nothing was ever seen, without a word.
+func (t *Tracker) discard(k hfcache.Place, e *entry) {
 	e.ep.Phase = PhaseOver
 	t.commit(e, nil)
 	t.vanish(k, e)

@@ -55,7 +55,7 @@ func (p *player) see(change func(l *sizer.Look)) {
 	if change != nil {
 		change(&p.look)
 	}
-	p.look.At, p.look.Memory.Downloaders = p.now, p.look.Downloaders
+	p.look.At, p.look.Checkpoint.Downloaders = p.now, p.look.Downloaders
 	if p.d == nil {
 		p.d = newDownload(p.set, p.look, p.look.Base)
 	}

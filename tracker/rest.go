@@ -10,7 +10,7 @@ import "progressd/sizer"
 // holds.
 func AtRest(look sizer.Look, last *Event, quiet func() bool) (e Event, whole bool) {
 	d := &download{now: look.At, look: look, seen: true}
-	d.ep = Episode{Root: look.Root, Repo: look.Repo, Bytes: look.Bytes, Memory: look.Memory}
+	d.ep = Episode{Root: look.Root, Repo: look.Repo, Bytes: look.Bytes, Checkpoint: look.Checkpoint}
 	d.drop()
 	e = d.facts()
 	e.Downloader, e.DownloaderAlive = nil, false

@@ -36,7 +36,7 @@ func (t *Tracker) report(r Report) {
 func (t *Tracker) beginRun(k hfcache.Place, r Report) {
 	e := t.open[k]
 	if e != nil && e.unplayed() && !r.Again {
-		t.bury(k, e)
+		t.discard(k, e)
 		e = nil
 	}
 	run := &run{process: r.Process, only: r.Only, told: map[string]bool{}}
@@ -62,7 +62,7 @@ func (t *Tracker) endRun(k hfcache.Place) {
 	if e := t.open[k]; e != nil {
 		e.run = nil
 		if e.unplayed() && !e.ep.Over() { // what there was to say is said
-			t.bury(k, e)
+			t.discard(k, e)
 		}
 	}
 	if t.hooks.RunOver != nil {

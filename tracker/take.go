@@ -33,7 +33,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	if d.ep.Seq == 0 || d.unplayed() {
 		d.ep.Ahead = look.Bytes - base
 	}
-	d.ep.Play, d.ep.Memory = look.Play, look.Memory
+	d.ep.Play, d.ep.Checkpoint = look.Play, look.Checkpoint
 	d.ep.Base, d.ep.Bytes, d.ep.Peak = base, look.Bytes, max(d.ep.Peak, look.Bytes)
 	d.drop()
 	d.fill()
@@ -44,7 +44,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	}
 	d.speed.Add(d.now, look.Bytes-base, look.InFlight)
 	d.minute.add(before, d.now, look.Arrived)
-	d.ep.Stranger = !newcomer && !look.Locked && (d.ep.Stranger || deserted && look.Arrived > 0)
+	d.ep.Unattributed = !newcomer && !look.Locked && (d.ep.Unattributed || deserted && look.Arrived > 0)
 	if news {
 		d.lastByte, d.ep.Unwatched = d.now, restored
 	}
@@ -67,21 +67,21 @@ func (d *download) take(look sizer.Look) (news bool) {
 func (d *download) lose(look sizer.Look, newcomer bool) {
 	same := !newcomer && look.Locked
 	if !same {
-		d.fellAt = time.Time{}
+		d.lossAt = time.Time{}
 	}
 	switch {
 	case look.Bytes >= d.ep.Bytes:
-		if look.Bytes >= d.ep.Fell {
-			d.ep.Fell = 0
+		if look.Bytes >= d.ep.BytesBeforeLoss {
+			d.ep.BytesBeforeLoss = 0
 		}
 		return
-	case letGo(d.ep.Memory.Revisions, look.Memory.Revisions):
-		d.ep.Fell = 0 // what no longer counts is not lost
+	case revisionDropped(d.ep.Checkpoint.Revisions, look.Checkpoint.Revisions):
+		d.ep.BytesBeforeLoss = 0 // what no longer counts is not lost
 	default:
-		if same && d.ep.Fell == 0 {
-			d.fellAt = d.now
+		if same && d.ep.BytesBeforeLoss == 0 {
+			d.lossAt = d.now
 		}
-		d.ep.Fell = max(d.ep.Fell, d.ep.Bytes)
+		d.ep.BytesBeforeLoss = max(d.ep.BytesBeforeLoss, d.ep.Bytes)
 	}
 	d.speed.reset()
 }
@@ -91,7 +91,7 @@ func (d *download) lose(look sizer.Look, newcomer bool) {
 func (d *download) newcomer(look sizer.Look) bool {
 	before := d.look.Downloaders
 	if !d.seen {
-		before = d.ep.Memory.Downloaders
+		before = d.ep.Checkpoint.Downloaders
 	}
 	for i := range min(len(look.Downloaders), len(look.Alive)) {
 		known := func(p downloader.Process) bool {
@@ -116,9 +116,9 @@ func (d *download) base(look sizer.Look) int64 {
 	return min(max(look.Base+d.offset, 0), look.Bytes)
 }
 
-// letGo reports whether a revision that was in flight no longer is, while
+// revisionDropped reports whether a revision that was in flight no longer is, while
 // another one is.
-func letGo(before, now []string) bool {
+func revisionDropped(before, now []string) bool {
 	return len(now) > 0 && slices.ContainsFunc(before, func(commit string) bool { return !slices.Contains(now, commit) })
 }
 
@@ -152,9 +152,9 @@ func (d *download) wait() {
 	}
 }
 
-// revive begins the waiting anew for a new attempt, which has as long to
+// resume begins the waiting anew for a new attempt, which has as long to
 // bring its first byte as the one before had.
-func (d *download) revive() {
+func (d *download) resume() {
 	d.ep.Phase = PhaseActive
 	d.lastByte = d.now
 	d.clocks.moved()

@@ -121,7 +121,7 @@ func (d *download) against() []string {
 		{"unseen-bytes", look.Unseen},
 		{"failed-attempt", look.Failed > 0},
 		{"unfinished", look.Unfinished > 0},
-		{"lost-bytes", d.ep.Fell > 0},
+		{"lost-bytes", d.ep.BytesBeforeLoss > 0},
 		{"unclaimed", look.Unclaimed > 0},
 		{"doubtful", look.Doubtful > 0},
 		{"size", look.Mismatched != nil},

@@ -66,18 +66,18 @@ type entry struct {
 
 // noted is what of a record decides whether it is to be noted anew.
 type noted struct {
-	bytes, base, fell  int64
-	phase              Phase
-	stranger, diskFull bool
-	home               fsys.Identity
-	memory             sizer.Memory
+	bytes, base, bytesBeforeLoss int64
+	phase                        Phase
+	unattributed, diskFull       bool
+	home                         fsys.Identity
+	checkpoint                   sizer.Checkpoint
 }
 
 func notedOf(ep *Episode) noted {
 	return noted{
-		bytes: ep.Bytes, base: ep.Base, fell: ep.Fell,
-		phase: ep.Phase, stranger: ep.Stranger, diskFull: ep.DiskFull, home: ep.Home,
-		memory: ep.Memory,
+		bytes: ep.Bytes, base: ep.Base, bytesBeforeLoss: ep.BytesBeforeLoss,
+		phase: ep.Phase, unattributed: ep.Unattributed, diskFull: ep.DiskFull, home: ep.Home,
+		checkpoint: ep.Checkpoint,
 	}
 }
 

@@ -267,11 +267,11 @@ func TestBytesAreNotedNowAndThen(t *testing.T) {
 			t.Errorf("%d commits in a minute", n)
 		}
 		n := len(e.episodes)
-		e.see("/a", "o/m", by(vllm), bytes(119), func(l *sizer.Look) { l.Memory.Failed = 1 })
-		if len(e.episodes) != n+1 || e.episodes[n].Memory.Failed != 1 {
+		e.see("/a", "o/m", by(vllm), bytes(119), func(l *sizer.Look) { l.Checkpoint.Failed = 1 })
+		if len(e.episodes) != n+1 || e.episodes[n].Checkpoint.Failed != 1 {
 			t.Error("what the sizer learned was not noted at once")
 		}
-		e.see("/a", "o/m", by(vllm), bytes(200), func(l *sizer.Look) { l.Memory.Failed = 1 })
+		e.see("/a", "o/m", by(vllm), bytes(200), func(l *sizer.Look) { l.Checkpoint.Failed = 1 })
 		e.stop()
 		if last := e.episodes[len(e.episodes)-1]; last.Bytes != 200 || last.Over() {
 			t.Errorf("stopped at %+v", last)
@@ -332,11 +332,11 @@ func TestARevisionThatIsLetGoIsNoLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := runEngine(t, nil, nil)
 		e.see("/hub", "a/b", func(l *sizer.Look) {
-			l.Bytes, l.Arrived, l.FilesDone, l.Memory.Revisions = 70*mb, 70*mb, 3, []string{"b", "a"}
+			l.Bytes, l.Arrived, l.FilesDone, l.Checkpoint.Revisions = 70*mb, 70*mb, 3, []string{"b", "a"}
 		})
 		for range 9 {
 			pass(5 * time.Second)
-			e.see("/hub", "a/b", func(l *sizer.Look) { l.Bytes, l.FilesDone, l.Memory.Revisions = 50*mb, 2, []string{"b"} })
+			e.see("/hub", "a/b", func(l *sizer.Look) { l.Bytes, l.FilesDone, l.Checkpoint.Revisions = 50*mb, 2, []string{"b"} })
 		}
 		e.stop()
 		e.want(t, "a/b preparing", "a/b started", "a/b unlisted", "a/b completed")

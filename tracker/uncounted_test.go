@@ -39,7 +39,7 @@ func TestWhoHeldALockAndCannotBeFoundMayGoOn(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			p := play(t, defaults)
-			p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.Memory.LockSeen, l.Whole = tt.locks, tt.whole }))
+			p.see(also(tidy, bytes(50*mb), func(l *sizer.Look) { l.Checkpoint.LockSeen, l.Whole = tt.locks, tt.whole }))
 			p.until(time.Hour)
 			if told := p.told(); told[len(told)-1] != tt.end {
 				t.Errorf("told %q, want %s", told, tt.end)

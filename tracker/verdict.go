@@ -91,7 +91,7 @@ func (d *download) madeWhole() bool {
 // the same there, so where there is a listing only proof makes it complete.
 func (d *download) ending() (Kind, bool) {
 	look := d.look
-	tidy := look.Failed == 0 && look.Unfinished == 0 && d.ep.Fell == 0
+	tidy := look.Failed == 0 && look.Unfinished == 0 && d.ep.BytesBeforeLoss == 0
 	if !d.seen || !tidy || !quiet(look) {
 		return "", false
 	}
@@ -118,8 +118,8 @@ func (d *download) uncertain() bool {
 		return true
 	}
 	last, alive := latest(d.look.Downloaders, d.look.Alive)
-	alive = alive && !d.ep.Stranger || d.run != nil && d.run.exit == nil
-	hidden := last == nil && d.look.Memory.LockSeen
+	alive = alive && !d.ep.Unattributed || d.run != nil && d.run.exit == nil
+	hidden := last == nil && d.look.Checkpoint.LockSeen
 	return (alive || hidden) && !d.look.Whole && d.look.Settled == sizer.NoProof
 }
 
@@ -165,7 +165,7 @@ func (d *download) orphans() []Event {
 
 // abandoned reports whether nobody is left to bring anything, as far as can be
 // known: nothing is of somebody who was never seen.
-func (d *download) abandoned() bool { return abandoned(d.look) && !d.ep.Stranger }
+func (d *download) abandoned() bool { return abandoned(d.look) && !d.ep.Unattributed }
 
 // finishAs ends the episode with a line, led by those that belong to it.
 func (d *download) finishAs(kind Kind, proof sizer.Proof, lead ...Kind) []Event {

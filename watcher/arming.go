@@ -9,17 +9,17 @@ func (r *runner) ensure(p *repo, s stamp) bool {
 		return true
 	}
 	if w.inode != s.inode {
-		w.epoch = 0 // what was refused was another directory
+		w.generation = 0 // what was refused was another directory
 	}
 	r.unwatch(p)
 	w.inode = s.inode
 	if s.where == nowhere && r.notify != nil {
-		w.epoch = r.notify.era() // asking again is no use
+		w.generation = r.notify.currentGeneration() // asking again is no use
 	}
 	if p.noisy || !r.worthArming(p) {
 		return true
 	}
-	w.where, w.waiting, w.epoch = s.where, true, r.notify.era()
+	w.where, w.waiting, w.generation = s.where, true, r.notify.currentGeneration()
 	w.seq++
 	path := r.path(p, s.where)
 	r.notify.ask(request{verb: arm, repo: p, dir: path, key: path, root: &r.root, seq: w.seq})
@@ -28,11 +28,11 @@ func (r *runner) ensure(p *repo, s stamp) bool {
 
 // worthArming reports whether p has no watch and asking for one may help.
 func (r *runner) worthArming(p *repo) bool {
-	return r.notify != nil && p.watch.where == nowhere && p.watch.epoch != r.notify.era() && r.notify.hears(r.box.owner)
+	return r.notify != nil && p.watch.where == nowhere && p.watch.generation != r.notify.currentGeneration() && r.notify.hears(r.mailbox.owner)
 }
 
 // hear notes what became of a watch.
-func (r *runner) hear(p *repo, n note) {
+func (r *runner) hear(p *repo, n message) {
 	if n.armed == p.watch.seq && p.watch.waiting {
 		p.watch.waiting = false
 	}

@@ -38,8 +38,8 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 	must(t, unix.Stat(root, &st))
 	looker, armer := &countingLooker{}, newNotifier(fsys.Real{}, openNotify, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	r := &runner{
-		opts:  &Options{FS: fsys.Real{}, ProcessorTime: processorTime, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
-		epoch: time.Now(), orders: newOrders(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		opts:         &Options{FS: fsys.Real{}, ProcessorTime: processorTime, Poll: far, IsRepo: isRepo, NewLooker: func(Root) Looker { return looker }},
+		watcherBegan: time.Now(), orders: newOrders(), notify: armer, root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	answer := func() {
@@ -49,7 +49,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 		}
 		asked := armer.queue[0]
 		armer.queue = nil
-		asked.repo.tell(func(n *note) { n.armed = asked.seq })
+		asked.repo.tell(func(n *message) { n.armed = asked.seq })
 	}
 	step := func(listed bool, looks int) {
 		t.Helper()
@@ -70,7 +70,7 @@ func TestLooksOnceTheWatchIsArmed(t *testing.T) {
 
 func TestLostEventsCauseOneRescan(t *testing.T) {
 	book := &logBook{}
-	n, box := newNotifier(fsys.Real{}, openNotify, nil, slog.New(slog.NewTextHandler(book, nil))), newInbox(account.Unknown)
+	n, box := newNotifier(fsys.Real{}, openNotify, nil, slog.New(slog.NewTextHandler(book, nil))), newMailbox(account.Unknown)
 	n.join(box)
 	for i, want := range []bool{true, false, false} {
 		n.fault(fsnotify.ErrEventOverflow)

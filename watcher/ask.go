@@ -21,7 +21,7 @@ func (w *Watcher) Ask(root, folder string) bool {
 		return false
 	}
 	r.mu.Lock()
-	box := r.box
+	box := r.mailbox
 	r.mu.Unlock()
 	return box != nil && box.ask(folder)
 }
@@ -31,7 +31,7 @@ func (w *Watcher) looksAt(folder string) bool {
 	return w.opts.IsRepo(folder) || w.opts.IsLocal != nil && w.opts.IsLocal(folder)
 }
 
-func (b *inbox) ask(folder string) bool {
+func (b *mailbox) ask(folder string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.asked == nil {
@@ -45,7 +45,7 @@ func (b *inbox) ask(folder string) bool {
 	return true
 }
 
-func (b *inbox) takeAsked() map[string]bool {
+func (b *mailbox) takeAsked() map[string]bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	asked := b.asked
@@ -57,7 +57,7 @@ func (b *inbox) takeAsked() map[string]bool {
 // one that was looked at before: if it isn't there, the look says so, and it
 // is forgotten again.
 func (r *runner) heed() {
-	for folder := range r.box.takeAsked() {
+	for folder := range r.mailbox.takeAsked() {
 		p := r.index.find([]byte(folder))
 		if p == nil {
 			p = r.expect(folder)
@@ -127,7 +127,7 @@ func (w *Watcher) rouse(path string) {
 		return
 	}
 	r.mu.Lock()
-	box := r.box
+	box := r.mailbox
 	r.mu.Unlock()
 	if box != nil {
 		box.rouse()

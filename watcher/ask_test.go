@@ -45,7 +45,7 @@ func TestAskedForALook(t *testing.T) {
 }
 
 func TestTooManyWhoAskAreRefused(t *testing.T) {
-	box := newInbox(account.Unknown)
+	box := newMailbox(account.Unknown)
 	for i := range maxAsked {
 		if !box.ask(fmt.Sprint(i)) {
 			t.Fatalf("number %d is refused", i)

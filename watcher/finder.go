@@ -27,7 +27,7 @@ type finder struct {
 	// rouse wakes who looks after the root of that path, if anybody does.
 	rouse func(path string)
 	log   *slog.Logger
-	box   *inbox
+	box   *mailbox
 
 	before   time.Time   // since which all has been asked about; zero before the first check
 	rounds   []time.Time // when the checks began in which that was done
@@ -68,9 +68,9 @@ type sighting struct {
 // guards are the watches on directories through which a pattern leads, where there are
 // many: what an event tells of is asked about at the next poll, and nobody is woken.
 type guards struct {
-	notify *notifier               // nil: no events
-	boxes  map[account.User]*inbox // by payer
-	of     map[string]*repo        // by directory
+	notify *notifier                 // nil: no events
+	boxes  map[account.User]*mailbox // by payer
+	of     map[string]*repo          // by directory
 	// stands is which directory each was posted at.
 	stands map[string]mark
 	// missing: one was relieved that is to be posted again.

@@ -27,18 +27,18 @@ func (g *guards) post(t *trail) {
 		if l == (mark{}) || g.of[dir] != nil || !g.notify.hears(l.payer) {
 			continue
 		}
-		p := &repo{path: dir, box: g.boxOf(l.payer), watch: watch{where: onFolder, waiting: true, seq: 1}}
+		p := &repo{path: dir, mailbox: g.boxOf(l.payer), watch: watch{where: onFolder, waiting: true, seq: 1}}
 		g.of[dir], g.stands[dir] = p, l
 		g.notify.ask(request{verb: arm, repo: p, dir: dir, key: dir, seq: p.watch.seq})
 	}
 }
 
-// boxOf is the inbox of the guards that are charged to a user: one for all whose numbers
+// boxOf is the mailbox of the guards that are charged to a user: one for all whose numbers
 // are lent by the same.
-func (g *guards) boxOf(user account.User) *inbox {
+func (g *guards) boxOf(user account.User) *mailbox {
 	payer := g.notify.accounts.Whose(user)
 	if g.boxes[payer] == nil {
-		g.boxes[payer] = newInbox(payer)
+		g.boxes[payer] = newMailbox(payer)
 		g.notify.join(g.boxes[payer])
 	}
 	return g.boxes[payer]
@@ -68,7 +68,7 @@ func (g *guards) heed() {
 	}
 }
 
-func (g *guards) hear(p *repo, n note) {
+func (g *guards) hear(p *repo, n message) {
 	if g.of[p.path] != p {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 // Whatever comes and goes, settled or not, a folder is found if and only if it
 // is there, and each is in the order once.
 func TestTheIndexFindsWhatIsThere(t *testing.T) {
-	r := &runner{root: Root{Path: "/hub"}, box: newInbox(account.Unknown)}
+	r := &runner{root: Root{Path: "/hub"}, mailbox: newMailbox(account.Unknown)}
 	x, there := newIndex(), make(map[string]*repo)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
@@ -54,7 +54,7 @@ func TestTheIndexFindsWhatIsThere(t *testing.T) {
 // A repository that was visited long ago takes no more memory than one that
 // never was, and nothing is forgotten before its time.
 func TestAPlanIsKeptAsLongAsItSaysSomething(t *testing.T) {
-	r := &runner{root: Root{Path: "/hub"}, box: newInbox(account.Unknown)}
+	r := &runner{root: Root{Path: "/hub"}, mailbox: newMailbox(account.Unknown)}
 	p := r.newRepo("models--a--b", 1)
 	p.looked = true
 	const start, end = 10 * time.Second, 11 * time.Second
@@ -82,7 +82,7 @@ func TestAPlanIsKeptAsLongAsItSaysSomething(t *testing.T) {
 }
 
 func TestPlansOfTheVisitedAreDroppedAsTheyRunOut(t *testing.T) {
-	r := &runner{root: Root{Path: "/hub"}, box: newInbox(account.Unknown)}
+	r := &runner{root: Root{Path: "/hub"}, mailbox: newMailbox(account.Unknown)}
 	x := newIndex()
 	for _, rest := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
 		p := r.newRepo(fmt.Sprintf("models--o--%v", rest), 1)
@@ -182,7 +182,7 @@ func TestARestFollowsWhatWasUsedAndNotHowLongItTook(t *testing.T) {
 			t.Errorf("%s: a rest of %v, want %v", name, got, tt.want)
 		}
 	}
-	r := &runner{root: Root{Path: "/hub"}, box: newInbox(account.Unknown)}
+	r := &runner{root: Root{Path: "/hub"}, mailbox: newMailbox(account.Unknown)}
 	p := r.newRepo("models--a--b", 1)
 	p.pay(0, time.Hour, time.Millisecond, poll)
 	if want := time.Hour + poll; p.plan.rest != want {

@@ -32,7 +32,7 @@ func (r *runner) run(ctx context.Context) error {
 func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) {
 	defer func() {
 		if r.notify != nil {
-			r.notify.leave(r.box)
+			r.notify.leave(r.mailbox)
 		}
 		r.resume()
 		if cause := recover(); cause != nil {
@@ -53,16 +53,16 @@ func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) 
 // begin forgets everything but the root and what a panic has taught.
 func (r *runner) begin() {
 	r.mu.Lock()
-	r.box = newInbox(r.payer())
+	r.mailbox = newMailbox(r.payer())
 	r.mu.Unlock()
-	r.index, r.self = newIndex(), &repo{box: r.box}
-	r.began = r.epoch.Add(time.Since(r.epoch).Truncate(r.opts.Poll))
+	r.index, r.self = newIndex(), &repo{mailbox: r.mailbox}
+	r.began = r.watcherBegan.Add(time.Since(r.watcherBegan).Truncate(r.opts.Poll))
 	r.listed, r.force, r.fail, r.repoFail = false, false, failure{}, failure{}
 	r.stirring = true
 	r.listDue, r.pollDue, r.listRest, r.paused, r.drained = 0, r.opts.Poll, 0, 0, -drainGap
-	r.orders.serve(r.box, r.began.Add(r.now()))
+	r.orders.serve(r.mailbox, r.began.Add(r.now()))
 	if r.notify != nil {
-		r.notify.join(r.box)
+		r.notify.join(r.mailbox)
 	}
 	r.locals = locals{shelves: make(map[*repo]*shelf)}
 	r.addLocal(".", r.root.Inode, time.Time{})
@@ -93,7 +93,7 @@ func (r *runner) wait(ctx context.Context) bool {
 		return ctx.Err() == nil
 	}
 	r.orders.sleeps(r.began.Add(due))
-	return sleep(ctx, r.box.wake, d) && sleep(ctx, nil, r.drained+drainGap-r.now())
+	return sleep(ctx, r.mailbox.wake, d) && sleep(ctx, nil, r.drained+drainGap-r.now())
 }
 
 // step does what is due. The error says why this root is over.
@@ -122,7 +122,7 @@ func (r *runner) step(ctx context.Context) error {
 
 // drain takes what the events and the armer have said.
 func (r *runner) drain() {
-	notes, missed := r.box.take()
+	notes, missed := r.mailbox.take()
 	r.drained = r.now()
 	r.resume()
 	r.heed()
@@ -252,7 +252,7 @@ func (r *runner) well(ctx context.Context) {
 		return
 	}
 	r.fail = failure{}
-	r.self.watch.epoch = 0 // a watch may have been refused for the same reason
+	r.self.watch.generation = 0 // a watch may have been refused for the same reason
 	r.opts.Log.Info("a cache can be read again", keyRoot, untrusted.Path(r.root.Path))
 	r.opts.Changed(ctx, RootChange{Kind: Recovered, Root: r.root})
 }

@@ -26,10 +26,10 @@ type notifier struct {
 	// accounts are those that watches and events are charged to.
 	accounts *account.Book
 
-	// epoch counts the times at which refused watches were worth asking
+	// generation counts the times at which refused watches were worth asking
 	// for again.
-	epoch atomic.Uint32
-	wake  chan struct{}
+	generation atomic.Uint32
+	wake       chan struct{}
 
 	mu    sync.Mutex
 	queue []request
@@ -37,7 +37,7 @@ type notifier struct {
 	// single names in it.
 	byKey   interests
 	beneath map[string][]name
-	boxes   map[*inbox]bool
+	boxes   map[*mailbox]bool
 	storms  storms
 
 	// The armer's own.
@@ -120,7 +120,7 @@ type request struct {
 	verb verb
 	// repo is whom to tell; box whom to forget.
 	repo *repo
-	box  *inbox
+	box  *mailbox
 	// dir is what to watch; key the path whose events matter: dir itself,
 	// or one name in it.
 	dir, key string
@@ -137,7 +137,7 @@ const (
 	disarm
 	// drop the watch of a directory in which nobody has an interest any more.
 	drop
-	// forget everything for that inbox.
+	// forget everything for that mailbox.
 	forget
 )
 
@@ -150,8 +150,8 @@ type gate struct {
 	timer  *time.Timer
 }
 
-// era is the epoch as a repo keeps it: never 0.
-func (n *notifier) era() uint16 { return uint16(n.epoch.Load()%(1<<16-1)) + 1 }
+// currentGeneration is the generation as a repo keeps it: never 0.
+func (n *notifier) currentGeneration() uint16 { return uint16(n.generation.Load()%(1<<16-1)) + 1 }
 
 // crowded reports whether so much is asked already that asking for more only
 // takes memory.
@@ -173,14 +173,14 @@ func (n *notifier) ask(r request) {
 	}
 }
 
-func (n *notifier) join(b *inbox) {
+func (n *notifier) join(b *mailbox) {
 	n.mu.Lock()
 	n.boxes[b] = true
 	n.mu.Unlock()
 }
 
 // leave drops all watches of b.
-func (n *notifier) leave(b *inbox) {
+func (n *notifier) leave(b *mailbox) {
 	n.mu.Lock()
 	delete(n.boxes, b)
 	n.mu.Unlock()
@@ -191,7 +191,7 @@ func (n *notifier) leave(b *inbox) {
 func (n *notifier) interested(r request) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.accounts.Take(r.repo.box.owner, account.Watches, 1) {
+	if !n.accounts.Take(r.repo.mailbox.owner, account.Watches, 1) {
 		return false
 	}
 	if r.key == r.dir {
@@ -199,7 +199,7 @@ func (n *notifier) interested(r request) bool {
 	} else {
 		n.beneath[r.dir] = append(n.beneath[r.dir], name{r.repo, r.key})
 	}
-	r.repo.box.watches.Add(1)
+	r.repo.mailbox.watches.Add(1)
 	return true
 }
 
@@ -260,8 +260,8 @@ func (n *notifier) dismissed(p *repo, dir, key string) bool {
 	if key == dir && !n.byKey.remove(key, p) || key != dir && !n.removeName(dir, name{p, key}) {
 		return false
 	}
-	p.box.watches.Add(-1)
-	n.accounts.Give(p.box.owner, account.Watches, 1)
+	p.mailbox.watches.Add(-1)
+	n.accounts.Give(p.mailbox.owner, account.Watches, 1)
 	return n.unwanted(dir)
 }
 
@@ -291,9 +291,9 @@ func (n *notifier) drop(dir string) {
 	}
 }
 
-// forget drops all watches of one inbox. Only roots leave, and with them a
+// forget drops all watches of one mailbox. Only roots leave, and with them a
 // key is the directory itself.
-func (n *notifier) forget(b *inbox) {
+func (n *notifier) forget(b *mailbox) {
 	type interest struct {
 		key string
 		p   *repo
@@ -302,7 +302,7 @@ func (n *notifier) forget(b *inbox) {
 	n.mu.Lock()
 	for key := range n.byKey.first {
 		for p := range n.byKey.of(key) {
-			if p.box == b {
+			if p.mailbox == b {
 				gone = append(gone, interest{key, p})
 			}
 		}

@@ -21,9 +21,9 @@ func newNotifier(fs fsys.Kernel, open func() (*Notifications, error), accounts *
 		log: log, rest: armingRest, fs: fs, open: open, accounts: accounts,
 		wake:    make(chan struct{}, 1),
 		byKey:   interests{make(map[string]*repo), make(map[string][]*repo)},
-		beneath: make(map[string][]name), boxes: make(map[*inbox]bool), storms: storms{accounts: accounts, of: make(map[*repo]int)},
+		beneath: make(map[string][]name), boxes: make(map[*mailbox]bool), storms: storms{accounts: accounts, of: make(map[*repo]int)},
 	}
-	n.epoch.Store(1)
+	n.generation.Store(1)
 	return n
 }
 
@@ -111,25 +111,25 @@ func (n *notifier) do(r request) {
 
 func (n *notifier) arm(r request) {
 	if n.gate.closed || n.from == nil {
-		r.repo.tell(func(to *note) { to.refused = r.seq })
+		r.repo.tell(func(to *message) { to.refused = r.seq })
 		return
 	}
 	// The interest comes first: an event may come before Add returns.
 	if !n.interested(r) {
 		n.overShare()
-		r.repo.tell(func(to *note) { to.refused = r.seq })
+		r.repo.tell(func(to *message) { to.refused = r.seq })
 		return
 	}
 	err := n.add(r)
 	if err == nil {
-		r.repo.tell(func(to *note) { to.armed = r.seq })
+		r.repo.tell(func(to *message) { to.armed = r.seq })
 		return
 	}
 	n.disarm(r.repo, r.dir, r.key)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.ENOMEM) {
 		n.shortage(err)
 	}
-	r.repo.tell(func(to *note) { to.refused = r.seq })
+	r.repo.tell(func(to *message) { to.refused = r.seq })
 }
 
 // route tells those who want to know. An event says no more than that a
@@ -187,6 +187,6 @@ func (n *notifier) reopen(drainers *sync.WaitGroup) {
 	}
 	if !n.gate.closed {
 		n.gate.timer.Reset(backOff(n.rest, armingRests*n.rest, n.gate.times-1))
-		n.epoch.Add(1)
+		n.generation.Add(1)
 	}
 }

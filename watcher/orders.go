@@ -14,7 +14,7 @@ type orders struct {
 	taken map[string]bool
 	// box is of the goroutine that makes the looks, which sleeps until then:
 	// it is woken only for what is due sooner. Nil and zero if there is none.
-	box   *inbox
+	box   *mailbox
 	until time.Time
 }
 
@@ -38,7 +38,7 @@ func (o *orders) put(folder string, by time.Time) {
 
 // serve begins to hand the orders to a goroutine that knows nothing of what was
 // taken before it.
-func (o *orders) serve(box *inbox, now time.Time) {
+func (o *orders) serve(box *mailbox, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.box, o.until = box, time.Time{}

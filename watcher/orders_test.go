@@ -153,7 +153,7 @@ func TestWhatIsNoRepositoryIsNeverOrdered(t *testing.T) {
 }
 
 func TestOrdersWakeNobodyInVain(t *testing.T) {
-	o, box, now := newOrders(), newInbox(account.Unknown), time.Now()
+	o, box, now := newOrders(), newMailbox(account.Unknown), time.Now()
 	woken := func() bool {
 		select {
 		case <-box.wake:

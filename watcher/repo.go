@@ -71,12 +71,12 @@ type repo struct {
 	stamp stamp
 	watch watch
 	// plan is nil for one that rests.
-	plan *plan
-	box  *inbox // of the root
-	seen uint16
-	base uint16 // where in path the folder begins
-	turn uint8  // at which of the polls it is checked though it is watched
-	pace Pace
+	plan    *plan
+	mailbox *mailbox // of the root
+	seen    uint16
+	base    uint16 // where in path the folder begins
+	turn    uint8  // at which of the polls it is checked though it is watched
+	pace    Pace
 
 	young, looked, noisy, gone, local bool
 }
@@ -108,33 +108,33 @@ type stamp struct {
 
 // A watch is the one that a repository at rest has.
 type watch struct {
-	inode      uint64
-	epoch, seq uint16
-	where      where
+	inode           uint64
+	generation, seq uint16
+	where           where
 	// waiting for the armer's answer to the request seq.
 	waiting bool
 }
 
-// An inbox takes what events and the armer have to say to one root's
-// goroutine, or one pattern's. It holds at most one note for each directory,
+// A mailbox takes what events and the armer have to say to one root's
+// goroutine, or one pattern's. It holds at most one message for each directory,
 // so it is bounded by what is watched, and putting never blocks.
-type inbox struct {
+type mailbox struct {
 	wake    chan struct{}
 	watches atomic.Int32
 	// owner is whom watches and events are charged to: the user whose root it is of, for a
 	// pattern see payerOf.
 	owner account.User
 
-	mu    sync.Mutex
-	notes map[*repo]note
+	mu       sync.Mutex
+	messages map[*repo]message
 	// missed: events were lost, everything may have changed.
 	missed bool
 	// asked are the folders that somebody wants looked at.
 	asked map[string]bool
 }
 
-// A note says what happened in one watched directory.
-type note struct {
+// A message says what happened in one watched directory.
+type message struct {
 	// stormy: it told so much that it isn't watched any more.
 	stormy bool
 	// lost: the watch isn't on that path any more.
@@ -213,43 +213,43 @@ func (s stamp) youngAt(now time.Time) bool {
 	return age < int64(fsys.Coarse) && age > -int64(fsys.Coarse)
 }
 
-func newInbox(owner account.User) *inbox {
-	return &inbox{owner: owner, wake: make(chan struct{}, 1), notes: make(map[*repo]note)}
+func newMailbox(owner account.User) *mailbox {
+	return &mailbox{owner: owner, wake: make(chan struct{}, 1), messages: make(map[*repo]message)}
 }
 
 // tell merges a change into the note about what is kept about a directory.
-func (p *repo) tell(change func(*note)) {
-	b := p.box
+func (p *repo) tell(change func(*message)) {
+	b := p.mailbox
 	b.mu.Lock()
-	n := b.notes[p]
+	n := b.messages[p]
 	change(&n)
-	b.notes[p] = n
+	b.messages[p] = n
 	b.mu.Unlock()
 	b.rouse()
 }
 
-func (b *inbox) miss() {
+func (b *mailbox) miss() {
 	b.mu.Lock()
 	b.missed = true
 	b.mu.Unlock()
 	b.rouse()
 }
 
-func (b *inbox) rouse() {
+func (b *mailbox) rouse() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take empties the inbox.
-func (b *inbox) take() (notes map[*repo]note, missed bool) {
+// take empties the mailbox.
+func (b *mailbox) take() (notes map[*repo]message, missed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	missed, b.missed = b.missed, false
-	if len(b.notes) == 0 {
+	if len(b.messages) == 0 {
 		return nil, missed
 	}
-	notes, b.notes = b.notes, make(map[*repo]note)
+	notes, b.messages = b.messages, make(map[*repo]message)
 	return notes, missed
 }

@@ -112,7 +112,7 @@ func (r *runner) left() *rest {
 	if r.rests == nil || !r.unmoved || !r.self.watched() || r.stirring || r.index.busy() || r.index.len() > mostResting {
 		return nil
 	}
-	left := &rest{dev: r.root.Dev, self: r.self.stamp, box: r.box}
+	left := &rest{dev: r.root.Dev, self: r.self.stamp, box: r.mailbox}
 	for _, p := range r.index.order {
 		switch {
 		case p.gone || r.isItself(p):

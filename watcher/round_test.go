@@ -170,7 +170,7 @@ func TestARootThatIsOnNoTrailIsTakenBack(t *testing.T) {
 	f := newFinder(New(Options{Poll: usual}), n.pattern())
 	f.resolve(t.Context())
 	f.rests.admit()
-	on, off := &rest{box: f.box}, &rest{box: newInbox(0)}
+	on, off := &rest{box: f.box}, &rest{box: newMailbox(0)}
 	f.rests.add(n.hub(0), on)
 	f.rests.add("/elsewhere", off)
 	f.round()

@@ -261,7 +261,7 @@ func (c *crew) hire(ctx context.Context, s sighting) {
 	m := &member{sighting: s, stop: stop}
 	r := &runner{
 		opts: &c.w.opts, root: s.root, remote: s.root.Remote, owner: -1,
-		claimed: c.w.isRoot, orders: c.w.ordersOf(s.root.Path), epoch: c.w.began, rests: &c.finders[s.root.Pattern].rests,
+		claimed: c.w.isRoot, orders: c.w.ordersOf(s.root.Path), watcherBegan: c.w.began, rests: &c.finders[s.root.Pattern].rests,
 	}
 	if s.root.Remote == "" {
 		r.notify = c.w.notify

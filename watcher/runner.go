@@ -32,15 +32,15 @@ type runner struct {
 	// suspect is the folder in whose look a panic came.
 	suspect string
 
-	box    *inbox
-	looker Looker
-	// epoch is when the watcher began, began a whole number of polls later.
-	epoch, began time.Time
-	index        *index
-	self         *repo // stands for the root itself
-	locals       locals
-	hints        hints
-	gen          uint16
+	mailbox *mailbox
+	looker  Looker
+	// watcherBegan is when the watcher began, began a whole number of polls later.
+	watcherBegan, began time.Time
+	index               *index
+	self                *repo // stands for the root itself
+	locals              locals
+	hints               hints
+	gen                 uint16
 	// listed: the names are known. listDue and pollDue are when to look at
 	// the root next, listRest until when not to list again.
 	listed                     bool
@@ -203,7 +203,7 @@ func (r *runner) newRepo(folder string, listed uint64) *repo {
 
 func (r *runner) beneath(rel string, listed uint64) *repo {
 	base := len(r.root.Path) + 1
-	return &repo{path: r.root.Path + "/" + rel, base: uint16(base), listed: listed, box: r.box} //nolint:gosec // the kernel takes no path of 2^16 bytes
+	return &repo{path: r.root.Path + "/" + rel, base: uint16(base), listed: listed, mailbox: r.mailbox} //nolint:gosec // the kernel takes no path of 2^16 bytes
 }
 
 func (r *runner) path(p *repo, w where) string {
@@ -249,7 +249,7 @@ func (r *runner) unwatch(p *repo) {
 	r.notify.ask(request{verb: disarm, repo: p, dir: path, key: path})
 	p.watch.where, p.watch.waiting = nowhere, false
 	p.watch.seq++ // an answer that is under way is about the old one
-	p.watch.epoch = 0
+	p.watch.generation = 0
 }
 
 const never = time.Duration(math.MaxInt64)

@@ -23,12 +23,12 @@ const (
 )
 
 func newFinder(w *Watcher, pattern string) *finder {
-	box := newInbox(account.Unknown)
+	box := newMailbox(account.Unknown)
 	f := &finder{
 		pattern: pattern, poll: w.opts.Poll, began: w.began, fs: w.opts.FS, notify: w.notify, log: w.opts.Log,
 		processorTime: w.opts.ProcessorTime, rouse: w.rouse,
 		surveyor: surveyor{fs: w.opts.FS, probes: w.opts.Probes, prefix: pattern + "\x00", wake: box.rouse},
-		guards:   guards{notify: w.notify, boxes: make(map[account.User]*inbox), of: make(map[string]*repo), stands: make(map[string]mark)},
+		guards:   guards{notify: w.notify, boxes: make(map[account.User]*mailbox), of: make(map[string]*repo), stands: make(map[string]mark)},
 		box:      box, known: make(map[string]Root), told: make(map[string]bool),
 	}
 	f.surveyor.stuck = f.rests.close

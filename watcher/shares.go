@@ -27,14 +27,14 @@ func (n *notifier) reopenShares() {
 	g.closed = false
 	n.accounts.Has(account.Watches, mostWatches())
 	g.timer.Reset(backOff(n.rest, armingRests*n.rest, g.times-1))
-	n.epoch.Add(1)
+	n.generation.Add(1)
 }
 
 // giveBack gives back all watches, when they are over.
 func (n *notifier) giveBack() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	give := func(p *repo) { n.accounts.Give(p.box.owner, account.Watches, 1) }
+	give := func(p *repo) { n.accounts.Give(p.mailbox.owner, account.Watches, 1) }
 	for key := range n.byKey.first {
 		for p := range n.byKey.of(key) {
 			give(p)

@@ -13,8 +13,8 @@ func TestWatchesAreSharedByUsers(t *testing.T) {
 	n := newNotifier(fsys.Real{}, openNotify, newBook(), quietLog())
 	n.accounts.Has(account.Watches, 160)
 	takes := func(owner account.User) (taken int) {
-		box := newInbox(owner)
-		for n.interested(request{repo: &repo{box: box}, dir: "/d", key: "/d"}) {
+		box := newMailbox(owner)
+		for n.interested(request{repo: &repo{mailbox: box}, dir: "/d", key: "/d"}) {
 			taken++
 		}
 		return taken

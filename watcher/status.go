@@ -64,7 +64,7 @@ func (r *runner) publish() {
 	}
 	if r.index != nil {
 		s.Links = r.hints.links
-		s.Repos, s.Watches = r.index.len(), int(r.box.watches.Load())
+		s.Repos, s.Watches = r.index.len(), int(r.mailbox.watches.Load())
 	}
 	r.mu.Lock()
 	r.said = s

@@ -23,7 +23,7 @@ func (s *storms) counts(p *repo) bool {
 		clear(s.of)
 	}
 	s.of[p]++
-	return s.overspent(p.box.owner) || s.of[p] > stormOfOne
+	return s.overspent(p.mailbox.owner) || s.of[p] > stormOfOne
 }
 
 // overspent charges an event to a user. Who has spent all owes as much again, and is
@@ -49,7 +49,7 @@ func (n *notifier) pass(path string, lost bool) {
 		if storm {
 			stormy = append(stormy, p)
 		}
-		p.tell(func(to *note) { to.lost, to.stormy = to.lost || lost, to.stormy || storm })
+		p.tell(func(to *message) { to.lost, to.stormy = to.lost || lost, to.stormy || storm })
 	}
 	for _, p := range stormy {
 		n.unhear(p, path, path)
@@ -62,7 +62,7 @@ func (n *notifier) passName(dir, path string) {
 	for _, waits := range n.beneath[dir] {
 		storm := n.storms.counts(waits.repo)
 		if storm || waits.key == path {
-			waits.repo.tell(func(to *note) { to.stormy = to.stormy || storm })
+			waits.repo.tell(func(to *message) { to.stormy = to.stormy || storm })
 		}
 		if storm {
 			n.unhear(waits.repo, dir, waits.key)

@@ -27,7 +27,7 @@ func newBook() *account.Book { return account.NewBook(nil, quietLog()) }
 func TestAUserWhoTellsTooMuchIsPolled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNotifier(fsys.Real{}, openNotify, newBook(), quietLog())
-		wild, other, victim := &repo{box: newInbox(1001)}, &repo{box: newInbox(1001)}, &repo{box: newInbox(1002)}
+		wild, other, victim := &repo{mailbox: newMailbox(1001)}, &repo{mailbox: newMailbox(1001)}, &repo{mailbox: newMailbox(1002)}
 		stormy := func(p *repo, events int) (tooMany int) {
 			for range events {
 				if n.storms.counts(p) {
@@ -46,7 +46,7 @@ func TestAUserWhoTellsTooMuchIsPolled(t *testing.T) {
 			t.Error("another directory pays for it")
 		}
 		for range stormOfUser {
-			n.storms.counts(&repo{box: other.box})
+			n.storms.counts(&repo{mailbox: other.mailbox})
 		}
 		if got := stormy(other, 1); got != 1 || n.hears(1001) {
 			t.Error("with very many directories a user tells as much as it likes")

@@ -148,7 +148,7 @@ func TestAWatchedRepositoryCostsOneStatEveryFewPolls(t *testing.T) {
 	r.notify = newNotifier(fsys.Real{}, openNotify, nil, quietLog()) // nobody runs it: no watch tells anything
 	unwatched := r.index.find([]byte("models--a--e"))
 	for _, p := range r.index.order {
-		p.watch.epoch = r.notify.era()
+		p.watch.generation = r.notify.currentGeneration()
 		if p != unwatched {
 			p.watch.where, p.watch.inode = p.stamp.where, p.stamp.inode
 		}
@@ -199,7 +199,7 @@ func restingRunner(tb testing.TB, root string) *runner {
 			FS: fsys.Real{}, ProcessorTime: processorTime, Poll: time.Nanosecond, IsRepo: isRepo, Log: quietLog(),
 			NewLooker: func(Root) Looker { return blindLooker{} },
 		},
-		epoch: time.Now(), orders: newOrders(), root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
+		watcherBegan: time.Now(), orders: newOrders(), root: Root{Path: root, Dev: st.Dev, Inode: st.Ino},
 	}
 	r.begin()
 	for r.listDue == 0 || r.index.unvisited() {

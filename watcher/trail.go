@@ -93,7 +93,7 @@ type delay struct {
 
 // A finding is what came of a round.
 type finding struct {
-	stirred []*inbox // of roots in which something is not as it was left
+	stirred []*mailbox // of roots in which something is not as it was left
 	// changed: there is something else to be found by the pattern. strayed: or a link
 	// has come on the way.
 	changed, strayed bool
@@ -132,7 +132,7 @@ type rest struct {
 	dev   uint64
 	self  stamp
 	repos []resting
-	box   *inbox
+	box   *mailbox
 	over  bool // it was taken back
 	// seen is the wall clock, in unix ns, when the root was last found as it was left:
 	// no name had come or gone.

@@ -115,13 +115,13 @@ func TestAWayThatHasNotChangedIsNotGoneAgain(t *testing.T) {
 // finder was woken when the poll was due, and saw that all was as before.
 func TestWhoIsWokenWhenThePollIsDueGoesTheWholeWay(t *testing.T) {
 	for _, due := range []time.Duration{-time.Second, 0, far} {
-		f := &finder{box: newInbox(account.Unknown), trail: trail{began: time.Now()}}
+		f := &finder{box: newMailbox(account.Unknown), trail: trail{began: time.Now()}}
 		f.box.rouse()
 		if !f.pause(t.Context(), due) || !f.trail.began.IsZero() {
 			t.Errorf("with a poll due in %v it goes by what it has found", due)
 		}
 	}
-	f := &finder{box: newInbox(account.Unknown), trail: trail{began: time.Now()}}
+	f := &finder{box: newMailbox(account.Unknown), trail: trail{began: time.Now()}}
 	if !f.pause(t.Context(), 0) || f.trail.began.IsZero() {
 		t.Error("nothing has happened, and it goes the whole way")
 	}

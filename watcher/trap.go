@@ -25,9 +25,9 @@ func (f *finder) setTrap(seen []sighting) {
 	}
 	f.untrap()
 	if path != "" {
-		box := newInbox(payer)
+		box := newMailbox(payer)
 		box.wake = f.box.wake
-		f.trap = trap{path, &repo{box: box}}
+		f.trap = trap{path, &repo{mailbox: box}}
 		f.notify.ask(request{verb: arm, repo: f.trap.at, dir: filepath.Dir(path), key: path, seq: 1})
 	}
 }
@@ -46,7 +46,7 @@ func (f *finder) heed() {
 	if f.trap.path == "" {
 		return
 	}
-	if notes, _ := f.trap.at.box.take(); notes[f.trap.at].stormy {
+	if notes, _ := f.trap.at.mailbox.take(); notes[f.trap.at].stormy {
 		f.untrap()
 	}
 }

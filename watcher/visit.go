@@ -137,7 +137,7 @@ func (r *runner) blind(ctx context.Context, p *repo, err error) {
 	level("a repository can't be read: it is tried again until it can (others of this root are told at debug level)",
 		keyRoot, untrusted.Path(r.root.Path), keyFolder, untrusted.Path(p.folder()), keyErr, reason(err))
 	r.unwatch(p)
-	p.watch.epoch = 0
+	p.watch.generation = 0
 	r.look(ctx, p)
 	plan := p.planned()
 	r.index.at(p, r.now()+retry(r.opts.Poll, int(plan.fails)))

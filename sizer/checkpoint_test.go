@@ -12,9 +12,9 @@ import (
 // Every field is a fact but those that move at each look: a new one that is not
 // compared would be forgotten over a restart.
 func TestEveryFactOfAMemoryCounts(t *testing.T) {
-	full := Memory{
+	full := Checkpoint{
 		Since: time.Unix(1, 0), From: time.Unix(2, 0), Attempt: time.Unix(3, 0),
-		Failed: 1, FailedBlobs: []string{"f"}, Unlinked: []string{"u"}, Kept: []string{"k"}, CutOffs: []CutOff{{Etag: "h", Size: 1}},
+		Failed: 1, FailedBlobs: []string{"f"}, Unlinked: []string{"u"}, Counted: []string{"k"}, CutOffs: []CutOff{{Etag: "h", Size: 1}},
 		Facts: Facts{
 			Play: "p", Revisions: []string{"r"}, Succeeded: true, Base: 1, Bytes: 2,
 			Downloaders: []downloader.Process{{PID: 42}}, Copying: map[string]int{"c": 42},
@@ -30,7 +30,7 @@ func TestEveryFactOfAMemoryCounts(t *testing.T) {
 		t.Error("its copy has a list of it")
 	}
 	moving := map[string]bool{"Since": true, "Base": true, "Bytes": true}
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[Memory]()) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Checkpoint]()) {
 		name := field.Name
 		if field.Anonymous {
 			continue // its fields come one by one

@@ -10,7 +10,7 @@ import (
 
 // A bench is a desk with a clock of its own.
 type bench struct {
-	desk
+	fetchQueue
 	t   *testing.T
 	now time.Time
 }
@@ -164,7 +164,7 @@ func TestWhatNobodyWantsAnyMoreIsForgotten(t *testing.T) {
 	b.after(unwanted + 1)
 	b.expect(toRest, request{}, 0)
 	if len(b.ready)+len(b.wishes) != 0 {
-		t.Errorf("kept: %+v", b.desk)
+		t.Errorf("kept: %+v", b.fetchQueue)
 	}
 }
 

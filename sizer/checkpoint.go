@@ -8,10 +8,10 @@ import (
 	"progressd/hfcache"
 )
 
-// Memory is what has to survive a restart about one repository in play, or
+// Checkpoint is what has to survive a restart about one repository in play, or
 // at rest. It is JSON in the state directory. What is
 // given away of one is Copied.
-type Memory struct {
+type Checkpoint struct {
 	// Since: a blob whose mtime and ctime are both later came after the
 	// last download that was told. Time of the cache's file system.
 	Since time.Time `json:"since"`
@@ -30,9 +30,9 @@ type Memory struct {
 	// Unlinked are finished blobs of the play that no revision is known
 	// for yet.
 	Unlinked []string `json:"unlinked,omitempty"`
-	// Kept are the blobs of which partials count that nobody writes to: an
+	// Counted are the blobs of which partials count that nobody writes to: an
 	// attempt before has left them for the next to go on with.
-	Kept []string `json:"kept,omitempty"`
+	Counted []string `json:"kept,omitempty"`
 }
 
 // Facts are those of a play with which a restart goes on just as they are. For one more
@@ -68,7 +68,7 @@ type Facts struct {
 
 // Copied shares no list and no map with the memory. A downloader, once known, stays as it
 // is.
-func (m Memory) Copied() Memory {
+func (m Checkpoint) Copied() Checkpoint {
 	separate(reflect.ValueOf(&m).Elem())
 	return m
 }
@@ -93,8 +93,8 @@ func separate(v reflect.Value) {
 
 // SameFacts reports whether two memories differ in no more than the numbers
 // that move at each look: what else changes, a restart would judge by.
-func (m Memory) SameFacts(other Memory) bool {
-	for _, one := range []*Memory{&m, &other} {
+func (m Checkpoint) SameFacts(other Checkpoint) bool {
+	for _, one := range []*Checkpoint{&m, &other} {
 		one.Since, one.Base, one.Bytes = time.Time{}, 0, 0
 	}
 	return same(reflect.ValueOf(m), reflect.ValueOf(other))

@@ -48,7 +48,7 @@ const (
 
 // A desk decides what is asked when: wishes are taken, put off, answered and
 // forgotten here. It is pure; the time is passed in.
-type desk struct {
+type fetchQueue struct {
 	wishes  []*wish   // in the order in which they are worked on
 	ready   []answer  // the oldest first
 	refused []refused // the oldest first
@@ -81,7 +81,7 @@ type refused struct {
 
 // ask hands an answer out, once, or notes the wish. The caller keeps what it
 // gets; from then on the answer is on disk only.
-func (d *desk) ask(now time.Time, r request) (listing hfcache.Listing, ok, fresh bool) {
+func (d *fetchQueue) ask(now time.Time, r request) (listing hfcache.Listing, ok, fresh bool) {
 	if i := slices.IndexFunc(d.ready, func(a answer) bool { return a.request == r }); i >= 0 {
 		listing = d.ready[i].listing
 		d.ready = slices.Delete(d.ready, i, i+1)
@@ -99,7 +99,7 @@ func (d *desk) ask(now time.Time, r request) (listing hfcache.Listing, ok, fresh
 	return listing, false, true
 }
 
-func (d *desk) wish(r request) *wish {
+func (d *fetchQueue) wish(r request) *wish {
 	for _, w := range d.wishes {
 		if w.request == r {
 			return w
@@ -123,7 +123,7 @@ const (
 )
 
 // next says what to do, for which request or for how long.
-func (d *desk) next(now time.Time) (do step, r request, pause time.Duration) {
+func (d *fetchQueue) next(now time.Time) (do step, r request, pause time.Duration) {
 	d.wishes = slices.DeleteFunc(d.wishes, func(w *wish) bool { return now.Sub(w.asked) > unwanted })
 	d.ready = slices.DeleteFunc(d.ready, func(a answer) bool { return now.Sub(a.at) > unwanted })
 	for _, w := range d.wishes {
@@ -144,14 +144,14 @@ func (d *desk) next(now time.Time) (do step, r request, pause time.Duration) {
 }
 
 // notShelved notes that the hub has to be asked.
-func (d *desk) notShelved(r request) {
+func (d *fetchQueue) notShelved(r request) {
 	if w := d.wish(r); w != nil {
 		w.unshelved = true
 	}
 }
 
 // answered fulfils a wish.
-func (d *desk) answered(now time.Time, r request, listing hfcache.Listing) {
+func (d *fetchQueue) answered(now time.Time, r request, listing hfcache.Listing) {
 	d.drop(r)
 	d.ready = append(d.ready, answer{r, now, listing})
 	files := 0
@@ -163,11 +163,11 @@ func (d *desk) answered(now time.Time, r request, listing hfcache.Listing) {
 	}
 }
 
-func (d *desk) drop(r request) {
+func (d *fetchQueue) drop(r request) {
 	d.wishes = slices.DeleteFunc(d.wishes, func(w *wish) bool { return w.request == r })
 }
 
-func (d *desk) refuse(now time.Time, r request) {
+func (d *fetchQueue) refuse(now time.Time, r request) {
 	d.drop(r)
 	if len(d.refused) >= maxRefused {
 		d.refused = slices.Delete(d.refused, 0, 1)
@@ -178,7 +178,7 @@ func (d *desk) refuse(now time.Time, r request) {
 // fetched judges a request by its error, nil for an answer. A no, and an
 // answer that is no listing, are remembered for that request; anything else
 // is the endpoint's trouble, and all requests wait.
-func (d *desk) fetched(now time.Time, r request, err error) {
+func (d *fetchQueue) fetched(now time.Time, r request, err error) {
 	var no *refusedError
 	var busy *busyError
 	switch {
@@ -195,19 +195,19 @@ func (d *desk) fetched(now time.Time, r request, err error) {
 	}
 }
 
-func (d *desk) well(now time.Time) {
+func (d *fetchQueue) well(now time.Time) {
 	d.down, d.wait, d.pause = false, 0, now.Add(spacing)
 }
 
 // trouble puts all requests off, for at least as long as was asked for.
-func (d *desk) trouble(now time.Time, atLeast time.Duration) {
+func (d *fetchQueue) trouble(now time.Time, atLeast time.Duration) {
 	d.down = true
 	d.wait = min(max(2*d.wait, firstPause), lastPause)
 	d.pause = now.Add(max(d.wait, atLeast))
 }
 
 // putBack lets the others go first: it may be this listing that fails.
-func (d *desk) putBack(now time.Time, r request) {
+func (d *fetchQueue) putBack(now time.Time, r request) {
 	w := d.wish(r)
 	if w == nil {
 		return
