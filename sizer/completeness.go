@@ -128,14 +128,17 @@ func (p *pass) narrow(pl *play, look *Look) {
 	if len(pl.Revisions) < 2 || look.Locked || slices.Contains(pl.running, true) {
 		return
 	}
-	last := p.repo.revs.at(pl.Revisions[0])
+	var last *revision
+	var done time.Time
 	for _, commit := range pl.Revisions {
-		if rev := p.repo.revs.at(commit); rev.lastTouched().After(last.lastTouched()) {
-			last = rev
+		rev := p.repo.revs.at(commit)
+		if at := p.lastDone(pl, rev); last == nil || at.After(done) {
+			last, done = rev, at
 		}
 	}
 	for _, part := range p.repo.partials {
-		if part.mtime.After(last.lastTouched()) || part.live && p.now.Sub(part.grown) < lockMemory {
+		behind := part.mtime.After(done) && !last.lists(part.index()) // else what it was for is there, or isn't
+		if behind || part.live && p.now.Sub(part.grown) < lockMemory {
 			return // somebody was at it behind that, or is
 		}
 	}
@@ -149,6 +152,26 @@ func (p *pass) narrow(pl *play, look *Look) {
 	for _, f := range pl.files {
 		f.wanted = false
 	}
+}
+
+// lastDone is when something was last done for a revision in flight. Its snapshot's own
+// directory tells nothing of what lies below that, so what came for this one alone counts,
+// too.
+func (p *pass) lastDone(pl *play, rev *revision) time.Time {
+	last := rev.lastTouched()
+	if !rev.listed() {
+		return last
+	}
+	for _, listed := range rev.list().files {
+		f := pl.files[p.repo.layout.key(listed)]
+		others := func(commit string) bool {
+			return commit != rev.commit && p.repo.revs.at(commit).lists(p.repo.layout.index(listed))
+		}
+		if f != nil && f.done && f.came.After(last) && !slices.ContainsFunc(pl.Revisions, others) {
+			last = f.came
+		}
+	}
+	return last
 }
 
 // whole reports whether all that is wanted of a listed revision is there.

@@ -212,6 +212,42 @@ func TestTheRevisionThatWasWorkedForLastDecides(t *testing.T) {
 	}
 }
 
+// Nor do leftovers of what the whole revision has brought itself, or a partial of another
+// one that is older than what came below the snapshot's own directory, keep it from being
+// complete.
+func TestWhatCameBelowASnapshotTellsWhichRevisionWasWorkedForLast(t *testing.T) {
+	for what, leftover := range map[string]string{"the other's is older": "other", "its own is there": "b"} {
+		t.Run(what, func(t *testing.T) {
+			c := newCache(t)
+			c.list(commitA, map[string]listedFile{"other.bin": {"other", 2 * mib}, "shared.bin": {"shared", 1000}})
+			c.list(commitB, map[string]listedFile{"sub/b.bin": {"b", mib}, "shared.bin": {"shared", 1000}})
+			c.run(42, "hf", "first")
+			c.lock(42, "other")
+			c.partial("other", ".01234567.incomplete", 1000)
+			c.run(43, "hf", "second")
+			c.lock(43, "b")
+			c.partial("b", ".89abcdef.incomplete", 1000)
+			c.whole("shared", 1000, commitB, "shared.bin")
+			c.must(os.MkdirAll(c.in(demo, "snapshots", commitB, "sub"), 0o755))
+			c.look()
+			c.later(func() { c.partial(leftover, ".01234567.incomplete", 2000) })
+			c.kill(42)
+			c.partial("b", ".89abcdef.incomplete", mib)
+			if l := c.look(); len(l.Revisions) != 2 {
+				t.Fatalf("look %+v", l)
+			}
+			c.later(func() { c.finish("b", ".89abcdef.incomplete", commitB, "sub/b.bin") })
+			c.kill(43)
+			c.look()
+			c.now = c.now.Add(lockMemory)
+			c.look()
+			if l := c.quietly(); l.Proof != ProvenByListing && l.InPlay {
+				t.Fatalf("look %+v", l)
+			}
+		})
+	}
+}
+
 // What Rust's hf-hub 1.x writes looks like the revision before until its first
 // link is made: that guess must not make its partial somebody else's.
 func TestAnOrphanSpeaksAgainstCompletionWhateverItsRevisionWasTakenFor(t *testing.T) {
