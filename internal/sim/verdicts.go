@@ -256,10 +256,11 @@ func (j *judge) left(r *record, at time.Time) bool {
 	})
 }
 
-// known: the client has held a lock for long enough to be looked at. Who held it
-// can't be found out when it is given back.
+// known: the client has held a lock for long enough to be looked at, since it first showed:
+// who writes outside of the cache does so behind that only. Who held it can't be found out
+// when it is given back.
 func (j *judge) known(r *record, at time.Time) bool {
-	return r.locks() && r.sign(at).Sub(r.lockedAt) >= j.notice() && !j.seldomHeld(r, at) && !j.blindIn(r.lockedAt, r.sign(at))
+	return r.locks() && r.sign(at).Sub(later(r.lockedAt, r.visibleAt)) >= j.notice() && !j.seldomHeld(r, at) && !j.blindIn(r.lockedAt, r.sign(at))
 }
 
 // stalled: somebody is there, and no byte has come for stall_after.
