@@ -244,13 +244,15 @@ func (p *pass) readNote(d fsys.Dir, name string, former note) (n note, ok bool) 
 		return n, false
 	}
 	defer f.Close()
-	var text [maxNote]byte
-	length, err := io.ReadAtLeast(f, text[:min(max(e.Size, 1), maxNote)], 1)
+	if p.text == nil { // one for all: there may be hundreds of thousands of notes
+		p.text = new([maxNote]byte)
+	}
+	length, err := io.ReadAtLeast(f, p.text[:min(max(e.Size, 1), maxNote)], 1)
 	if err != nil {
 		return n, false
 	}
 	n = note{mark: p.mark(e), size: e.Size, checked: p.now}
-	n.commit, n.etag, _ = hfcache.ReadLocalNote(string(text[:length]))
+	n.commit, n.etag, _ = hfcache.ReadLocalNote(string(p.text[:length]))
 	return n, n.commit != ""
 }
 

@@ -169,6 +169,8 @@ type pass struct {
 	thorough bool
 	// room is read in a play only.
 	room Room
+	// text is what was read of a note last.
+	text *[maxNote]byte
 }
 
 // news are what a pass finds changed in a repository.

@@ -321,11 +321,15 @@ func noted(down, home fsys.Dir, path string, since time.Time) bool {
 }
 
 func (p *pass) treeLocks() []lockFile {
-	var files []lockFile
-	for _, td := range p.repo.tree.newest() {
-		files = append(files, td.locks...)
+	dirs, n := p.repo.tree.newest(), 0
+	for _, td := range dirs {
+		n += len(td.locks)
 	}
-	return files[:min(len(files), maxLocks)]
+	files := make([]lockFile, 0, min(n, maxLocks))
+	for _, td := range dirs {
+		files = append(files, td.locks[:min(len(td.locks), maxLocks-len(files))]...)
+	}
+	return files
 }
 
 // slim gives up, of a directory whose names were read just now, what nobody is at,
