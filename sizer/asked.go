@@ -89,15 +89,6 @@ func (p *pass) lockTaken(etag string) time.Time {
 	return p.now
 }
 
-// finishedBlob tells of a finished blob.
-func (p *pass) finishedBlob(etag string) (e fsys.Entry, err error) {
-	err = p.top.Below(p.repo.folder+"/blobs/"+etag, func(blobs fsys.Dir, name string) error {
-		e, err = p.finished(blobs, name)
-		return err
-	})
-	return e, err
-}
-
 // began is when a finished blob was begun, zero if that isn't known.
 func (p *pass) began(f *file) time.Time {
 	if f.loose {

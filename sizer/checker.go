@@ -84,15 +84,20 @@ func (c *checker) checkLink(rev *revision, listed hfcache.ListedFile) error {
 		if etag, ok := hfcache.SnapshotBlob(listed.Path, text); err != nil || !ok || etag != listed.Etag {
 			return fs.ErrNotExist
 		}
-		blobs, err := c.dir(1, c.repo.folder+"/blobs")
-		if err != nil {
-			return err
-		}
-		if e, err = c.finished(blobs, listed.Etag); err != nil {
+		if e, err = c.finishedBlob(listed.Etag); err != nil {
 			return err
 		}
 	}
 	return c.whole(e, err, listed)
+}
+
+// finishedBlob tells of a finished blob.
+func (c *checker) finishedBlob(etag string) (fsys.Entry, error) {
+	blobs, err := c.dir(1, c.repo.folder+"/blobs")
+	if err != nil {
+		return fsys.Entry{}, err
+	}
+	return c.finished(blobs, etag)
 }
 
 // checkNote checks a file of a directory that is filled by --local-dir.

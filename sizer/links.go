@@ -22,6 +22,8 @@ type linkWalk struct {
 	// open and others are how many links and files are known now.
 	open, others int
 	changed      bool
+	// blobs are looked at one after the other.
+	blobs checker
 }
 
 // readLinks brings the links of a snapshot up to date that no listing describes.
@@ -36,7 +38,8 @@ func (p *pass) readLinks(rev *revision) error {
 	if err != nil {
 		return err
 	}
-	w := linkWalk{pass: p, rev: rev, top: top}
+	w := linkWalk{pass: p, rev: rev, top: top, blobs: checker{pass: p}}
+	defer w.blobs.close()
 	if pl := p.repo.play; pl != nil && slices.Contains(pl.Revisions, rev.commit) {
 		w.play = pl
 	}
@@ -206,7 +209,7 @@ func (w *linkWalk) settled(linked, etag string) (bool, error) {
 		if w.open < maxKept {
 			return false, nil
 		}
-		e, err := w.finishedBlob(etag)
+		e, err := w.blobs.finishedBlob(etag)
 		if err != nil || w.now.Sub(e.Ctime) < settledAfter || w.root.fs.holes(e) > 0 {
 			return false, nil //nolint:nilerr // what isn't there is no file of the download
 		}
