@@ -34,7 +34,9 @@ func (j *judge) verdicts(ep *episode, l line) {
 		}
 		ep.halted = ""
 	case tracker.Restarted:
-		ep.halted = ""
+		if l.event.Cause != tracker.CauseRemoved { // whose partials were removed stands still
+			ep.halted = ""
+		}
 	case tracker.Removed:
 		j.removed(l)
 	case tracker.Keepalive:
