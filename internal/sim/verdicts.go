@@ -207,7 +207,7 @@ func (j *judge) stuck(r *record, at time.Time) bool {
 // patience is how long interrupted has to wait at least after the end of a
 // client: where the daemon may not have seen it, by silence alone.
 func (j *judge) patience(r *record) time.Duration {
-	followed := slices.ContainsFunc(j.repo.truth.records, func(o *record) bool { return o.beganAt.After(r.goneAt) && o.bytes > 0 })
+	followed := slices.ContainsFunc(j.repo.truth.records, func(o *record) bool { return !o.beganAt.Before(r.goneAt) && o.bytes > 0 })
 	if followed || r.goneAt.Sub(r.lockedAt) < j.notice()+early || j.seldomHeld(r, r.goneAt) || j.blindIn(r.lockedAt, r.goneAt) {
 		return min(j.set.Interrupt, j.set.Stall)
 	}
