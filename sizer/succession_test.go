@@ -248,6 +248,36 @@ func TestWhatCameBelowASnapshotTellsWhichRevisionWasWorkedForLast(t *testing.T) 
 	}
 }
 
+// What came last may be listed by both: that the one is whole tells of which it is.
+func TestWhatCameLastForAWholeRevisionTellsOfNoOther(t *testing.T) {
+	c := newCache(t)
+	c.list(commitB, map[string]listedFile{"b.bin": {"b", mib}, "shared.bin": {"shared", mib}})
+	c.run(43, "hf", "second")
+	c.lock(43, "shared")
+	c.partial("shared", ".89abcdef.incomplete", 1000)
+	c.whole("b", mib, commitB, "b.bin")
+	c.look()
+	c.run(42, "hf", "first")
+	c.later(func() {
+		c.list(commitA, map[string]listedFile{"other.bin": {"other", 2 * mib}, "shared.bin": {"shared", mib}})
+	})
+	c.lock(42, "other")
+	c.partial("other", ".01234567.incomplete", 1000)
+	if l := c.look(); len(l.Revisions) != 2 {
+		t.Fatalf("look %+v", l)
+	}
+	c.kill(42)
+	c.partial("shared", ".89abcdef.incomplete", mib)
+	c.look()
+	c.now = c.now.Add(lockMemory)
+	c.later(func() { c.finish("shared", ".89abcdef.incomplete", commitB, "shared.bin") })
+	c.kill(43)
+	c.look()
+	if l := c.quietly(); l.Proof != ProvenByListing && l.InPlay {
+		t.Fatalf("look %+v", l)
+	}
+}
+
 // What Rust's hf-hub 1.x writes looks like the revision before until its first
 // link is made: that guess must not make its partial somebody else's.
 func TestAnOrphanSpeaksAgainstCompletionWhateverItsRevisionWasTakenFor(t *testing.T) {
