@@ -37,6 +37,27 @@ func TestWhatStandsBesideTheWeightsIsWholeOnlyForWhoAskedForIt(t *testing.T) {
 	}
 }
 
+// Nor is it whole when another client, that wants the rest and was never seen, has brought
+// a file that nobody known has asked for.
+func TestWhatNobodyKnownHasAskedForTellsOfAnotherClient(t *testing.T) {
+	c := newCache(t)
+	c.run(7, "hf", "download", "org/demo", "tokenizer.json")
+	c.lock(7, "t")
+	c.partial("t", ".incomplete", kib)
+	c.look()
+	c.finish("t", ".incomplete", commitA, "tokenizer.json")
+	c.kill(7)
+	if l := c.look(); l.Lacking {
+		t.Fatalf("what was asked for is there: look %+v", l)
+	}
+	c.whole("r", kib, commitA, "README.md")
+	c.look()
+	c.now = c.now.Add(livelyAfter)
+	if l := c.look(); !l.InPlay || !l.Lacking {
+		t.Errorf("look %+v", l)
+	}
+}
+
 // Where a program that doesn't say what it loads fills a directory of its own, the
 // kind of what it brings is known by the files alone.
 func TestADirectoryOfItsOwnIsJudgedByItsFiles(t *testing.T) {

@@ -214,10 +214,22 @@ func (p *pass) mayBeModel(pl *play) bool {
 }
 
 // lacksAll reports whether what has come is only what stands beside what a
-// repository of its kind is for, where nobody asked for just that.
+// repository of its kind is for, where nobody asked for just that, or somebody else has
+// brought more.
 func (p *pass) lacksAll(pl *play, paths []string) bool {
 	without := p.withoutContent(pl)
-	return without != nil && without(paths) && !pl.asksOnlyFor(without)
+	return without != nil && without(paths) && !(pl.asksOnlyFor(without) && !pl.broughtUnasked())
+}
+
+// broughtUnasked reports whether a file has come that none of those who are known has
+// asked for: by one more client, of which it isn't known what it wants.
+func (pl *play) broughtUnasked() bool {
+	for _, f := range pl.files {
+		if f.done && f.isNew && f.path != "" && !pl.wants(f.path) {
+			return true
+		}
+	}
+	return false
 }
 
 // withoutContent tells of files whether all of them stand beside what a kind of
