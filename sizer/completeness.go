@@ -149,7 +149,7 @@ func (p *pass) narrow(pl *play, look *Look) {
 		part.live, part.superseded = false, true // until it grows again
 	}
 	pl.Revisions, pl.renewed = []string{last.commit}, true
-	pl.justDone = slices.DeleteFunc(pl.justDone, last.lists) // else it may tell of another that has it
+	pl.justDone = nil // else it may tell of another
 	for _, f := range pl.files {
 		f.wanted = false
 	}

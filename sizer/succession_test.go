@@ -278,6 +278,26 @@ func TestWhatCameLastForAWholeRevisionTellsOfNoOther(t *testing.T) {
 	}
 }
 
+// Nor does what came for the other one, if all of it is found at once.
+func TestWhatIsFoundAtOnceOfTwoRevisionsTellsOfTheLast(t *testing.T) {
+	c := newCache(t)
+	must(t, os.MkdirAll(c.in(demo, "blobs"), 0o755))
+	c.look()
+	c.list(commitA, map[string]listedFile{"a.bin": {"a", mib}, "other.bin": {"other", mib}, "shared.bin": {"shared", mib}})
+	c.whole("a", mib, commitA, "a.bin")
+	c.later(func() {
+		c.list(commitB, map[string]listedFile{"b.bin": {"b", mib}, "shared.bin": {"shared", mib}})
+		c.whole("b", mib, commitB, "b.bin")
+		c.whole("shared", mib, commitB, "shared.bin")
+	})
+	c.now = c.now.Add(time.Minute)
+	c.look()
+	c.look()
+	if l := c.quietly(); l.Proof != ProvenByListing && l.InPlay {
+		t.Fatalf("look %+v", l)
+	}
+}
+
 // What Rust's hf-hub 1.x writes looks like the revision before until its first
 // link is made: that guess must not make its partial somebody else's.
 func TestAnOrphanSpeaksAgainstCompletionWhateverItsRevisionWasTakenFor(t *testing.T) {
