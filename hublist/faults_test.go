@@ -133,7 +133,7 @@ func faultA1Told(t *testing.T) {
 // hurry ends the pause.
 func (g *rig) hurry() {
 	g.mu.Lock()
-	g.desk.pause = time.Time{}
+	g.queue.pause = time.Time{}
 	g.mu.Unlock()
 	g.wake <- struct{}{}
 }
@@ -214,7 +214,7 @@ func faultA2Wait(t *testing.T) {
 	g.untilLogged(t, "level=WARN")
 	g.Listing(demo, commitB)
 	g.mu.Lock()
-	pause := time.Until(g.desk.pause)
+	pause := time.Until(g.queue.pause)
 	g.mu.Unlock()
 	if pause < 2990*time.Second || len(s.requests()) != 1 {
 		t.Errorf("waits %v, %d requests", pause, len(s.requests()))

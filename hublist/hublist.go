@@ -48,8 +48,8 @@ type Hub struct {
 	// unwritable: the shelf can't be written, and that was said.
 	unwritable bool
 
-	mu   sync.Mutex
-	desk fetchQueue
+	mu    sync.Mutex
+	queue fetchQueue
 }
 
 // New makes a Hub. It touches nothing.
@@ -81,7 +81,7 @@ func (h *Hub) Listing(repo hfcache.Repo, commit string) (hfcache.Listing, bool) 
 		return hfcache.Listing{}, false
 	}
 	h.mu.Lock()
-	listing, ok, fresh := h.desk.ask(time.Now(), request{repo, commit})
+	listing, ok, fresh := h.queue.ask(time.Now(), request{repo, commit})
 	h.mu.Unlock()
 	if fresh {
 		select {
@@ -96,7 +96,7 @@ func (h *Hub) Listing(repo hfcache.Repo, commit string) (hfcache.Listing, bool) 
 func (h *Hub) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		h.mu.Lock()
-		do, r, pause := h.desk.next(time.Now())
+		do, r, pause := h.queue.next(time.Now())
 		h.mu.Unlock()
 		switch do {
 		case toLook:
@@ -134,10 +134,10 @@ func (h *Hub) look(r request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
-		h.desk.notShelved(r)
+		h.queue.notShelved(r)
 		return
 	}
-	h.desk.answered(time.Now(), r, listing)
+	h.queue.answered(time.Now(), r, listing)
 }
 
 func (h *Hub) fetch(ctx context.Context, r request) {
@@ -150,12 +150,12 @@ func (h *Hub) fetch(ctx context.Context, r request) {
 	}
 	now := time.Now()
 	h.mu.Lock()
-	was := h.desk.down
-	h.desk.fetched(now, r, err)
+	was := h.queue.down
+	h.queue.fetched(now, r, err)
 	if err == nil {
-		h.desk.answered(now, r, listing)
+		h.queue.answered(now, r, listing)
 	}
-	is, pause := h.desk.down, h.desk.pause.Sub(now)
+	is, pause := h.queue.down, h.queue.pause.Sub(now)
 	h.mu.Unlock()
 	switch {
 	case is && !was:

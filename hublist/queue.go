@@ -14,7 +14,7 @@ type request struct {
 	commit string
 }
 
-// The bounds of the desk. A cache is untrusted: it may show any number of
+// The bounds of the queue. A cache is untrusted: it may show any number of
 // downloads that are none.
 const (
 	maxWishes  = 64
@@ -46,7 +46,7 @@ const (
 	longestWait = time.Hour
 )
 
-// A desk decides what is asked when: wishes are taken, put off, answered and
+// A fetchQueue decides what is asked when: wishes are taken, put off, answered and
 // forgotten here. It is pure; the time is passed in.
 type fetchQueue struct {
 	wishes  []*wish   // in the order in which they are worked on

@@ -3,7 +3,9 @@ package recording
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -207,6 +209,31 @@ func TestWhyNothingCouldBeSeenIsKept(t *testing.T) {
 			}
 			if last.Reason != want || bytes.Contains(copied, []byte("secret")) {
 				t.Errorf("%v, %s: the last says %q, %q", why, name, last.Kind, last.Reason)
+			}
+		}
+	}
+}
+
+// A name that has changed would be left out without a word, and what is replayed be another
+// thing than what was recorded.
+func TestEveryNameInARecordingIsKnown(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.jsonl")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%q, %v", paths, err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		for {
+			var l line
+			if err := decoder.Decode(&l); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", path, err)
 			}
 		}
 	}

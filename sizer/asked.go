@@ -263,7 +263,7 @@ func throughLink(link, stored fsys.Entry) fsys.Entry {
 
 // putAndLinked is the most that lies between a client's putting a file into
 // the shared store and its linking it: two renames in a row (seen in
-// huggingface_hub 2.4: the same fsys.Tick).
+// huggingface_hub 2.4: the same tick).
 const putAndLinked = 100 * time.Millisecond
 
 // moving reports whether a client is about to put a link in the place of a

@@ -66,7 +66,7 @@ type Facts struct {
 	Name hfcache.Repo `json:"name,omitzero"`
 }
 
-// Copied shares no list and no map with the memory. A downloader, once known, stays as it
+// Copied shares no list and no map with what it was copied from. A downloader, once known, stays as it
 // is.
 func (m Checkpoint) Copied() Checkpoint {
 	separate(reflect.ValueOf(&m).Elem())
@@ -91,7 +91,7 @@ func separate(v reflect.Value) {
 	}
 }
 
-// SameFacts reports whether two memories differ in no more than the numbers
+// SameFacts reports whether two checkpoints differ in no more than the numbers
 // that move at each look: what else changes, a restart would judge by.
 func (m Checkpoint) SameFacts(other Checkpoint) bool {
 	for _, one := range []*Checkpoint{&m, &other} {

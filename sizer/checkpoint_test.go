@@ -11,7 +11,7 @@ import (
 
 // Every field is a fact but those that move at each look: a new one that is not
 // compared would be forgotten over a restart.
-func TestEveryFactOfAMemoryCounts(t *testing.T) {
+func TestEveryFactOfACheckpointCounts(t *testing.T) {
 	full := Checkpoint{
 		Since: time.Unix(1, 0), From: time.Unix(2, 0), Attempt: time.Unix(3, 0),
 		Failed: 1, FailedBlobs: []string{"f"}, Unlinked: []string{"u"}, Counted: []string{"k"}, CutOffs: []CutOff{{Etag: "h", Size: 1}},

@@ -233,12 +233,12 @@ func (p *pass) writesBeside(rp *repo, etag string, pid int) bool {
 
 func (p *pass) stagingLocks() stagingLocks {
 	locks := stagingLocks{make(map[string]bool), make(map[string]bool), make(map[string]bool)}
-	since, stagers := p.repo.baseline, p.newRootTempWriters()
+	since, writers := p.repo.baseline, p.newRootTempWriters()
 	if p.repo.play != nil {
 		since = p.repo.play.baseline
 	}
 	for etag := range p.held.by {
-		if p.held.outside[etag] || !stagers.may(etag) {
+		if p.held.outside[etag] || !writers.may(etag) {
 			continue
 		}
 		if p.repo.writes(etag) {
@@ -260,29 +260,29 @@ func (p *pass) stagingLocks() stagingLocks {
 // counted before that only where the root holds a single repository. Elsewhere
 // it keeps those from being called complete that may be waiting for it.
 
-// stageLoose measures them and claims those that only this repository can own.
-func (p *pass) claimUnattributedFiles() {
+// claimRustFiles measures them and claims those that only this repository can own.
+func (p *pass) claimRustFiles() {
 	if p.repo.tree != nil {
 		return // its clients write beneath it
 	}
-	for path, t := range p.root.temps.unattributed {
+	for path, t := range p.root.temps.rust {
 		if t.another(p.repo) {
 			p.unattributed.growing = p.unattributed.growing || p.writtenOn(path, t)
 			continue
 		}
 		e, ok := p.tempAt(path)
 		if !ok {
-			delete(p.root.temps.unattributed, path)
+			delete(p.root.temps.rust, path)
 			p.root.moved(t)
 			continue
 		}
 		p.measureTemp(t, e)
-		p.claimUnattributed(t)
+		p.claimRust(t)
 	}
 	p.supersede()
 }
 
-func (p *pass) claimUnattributed(t *rootTemp) {
+func (p *pass) claimRust(t *rootTemp) {
 	old := t.mtime.Before(p.root.clock.Ours(p.repo.born)) // of one that was there before
 	if t.owner == "" && !old && (t.growing(p.now) || p.resumes(&t.partial)) && p.root.fs.blocks && !p.repo.play.writesElsewhere() {
 		alone := p.sole() == p.repo.folder
@@ -354,8 +354,8 @@ func (p *pass) sinceFirstSign(written time.Time) bool {
 // supersede gives up what nobody writes to while another is written to that
 // was begun later: a new attempt begins with a file of its own.
 func (p *pass) supersede() {
-	for _, t := range p.root.temps.unattributed {
-		for _, next := range p.root.temps.unattributed {
+	for _, t := range p.root.temps.rust {
+		for _, next := range p.root.temps.rust {
 			later := next != t && !next.born.Before(t.mtime)
 			if later && t.owner == p.repo.folder && next.owner == t.owner && p.now.Sub(t.grown) >= outgrown {
 				p.release(t)

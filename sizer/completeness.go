@@ -16,13 +16,13 @@ func (p *pass) missingLinks(pl *play, look *Look) {
 		return
 	}
 	for _, commit := range pl.Revisions {
-		untaken := p.missingLinksOf(pl, p.repo.revs.at(commit))
-		look.Missing += untaken
-		look.FilesDone -= untaken
+		missing := p.missingLinksOf(pl, p.repo.revs.at(commit))
+		look.Missing += missing
+		look.FilesDone -= missing
 	}
 }
 
-func (p *pass) missingLinksOf(pl *play, rev *revision) (untaken int) {
+func (p *pass) missingLinksOf(pl *play, rev *revision) (missing int) {
 	paths, untied := make(map[*file]int), make(map[*file]int)
 	asked := func(listed hfcache.ListedFile) bool {
 		f := pl.files[p.repo.layout.key(listed)]
@@ -37,10 +37,10 @@ func (p *pass) missingLinksOf(pl *play, rev *revision) (untaken int) {
 	}
 	for f, n := range untied {
 		if !f.own || n < paths[f] {
-			untaken += n
+			missing += n
 		}
 	}
-	return untaken
+	return missing
 }
 
 // loading brings the look what is known of a loader: whether it still lacks
@@ -166,7 +166,9 @@ func (p *pass) lastDone(pl *play, rev *revision) time.Time {
 	for _, listed := range rev.list().files {
 		f := pl.files[p.repo.layout.key(listed)]
 		others := func(commit string) bool {
-			return commit != rev.commit && p.repo.revs.at(commit).lists(p.repo.layout.index(listed))
+			other := p.repo.revs.at(commit)
+			unknown := !other.listed() && other.inventory() == nil
+			return commit != rev.commit && (unknown || other.lists(p.repo.layout.index(listed)))
 		}
 		if f != nil && f.done && f.came.After(last) && !slices.ContainsFunc(pl.Revisions, others) {
 			last = f.came
@@ -218,7 +220,7 @@ func (p *pass) mayBeModel(pl *play) bool {
 // brought more.
 func (p *pass) lacksAll(pl *play, paths []string) bool {
 	without := p.withoutContent(pl)
-	return without != nil && without(paths) && !(pl.asksOnlyFor(without) && !pl.broughtUnasked())
+	return without != nil && without(paths) && (!pl.asksOnlyFor(without) || pl.broughtUnasked())
 }
 
 // broughtUnasked reports whether a file has come that none of those who are known has

@@ -58,7 +58,7 @@ func (p *pass) keptOf(pl *play) []string {
 	return etags
 }
 
-// told is the time behind which a blob hasn't been told of: that of the last
+// reportedUntil is the time behind which a blob hasn't been told of: that of the last
 // that came, or of its content, where a client writes that under its name
 // (swift).
 func (p *pass) reportedUntil(pl *play) time.Time {

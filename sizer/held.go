@@ -58,3 +58,10 @@ func (l *lockDir) add(d fsys.Dir, etag string) {
 
 // maxLocks bounds how many lock files of a repository are looked at.
 const maxLocks = 16384
+
+// Bounds of a search for lock files beside the blobs: a repository with more
+// names counts for several.
+const (
+	maxSearched = 4096
+	namesOfOne  = 64
+)

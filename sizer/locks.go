@@ -228,7 +228,7 @@ func (p *pass) blobLocks() []lockFile {
 }
 
 // rootStages: files are known that old clients write into the root.
-func (p *pass) rootStages() bool { return len(p.root.temps.found)+len(p.root.temps.unattributed) > 0 }
+func (p *pass) rootStages() bool { return len(p.root.temps.found)+len(p.root.temps.rust) > 0 }
 
 // beganAt is when a process began, zero if that can't be read: then whatever was
 // written at any time may be its work, and nothing in the root is.

@@ -95,7 +95,7 @@ type Look struct {
 	Completeness
 
 	// Checkpoint is what this package wants to be given back after a restart.
-	Checkpoint Checkpoint
+	Checkpoint Checkpoint `json:"Memory"` // as recordings have it
 }
 
 // Unsure is what a look can't tell for sure: why silence, or fewer bytes than before,

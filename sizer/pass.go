@@ -18,7 +18,7 @@ type Root struct {
 	opts  Options
 	clock *fsclock.Clock
 	repos map[string]*repo
-	// since holds what has moved on from Options.Since in this life.
+	// baselines hold what has moved on from Options.Since in this life.
 	baselines map[string]time.Time
 	// rested are the repositories at rest that weren't when this life began.
 	rested map[string]sighted
@@ -64,7 +64,7 @@ type repo struct {
 	folder string
 	layout *layout
 	tree   *tree // of a Local one, else nil
-	// since: what is older was told, or was there before; opened: a partial
+	// baseline: what is older was told, or was there before; watchedSince: a partial
 	// untouched since then is nobody's. arrived: that was found out.
 	baseline, watchedSince time.Time
 	arrived                bool

@@ -17,8 +17,8 @@ import (
 // episodes are made of plays; a play knows nothing of verdicts.
 type play struct {
 	Facts
-	// since: finished blobs that came later are this play's.
-	// opened is since, also where that has moved on with a restart.
+	// baseline: finished blobs that came later are this play's. firstBaseline is the
+	// same, also where that has moved on with a restart.
 	baseline, firstBaseline time.Time
 	// start is when it began, zero if that was in a former life of the daemon.
 	start time.Time

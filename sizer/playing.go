@@ -142,10 +142,8 @@ func (pl *play) noteBeside(p *pass, part *partial) {
 	if pl.beside == nil {
 		pl.beside = make(map[int]uint64)
 	}
-	for _, d := range pl.alive() {
-		if d.PID == pid {
-			pl.beside[pid] = d.Started
-		}
+	if process, err := p.root.processes.Process(pid); err == nil {
+		pl.beside[pid] = process.Started
 	}
 }
 

@@ -106,7 +106,7 @@ func (p *pass) run(look *Look) error {
 	}
 	p.held = p.readHeld()
 	p.stageTemps()
-	p.claimUnattributedFiles()
+	p.claimRustFiles()
 	p.takeUp()
 	p.judge()
 	if p.repo.play == nil && !p.begin() {

@@ -25,9 +25,9 @@ func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
 	r.fs.learn(top, e.Dev)
 	p := &pass{root: r, now: r.clock.Look(now), top: top}
 	p.listTemps()
-	p.listUnattributed()
+	p.listRust()
 	folders := make(map[string]bool)
-	if p.anyUnclaimed(r.temps.unattributed) {
+	if p.anyUnclaimed(r.temps.rust) {
 		if folder := p.sole(); folder != "" {
 			folders[folder] = true
 		}
@@ -41,5 +41,5 @@ func (r *Root) Stirred(now time.Time) (stirred []string, more bool) {
 			}).run()
 		}
 	}
-	return slices.Sorted(maps.Keys(folders)), len(r.temps.found) > 0 || r.temps.mayBeUnattributed || len(r.temps.unattributed) > 0
+	return slices.Sorted(maps.Keys(folders)), len(r.temps.found) > 0 || r.temps.mayBeRust || len(r.temps.rust) > 0
 }

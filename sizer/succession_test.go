@@ -299,7 +299,7 @@ func TestWhatIsFoundAtOnceOfTwoRevisionsTellsOfTheLast(t *testing.T) {
 }
 
 // What Rust's hf-hub 1.x writes looks like the revision before until its first
-// link is made: that guess must not make its partial somebody else's.
+// link is made: that estimate must not make its partial somebody else's.
 func TestAnOrphanSpeaksAgainstCompletionWhateverItsRevisionWasTakenFor(t *testing.T) {
 	for what, restart := range map[string]bool{"watched": false, "over a restart": true} {
 		t.Run(what, func(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 )
 
 // rootTempFiles are the files in a root that clients write there until they are whole: found
-// are those of huggingface_hub <= 0.22, unattributed those of Rust's hf-hub <= 0.3, in a
+// are those of huggingface_hub <= 0.22, rust those of Rust's hf-hub <= 0.3, in a
 // directory of their own.
 type rootTempFiles struct {
 	mark  mark
@@ -15,9 +15,9 @@ type rootTempFiles struct {
 	// for such a file, while there are some.
 	unlocked map[string]time.Time
 	// mayBeUnattributed: where the latter lie there was a name when the root was listed.
-	mayBeUnattributed bool
-	unattributedMark  mark
-	unattributed      map[string]*rootTemp
+	mayBeRust bool
+	rustMark  mark
+	rust      map[string]*rootTemp
 }
 
 // A rootTemp is one of them. Where it counts, what was counted is its base.
@@ -50,7 +50,7 @@ type stagingLocks struct{ bare, again, over map[string]bool }
 
 func (t *rootTempFiles) all() iter.Seq[*rootTemp] {
 	return func(yield func(*rootTemp) bool) {
-		for _, found := range []map[string]*rootTemp{t.found, t.unattributed} {
+		for _, found := range []map[string]*rootTemp{t.found, t.rust} {
 			for _, one := range found {
 				if !yield(one) {
 					return
@@ -86,11 +86,4 @@ const maxTemps = 256
 const (
 	landsWithin    = 2
 	landsOnAServer = 20
-)
-
-// Bounds of a search for lock files beside the blobs: a repository with more
-// names counts for several.
-const (
-	maxSearched = 4096
-	namesOfOne  = 64
 )

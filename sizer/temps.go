@@ -26,9 +26,9 @@ func (p *pass) listTemps() {
 	}
 	defer root.Close()
 	former := t.found
-	t.mark, t.found, t.mayBeUnattributed = p.mark(e), make(map[string]*rootTemp), false
+	t.mark, t.found, t.mayBeRust = p.mark(e), make(map[string]*rootTemp), false
 	_ = root.Names(func(name string) bool {
-		t.mayBeUnattributed = t.mayBeUnattributed || name == hfcache.RustTempDir
+		t.mayBeRust = t.mayBeRust || name == hfcache.RustTempDir
 		if !hfcache.IsRootTemp(name) {
 			return true
 		}
@@ -43,7 +43,7 @@ func (p *pass) listTemps() {
 		}
 		return len(t.found) < maxTemps
 	})
-	t.mayBeUnattributed = t.mayBeUnattributed || len(t.found) == maxTemps // more names weren't read
+	t.mayBeRust = t.mayBeRust || len(t.found) == maxTemps // more names weren't read
 	for name, gone := range former {
 		if t.found[name] == nil {
 			p.root.moved(gone)
@@ -60,8 +60,8 @@ func (p *pass) mayStage() bool {
 		return false // its clients write beneath it
 	}
 	p.listTemps()
-	p.listUnattributed()
-	return len(p.root.temps.found) > 0 || len(p.root.temps.unattributed) > 0
+	p.listRust()
+	return len(p.root.temps.found) > 0 || len(p.root.temps.rust) > 0
 }
 
 // moved: the file is in its place now, or gone. Its bytes must not arrive a
@@ -104,7 +104,7 @@ func (p *pass) releaseTemps() {
 // since this look measured them: it may have found their blobs, and must not
 // count them twice.
 func (p *pass) noticeLanded() {
-	for _, found := range []map[string]*rootTemp{p.root.temps.found, p.root.temps.unattributed} {
+	for _, found := range []map[string]*rootTemp{p.root.temps.found, p.root.temps.rust} {
 		for path, t := range found {
 			if t.owner != p.repo.folder {
 				continue
@@ -132,48 +132,48 @@ func (p *pass) countTemps() (staged, fresh int64) {
 	return staged, fresh
 }
 
-// listLoose brings their names up to date.
-func (p *pass) listUnattributed() {
+// listRust brings the names of Rust's files up to date.
+func (p *pass) listRust() {
 	t := &p.root.temps
-	if !t.mayBeUnattributed && len(t.unattributed) == 0 {
+	if !t.mayBeRust && len(t.rust) == 0 {
 		return
 	}
 	dir, err := p.top.Sub(hfcache.RustTempDir)
 	if err != nil {
-		for _, gone := range t.unattributed {
+		for _, gone := range t.rust {
 			p.root.moved(gone)
 		}
-		t.unattributedMark, t.unattributed = mark{}, nil
+		t.rustMark, t.rust = mark{}, nil
 		return
 	}
 	defer dir.Close()
 	e, err := dir.Stat()
-	if err != nil || !t.unattributedMark.stale(e) {
+	if err != nil || !t.rustMark.stale(e) {
 		return
 	}
-	former := t.unattributed
-	t.unattributedMark, t.unattributed = p.mark(e), make(map[string]*rootTemp)
+	former := t.rust
+	t.rustMark, t.rust = p.mark(e), make(map[string]*rootTemp)
 	_ = dir.Names(func(name string) bool {
 		if !hfcache.IsRustTemp(name) {
 			return true
 		}
 		path := hfcache.RustTempDir + "/" + strings.Clone(name)
 		if known := former[path]; known != nil {
-			t.unattributed[path] = known
+			t.rust[path] = known
 		} else if e, err := dir.Lstat(name); err == nil && e.Regular() {
-			t.unattributed[path] = p.newUnattributed(dir, name, e)
+			t.rust[path] = p.newRust(dir, name, e)
 		}
-		return len(t.unattributed) < maxTemps
+		return len(t.rust) < maxTemps
 	})
 	for path, gone := range former {
-		if t.unattributed[path] == nil {
+		if t.rust[path] == nil {
 			p.root.moved(gone)
 		}
 	}
 }
 
-// newLoose takes up a file: what lay there before the watch began isn't new.
-func (p *pass) newUnattributed(dir fsys.Dir, name string, e fsys.Entry) *rootTemp {
+// newRust takes up a file: what lay there before the watch began isn't new.
+func (p *pass) newRust(dir fsys.Dir, name string, e fsys.Entry) *rootTemp {
 	t := &rootTemp{born: bornOr(p.root.clock.Ours(dir.Born(name)), e), seen: p.now, partial: partial{
 		ino: e.Inode, size: e.Size, bytes: p.root.fs.written(e), mtime: e.Mtime,
 	}}

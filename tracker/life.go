@@ -47,7 +47,7 @@ type download struct {
 	dozed time.Time
 	// unseen is since when, and why, no look could read the disk.
 	unseen unseen
-	// fellAt is when bytes were first missed of a downloader that has held its
+	// lossAt is when bytes were first missed of a downloader that has held its
 	// lock ever since; else zero.
 	lossAt time.Time
 	// mismatch is the file that differs from the listing.

@@ -34,7 +34,7 @@
 // What is kept: of the whole, of a pattern, of a root, and of a repository.
 //
 //	options.go watcher.go status.go runner.go finder.go
-//	index.go probe.go trail.go orders.go notifier.go repo.go
+//	index.go probe.go trail.go resting.go orders.go notifier.go repo.go
 //
 // The words: what others know this package by, and what all of it needs.
 //

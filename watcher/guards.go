@@ -57,9 +57,9 @@ func (g *guards) relieve(dir string, p *repo) {
 func (g *guards) heed() {
 	lost := false
 	for _, box := range g.boxes {
-		notes, missed := box.take()
+		messages, missed := box.take()
 		lost = lost || missed
-		for p, n := range notes {
+		for p, n := range messages {
 			g.hear(p, n)
 		}
 	}

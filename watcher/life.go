@@ -42,12 +42,20 @@ func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) 
 				level = slog.LevelDebug
 			}
 			r.opts.Log.Log(ctx, level, "a look at a cache panicked: its root is started again after a rest",
-				keyRoot, untrusted.Path(r.root.Path), keyFolder, untrusted.Path(r.suspect),
+				keyRoot, untrusted.Path(r.root.Path), keyFolder, suspected(r.suspect),
 				keyErr, untrusted.Path(fmt.Sprint(cause)), "stack", string(debug.Stack()))
 		}
 	}()
 	r.begin()
 	return false, r.loop(ctx)
+}
+
+// suspected is the folder in whose look a panic came, empty if it came in none.
+func suspected(folder string) string {
+	if folder == "" {
+		return ""
+	}
+	return untrusted.Path(folder)
 }
 
 // begin forgets everything but the root and what a panic has taught.
@@ -122,7 +130,7 @@ func (r *runner) step(ctx context.Context) error {
 
 // drain takes what the events and the armer have said.
 func (r *runner) drain() {
-	notes, missed := r.mailbox.take()
+	messages, missed := r.mailbox.take()
 	r.drained = r.now()
 	r.resume()
 	r.heed()
@@ -130,7 +138,7 @@ func (r *runner) drain() {
 	if missed {
 		r.force, r.everything, r.listDue, r.pollDue = true, true, r.drained, r.drained
 	}
-	for p, n := range notes {
+	for p, n := range messages {
 		if p.gone {
 			continue
 		}
@@ -230,7 +238,7 @@ func (r *runner) same(top fsys.Dir, e fsys.Entry) bool {
 	return born.IsZero() || born.UnixNano() == home.Birth
 }
 
-// trouble notes an error of the root itself (R7, R9): it is said once, and
+// trouble messages an error of the root itself (R7, R9): it is said once, and
 // everything rests for a while.
 func (r *runner) trouble(ctx context.Context, err error) {
 	err = reason(err)

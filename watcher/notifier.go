@@ -16,7 +16,7 @@ import (
 // A notifier owns the one Notifications of all roots. fsnotify sends
 // errors while it holds the lock that Add and Remove need, so three
 // goroutines share the work: the armer (run) alone adds and removes, another
-// drains events into inboxes, and a third drains errors and never calls
+// drains events into mailboxes, and a third drains errors and never calls
 // fsnotify.
 type notifier struct {
 	log  *slog.Logger
@@ -51,6 +51,13 @@ type notifier struct {
 		next  time.Time
 		times int
 	}
+}
+
+// storms are how much is told in this second, and for whom.
+type storms struct {
+	accounts *account.Book
+	second   int64
+	of       map[*repo]int
 }
 
 const (
@@ -311,11 +318,4 @@ func (n *notifier) forget(b *mailbox) {
 	for _, i := range gone {
 		n.disarm(i.p, i.key, i.key)
 	}
-}
-
-// storms are how much is told in this second, and for whom.
-type storms struct {
-	accounts *account.Book
-	second   int64
-	of       map[*repo]int
 }

@@ -49,7 +49,7 @@ const (
 )
 
 const (
-	// localSuffix leads from such a directory to its stage, in which the
+	// localSuffix leads from a directory that --local-dir fills to its stage, in which the
 	// partials lie; metaSuffix to where the stage will appear.
 	localSuffix = metaSuffix + "/download"
 	metaSuffix  = cacheSuffix + "/huggingface"
@@ -217,7 +217,7 @@ func newMailbox(owner account.User) *mailbox {
 	return &mailbox{owner: owner, wake: make(chan struct{}, 1), messages: make(map[*repo]message)}
 }
 
-// tell merges a change into the note about what is kept about a directory.
+// tell merges a change into the message about a directory.
 func (p *repo) tell(change func(*message)) {
 	b := p.mailbox
 	b.mu.Lock()
@@ -243,13 +243,13 @@ func (b *mailbox) rouse() {
 }
 
 // take empties the mailbox.
-func (b *mailbox) take() (notes map[*repo]message, missed bool) {
+func (b *mailbox) take() (messages map[*repo]message, missed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	missed, b.missed = b.missed, false
 	if len(b.messages) == 0 {
 		return nil, missed
 	}
-	notes, b.messages = b.messages, make(map[*repo]message)
-	return notes, missed
+	messages, b.messages = b.messages, make(map[*repo]message)
+	return messages, missed
 }

@@ -121,6 +121,23 @@ func TestWhoAloneMayWriteWhereARootIsAwaitedPaysForIt(t *testing.T) {
 	}
 }
 
+// A directory that is given away is paid for by whom it has been given to.
+func TestWhoIsGivenTheDirectoryWhereARootIsAwaitedPaysForIt(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may give directories away")
+	}
+	dir := tempRoot(t)
+	must(t, os.Chown(dir, 1001, 1001))
+	must(t, os.Chmod(dir, 0o755))
+	g := newRig(t, 50*time.Millisecond, true, filepath.Join(dir, "hub"))
+	g.w.notify = newNotifier(fsys.Real{}, openNotify, newBook(), g.w.opts.Log)
+	g.start()
+	held := func(user account.User) int64 { return g.w.notify.accounts.Held(user, account.Watches) }
+	g.awaitTrue("its owner pays", func() bool { return held(1001) == 1 })
+	must(t, os.Chown(dir, 1002, 1002))
+	g.awaitTrue("its new owner pays", func() bool { return held(1002) == 1 && held(1001) == 0 })
+}
+
 // What a user did in a directory of its own through which a pattern leads took the watches
 // of all directories through which any does.
 func TestANoisyDirectoryOnTheWayIsItsOwnersBusiness(t *testing.T) {

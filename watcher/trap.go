@@ -20,7 +20,8 @@ func (f *finder) setTrap(seen []sighting) {
 	if len(seen) == 0 && !strings.ContainsAny(f.pattern, `*?[\`) {
 		path, payer = trapFor(f.fs, filepath.Clean(f.pattern))
 	}
-	if path == f.trap.path || path != "" && !f.notify.hears(payer) {
+	same := path == f.trap.path && (path == "" || payer == f.trap.at.mailbox.owner)
+	if same || path != "" && !f.notify.hears(payer) {
 		return
 	}
 	f.untrap()
@@ -46,7 +47,7 @@ func (f *finder) heed() {
 	if f.trap.path == "" {
 		return
 	}
-	if notes, _ := f.trap.at.mailbox.take(); notes[f.trap.at].stormy {
+	if messages, _ := f.trap.at.mailbox.take(); messages[f.trap.at].stormy || messages[f.trap.at].refused != 0 {
 		f.untrap()
 	}
 }
