@@ -40,7 +40,7 @@
 //
 //	pass.go play.go crew.go
 //	file.go partial.go temp.go held.go
-//	revision.go listing.go localdir.go settled.go
+//	revision.go listing.go localdir.go crowd.go settled.go
 //	blocks.go mark.go
 //
 // The words: what others know this package by.

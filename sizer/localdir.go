@@ -23,6 +23,7 @@ type tree struct {
 	stirring, lean bool
 	// kept is how many names of metadata are; samples are some of the others.
 	kept    int
+	crowd   crowd
 	turn    int
 	samples samples
 	// sign is when something came of which nobody knew the downloader.
@@ -125,3 +126,13 @@ func beneath(path, name string) string {
 func lastOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 func parentOf(path string) string { return path[:max(strings.LastIndexByte(path, '/'), 0)] }
+
+// A crowd are the locks beneath download/, where one is left for each file. Of very many
+// those in the directories that changed last are kept: no more are looked at.
+type crowd struct {
+	kept int
+	// left are those that were kept when some were given up last.
+	left int
+	// since: directories that changed before have none that are looked at.
+	since time.Time
+}

@@ -85,6 +85,7 @@ func (p *pass) sayStageLink(err error) {
 func (p *pass) walkTree(down fsys.Dir) error {
 	t := p.repo.tree
 	t.stirring, p.blobsTime, t.kept = false, time.Time{}, 0
+	t.countLocks()
 	for _, td := range t.dirs {
 		t.kept += len(td.noted)
 	}
@@ -202,7 +203,7 @@ func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
 		}
 		return nil
 	})
-	if err != nil || p.slim(td) {
+	if err != nil || p.slim(td) || !p.repo.tree.wantsLocks(td) {
 		return err
 	}
 	for _, name := range locks {
@@ -210,6 +211,7 @@ func (p *pass) listTreeDir(d fsys.Dir, path string, td *treeDir) error {
 			td.locks = append(td.locks, lockFile{etag: beneath(path, strings.TrimSuffix(name, ".lock")), dev: e.Dev, ino: e.Inode})
 		}
 	}
+	p.repo.tree.keepLocks(td)
 	return nil
 }
 
@@ -320,18 +322,6 @@ func noted(down, home fsys.Dir, path string, since time.Time) bool {
 	return err == nil && e.Regular() && e.After(since) && vouches(written.Mtime, e)
 }
 
-func (p *pass) treeLocks() []lockFile {
-	dirs, n := p.repo.tree.newest(), 0
-	for _, td := range dirs {
-		n += len(td.locks)
-	}
-	files := make([]lockFile, 0, min(n, maxLocks))
-	for _, td := range dirs {
-		files = append(files, td.locks[:min(len(td.locks), maxLocks-len(files))]...)
-	}
-	return files
-}
-
 // slim gives up, of a directory whose names were read just now, what nobody is at,
 // where there is more than is kept: its locks aren't needed then.
 func (p *pass) slim(td *treeDir) bool {
@@ -382,4 +372,16 @@ func (p *pass) recountTree(*play) error {
 	}
 	p.relisted = relisted
 	return p.readNotes(&p.repo.revs)
+}
+
+func (p *pass) treeLocks() []lockFile {
+	dirs, n := p.repo.tree.newest(), 0
+	for _, td := range dirs {
+		n += len(td.locks)
+	}
+	files := make([]lockFile, 0, min(n, maxLocks))
+	for _, td := range dirs {
+		files = append(files, td.locks[:min(len(td.locks), maxLocks-len(files))]...)
+	}
+	return files
 }
