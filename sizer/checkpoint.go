@@ -55,15 +55,19 @@ type Facts struct {
 	// Settled: a file of weights was begun long enough ago to tell one format of them
 	// from several.
 	Settled bool `json:"settled,omitempty"`
-	// LockSeen: some lock was, PartialSeen: a partial of its own was; so its client
-	// writes nothing into the root. BroughtUnseen: a file came of which neither was,
-	// perhaps of one more client, which does.
-	LockSeen      bool `json:"locks,omitempty"`
-	PartialSeen   bool `json:"partials,omitempty"`
-	BroughtUnseen bool `json:"brought_unseen,omitempty"`
+	Seen
 	// Name is what a Local repository holds, as its downloader asked for
 	// it; zero while nobody knows, and for others.
 	Name hfcache.Repo `json:"name,omitzero"`
+}
+
+// Seen is what was seen of a play's clients. LockSeen: some lock was, PartialSeen: a partial
+// of its own was; so its client writes nothing into the root. BroughtUnseen: a file came of
+// which neither was, perhaps of one more client, which does.
+type Seen struct {
+	LockSeen      bool `json:"locks,omitempty"`
+	PartialSeen   bool `json:"partials,omitempty"`
+	BroughtUnseen bool `json:"brought_unseen,omitempty"`
 }
 
 // Copied shares no list and no map with what it was copied from. A downloader, once known, stays as it

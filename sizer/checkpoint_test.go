@@ -18,7 +18,7 @@ func TestEveryFactOfACheckpointCounts(t *testing.T) {
 		Facts: Facts{
 			Play: "p", Revisions: []string{"r"}, Succeeded: true, Base: 1, Bytes: 2,
 			Downloaders: []downloader.Process{{PID: 42}}, Copying: map[string]int{"c": 42},
-			Settled: true, LockSeen: true, PartialSeen: true, BroughtUnseen: true, Name: hfcache.Repo{Type: hfcache.Model, ID: "o/m"},
+			Settled: true, Seen: Seen{LockSeen: true, PartialSeen: true, BroughtUnseen: true}, Name: hfcache.Repo{Type: hfcache.Model, ID: "o/m"},
 		},
 	}
 	if !full.SameFacts(full) {

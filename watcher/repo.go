@@ -78,8 +78,14 @@ type repo struct {
 	turn    uint8  // at which of the polls it is checked though it is watched
 	pace    Pace
 
-	young, looked, noisy, gone, local bool
+	// local: it is a directory that --local-dir fills.
+	local bool
+	standing
 }
+
+// A standing is how a repository stands. young: its stamp may hide a change. looked: it was
+// looked at. noisy: it told too much to be watched. gone: it isn't there any more.
+type standing struct{ young, looked, noisy, gone bool }
 
 // A plan is what there is to know of a repository that was visited just now, or
 // will be. Times are since the runner began.

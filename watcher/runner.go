@@ -41,9 +41,9 @@ type runner struct {
 	locals              locals
 	hints               hints
 	gen                 uint16
-	// listed: the names are known. listDue and pollDue are when to look at
-	// the root next, listRest until when not to list again.
-	listed                     bool
+	known
+	// listDue and pollDue are when to look at the root next, listRest until when not
+	// to list again.
 	listDue, pollDue, listRest time.Duration
 	// intact is the wall clock when the names in the root were last known to be
 	// those that are known.
@@ -53,10 +53,6 @@ type runner struct {
 	paused time.Duration
 	// force: list although nothing shows that it is needed.
 	force bool
-	// unmoved: no name came or went in the root since the last poll. stirring:
-	// files in the root itself may tell of downloads. bare: nothing of a client's
-	// own lies there.
-	unmoved, stirring, bare bool
 	// turn is whose turn it is at the next poll; everything: everyone's,
 	// for events were lost.
 	turn       uint8
@@ -76,6 +72,11 @@ type runner struct {
 	mu   sync.Mutex
 	said RootStatus
 }
+
+// known is what a runner knows of its root. listed: the names are known. unmoved: none came or
+// went since the last poll. stirring: files in the root itself may tell of downloads. bare:
+// nothing of a client's own lies there.
+type known struct{ listed, unmoved, stirring, bare bool }
 
 // locals is what a runner keeps about directories that a client may fill by --local-dir.
 type locals struct {
