@@ -14,6 +14,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	look.Arrived = min(max(look.Arrived, 0), look.Bytes)
 	restored, another := !d.seen && d.ep.Seq > 0 && !d.unplayed(), look.Play != d.ep.Play
 	newcomer, deserted := d.newcomer(look), d.seen && abandoned(d.look) && abandoned(look)
+	recounted := d.look.Recounting && !look.Recounting // and what that finds may have come before
 	base := d.base(look)
 	if another {
 		d.speed.reset()
@@ -44,7 +45,7 @@ func (d *download) take(look sizer.Look) (news bool) {
 	}
 	d.speed.Add(d.now, look.Bytes-base, look.InFlight)
 	d.minute.add(before, d.now, look.Arrived)
-	d.ep.Unattributed = !newcomer && !look.Locked && (d.ep.Unattributed || deserted && look.Arrived > 0)
+	d.ep.Unattributed = !newcomer && !look.Locked && (d.ep.Unattributed || deserted && look.Arrived > 0 && !recounted)
 	if news {
 		d.lastByte, d.ep.Unwatched = d.now, restored
 	}

@@ -225,6 +225,18 @@ func TestNothingEndsWhileItsFilesAreCountedAnew(t *testing.T) {
 	p.want("0s preparing 50", "0s started 50", "14s unlisted 50", "14s completed 50")
 }
 
+// What is found when they are was brought by those who are gone, and no stranger.
+func TestWhatIsFoundWhenFilesAreCountedAnewIsNoStrangers(t *testing.T) {
+	p := play(t, defaults)
+	p.see(also(bytes(50*mb), by(vllm), func(l *sizer.Look) { l.Partials = 1 }))
+	p.see(also(killed, func(l *sizer.Look) { l.Partials, l.Unfinished, l.Recounting = 0, 1, true }))
+	p.until(15 * time.Second)
+	p.see(also(bytes(54*mb), func(l *sizer.Look) { l.Recounting = false }))
+	p.see(bytes(54 * mb))
+	p.until(2 * time.Minute)
+	p.want("0s preparing 50", "0s started 50", "1m15s interrupted 54")
+}
+
 // A link that is made is a sign of life, though no byte comes with it.
 func TestAFileMoreInItsPlaceIsASignOfLife(t *testing.T) {
 	p := play(t, defaults)
