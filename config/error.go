@@ -22,7 +22,7 @@ type Error struct {
 // Error renders the problem in one line that leads an editor to it:
 // "config.toml:3: step: ...".
 func (e *Error) Error() string {
-	text := shown(e.File) + ":" + strconv.Itoa(e.Line) + ": "
+	text := untrusted.Plain(e.File, maxShown) + ":" + strconv.Itoa(e.Line) + ": "
 	if e.Key != "" {
 		text += e.Key + ": "
 	}
@@ -31,18 +31,6 @@ func (e *Error) Error() string {
 
 // maxShown bounds a text from outside in an error, in bytes.
 const maxShown = 200
-
-// shown is text from outside fit for a terminal and a log: as it is if it is printable ASCII,
-// also what TOML has quoted already, else quoted, and not without end.
-func shown(text string) string {
-	if len(text) > maxShown {
-		text = text[:maxShown] + "..."
-	}
-	if untrusted.Printable(text) == text {
-		return text
-	}
-	return strconv.QuoteToASCII(text)
-}
 
 // quote returns a value from the file in quotes.
 func quote(text string) string { return `"` + untrusted.Escaped(text, maxShown) + `"` }

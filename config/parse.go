@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"progressd/untrusted"
+
 	"github.com/BurntSushi/toml"
 )
 
@@ -43,14 +45,14 @@ func inUTF16(text string) bool {
 }
 
 func syntaxError(file, text string, err error) error {
-	problem := &Error{File: file, Line: 1, Problem: shown(err.Error())}
+	problem := &Error{File: file, Line: 1, Problem: untrusted.Plain(err.Error(), maxShown)}
 	var syntax toml.ParseError
 	if errors.As(err, &syntax) {
 		// The library counts the line one too far where a line's end is what
 		// it stumbles over; its offset is right.
 		offset := min(max(syntax.Position.Start, 0), len(text))
 		problem.Line = 1 + strings.Count(text[:offset], "\n")
-		problem.Problem = shown(syntax.Message)
+		problem.Problem = untrusted.Plain(syntax.Message, maxShown)
 	}
 	return problem
 }
@@ -111,7 +113,7 @@ func (p *parser) unknown(name string) string {
 func (p *parser) refuse(key toml.Key, problem string) {
 	name := keyName(key)
 	p.wrong[name] = true
-	p.problems = append(p.problems, &Error{File: p.file, Line: lineOf(p.text, key), Key: shown(name), Problem: problem})
+	p.problems = append(p.problems, &Error{File: p.file, Line: lineOf(p.text, key), Key: untrusted.Plain(name, maxShown), Problem: problem})
 }
 
 var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)

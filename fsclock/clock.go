@@ -170,6 +170,3 @@ func (c *Clock) Amend(t *time.Time) {
 		*t = c.Ours(*t)
 	}
 }
-
-// WasSet reports whether the file system's clock was ever set, as far as is known.
-func (c *Clock) WasSet() bool { return len(c.spells) > 0 }

@@ -10,31 +10,7 @@ import (
 
 	"progressd/hfcache"
 	"progressd/tracker"
-	"progressd/untrusted"
 )
-
-func TestCleanKeepsWhatIsHarmless(t *testing.T) {
-	for in, want := range map[string]string{
-		"deepseek-ai/deepseek-ocr": "deepseek-ai/deepseek-ocr",
-		"a b (c) %n":               "a b (c) %n",
-		`back\slash`:               `back\slash`,
-		"":                         `""`,
-		`"quoted"`:                 `"\"quoted\""`,
-		"a\nb":                     `"a\nb"`,
-		"caf\u00e9":                `"caf\u00e9"`,
-		"\xff":                     `"\xff"`,
-	} {
-		if got := untrusted.Name(in); got != want {
-			t.Errorf("untrusted.Name(%q) = %s, want %s", in, got, want)
-		}
-	}
-}
-
-func TestWhatIsTooLongIsCut(t *testing.T) {
-	if got := untrusted.Quoted("abcdef", 3); got != "abc..." {
-		t.Errorf("%q", got)
-	}
-}
 
 // set gives every field of a record a value.
 func set(t *testing.T) Record {

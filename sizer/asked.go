@@ -17,17 +17,17 @@ func (p *pass) blob(etag string) (fsys.Entry, error) {
 	return p.top.LstatPath(p.repo.folder + "/blobs/" + etag)
 }
 
-// brought reports whether a finished file is there.
-func (p *pass) brought(etag string) bool {
-	_, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + etag)
-	return err == nil
+// inPlace asks for a file under its key, where those are that are finished.
+func (p *pass) inPlace(key string) error {
+	_, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + key)
+	return err
 }
 
+// brought reports whether a finished file is there.
+func (p *pass) brought(key string) bool { return p.inPlace(key) == nil }
+
 // missing reports whether a finished file is known not to be there.
-func (p *pass) missing(etag string) bool {
-	_, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + etag)
-	return fsys.Absent(err)
-}
+func (p *pass) missing(key string) bool { return fsys.Absent(p.inPlace(key)) }
 
 // linkOf is the link to a file in the snapshot of a revision.
 func (p *pass) linkOf(commit string, f *file) (fsys.Entry, bool) {
@@ -53,8 +53,7 @@ func (p *pass) linkedIn(rev *revision, etag string) (first time.Time) {
 // only when names in blobs/ came or went.
 func (p *pass) spent(part *partial) bool {
 	if p.relisted || !part.asked {
-		_, err := p.top.LstatPath(p.repo.folder + p.repo.layout.home + "/" + part.Etag)
-		part.asked, part.spent = true, err == nil
+		part.asked, part.spent = true, p.brought(part.Etag)
 	}
 	return part.spent
 }

@@ -9,8 +9,7 @@ import (
 )
 
 // Checkpoint is what has to survive a restart about one repository in play, or
-// at rest. It is JSON in the state directory. What is
-// given away of one is Copied.
+// at rest. It is JSON in the state directory. What is given away of one is Copied.
 type Checkpoint struct {
 	// Since: a blob whose mtime and ctime are both later came after the
 	// last download that was told. Time of the cache's file system.
@@ -35,8 +34,9 @@ type Checkpoint struct {
 	Counted []string `json:"kept,omitempty"`
 }
 
-// Facts are those of a play with which a restart goes on just as they are. For one more
-// there is no more to do than to add it here, and to set and use it.
+// Facts are those of a play with which a restart goes on just as they are. One more is added
+// here alone (and to the example of the test); where it moves at each look, SameFacts leaves
+// it out.
 type Facts struct {
 	// Play identifies the play that is on, empty if none.
 	Play string `json:"play,omitempty"`
@@ -70,8 +70,8 @@ type Seen struct {
 	BroughtUnseen bool `json:"brought_unseen,omitempty"`
 }
 
-// Copied shares no list and no map with what it was copied from. A downloader, once known, stays as it
-// is.
+// Copied shares no list and no map with what it was copied from. A downloader, once known,
+// stays as it is.
 func (m Checkpoint) Copied() Checkpoint {
 	separate(reflect.ValueOf(&m).Elem())
 	return m

@@ -119,12 +119,13 @@ func (p *pass) measureTemps(locks stagingLocks) (candidates []*rootTemp) {
 // from the first look on, and not for what was left between its first file and that, nor
 // for what was left when its last one came.
 func (p *pass) meetTemps() {
+	last := sync.OnceValue(func() time.Time { return p.repo.play.lastSign() })
 	for _, t := range p.root.temps.found {
 		switch pl := p.repo.play; {
 		case t.owner != "" || t.forsaken:
 		case pl == nil || !pl.LockSeen:
 			p.meet(t)
-		case t.mtime.Before(pl.start) && !t.mtime.Before(pl.firstSign()), p.besideTheLast(t):
+		case t.mtime.Before(pl.start) && !t.mtime.Before(pl.firstSign()), t.beside(last()):
 			p.leave(t)
 		}
 	}
@@ -324,15 +325,9 @@ func (p *pass) leave(t *rootTemp) {
 	}
 }
 
-// besideTheLast reports whether a file that nobody claims was written to when the last of
-// the play's files came: its client may have begun it and died of it between two looks.
-func (p *pass) besideTheLast(t *rootTemp) bool {
-	last := p.repo.play.settled.newest
-	for _, f := range p.repo.play.files {
-		if f.done {
-			last = later(last, f.came)
-		}
-	}
+// beside reports whether a file that nobody claims was written to when the last of the
+// play's files came: its client may have begun it and died of it between two looks.
+func (t *rootTemp) beside(last time.Time) bool {
 	return t.mtime.After(last.Add(-fsys.Coarse)) && t.mtime.Before(last.Add(fsys.Coarse))
 }
 

@@ -35,6 +35,16 @@ func (pl *play) alive() []downloader.Process {
 	return alive
 }
 
+// started is when a downloader that ran when that was last looked at was started.
+func (pl *play) started(pid int) (started uint64, known bool) {
+	for i, process := range pl.Downloaders {
+		if pl.running[i] && process.PID == pid {
+			return process.Started, true
+		}
+	}
+	return 0, false
+}
+
 func (pl *play) anyAlive(procs *downloader.Snapshot) bool {
 	return slices.ContainsFunc(pl.Downloaders, func(d downloader.Process) bool { return procs.Runs(d) })
 }

@@ -106,7 +106,7 @@ func (p *pass) lockLost(part *partial) bool {
 	return lost.IsZero() || !part.grown.After(lost) || p.bettered(part)
 }
 
-// superseded: someone else downloads here now, and this partial can't be
+// takenOver: someone else downloads here now, and this partial can't be
 // continued by them.
 func (p *pass) takenOver(part *partial) bool {
 	return part.Attempt != "" && p.held.any && !p.locked(part.Etag)

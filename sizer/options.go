@@ -30,7 +30,8 @@ type Options struct {
 	// Opened is when watching began. A partial untouched since then is
 	// nobody's, until it grows or its lock is taken.
 	Opened time.Time
-	// Recall gives what was remembered about a repository, if anything.
+	// Recall gives what was remembered about a repository, if anything: the Root's own
+	// from then on.
 	Recall func(hfcache.Repo) (Checkpoint, bool)
 	// Listing gives the files of a commit of which the cache has no listing,
 	// as the hub has them. It never waits: what it doesn't know yet it may

@@ -151,7 +151,6 @@ func newPlay(now, since time.Time) *play {
 }
 
 func restored(m Checkpoint, c *fsclock.Clock) *play {
-	m = m.Copied()
 	pl := newPlay(time.Time{}, c.Ours(m.Since))
 	pl.Facts, pl.restored, pl.restoredBytes = m.Facts, true, m.Bytes
 	pl.LockSeen = m.LockSeen || len(m.Downloaders) > 0
@@ -356,4 +355,15 @@ func (pl *play) from(cache, hub Source) Source {
 		return hub
 	}
 	return cache
+}
+
+// lastSign is when the last of the play's files came.
+func (pl *play) lastSign() time.Time {
+	last := pl.settled.newest
+	for _, f := range pl.files {
+		if f.done {
+			last = later(last, f.came)
+		}
+	}
+	return last
 }

@@ -132,15 +132,24 @@ func (pl *play) note(p *pass) {
 	}
 }
 
-// noteBeside notes who grows a partial under a lock of his.
+// noteBeside notes who grows a partial under a lock of his. One of more than are known as
+// downloaders is read once.
 func (pl *play) noteBeside(p *pass, part *partial) {
 	pid, locked := p.held.by[part.Etag]
 	grows := part.grown.Equal(p.now) && part.seen.Equal(p.now) // not just found
-	if !locked || !grows || len(pl.beside) >= maxDownloaders {
+	_, noted := pl.beside[pid]
+	if !locked || !grows || !noted && len(pl.beside) >= maxDownloaders {
 		return
 	}
 	if pl.beside == nil {
 		pl.beside = make(map[int]uint64)
+	}
+	started, known := pl.started(pid)
+	if known {
+		pl.beside[pid] = started
+	}
+	if known || noted {
+		return
 	}
 	if process, err := p.root.processes.Process(pid); err == nil {
 		pl.beside[pid] = process.Started

@@ -62,3 +62,20 @@ func TestALookAsksOfEachProcessOnce(t *testing.T) {
 		}
 	}
 }
+
+// Who downloads is read once, and not at each look at which a file of his grows.
+func TestWhoIsKnownIsNotReadAgain(t *testing.T) {
+	c := newCache(t)
+	proc := &countedProc{Proc: downloader.ProcDir(c.proc), asked: map[string]int{}}
+	c.opts.Procs = downloader.NewShared(proc)
+	c.root = NewRoot(c.opts)
+	c.run(42, "python3", "train.py")
+	c.lock(42, "a")
+	for n := range 10 {
+		c.partial("a", ".12ab34cd.incomplete", (1+n)*mib)
+		clear(proc.asked)
+		if c.look(); n > 1 && proc.asked["who is it, 42"] > 0 {
+			t.Errorf("look %d reads who it is again", n)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package sizer
 import (
 	"errors"
 	"io/fs"
-	"slices"
 	"time"
 
 	"progressd/hfcache"
@@ -59,7 +58,7 @@ func (r *Root) repo(name hfcache.Repo, folder string) *repo {
 	}
 	if known {
 		rp.baseline = later(rp.baseline, r.clock.Ours(memory.Since))
-		rp.cutOffs = slices.Clone(memory.CutOffs)
+		rp.cutOffs = memory.CutOffs
 	}
 	rp.baseline = later(rp.baseline, r.baselines[folder])
 	if _, moved := r.baselines[folder]; known && !moved && memory.Play != "" {

@@ -19,32 +19,43 @@ const (
 // Name is Quoted for a name, or a path of somebody's cache.
 func Name(s string) string { return Quoted(s, nameLimit) }
 
-// Path is Quoted for a path that may be as long as the kernel takes them.
-func Path(s string) string { return Quoted(s, pathLimit) }
+// Path is Plain for a path that may be as long as the kernel takes them.
+func Path(s string) string { return Plain(s, pathLimit) }
 
 // Quoted is text as it is if it is printable ASCII, else quoted with escapes (control
 // characters, escape sequences, bidirectional marks, invalid UTF-8), also what looks quoted
 // already. What is longer than so many bytes ends in "...".
 func Quoted(s string, limit int) string {
-	cut := ""
-	if len(s) > limit {
-		s, cut = s[:limit], "..."
-	}
+	s, cut := bounded(s, limit)
 	if s != "" && s[0] != '"' && !strings.ContainsFunc(s, unprintable) {
 		return s + cut
 	}
 	return strconv.QuoteToASCII(s) + cut
 }
 
+// Plain is Quoted but for what looks quoted already, which stays as it is, and so does the
+// empty text: where it doesn't matter who has quoted it.
+func Plain(s string, limit int) string {
+	s, cut := bounded(s, limit)
+	if strings.ContainsFunc(s, unprintable) {
+		s = strconv.QuoteToASCII(s)
+	}
+	return s + cut
+}
+
 // Escaped is text in printable ASCII with escapes for the rest, and no quotes around it: for
 // a line that quotes it itself. What is longer than so many bytes ends in "...".
 func Escaped(s string, limit int) string {
-	cut := ""
-	if len(s) > limit {
-		s, cut = s[:limit], "..."
-	}
+	s, cut := bounded(s, limit)
 	s = strconv.QuoteToASCII(s)
 	return s[1:len(s)-1] + cut
+}
+
+func bounded(s string, limit int) (head, cut string) {
+	if len(s) > limit {
+		return s[:limit], "..."
+	}
+	return s, ""
 }
 
 // Printable is text in printable ASCII, with a question mark for anything else.

@@ -16,6 +16,10 @@ func TestNothingGoesThroughRaw(t *testing.T) {
 		{"\u202eevil", `"\u202eevil"`, `\u202eevil`, "?evil", "\u202eevil"},
 		{"\xff", `"\xff"`, `\xff`, "?", ""},
 		{"schön\u0085", `"sch\u00f6n\u0085"`, `sch\u00f6n\u0085`, "sch?n?", "schön"},
+		{"deepseek-ai/deepseek-ocr", "deepseek-ai/deepseek-ocr", "deepseek-ai/deepseek-ocr", "deepseek-ai/deepseek-ocr", "deepseek-ai/deepseek-ocr"},
+		{"a b (c) %n", "a b (c) %n", "a b (c) %n", "a b (c) %n", "a b (c) %n"},
+		{`back\slash`, `back\slash`, `back\\slash`, `back\slash`, `back\slash`},
+		{"caf\u00e9", `"caf\u00e9"`, `caf\u00e9`, "caf?", "caf\u00e9"},
 		{long, long[:255] + "...", long[:255] + "...", long, long},
 	} {
 		if got := Name(c.in); got != c.name {
@@ -33,6 +37,11 @@ func TestNothingGoesThroughRaw(t *testing.T) {
 	}
 	if got := Path(long); got != long {
 		t.Errorf("a path of 300 bytes becomes %s", got)
+	}
+	for in, want := range map[string]string{"": "", `"a" is none`: `"a" is none`, "a\nb": `"a\nb"`, "abcdefghijklmnop": "abcdefghijkl..."} {
+		if got := Plain(in, 12); got != want {
+			t.Errorf("plain, %q becomes %s, want %s", in, got, want)
+		}
 	}
 	if got := Quoted("abcdef", 3); got != "abc..." {
 		t.Errorf("bounded: %s", got)

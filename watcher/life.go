@@ -42,20 +42,12 @@ func (r *runner) guarded(ctx context.Context, n int) (panicked bool, err error) 
 				level = slog.LevelDebug
 			}
 			r.opts.Log.Log(ctx, level, "a look at a cache panicked: its root is started again after a rest",
-				keyRoot, untrusted.Path(r.root.Path), keyFolder, suspected(r.suspect),
+				keyRoot, untrusted.Path(r.root.Path), keyFolder, untrusted.Path(r.suspect),
 				keyErr, untrusted.Path(fmt.Sprint(cause)), "stack", string(debug.Stack()))
 		}
 	}()
 	r.begin()
 	return false, r.loop(ctx)
-}
-
-// suspected is the folder in whose look a panic came, empty if it came in none.
-func suspected(folder string) string {
-	if folder == "" {
-		return ""
-	}
-	return untrusted.Path(folder)
 }
 
 // begin forgets everything but the root and what a panic has taught.

@@ -23,7 +23,7 @@ const (
 	// that the machine slept meanwhile.
 	share = 9
 	// lookShare is the same for the looks at one repository, of which there may be
-	// hundreds of thousands of files: no more than a sixtieth, so that all is below 2%.
+	// hundreds of thousands of files: no more than a sixtieth.
 	lookShare = 59
 	// credit is how much of that rest a repository may owe: a look at a
 	// million blobs takes a second, and a download that begins right after
