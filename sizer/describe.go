@@ -37,8 +37,9 @@ func (pl *play) describe(p *pass, look *Look) {
 	}
 	known := failures[:min(len(failures), maxNamed)]
 	unlinked := slices.Concat(pl.justDone, pl.unlinked)
+	pl.reported = p.reportedUntil(pl)
 	look.Checkpoint = (Checkpoint{
-		Since: p.root.clock.Theirs(p.reportedUntil(pl)), From: p.root.clock.Theirs(pl.firstBaseline), Attempt: p.root.clock.Theirs(pl.attemptBegan),
+		Since: p.root.clock.Theirs(pl.reported), From: p.root.clock.Theirs(pl.firstBaseline), Attempt: p.root.clock.Theirs(pl.attemptBegan),
 		Facts:  pl.Facts,
 		Failed: pl.formerFailed + len(failures) - len(known), FailedBlobs: known, CutOffs: p.repo.cutOffs,
 		Unlinked: unlinked[:min(len(unlinked), maxNamed)], Counted: p.keptOf(pl),

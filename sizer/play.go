@@ -20,6 +20,8 @@ type play struct {
 	// baseline: finished blobs that came later are this play's. firstBaseline is the
 	// same, also where that has moved on with a restart.
 	baseline, firstBaseline time.Time
+	// reported is the time behind which a blob hasn't been told of, as the last look has it.
+	reported time.Time
 	// start is when it began, zero if that was in a former life of the daemon.
 	start time.Time
 	// restored: taken up from the memory of a former life of the daemon;
@@ -130,6 +132,8 @@ type landing struct {
 type tempo struct {
 	changed time.Time
 	lively  bool
+	// idle: nobody held a lock, and no download command ran.
+	idle bool
 	// stirred is when anything but sizes last changed; see calm.
 	stirred time.Time
 	calm    bool

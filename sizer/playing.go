@@ -72,10 +72,20 @@ func (p *pass) playOn(look *Look) error {
 	interest := p.interest(pl)
 	pl.lively = look.Partials > 0 && interest != Paused || look.Locked || still < 2*livelyAfter
 	pl.calm = pl.lively && p.calm(pl, look)
-	if look.Proof != NoProof || interest == Settled && !look.Locked && !pl.requesterRuns() {
+	pl.idle = !look.Locked && !pl.requesterRuns()
+	if look.Proof != NoProof || interest == Settled && pl.idle {
 		p.end()
 	}
 	return nil
+}
+
+// close ends a play that is judged, and at which nobody was at work, before this look
+// reads what has come since: that is of another play. A file that was fetched anew in
+// the place of one that was told of would show nothing new in this one.
+func (p *pass) close() {
+	if pl := p.repo.play; pl != nil && pl.idle && p.interest(pl) == Settled {
+		p.end()
+	}
 }
 
 // livelyAfter is how long after the last change a play is looked at closely.
@@ -217,7 +227,7 @@ func (p *pass) calm(pl *play, look *Look) bool {
 
 // end closes the play: what lies there now was told.
 func (p *pass) end() {
-	p.repo.baseline = p.reportedUntil(p.repo.play)
+	p.repo.baseline = later(p.repo.baseline, p.repo.play.reported)
 	p.root.baselines[p.repo.folder] = p.repo.baseline
 	p.repo.unlinked = p.repo.play.finishedUnlinked()
 	files := p.repo.play.files

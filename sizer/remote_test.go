@@ -1,6 +1,7 @@
 package sizer
 
 import (
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,7 @@ func TestOnTheFileSystemOfANetwork(t *testing.T) {
 		"a blob left half copied":                 TestABlobThatWasLeftHalfCopiedIsAFailureWhoeverLinksIt,
 		"looked at less often":                    TestWhatOnlyGrowsIsLookedAtLessOften,
 		"locks read seldom":                       TestLocksAreReadSeldomWhileNothingComesOrGoes,
+		"fetched anew after the verdict":          TestWhatIsFetchedAnewRightAfterTheVerdictIsADownloadOfItsOwn,
 	} {
 		t.Run(name, test)
 	}
@@ -75,5 +77,25 @@ func TestASecondSmallModelOnTheFileSystemOfANetworkIsSeenToo(t *testing.T) {
 	l := c.expect("the second", want{play: true, bytes: 30, base: 10, arrived: 20, done: 2})
 	if l.Failed != 0 {
 		t.Errorf("look %+v", l)
+	}
+}
+
+// The judge is done with a download, and before the look that closes it all of it is
+// removed and fetched once more: same names, same sizes.
+func TestWhatIsFetchedAnewRightAfterTheVerdictIsADownloadOfItsOwn(t *testing.T) {
+	c := newCache(t)
+	c.whole("a", mib, commitA, "a.bin")
+	c.expect("the first", want{play: true, bytes: mib, arrived: mib, done: 1})
+	c.now = c.now.Add(quiet)
+	former := c.look()
+	c.over = true
+	c.nextTick()
+	for _, path := range []string{c.in(demo, "blobs", etag("a")), c.in(demo, "snapshots", commitA, "a.bin")} {
+		must(t, os.Remove(path))
+	}
+	c.whole("a", mib, commitA, "a.bin")
+	l := c.expect("the second", want{play: true, bytes: mib, arrived: mib, done: 1})
+	if l.Play == former.Play {
+		t.Errorf("it is of the same play: %+v", l)
 	}
 }

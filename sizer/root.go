@@ -96,6 +96,7 @@ func (p *pass) run(look *Look) error {
 		p.repo.arrived = true
 		p.arrive()
 	}
+	p.close()
 	if err := p.repo.layout.scan(p); err != nil {
 		return err
 	}
