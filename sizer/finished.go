@@ -14,8 +14,20 @@ func (p *pass) findFinished(pl *play) error {
 		return notAbsent(err)
 	}
 	defer home.Close()
-	scans := 0
 	p.places.resting = !p.held.any && !p.writing()
+	// Where one lies in the snapshot itself the others may, which were not looked for there.
+	for again := true; again; {
+		linkless := pl.linkless
+		if err := p.findEach(pl, home); err != nil {
+			return err
+		}
+		again = pl.linkless && !linkless
+	}
+	return nil
+}
+
+func (p *pass) findEach(pl *play, home fsys.Dir) error {
+	scans := 0
 	for _, f := range pl.files {
 		if !p.dueAgain(f.checked, len(pl.files)) && f.done && f.part == nil && !f.anew && !p.held.has(f.etag) {
 			continue

@@ -294,3 +294,25 @@ func TestSmallFilesAreFoundInTheSnapshotWhenNothingIsInFlight(t *testing.T) {
 		t.Errorf("look %+v", l)
 	}
 }
+
+// Of many files that were moved into the snapshot between two looks, all are found at the
+// first look that finds one there, in whatever order they are asked for.
+func TestAllThatLiesInTheSnapshotIsFoundAtOnce(t *testing.T) {
+	c := newCache(t)
+	listed := make(map[string]listedFile)
+	for _, word := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		listed[word+".bin"] = listedFile{word, mib}
+	}
+	listed["last.bin"] = listedFile{"last", mib}
+	c.list(commitA, listed)
+	path := c.partial("a", ".01234567.incomplete", mib)
+	c.partial("last", ".01234567.incomplete", 10)
+	c.expect("under way", want{play: true, bytes: mib + 10, arrived: mib + 10, total: 9 * mib, files: 9, missing: 9, partials: 2})
+	c.place(path, commitA, "a.bin")
+	for word := range listed {
+		if word != "a.bin" && word != "last.bin" {
+			c.place(c.partial(word[:1], ".89abcdef.incomplete", mib), commitA, word)
+		}
+	}
+	c.expect("all of them", want{play: true, bytes: 8*mib + 10, arrived: 7 * mib, total: 9 * mib, files: 9, missing: 1, done: 8, partials: 1})
+}

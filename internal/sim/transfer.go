@@ -232,9 +232,12 @@ func (tr *transfer) fresh(before int64) bool {
 func (tr *transfer) inPlace() bool {
 	return slices.ContainsFunc(tr.repo.revisions, func(rev *revision) bool {
 		return slices.ContainsFunc(rev.files, func(f hubFile) bool {
+			if f.etag != tr.file.etag {
+				return false
+			}
 			var st unix.Stat_t
 			path := tr.repo.dir() + "/snapshots/" + rev.commit + "/" + f.path
-			return f.etag == tr.file.etag && tr.fs.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+			return tr.fs.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 		})
 	})
 }
