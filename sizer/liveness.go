@@ -1,6 +1,9 @@
 package sizer
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // takeUp lets a play of a former life of the daemon keep its partials.
 func (p *pass) takeUp() {
@@ -50,12 +53,27 @@ func (p *pass) alive(part *partial) bool {
 	if p.held.has(part.Etag) || part.live && p.locked(part.Etag) {
 		return true
 	}
-	growing := !part.grown.IsZero() && p.now.Sub(part.grown) < grace
-	if growing && !p.lockLost(part) && !p.outdone(part) {
+	if p.grew(part, grace) && !p.lockLost(part) && !p.outdone(part) {
 		return true
 	}
 	return part.live && !p.held.any && !p.held.seen && !p.bettered(part) && !p.refetched(part)
 }
+
+// grew reports whether a partial has grown within so long.
+func (p *pass) grew(part *partial, within time.Duration) bool {
+	return !part.grown.IsZero() && p.now.Sub(part.grown) < within
+}
+
+// abreast: both are written to at one time, as each has grown when the other one was there
+// already. What a dead client has left does so no more.
+func (p *pass) abreast(a, b *partial) bool {
+	bothThere := later(a.foundAt, b.foundAt)
+	return p.grew(a, pieceTime) && p.grew(b, pieceTime) && a.grown.After(bothThere) && b.grown.After(bothThere)
+}
+
+// pieceTime is how long a client may take for what it writes at once: 10 MB
+// (huggingface_hub) at 1 MB/s.
+const pieceTime = 10 * time.Second
 
 // refetched: somebody fetched anew what is there, and holds its lock no more.
 // Nothing is missing that could be waited for.
@@ -112,12 +130,15 @@ func (p *pass) takenOver(part *partial) bool {
 	return part.Attempt != "" && p.held.any && !p.locked(part.Etag)
 }
 
-// better chooses among partials of one blob: the live one, the one that grew
-// last, the newest.
+// better chooses among partials of one blob: the live one; of two that are both written
+// to, by clients that don't see each other's locks, the one that is further, so that what
+// counts never shrinks; else the one that grew last, the newest.
 func (p *pass) better(a, b *partial) bool {
 	switch {
 	case a.live != b.live:
 		return a.live
+	case p.abreast(a, b) && a.bytes != b.bytes:
+		return a.bytes > b.bytes
 	case !a.grown.Equal(b.grown):
 		return a.grown.After(b.grown)
 	case !a.mtime.Equal(b.mtime):

@@ -76,3 +76,29 @@ func TestAPartialWhoseBlobWasLinkedBehindItIsNotUnderWay(t *testing.T) {
 		})
 	}
 }
+
+// Two machines fetch one blob into a cache that both mount, and neither sees the locks
+// of the other. The second one might be a retry until the first one goes on.
+func TestOfTwoAtOneBlobTheOneThatIsFurtherCounts(t *testing.T) {
+	c := newCache(t)
+	c.partial("a", ".11111111.incomplete", 2*mib)
+	c.look()
+	c.partial("a", ".22222222.incomplete", mib)
+	most := int64(2 * mib)
+	for round := range 4 {
+		for _, writer := range []string{".22222222.incomplete", ".11111111.incomplete"} {
+			path := c.in(demo, "blobs", etag("a")+writer)
+			info, err := os.Stat(path)
+			must(t, err)
+			c.write(path, int(info.Size())+mib/2)
+			c.now = c.now.Add(pieceTime / 4)
+			most = max(most, info.Size()+mib/2)
+			if l := c.look(); round > 0 && l.Bytes != most {
+				t.Errorf("%d bytes count, and the one that is further has %d", l.Bytes, most)
+			}
+		}
+	}
+	c.now = c.now.Add(pieceTime) // it is dead
+	c.write(c.in(demo, "blobs", etag("a")+".22222222.incomplete"), 7*mib/2)
+	c.expect("the other is left", want{play: true, bytes: 7 * mib / 2, arrived: 7 * mib / 2, partials: 1})
+}

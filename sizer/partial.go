@@ -19,8 +19,8 @@ type partial struct {
 	// allocated is what it takes of the disk, 0 if unknown.
 	allocated int64
 	mtime     time.Time
-	// seen is when it was measured last.
-	seen time.Time
+	// foundAt is when it was first measured, seen when it was last.
+	foundAt, seen time.Time
 	// base is what lay in it when the play began, or when it was found.
 	base int64
 	// grown is when it last grew, or was written to without growing; zero

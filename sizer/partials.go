@@ -86,7 +86,7 @@ func (p *pass) measurePartials(blobs fsys.Dir) error {
 // found takes up a partial that wasn't known: fresh if it was made, or
 // touched, since watching began.
 func (p *pass) found(part *partial, e fsys.Entry, born time.Time) {
-	part.ino, part.size, part.mtime = e.Inode, e.Size, e.Mtime
+	part.ino, part.size, part.mtime, part.foundAt = e.Inode, e.Size, e.Mtime, p.now
 	part.bytes = p.root.fs.content(part.BlobName, e)
 	part.fresh = !bornOr(born, e).Before(p.repo.watchedSince)
 	if part.fresh {

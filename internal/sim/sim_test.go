@@ -105,7 +105,7 @@ func TestLives(t *testing.T) {
 		playOne(t, draw(from, *number))
 		return
 	case count == 0:
-		count, from = 20, 1
+		count, from = 20, 2 // none of them has ten thousand files: those take longer than all others together
 	case from == 0:
 		from = rand.Uint64N(1_000_000_000)
 	}
