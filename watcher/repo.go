@@ -23,8 +23,8 @@ const (
 	// that the machine slept meanwhile.
 	share = 9
 	// lookShare is the same for the looks at one repository, of which there may be
-	// hundreds of thousands of files: no more than a sixtieth.
-	lookShare = 59
+	// hundreds of thousands of files: no more than a seventy-fifth.
+	lookShare = 74
 	// credit is how much of that rest a repository may owe: a look at a
 	// million blobs takes a second, and a download that begins right after
 	// one, or a verdict, shall not wait for fifty.
