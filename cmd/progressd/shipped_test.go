@@ -78,6 +78,8 @@ type play struct {
 	// acting holds as many as act at a time; any number waits. Those whose verdict
 	// comes last wait for none.
 	acting chan struct{}
+	// silent is since when no byte comes.
+	silent time.Time
 }
 
 // plot is what happens, and the verdict on it.
@@ -151,8 +153,13 @@ func (d *play) toTheMiddle(t *testing.T, cmd *exec.Cmd, told string) *hub.Gate {
 	t.Helper()
 	gate := hub.NewGate()
 	d.hub.Break(d.repo(), shards[1].Path, hub.Fault{GateAt: 2 * mb, Gate: gate})
-	start(t, cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// It may be all that long: of a pause that can't be told as a stall nothing else shall be told.
+	d.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	<-gate.Reached()
+	d.silent = time.Now()
 	looked := time.After(seen)
 	d.await(t, told)
 	<-looked
@@ -317,6 +324,9 @@ func (d *play) perform(t *testing.T) {
 	t.Parallel()
 	done := d.act(t)
 	lines, after := d.plot.verdict(d)
+	if after == shippedStall {
+		done = d.silent // it waits since the last byte, whatever was done then
+	}
 	// A death may be noted a look before it is seen here.
 	if told := d.await(t, regexp.QuoteMeta(lines)); told.Sub(done) < after-2*time.Second {
 		t.Errorf("told after %v, due after %v:\n%s", told.Sub(done), after, d.told())
