@@ -30,6 +30,7 @@ type keeper struct {
 	done     chan struct{}
 	store    *state.Store
 	number   int // of the daemon's lives
+	started  time.Time
 	watchers int
 	// frozen is closed when the daemon goes on; nil while it runs. waiting is how many
 	// calls about a part wait for that.
@@ -60,6 +61,7 @@ func (k *keeper) start() {
 	}
 	k.store = store
 	k.number++
+	k.started = time.Now()
 	k.ending.Store(false)
 	ctx, cancel := context.WithCancel(context.Background())
 	k.cancel, k.done = cancel, make(chan struct{})
@@ -108,10 +110,15 @@ func (k *keeper) kill() {
 	}
 }
 
+// settling is how long a daemon runs before it is suspended: which of its parts does what
+// first in its first moment is chance, and then the same life would say other lines.
+const settling = 50 * time.Millisecond
+
 // suspend is SIGSTOP and SIGCONT: meanwhile the daemon asks nothing and says
 // nothing.
 func (k *keeper) suspend(d time.Duration, over <-chan struct{}) {
 	w := k.life.world
+	wait(settling-time.Since(k.started), over)
 	w.tell("the daemon is suspended for %v", d)
 	frozen := make(chan struct{})
 	k.mu.Lock()
