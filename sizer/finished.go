@@ -26,6 +26,7 @@ func (p *pass) findFinished(pl *play) error {
 	return nil
 }
 
+// findEach looks for each file once.
 func (p *pass) findEach(pl *play, home fsys.Dir) error {
 	scans := 0
 	for _, f := range pl.files {
@@ -78,6 +79,6 @@ func (p *pass) finish(pl *play, f *file, e fsys.Entry) {
 	f.done, f.size, f.came, f.inode = true, e.Size-f.holes, e.Ctime, e.Inode
 }
 
-// maxScans bounds how often one look searches for blobs on their way; when
+// maxScans bounds how often one round of a look searches for blobs on their way; when
 // more are missing, somebody is deleting them.
 const maxScans = 8

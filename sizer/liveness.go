@@ -132,7 +132,7 @@ func (p *pass) takenOver(part *partial) bool {
 
 // better chooses among partials of one blob: the live one; of two that are both written
 // to, by clients that don't see each other's locks, the one that is further, so that what
-// counts never shrinks; else the one that grew last, the newest.
+// counts doesn't shrink whenever the other one grows; else the one that grew last, the newest.
 func (p *pass) better(a, b *partial) bool {
 	switch {
 	case a.live != b.live:

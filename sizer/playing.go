@@ -227,7 +227,7 @@ func (p *pass) calm(pl *play, look *Look) bool {
 
 // end closes the play: what lies there now was told.
 func (p *pass) end() {
-	p.repo.baseline = later(p.repo.baseline, p.repo.play.reported)
+	p.repo.baseline = p.repo.play.reported
 	p.root.baselines[p.repo.folder] = p.repo.baseline
 	p.repo.unlinked = p.repo.play.finishedUnlinked()
 	files := p.repo.play.files

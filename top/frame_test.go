@@ -103,7 +103,7 @@ func compare(t *testing.T, name, got string) {
 // Whatever there is to show, a frame fills the terminal and goes beyond it nowhere.
 func TestAFrameFitsAnyTerminal(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 1000 {
+	for range 3000 {
 		n := r.IntN(70)
 		f := frame{
 			downloads: made(n), chosen: r.IntN(max(n, 1)), width: r.IntN(220), height: r.IntN(50), now: noon, order: order(r.IntN(int(orders))),
